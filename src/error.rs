@@ -1,0 +1,368 @@
+//! Every way to fail. In: what went wrong and where. Out: one [`Error`] whose [`Kind`] alone
+//! decides repeat, exit code and what the gate is told. Never: a second error type across a floor.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why something failed. The kind alone decides whether repeating can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The local file is missing, unreadable, or changed while it was used. Not repeated.
+    Source,
+    /// The request could never succeed: bad name, empty file, over 10 GiB. Not repeated.
+    Invalid,
+    /// The token or the client credentials were refused. Refreshed once, then the session ends.
+    Auth,
+    /// A business error of the service. Final for the file.
+    Rejected,
+    /// The service asks for less: 429, queue full, 5xx. Repeated after a delay.
+    Throttled,
+    /// Refused, reset, GOAWAY, stall, time-out. Repeated, elsewhere if there is an elsewhere.
+    Transport,
+    /// A reply that cannot be read. Repeated once.
+    Protocol,
+    /// The service does not know the preuploadID (any more). Once more from `create`.
+    Expired,
+    /// The service refused a slice's MD5. Hashed again once, then [`Kind::Source`].
+    Integrity,
+    /// Local state (the journal, the token cache) cannot be used. A warning, not a stop.
+    State,
+    /// Interrupted by the caller; resumable.
+    Cancelled,
+}
+
+impl Kind {
+    /// The kind's name as `--json` and the documentation spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Source => "source",
+            Kind::Invalid => "invalid",
+            Kind::Auth => "auth",
+            Kind::Rejected => "rejected",
+            Kind::Throttled => "throttled",
+            Kind::Transport => "transport",
+            Kind::Protocol => "protocol",
+            Kind::Expired => "expired",
+            Kind::Integrity => "integrity",
+            Kind::State => "state",
+            Kind::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What panup was doing: a local step, or one of the calls of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Checking options before anything starts.
+    Configure,
+    /// Opening or reading the local file.
+    Read,
+    /// Comparing the local file's identity.
+    Check,
+    /// `POST /api/v1/access_token`.
+    Login,
+    /// `POST /upload/v2/file/create`.
+    Create,
+    /// `POST /upload/v2/file/slice`.
+    Slice,
+    /// `POST /upload/v2/file/upload_complete`.
+    Complete,
+    /// `GET /upload/v2/file/domain`.
+    Domain,
+    /// `POST /upload/v2/file/single/create`.
+    Single,
+    /// Reading or writing local state.
+    Journal,
+}
+
+impl Operation {
+    /// The operation's name as messages spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Configure => "options",
+            Operation::Read => "read",
+            Operation::Check => "check",
+            Operation::Login => "access_token",
+            Operation::Create => "create",
+            Operation::Slice => "slice",
+            Operation::Complete => "upload_complete",
+            Operation::Domain => "domain",
+            Operation::Single => "single/create",
+            Operation::Journal => "journal",
+        }
+    }
+}
+
+/// Whether a failed request can have been carried out by the service all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// The last byte of the request never left, or the service said that it did nothing.
+    #[default]
+    NotDone,
+    /// The request left in full and its answer is lost: it may have been carried out.
+    Unknown,
+}
+
+/// One failure: what, where, why, and what the service said about it.
+///
+/// Cheap to clone (one `Arc`), so one refused login can be told to every waiting task.
+#[derive(Debug, Clone)]
+pub struct Error(Arc<Facts>);
+
+#[derive(Debug, Clone)]
+struct Facts {
+    kind: Kind,
+    operation: Operation,
+    message: String,
+    path: Option<PathBuf>,
+    slice: Option<u32>,
+    status: Option<u16>,
+    code: Option<i64>,
+    trace_id: Option<String>,
+    retry_after: Option<Duration>,
+    delivery: Delivery,
+    timed_out: bool,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of anything in panup that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of `kind` during `operation`; `message` says what happened and what to do.
+    pub fn new(kind: Kind, operation: Operation, message: impl Into<String>) -> Self {
+        Error(Arc::new(Facts {
+            kind,
+            operation,
+            message: message.into(),
+            path: None,
+            slice: None,
+            status: None,
+            code: None,
+            trace_id: None,
+            retry_after: None,
+            delivery: Delivery::NotDone,
+            timed_out: false,
+            source: None,
+        }))
+    }
+
+    /// A local file that cannot be read.
+    pub fn read(path: &Path, source: std::io::Error) -> Self {
+        Error::new(Kind::Source, Operation::Read, source.to_string()).path(path)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Names the local file.
+    #[must_use]
+    pub fn path(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.with(|facts| facts.path = Some(path))
+    }
+
+    /// Names the slice, counted from 1 as the service counts.
+    #[must_use]
+    pub fn slice(self, number: u32) -> Self {
+        self.with(|facts| facts.slice = Some(number))
+    }
+
+    /// Keeps the HTTP status of the reply.
+    #[must_use]
+    pub fn status(self, status: u16) -> Self {
+        self.with(|facts| facts.status = Some(status))
+    }
+
+    /// Keeps the code of the reply's envelope.
+    #[must_use]
+    pub fn code(self, code: i64) -> Self {
+        self.with(|facts| facts.code = Some(code))
+    }
+
+    /// Keeps the service's trace id, which its support asks for. An empty one is none.
+    #[must_use]
+    pub fn trace_id(self, trace_id: impl Into<String>) -> Self {
+        let trace_id = trace_id.into();
+        self.with(|facts| facts.trace_id = (!trace_id.is_empty()).then_some(trace_id))
+    }
+
+    /// Keeps how long the service asks to wait.
+    #[must_use]
+    pub fn retry_after(self, delay: Option<Duration>) -> Self {
+        self.with(|facts| facts.retry_after = delay)
+    }
+
+    /// Says whether the request can have been carried out all the same.
+    #[must_use]
+    pub fn delivery(self, delivery: Delivery) -> Self {
+        self.with(|facts| facts.delivery = delivery)
+    }
+
+    /// Marks a failure by time: a stall, or the gateway's 60 s. It means fewer at once.
+    #[must_use]
+    pub fn timed_out(self) -> Self {
+        self.with(|facts| facts.timed_out = true)
+    }
+
+    /// Turns the failure into another kind, keeping everything else.
+    #[must_use]
+    pub fn kind_as(self, kind: Kind) -> Self {
+        self.with(|facts| facts.kind = kind)
+    }
+
+    /// Puts `context` before the message.
+    #[must_use]
+    pub fn context(self, context: impl fmt::Display) -> Self {
+        self.with(|facts| facts.message = format!("{context}: {}", facts.message))
+    }
+
+    /// Puts `advice` behind the message: what the user can do.
+    #[must_use]
+    pub fn advice(self, advice: impl fmt::Display) -> Self {
+        self.with(|facts| facts.message = format!("{}; {advice}", facts.message))
+    }
+
+    /// Keeps the error below.
+    #[must_use]
+    pub fn caused_by(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.with(|facts| facts.source = Some(Arc::new(source)))
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// The bare message, without file, call, code or trace id.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The local file, where one is concerned.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The slice's number from 1, where one is concerned.
+    #[must_use]
+    pub fn slice_number(&self) -> Option<u32> {
+        self.0.slice
+    }
+
+    /// The HTTP status, where there was a reply.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The code of the service's envelope, where there was one.
+    #[must_use]
+    pub fn service_code(&self) -> Option<i64> {
+        self.0.code
+    }
+
+    /// The service's trace id, where there was one.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.0.trace_id.as_deref()
+    }
+
+    /// How long the service asks to wait, where it said so.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the request can have been carried out all the same.
+    #[must_use]
+    pub fn delivered(&self) -> Delivery {
+        self.0.delivery
+    }
+
+    /// Whether time ran out, here or at the gateway.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.timed_out
+    }
+}
+
+/// `path: call: message (slice 3, HTTP 200, code 1, trace id …)`, without what is not known.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = &*self.0;
+        if let Some(path) = &facts.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        write!(f, "{}: {}", facts.operation.name(), facts.message)?;
+        let details: Vec<String> = [
+            facts.slice.map(|slice| format!("slice {slice}")),
+            facts.status.filter(|&status| status != 200).map(|status| format!("HTTP {status}")),
+            facts.code.map(|code| format!("code {code}")),
+            facts.trace_id.as_ref().map(|id| format!("trace id {id}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if details.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", details.join(", "))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Errors compare by what tests assert: kind, operation, message and the service's words.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |error: &Error| {
+            let facts = &*error.0;
+            (facts.kind, facts.operation, facts.slice, facts.status, facts.code, facts.delivery)
+        };
+        key(self) == key(other) && self.0.message == other.0.message && self.0.path == other.0.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_file_call_code_and_trace_id() {
+        let error = Error::new(Kind::Rejected, Operation::Create, "name taken")
+            .path("a/b.bin")
+            .status(200)
+            .code(1)
+            .trace_id("t-1");
+        assert_eq!(error.to_string(), "a/b.bin: create: name taken (code 1, trace id t-1)");
+    }
+
+    #[test]
+    fn an_empty_trace_id_is_none() {
+        let error = Error::new(Kind::Protocol, Operation::Slice, "x").trace_id("").slice(3).status(502);
+        assert_eq!(error.trace(), None);
+        assert_eq!(error.to_string(), "slice: x (slice 3, HTTP 502)");
+    }
+}

@@ -1,0 +1,2 @@
+//! panup
+fn main(){}

@@ -1,0 +1,1 @@
+//! The upload service on loopback.
