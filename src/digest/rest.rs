@@ -119,11 +119,15 @@ impl<'a, K> Rest<'a, K> {
         if let Some(whole) = self.files().find_map(|(n, file)| file.begin_whole(n)) {
             return Some(whole);
         }
-        self.files().find_map(|(n, file)| file.begin_slice(n, slice_size))
+        self.files()
+            .find_map(|(n, file)| file.begin_slice(n, slice_size))
     }
 
     fn files(&mut self) -> impl Iterator<Item = (usize, &mut Open<'a, K>)> {
-        self.open.iter_mut().enumerate().filter_map(|(n, open)| Some((n, open.as_mut()?)))
+        self.open
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(n, open)| Some((n, open.as_mut()?)))
     }
 
     /// Files the digest; hands out the file if it was the last one.

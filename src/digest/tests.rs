@@ -168,7 +168,10 @@ fn a_stop_is_seen_between_runs() {
             stop.store(true, Ordering::Relaxed);
         });
         assert_eq!((end, ended), (End::Stopped, vec![0]), "{kernel:?}");
-        assert!(hashed.load(Ordering::Relaxed) < data.len() as u64, "{kernel:?}");
+        assert!(
+            hashed.load(Ordering::Relaxed) < data.len() as u64,
+            "{kernel:?}"
+        );
         assert_eq!(lanes.one(&data), None, "{kernel:?}");
     }
 }

@@ -103,20 +103,20 @@ fn turn<const L: i32, const R: i32>(sum: V, b: V) -> V {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add(a: V, b: V) -> V {
+pub(super) fn add(a: V, b: V) -> V {
     _mm256_add_epi32(a, b)
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn splat(word: u32) -> V {
+pub(super) fn splat(word: u32) -> V {
     _mm256_set1_epi32(word.cast_signed())
 }
 
 /// See the scalar kernel: the order of the additions is the point.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn pin(mut value: V) -> V {
+pub(super) fn pin(mut value: V) -> V {
     // SAFETY: the template is empty; nothing is read, written or clobbered.
     unsafe {
         std::arch::asm!("/* {0} */", inout(ymm_reg) value, options(pure, nomem, nostack, preserves_flags));
@@ -127,7 +127,7 @@ fn pin(mut value: V) -> V {
 /// Block `block` of eight streams, word by word: vector n holds word n of each.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn transposed(streams: &[&[u8]; 8], block: usize) -> [V; 16] {
+pub(super) fn transposed(streams: &[&[u8]; 8], block: usize) -> [V; 16] {
     let quarters: [[V; 4]; 4] = std::array::from_fn(|quarter| {
         let at = 64 * block + 16 * quarter;
         // Stream r in the low half, stream 4 + r in the high one: a 4 × 4 transposition of each half is all.
@@ -168,7 +168,7 @@ fn pair(low: &[u8], high: &[u8], at: usize) -> V {
 /// The chains of the groups that start at lanes `at`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load<const N: usize>(states: &States, at: [usize; N]) -> [[V; N]; 4] {
+pub(super) fn load<const N: usize>(states: &States, at: [usize; N]) -> [[V; N]; 4] {
     states.0.each_ref().map(|words| {
         at.map(|lane| {
             let words: &[u32; 8] = words[lane..]
@@ -182,7 +182,7 @@ fn load<const N: usize>(states: &States, at: [usize; N]) -> [[V; N]; 4] {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn store<const N: usize>(states: &mut States, at: [usize; N], chains: [[V; N]; 4]) {
+pub(super) fn store<const N: usize>(states: &mut States, at: [usize; N], chains: [[V; N]; 4]) {
     for (words, vectors) in states.0.iter_mut().zip(chains) {
         for (lane, vector) in at.into_iter().zip(vectors) {
             let words: &mut [u32; 8] = words[lane..]

@@ -4,6 +4,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512vl;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod rounds;
@@ -153,6 +157,7 @@ static TABLE: &[&Kernel] = &[
     &scalar::BASE,
     &scalar::BMI,
     &avx2::KERNEL,
+    &avx512::KERNEL,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 static TABLE: &[&Kernel] = &[&portable::KERNEL];
