@@ -13,4 +13,7 @@ pub mod policy;
 #[doc(hidden)]
 pub mod source;
 
+mod plan;
+mod wire;
+
 pub use error::{Delivery, Error, Kind, Operation, Result};
