@@ -26,8 +26,13 @@ impl Plan {
         if slice_size == 0 {
             return Err(refused("which cannot be"));
         }
-        let count = u32::try_from(size.div_ceil(slice_size)).map_err(|_| refused("which makes too many slices"))?;
-        Ok(Plan { size, slice_size, count })
+        let count = u32::try_from(size.div_ceil(slice_size))
+            .map_err(|_| refused("which makes too many slices"))?;
+        Ok(Plan {
+            size,
+            slice_size,
+            count,
+        })
     }
 
     /// The number of slices.
@@ -64,7 +69,10 @@ impl Plan {
     /// The bytes of the slices in `acked`.
     #[must_use]
     pub fn acked_bytes(&self, acked: &Acked) -> u64 {
-        (1..=self.count).filter(|&number| acked.has(number)).map(|number| self.length(number)).sum()
+        (1..=self.count)
+            .filter(|&number| acked.has(number))
+            .map(|number| self.length(number))
+            .sum()
     }
 }
 
@@ -121,7 +129,10 @@ mod tests {
             assert_eq!(Plan::new(size, 16).expect("sound").count(), count, "{size}");
         }
         assert_eq!(Plan::new(5, 0).expect_err("zero").kind(), Kind::Protocol);
-        assert_eq!(Plan::new(u64::MAX, 1).expect_err("too many").kind(), Kind::Protocol);
+        assert_eq!(
+            Plan::new(u64::MAX, 1).expect_err("too many").kind(),
+            Kind::Protocol
+        );
     }
 
     proptest! {

@@ -114,7 +114,8 @@ pub fn create_reply(data: &Fields) -> Result<CreateReply> {
     if data.flag("reuse") {
         return Ok(CreateReply::Reused(data.number_or_zero("fileID")?));
     }
-    let slice_size = u64::try_from(data.number("sliceSize")?).map_err(|_| data.missing("sliceSize", "positive"))?;
+    let slice_size = u64::try_from(data.number("sliceSize")?)
+        .map_err(|_| data.missing("sliceSize", "positive"))?;
     let servers = data.texts(Some("servers"));
     if slice_size == 0 {
         return Err(data.missing("sliceSize", "positive"));
@@ -122,13 +123,19 @@ pub fn create_reply(data: &Fields) -> Result<CreateReply> {
     if servers.is_empty() {
         return Err(data.missing("servers", "a list with an entry"));
     }
-    Ok(CreateReply::Created(Created { preupload_id: data.required_text("preuploadID")?, slice_size, servers }))
+    Ok(CreateReply::Created(Created {
+        preupload_id: data.required_text("preuploadID")?,
+        slice_size,
+        servers,
+    }))
 }
 
 /// The JSON body of `upload_complete`.
 #[must_use]
 pub fn complete_body(preupload_id: &str) -> Vec<u8> {
-    json!({ "preuploadID": preupload_id }).to_string().into_bytes()
+    json!({ "preuploadID": preupload_id })
+        .to_string()
+        .into_bytes()
 }
 
 /// Reads the reply to `upload_complete`: done only with both `completed` and an id.
@@ -137,7 +144,11 @@ pub fn complete_body(preupload_id: &str) -> Vec<u8> {
 /// [`Kind::Protocol`] where the id is no number.
 pub fn complete_reply(data: &Fields) -> Result<Completed> {
     let id = data.number_or_zero("fileID")?;
-    Ok(if data.flag("completed") && id != 0 { Completed::Done(id) } else { Completed::Pending })
+    Ok(if data.flag("completed") && id != 0 {
+        Completed::Done(id)
+    } else {
+        Completed::Pending
+    })
 }
 
 /// Reads the reply to `single/create`.
@@ -158,7 +169,11 @@ pub fn single_reply(data: &Fields) -> Result<SingleReply> {
 pub fn domain_reply(data: &Fields) -> Result<Vec<String>> {
     let servers = data.texts(None);
     if servers.is_empty() {
-        return Err(Error::new(Kind::Protocol, Operation::Domain, "the service named no upload server"));
+        return Err(Error::new(
+            Kind::Protocol,
+            Operation::Domain,
+            "the service named no upload server",
+        ));
     }
     Ok(servers)
 }
@@ -166,7 +181,9 @@ pub fn domain_reply(data: &Fields) -> Result<Vec<String>> {
 /// The JSON body of `access_token`.
 #[must_use]
 pub fn login_body(client_id: &str, client_secret: &str) -> Vec<u8> {
-    json!({ "clientID": client_id, "clientSecret": client_secret }).to_string().into_bytes()
+    json!({ "clientID": client_id, "clientSecret": client_secret })
+        .to_string()
+        .into_bytes()
 }
 
 /// Reads the reply to `access_token`.
@@ -174,7 +191,10 @@ pub fn login_body(client_id: &str, client_secret: &str) -> Vec<u8> {
 /// # Errors
 /// [`Kind::Protocol`] where a field is missing.
 pub fn login_reply(data: &Fields) -> Result<Login> {
-    Ok(Login { token: data.required_text("accessToken")?, expires: data.required_text("expiredAt")? })
+    Ok(Login {
+        token: data.required_text("accessToken")?,
+        expires: data.required_text("expiredAt")?,
+    })
 }
 
 #[cfg(test)]
@@ -183,13 +203,23 @@ mod tests {
     use crate::wire::{Raw, open};
 
     fn data(operation: Operation, body: &str) -> Fields {
-        open(Raw { operation, status: 200, retry_after: None, body: body.as_bytes() }).expect("code 0")
+        open(Raw {
+            operation,
+            status: 200,
+            retry_after: None,
+            body: body.as_bytes(),
+        })
+        .expect("code 0")
     }
 
     #[test]
     fn create_says_duplicate_only_where_it_is_meant() {
-        let facts =
-            |conflict| FileFacts { remote: Remote::new(0, "a").expect("fine"), etag: "e".into(), size: 1, conflict };
+        let facts = |conflict| FileFacts {
+            remote: Remote::new(0, "a").expect("fine"),
+            etag: "e".into(),
+            size: 1,
+            conflict,
+        };
         let body = |conflict| String::from_utf8(create_body(&facts(conflict))).expect("text");
         assert!(!body(Conflict::Fail).contains("duplicate"));
         assert!(body(Conflict::KeepBoth).contains("\"duplicate\":1"));
@@ -198,21 +228,39 @@ mod tests {
 
     #[test]
     fn reuse_needs_no_other_field() {
-        let reply = create_reply(&data(Operation::Create, r#"{"code":0,"data":{"reuse":true}}"#));
+        let reply = create_reply(&data(
+            Operation::Create,
+            r#"{"code":0,"data":{"reuse":true}}"#,
+        ));
         assert_eq!(reply, Ok(CreateReply::Reused(0)));
     }
 
     #[test]
     fn a_create_without_servers_is_unreadable() {
-        let body = r#"{"code":0,"data":{"reuse":false,"preuploadID":"p","sliceSize":16,"servers":[]}}"#;
-        assert_eq!(create_reply(&data(Operation::Create, body)).expect_err("no server").kind(), Kind::Protocol);
+        let body =
+            r#"{"code":0,"data":{"reuse":false,"preuploadID":"p","sliceSize":16,"servers":[]}}"#;
+        assert_eq!(
+            create_reply(&data(Operation::Create, body))
+                .expect_err("no server")
+                .kind(),
+            Kind::Protocol
+        );
     }
 
     #[test]
     fn complete_needs_both_the_flag_and_an_id() {
         let reply = |body: &str| complete_reply(&data(Operation::Complete, body));
-        assert_eq!(reply(r#"{"code":0,"data":{"completed":true,"fileId":"7"}}"#), Ok(Completed::Done(7)));
-        assert_eq!(reply(r#"{"code":0,"data":{"completed":true,"fileID":0}}"#), Ok(Completed::Pending));
-        assert_eq!(reply(r#"{"code":0,"data":{"completed":false,"fileID":7}}"#), Ok(Completed::Pending));
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":true,"fileId":"7"}}"#),
+            Ok(Completed::Done(7))
+        );
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":true,"fileID":0}}"#),
+            Ok(Completed::Pending)
+        );
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":false,"fileID":7}}"#),
+            Ok(Completed::Pending)
+        );
     }
 }

@@ -8,8 +8,8 @@ mod name;
 
 pub use envelope::{Fields, Raw, open};
 pub use message::{
-    Completed, Conflict, CreateReply, Created, FileFacts, Login, SingleReply, complete_body, complete_reply,
-    create_body, create_reply, domain_reply, login_body, login_reply, single_reply,
+    Completed, Conflict, CreateReply, Created, FileFacts, Login, SingleReply, complete_body,
+    complete_reply, create_body, create_reply, domain_reply, login_body, login_reply, single_reply,
 };
 pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};
 pub use name::{Remote, check_size};

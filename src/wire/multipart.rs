@@ -31,14 +31,22 @@ pub fn content_type(boundary: &str) -> String {
 #[must_use]
 pub fn slice_frame(boundary: &str, preupload_id: &str, number: u32, md5: &str) -> Framed {
     let number = number.to_string();
-    let texts = [("preuploadID", preupload_id), ("sliceNo", number.as_str()), ("sliceMD5", md5)];
+    let texts = [
+        ("preuploadID", preupload_id),
+        ("sliceNo", number.as_str()),
+        ("sliceMD5", md5),
+    ];
     frame(boundary, &texts, "slice")
 }
 
 /// Frames a whole small file for single/create; the file comes last.
 #[must_use]
 pub fn single_frame(boundary: &str, facts: &FileFacts) -> Framed {
-    let (parent, size, filename) = (facts.remote.parent().to_string(), facts.size.to_string(), facts.remote.filename());
+    let (parent, size, filename) = (
+        facts.remote.parent().to_string(),
+        facts.size.to_string(),
+        facts.remote.filename(),
+    );
     let mut texts = vec![
         ("parentFileID", parent.as_str()),
         ("filename", filename.as_str()),
@@ -49,7 +57,14 @@ pub fn single_frame(boundary: &str, facts: &FileFacts) -> Framed {
     if let Some(duplicate) = &duplicate {
         texts.push(("duplicate", duplicate));
     }
-    texts.push(("containDir", if facts.remote.contains_folder() { "true" } else { "false" }));
+    texts.push((
+        "containDir",
+        if facts.remote.contains_folder() {
+            "true"
+        } else {
+            "false"
+        },
+    ));
     frame(boundary, &texts, "file")
 }
 
@@ -58,12 +73,17 @@ pub fn single_frame(boundary: &str, facts: &FileFacts) -> Framed {
 fn frame(boundary: &str, texts: &[(&str, &str)], file: &str) -> Framed {
     let mut head = String::with_capacity(1024);
     for (name, value) in texts {
-        head.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+        head.push_str(&format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        ));
     }
     head.push_str(&format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"{file}\"; filename=\"blob\"\r\nContent-Type: application/octet-stream\r\n\r\n"
     ));
-    Framed { head: Bytes::from(head), tail: Bytes::from(format!("\r\n--{boundary}--\r\n")) }
+    Framed {
+        head: Bytes::from(head),
+        tail: Bytes::from(format!("\r\n--{boundary}--\r\n")),
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +106,12 @@ mod tests {
     #[test]
     fn single_says_everything_as_text() {
         let remote = Remote::new(5, "d/名.txt").expect("fine");
-        let facts = FileFacts { remote, etag: "ab".into(), size: 9, conflict: Conflict::Overwrite };
+        let facts = FileFacts {
+            remote,
+            etag: "ab".into(),
+            size: 9,
+            conflict: Conflict::Overwrite,
+        };
         let head = String::from_utf8(single_frame("B", &facts).head.to_vec()).expect("text");
         for (name, value) in [
             ("parentFileID", "5"),
@@ -96,7 +121,10 @@ mod tests {
             ("duplicate", "2"),
             ("containDir", "true"),
         ] {
-            assert!(head.contains(&format!("name=\"{name}\"\r\n\r\n{value}\r\n--B")), "{name} in {head}");
+            assert!(
+                head.contains(&format!("name=\"{name}\"\r\n\r\n{value}\r\n--B")),
+                "{name} in {head}"
+            );
         }
         assert!(head.ends_with("application/octet-stream\r\n\r\n"));
     }
@@ -105,6 +133,9 @@ mod tests {
     fn boundaries_differ() {
         let mut chance = fastrand::Rng::with_seed(1);
         assert_ne!(boundary(&mut chance), boundary(&mut chance));
-        assert!(boundary(&mut chance).len() <= 70, "RFC 2046 allows 70 characters");
+        assert!(
+            boundary(&mut chance).len() <= 70,
+            "RFC 2046 allows 70 characters"
+        );
     }
 }

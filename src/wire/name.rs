@@ -32,7 +32,10 @@ impl Remote {
             return Err(invalid("the remote name is empty".to_owned()));
         }
         parts.iter().try_for_each(|part| check_component(part))?;
-        Ok(Remote { parent, path: parts.join("/") })
+        Ok(Remote {
+            parent,
+            path: parts.join("/"),
+        })
     }
 
     /// The folder's id; 0 is the root.
@@ -62,7 +65,11 @@ impl Remote {
     /// The `filename` field: a bare name, or `/folder/name` as in the documents' example.
     #[must_use]
     pub fn filename(&self) -> String {
-        if self.contains_folder() { format!("/{}", self.path) } else { self.path.clone() }
+        if self.contains_folder() {
+            format!("/{}", self.path)
+        } else {
+            self.path.clone()
+        }
     }
 }
 
@@ -72,9 +79,13 @@ impl Remote {
 /// [`Kind::Invalid`], with the size.
 pub fn check_size(size: u64) -> Result<()> {
     match size {
-        0 => Err(invalid("the file is empty, and the service refuses empty files".to_owned())),
+        0 => Err(invalid(
+            "the file is empty, and the service refuses empty files".to_owned(),
+        )),
         1..=MAX_FILE => Ok(()),
-        _ => Err(invalid(format!("the file has {size} bytes, and the service takes at most 10 GiB ({MAX_FILE})"))),
+        _ => Err(invalid(format!(
+            "the file has {size} bytes, and the service takes at most 10 GiB ({MAX_FILE})"
+        ))),
     }
 }
 
@@ -83,13 +94,17 @@ fn check_component(name: &str) -> Result<()> {
         return Err(invalid("the remote name is all spaces".to_owned()));
     }
     if let Some(character) = name.chars().find(|character| FORBIDDEN.contains(character)) {
-        return Err(invalid(format!("the remote name {name:?} has the forbidden character {character}"))
-            .advice("rename the file"));
+        return Err(invalid(format!(
+            "the remote name {name:?} has the forbidden character {character}"
+        ))
+        .advice("rename the file"));
     }
     let length = name.chars().count();
     if length > MAX_NAME {
-        return Err(invalid(format!("a remote name of {length} characters, and at most {MAX_NAME} are allowed"))
-            .advice("rename the file"));
+        return Err(invalid(format!(
+            "a remote name of {length} characters, and at most {MAX_NAME} are allowed"
+        ))
+        .advice("rename the file"));
     }
     Ok(())
 }
@@ -105,15 +120,31 @@ mod tests {
     #[test]
     fn names_and_paths() {
         let bare = Remote::new(7, "a b.bin").expect("fine");
-        assert_eq!((bare.filename().as_str(), bare.folder(), bare.contains_folder()), ("a b.bin", "", false));
+        assert_eq!(
+            (
+                bare.filename().as_str(),
+                bare.folder(),
+                bare.contains_folder()
+            ),
+            ("a b.bin", "", false)
+        );
         let deep = Remote::new(0, "/你好/123/测试文件.mp4").expect("fine");
-        assert_eq!((deep.filename().as_str(), deep.folder()), ("/你好/123/测试文件.mp4", "你好/123"));
+        assert_eq!(
+            (deep.filename().as_str(), deep.folder()),
+            ("/你好/123/测试文件.mp4", "你好/123")
+        );
     }
 
     #[test]
     fn refusals() {
-        for bad in ["", "/", "   ", "a/ /b", "a\"b", "a\\b", "a:b", "a*b", "a?b", "a|b", "a>b", "a<b"] {
-            assert_eq!(Remote::new(0, bad).expect_err(bad).kind(), Kind::Invalid, "{bad:?}");
+        for bad in [
+            "", "/", "   ", "a/ /b", "a\"b", "a\\b", "a:b", "a*b", "a?b", "a|b", "a>b", "a<b",
+        ] {
+            assert_eq!(
+                Remote::new(0, bad).expect_err(bad).kind(),
+                Kind::Invalid,
+                "{bad:?}"
+            );
         }
         assert!(Remote::new(0, &"é".repeat(255)).is_ok());
         assert!(Remote::new(0, &"é".repeat(256)).is_err());
