@@ -41,6 +41,13 @@ pub fn open(raw: Raw<'_>) -> Result<Fields> {
     }
 }
 
+/// Whether a call was answered with "still verifying", which is an answer and no failure.
+#[must_use]
+pub fn is_verifying(error: &Error) -> bool {
+    error.service_code() == Some(VERIFYING)
+        && matches!(error.operation(), Operation::Complete | Operation::Single)
+}
+
 /// A code of the body, by the table of the field notes.
 fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
     let text = envelope.text("message").unwrap_or_default();
