@@ -17,7 +17,7 @@ use crate::wire::{self, Completed, CreateReply, Fields, FileFacts, Framed, Login
 #[derive(Debug, Clone)]
 pub struct Service {
     pool: Pool,
-    api: Origin,
+    api: Arc<Origin>,
     limits: Limits,
 }
 
@@ -62,7 +62,7 @@ impl Service {
     /// The service at `api`, spoken to through `pool`.
     #[must_use]
     pub fn new(pool: Pool, api: Origin, limits: Limits) -> Service {
-        Service { pool, api, limits }
+        Service { pool, api: Arc::new(api), limits }
     }
 
     /// The API base.
