@@ -2,7 +2,7 @@
 
 use super::Md5;
 use super::kernel::{self, Kernel, State};
-use super::padding::{BLOCK, START, Tail, digest};
+use super::padding::{BLOCK, START, close};
 
 /// The MD5 of a stream that arrives in pieces. Pieces of 64 KiB and more run at full speed.
 #[derive(Clone)]
@@ -61,10 +61,13 @@ impl Hasher {
 
     /// The MD5 of everything appended.
     #[must_use]
-    pub fn finish(mut self) -> Md5 {
-        let tail = Tail::new(&self.pending[..self.pending_len()], self.length);
-        self.kernel.chain(&mut self.state, tail.blocks());
-        digest(&self.state)
+    pub fn finish(self) -> Md5 {
+        close(
+            self.kernel,
+            self.state,
+            &self.pending[..self.pending_len()],
+            self.length,
+        )
     }
 }
 

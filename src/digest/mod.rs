@@ -7,6 +7,7 @@ mod hasher;
 pub mod kernel;
 pub mod lanes;
 mod padding;
+mod rest;
 mod value;
 mod whole;
 
@@ -43,3 +44,6 @@ pub fn whole_and_slices<'a, K>(
 ) {
     Lanes::new().whole_and_slices(next, slice_size, done);
 }
+
+#[cfg(test)]
+mod tests;

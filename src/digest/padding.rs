@@ -1,11 +1,12 @@
-//! Where an MD5 starts and how its last bytes are padded (RFC 1321, 3.1 to 3.3).
+//! Where an MD5 starts and how it ends (RFC 1321, 3.1 to 3.3).
 
 use super::Md5;
-use super::kernel::State;
+use super::kernel::{Kernel, State};
 
 /// The last one or two blocks of a stream: what is left of its data, 0x80, zeros, its length.
 pub(super) struct Tail {
     bytes: [u8; 2 * BLOCK],
+    start: usize,
     end: usize,
 }
 
@@ -15,20 +16,36 @@ impl Tail {
         let mut bytes = [0; 2 * BLOCK];
         bytes[..rest.len()].copy_from_slice(rest);
         bytes[rest.len()] = 0x80;
-        // The bit 0x80 and the eight bytes of the length must still fit behind the data.
+        // The 0x80 and the eight bytes of the length must still fit behind the data.
         let end = if rest.len() < BLOCK - 8 {
             BLOCK
         } else {
             2 * BLOCK
         };
         bytes[end - 8..end].copy_from_slice(&length.wrapping_mul(8).to_le_bytes());
-        Tail { bytes, end }
+        Tail {
+            bytes,
+            start: 0,
+            end,
+        }
     }
 
-    /// One block or two.
+    /// What is left of it: two blocks, one or none.
     pub(super) fn blocks(&self) -> &[u8] {
-        &self.bytes[..self.end]
+        &self.bytes[self.start..self.end]
     }
+
+    /// Leaves `blocks` blocks behind.
+    pub(super) fn advance(&mut self, blocks: usize) {
+        self.start += blocks * BLOCK;
+    }
+}
+
+/// The digest of a stream of `length` bytes from the state before its last, `rest`, shorter than
+/// a block.
+pub(super) fn close(kernel: &Kernel, mut state: State, rest: &[u8], length: u64) -> Md5 {
+    kernel.chain(&mut state, Tail::new(rest, length).blocks());
+    digest(&state)
 }
 
 /// A chain's four words as the digest that they are once the tail has gone through.

@@ -1,19 +1,43 @@
 //! The block function of MD5, several ways. In: chains' states and whole blocks of 64 bytes.
-//! Out: the states behind those blocks, the same from every kernel. Never: padding, lengths, or a
-//! kernel that this processor has not been asked about.
+//! Out: the states behind those blocks, the same from every kernel. Never: padding, lengths, or an
+//! instruction that this processor has not been asked about.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod rounds;
+#[cfg(target_arch = "x86_64")]
+mod scalar;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 /// The four words of one chain.
 pub type State = [u32; 4];
 
-/// One way to compute MD5 that this processor can do.
+/// One way to compute MD5. Only kernels that this processor can run are ever handed out.
 pub struct Kernel {
     name: &'static str,
-    chain: fn(&mut State, &[u8]),
+    present: fn() -> bool,
+    chain: unsafe fn(&mut State, &[u8]),
+    /// By rising number of lanes.
+    groups: &'static [Group],
+    /// Groups of files, each taken through two chains at once: whole and slice.
+    shared: &'static [Group],
+    /// Fewest live chains for which the narrowest group beats one chain after the other.
+    least: usize,
 }
+
+/// Lanes that move in step.
+pub(super) struct Group {
+    lanes: usize,
+    run: unsafe fn(&mut States, &[&[u8]], usize),
+}
+
+/// The chains of up to [`WIDEST`] lanes, word by word, as the vectors want them.
+#[repr(align(64))]
+pub(super) struct States([[u32; WIDEST]; 4]);
 
 impl Kernel {
     /// The kernel's name, as [`by_name`] takes it.
@@ -22,13 +46,78 @@ impl Kernel {
         self.name
     }
 
+    /// Streams that it hashes at a time; 1 if it has a single chain only.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.groups.last().map_or(1, |group| group.lanes)
+    }
+
     /// Takes one chain through `blocks`.
     ///
     /// # Panics
     /// If `blocks` is not a multiple of 64 bytes long.
     pub fn chain(&self, state: &mut State, blocks: &[u8]) {
         assert_eq!(blocks.len() % 64, 0, "whole blocks only");
-        (self.chain)(state, blocks);
+        // SAFETY: kernels are reachable through `available` only, which has asked the processor.
+        unsafe { (self.chain)(state, blocks) }
+    }
+
+    /// The narrowest group for `live` chains, the widest if there are more; `None` where one
+    /// chain after the other is faster.
+    pub(super) fn group(&self, live: usize) -> Option<&'static Group> {
+        if live < self.least {
+            return None;
+        }
+        narrowest(self.groups, live)
+    }
+
+    /// The same over files with two chains each.
+    pub(super) fn shared(&self, live: usize) -> Option<&'static Group> {
+        narrowest(self.shared, live)
+    }
+}
+
+fn narrowest(groups: &'static [Group], live: usize) -> Option<&'static Group> {
+    groups
+        .iter()
+        .find(|group| group.lanes >= live)
+        .or(groups.last())
+}
+
+impl Group {
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Takes lane n of `states` through the first `blocks` blocks of stream n. Of a group for
+    /// files, chains `n` and `SLICES + n` both.
+    ///
+    /// # Panics
+    /// If there are not as many streams as lanes or one of them is shorter than `blocks`.
+    pub(super) fn run(&self, states: &mut States, streams: &[&[u8]], blocks: usize) {
+        assert_eq!(streams.len(), self.lanes, "a stream for every lane");
+        assert!(
+            streams.iter().all(|stream| stream.len() / 64 >= blocks),
+            "streams hold the run"
+        );
+        // SAFETY: a group comes from a kernel, see `Kernel::chain`; the lengths were just checked.
+        unsafe { (self.run)(states, streams, blocks) }
+    }
+}
+
+impl States {
+    pub(super) fn new() -> Self {
+        States([[0; WIDEST]; 4])
+    }
+
+    pub(super) fn chain(&self, lane: usize) -> State {
+        self.0.each_ref().map(|words| words[lane])
+    }
+
+    pub(super) fn put(&mut self, lane: usize, state: State) {
+        for (words, word) in self.0.iter_mut().zip(state) {
+            words[lane] = word;
+        }
     }
 }
 
@@ -38,15 +127,16 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// The fastest kernel of this processor.
+/// The fastest kernel of this processor. It is looked for once.
 #[must_use]
 pub fn best() -> &'static Kernel {
-    &portable::KERNEL
+    static BEST: OnceLock<&Kernel> = OnceLock::new();
+    BEST.get_or_init(|| available().last().unwrap_or(&portable::KERNEL))
 }
 
-/// Every kernel that this processor can run, slowest first.
+/// Every kernel that this processor can run, the fastest last.
 pub fn available() -> impl Iterator<Item = &'static Kernel> {
-    [&portable::KERNEL].into_iter()
+    TABLE.iter().copied().filter(|kernel| (kernel.present)())
 }
 
 /// A kernel by name: `portable`, `scalar`, `avx2`, `avx512`, `neon`. `None` where this processor
@@ -55,3 +145,25 @@ pub fn available() -> impl Iterator<Item = &'static Kernel> {
 pub fn by_name(name: &str) -> Option<&'static Kernel> {
     available().find(|kernel| kernel.name == name)
 }
+
+/// Slowest first.
+#[cfg(target_arch = "x86_64")]
+static TABLE: &[&Kernel] = &[
+    &portable::KERNEL,
+    &scalar::BASE,
+    &scalar::BMI,
+    &avx2::KERNEL,
+];
+#[cfg(not(target_arch = "x86_64"))]
+static TABLE: &[&Kernel] = &[&portable::KERNEL];
+
+/// Lanes of the widest group of any kernel.
+pub(super) const WIDEST: usize = 32;
+
+/// Where the slices' chains start in a group for files: the widest has 16 files.
+pub(super) const SLICES: usize = WIDEST / 2;
+
+/// How far ahead of the lanes memory is asked for, in bytes. The hardware follows a few streams,
+/// not sixteen.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 512;

@@ -4,7 +4,11 @@ use super::{Kernel, State};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "portable",
+    present: || true,
     chain,
+    groups: &[],
+    shared: &[],
+    least: usize::MAX,
 };
 
 fn chain(state: &mut State, blocks: &[u8]) {
