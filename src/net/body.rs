@@ -117,6 +117,7 @@ pub(super) struct Ledger {
     total: u64,
     handed: AtomicU64,
     held: AtomicBool,
+    abandoned: AtomicBool,
 }
 
 impl Ledger {
@@ -128,6 +129,11 @@ impl Ledger {
     /// Whether hyper took the last byte. An empty body counts as taken: its head may have left.
     pub(super) fn is_complete(&self) -> bool {
         self.handed() == self.total
+    }
+
+    /// Ends the body at its next chunk: nobody wants the rest. HTTP/2 then resets the stream.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
     }
 
     /// Whether the body itself waits for its pace, so that silence is nobody's fault.
@@ -146,6 +152,11 @@ pub(super) struct BodyStream {
     offset: usize,
     wait: Wait,
 }
+
+/// The reply is there, and the rest of the body is not worth sending.
+#[derive(Debug, thiserror::Error)]
+#[error("the rest of the request is not needed any more")]
+pub(super) struct Abandoned;
 
 /// The pace's answer for the next chunk.
 #[derive(Debug)]
@@ -198,12 +209,15 @@ impl BodyStream {
 
 impl HttpBody for BodyStream {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Abandoned;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ledger.abandoned.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Abandoned)));
+        }
         let Some(len) = self.next_len() else {
             return Poll::Ready(None);
         };
@@ -235,7 +249,7 @@ mod tests {
         while let Some(frame) = stream.frame().await {
             chunks.push(
                 frame
-                    .expect("infallible")
+                    .expect("not abandoned")
                     .into_data()
                     .expect("data only")
                     .to_vec(),

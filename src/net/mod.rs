@@ -3,10 +3,18 @@
 //! been carried out. Never: a word about the service, a retry that the caller could notice, or a
 //! copy of a body but TLS's own.
 
+mod attempt;
 mod body;
+mod connect;
 mod exchange;
+mod fault;
+mod lane;
 mod origin;
 mod pool;
+mod roster;
+mod stream;
+mod tls;
+mod watch;
 
 pub use body::{Body, Pace};
 pub use exchange::{Limits, Outgoing, Reply, Version, Wish};
