@@ -314,7 +314,10 @@ impl fmt::Display for Error {
         write!(f, "{}: {}", facts.operation.name(), facts.message)?;
         let details: Vec<String> = [
             facts.slice.map(|slice| format!("slice {slice}")),
-            facts.status.filter(|&status| status != 200).map(|status| format!("HTTP {status}")),
+            facts
+                .status
+                .filter(|&status| status != 200)
+                .map(|status| format!("HTTP {status}")),
             facts.code.map(|code| format!("code {code}")),
             facts.trace_id.as_ref().map(|id| format!("trace id {id}")),
         ]
@@ -339,7 +342,14 @@ impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         let key = |error: &Error| {
             let facts = &*error.0;
-            (facts.kind, facts.operation, facts.slice, facts.status, facts.code, facts.delivery)
+            (
+                facts.kind,
+                facts.operation,
+                facts.slice,
+                facts.status,
+                facts.code,
+                facts.delivery,
+            )
         };
         key(self) == key(other) && self.0.message == other.0.message && self.0.path == other.0.path
     }
@@ -356,12 +366,18 @@ mod tests {
             .status(200)
             .code(1)
             .trace_id("t-1");
-        assert_eq!(error.to_string(), "a/b.bin: create: name taken (code 1, trace id t-1)");
+        assert_eq!(
+            error.to_string(),
+            "a/b.bin: create: name taken (code 1, trace id t-1)"
+        );
     }
 
     #[test]
     fn an_empty_trace_id_is_none() {
-        let error = Error::new(Kind::Protocol, Operation::Slice, "x").trace_id("").slice(3).status(502);
+        let error = Error::new(Kind::Protocol, Operation::Slice, "x")
+            .trace_id("")
+            .slice(3)
+            .status(502);
         assert_eq!(error.trace(), None);
         assert_eq!(error.to_string(), "slice: x (slice 3, HTTP 502)");
     }

@@ -1,7 +1,12 @@
 //! panup puts files on the 123pan open platform as fast as disk, processor and link allow.
-#![warn(missing_docs)]
 
 mod error;
+mod options;
+mod plan;
+mod service;
+mod session;
+mod token;
+mod wire;
 
 pub mod digest;
 #[doc(hidden)]
@@ -14,3 +19,7 @@ pub mod policy;
 pub mod source;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
+pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
+pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
+pub use token::{Credential, Secret};
+pub use wire::Conflict;

@@ -1,2 +1,2 @@
 //! panup
-fn main(){}
+fn main() {}

@@ -1,1 +1,22 @@
-//! net
+//! HTTP. In: an origin and a request whose body is a few `Bytes` views of exactly known length.
+//! Out: the bounded reply, or one [`Error`](crate::Error) that says whether the request can have
+//! been carried out. Never: a word about the service, a retry that the caller could notice, or a
+//! copy of a body but TLS's own.
+
+mod attempt;
+mod body;
+mod connect;
+mod exchange;
+mod fault;
+mod lane;
+mod origin;
+mod pool;
+mod roster;
+mod stream;
+mod tls;
+mod watch;
+
+pub use body::{Body, Pace};
+pub use exchange::{Limits, Outgoing, Reply, Version, Wish};
+pub use origin::{Origin, Scheme};
+pub use pool::{Pool, PoolSettings, Proxies, ServerStats, SystemRoots};

@@ -1,1 +1,22 @@
-//! policy
+//! Decisions without a clock and without I/O: repeat, how many at once, how fast, where, over what.
+//! In: what happened and when (`Instant`), what it cost (bytes, durations) and chance (a generator).
+//! Out: plain values that the conductor acts on. Never: sleeping, locking, reading a clock, a socket.
+
+pub mod bandwidth;
+pub mod hedge;
+pub mod limit;
+pub mod rate;
+pub mod retry;
+pub mod version;
+pub mod worth;
+
+pub use bandwidth::Bandwidth;
+pub use hedge::{Hedge, Queue, Straggler};
+pub use limit::{Limit, LimitSettings, Trouble};
+pub use rate::{Rate, RateSettings, Ticket};
+pub use retry::{Allowance, Attempt, Budget, Decision, Repeat, Retry};
+pub use version::{Trial, Version, Wish};
+pub use worth::Servers;
+
+#[cfg(test)]
+mod link;

@@ -1,0 +1,299 @@
+//! One request on one connection. In: a lease and the request. Out: the reply, or what is known
+//! about its loss. Never: a second connection.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, Uri};
+use tokio::time::Instant;
+
+use super::body::{BodyStream, Ledger};
+use super::exchange::{Outgoing, Reply, Version};
+use super::fault::{self, Failure};
+use super::lane::{Lease, Sender};
+use super::origin::Origin;
+use super::roster::Fate;
+use super::watch::{Progress, Sight, Verdict, Watch};
+use crate::error::Delivery;
+
+/// A request without a reply.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) failure: Failure,
+    pub(super) seen: Seen,
+    pub(super) delivery: Delivery,
+}
+
+/// Whether the server can have looked at a lost request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It can.
+    Maybe,
+    /// It cannot: nothing of the request left, or the server says so.
+    Never,
+    /// The connection was unused for a while, and then dead.
+    ConnectionWasDead,
+}
+
+/// Sends `outgoing` and reads the reply to its end.
+pub(super) async fn exchange(
+    mut lease: Lease,
+    origin: &Origin,
+    outgoing: &Outgoing,
+    user_agent: &HeaderValue,
+) -> Result<Reply, Lost> {
+    let version = lease.version();
+    let (body, ledger) = outgoing.body.stream(chunk(version));
+    let request = request(origin, outgoing, body, (version, user_agent)).map_err(|error| Lost {
+        failure: Failure::unsendable(&error),
+        seen: Seen::Maybe,
+        delivery: Delivery::NotDone,
+    })?;
+    // From here on a dropped future leaves a request cut in two: HTTP/2 resets the stream, on
+    // HTTP/1.1 the connection is lost.
+    lease.end_with(if version == Version::H1 {
+        Fate::Close
+    } else {
+        Fate::Keep
+    });
+    let before = lease.meter().written();
+    let course = Course {
+        origin,
+        outgoing,
+        version,
+        before,
+        ledger: &ledger,
+        started: Instant::now(),
+    };
+    let reply = match lease.sender() {
+        Sender::H1(sender) => {
+            let sending = sender.try_send_request(request);
+            course.run(sending, &lease).await
+        }
+        Sender::H2(sender) => {
+            let sending = sender.try_send_request(request);
+            course.run(sending, &lease).await
+        }
+    };
+    lease.end_with(course.fate(&reply));
+    reply
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<BodyStream>>>;
+
+/// What does not change while one request is on its way.
+struct Course<'a> {
+    origin: &'a Origin,
+    outgoing: &'a Outgoing,
+    version: Version,
+    /// Bytes that the connection had written before.
+    before: u64,
+    ledger: &'a Ledger,
+    started: Instant,
+}
+
+impl Course<'_> {
+    async fn run(&self, sending: impl Future<Output = Sent>, lease: &Lease) -> Result<Reply, Lost> {
+        let (head, body) = self.head(sending, lease).await?.into_parts();
+        let limit = self.outgoing.limits.answer;
+        let body = match tokio::time::timeout(limit, collect(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(ReadError::TooLong)) => {
+                return Err(self.lost(Failure::too_long(self.origin, REPLY_MAX), lease));
+            }
+            Ok(Err(ReadError::Http(error))) => {
+                return Err(self.lost(Failure::exchange(self.origin, error), lease));
+            }
+            Err(_) => return Err(self.lost(Failure::unanswered(self.origin, limit), lease)),
+        };
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            version: self.version,
+            offers_h2: None,
+            took: self.started.elapsed(),
+        })
+    }
+
+    /// Waits for the reply's head, as long as something moves.
+    async fn head(
+        &self,
+        sending: impl Future<Output = Sent>,
+        lease: &Lease,
+    ) -> Result<Response<Incoming>, Lost> {
+        let limits = self.outgoing.limits;
+        let mut sending = pin!(sending);
+        let mut watch = Watch::new(limits, self.outgoing.body.len(), self.version, self.started);
+        loop {
+            let failure = match watch.look(self.sight(lease), Instant::now()) {
+                Verdict::WaitUntil(next) => {
+                    tokio::select! {
+                        sent = &mut sending => return sent.map_err(|error| self.broken(error, lease)),
+                        () = tokio::time::sleep_until(next) => continue,
+                    }
+                }
+                Verdict::Stalled => Failure::stalled(self.origin, limits.stall),
+                Verdict::Unanswered => Failure::unanswered(self.origin, limits.answer),
+            };
+            return Err(self.lost(failure, lease));
+        }
+    }
+
+    fn sight(&self, lease: &Lease) -> Sight {
+        let body = match (self.ledger.is_complete(), self.ledger.is_held()) {
+            (true, _) => Progress::Handed,
+            (false, true) => Progress::Held,
+            (false, false) => Progress::Moving,
+        };
+        Sight {
+            handed: self.ledger.handed(),
+            body,
+            written: self.written(lease),
+        }
+    }
+
+    /// Bytes that the connection wrote since this request began.
+    fn written(&self, lease: &Lease) -> u64 {
+        lease.meter().written() - self.before
+    }
+
+    /// The connection broke, or was about to close.
+    fn broken(&self, mut error: TrySendError<Request<BodyStream>>, lease: &Lease) -> Lost {
+        let returned = error.take_message().is_some();
+        let error = error.into_error();
+        let unseen = returned || fault::is_refused_unseen(&error);
+        let closed = error.is_closed() || error.is_incomplete_message() || fault::is_cut(&error);
+        let lost = self.lost(Failure::exchange(self.origin, error), lease);
+        if unseen {
+            return Lost {
+                seen: Seen::Never,
+                delivery: Delivery::NotDone,
+                ..lost
+            };
+        }
+        // The server closed an idle connection while the request was on its way to it.
+        let stale = lease.idle_for().is_some_and(|idle| idle >= STALE_AFTER);
+        let harmless = lost.delivery == Delivery::NotDone || self.outgoing.method == Method::GET;
+        if closed && stale && harmless {
+            return Lost {
+                seen: Seen::ConnectionWasDead,
+                ..lost
+            };
+        }
+        lost
+    }
+
+    fn lost(&self, failure: Failure, lease: &Lease) -> Lost {
+        Lost {
+            failure,
+            seen: Seen::Maybe,
+            delivery: self.delivery(lease),
+        }
+    }
+
+    /// A request of which the last byte was not written cannot have been carried out. HTTP/1.1
+    /// connections write nothing else, so there the socket knows; on HTTP/2 what was handed over
+    /// may have left.
+    fn delivery(&self, lease: &Lease) -> Delivery {
+        let written = self.written(lease);
+        let needed = match self.version {
+            Version::H1 => self.outgoing.body.len().max(1),
+            Version::H2 => 1,
+        };
+        if self.ledger.is_complete() && written >= needed {
+            Delivery::Unknown
+        } else {
+            Delivery::NotDone
+        }
+    }
+
+    /// What becomes of the connection.
+    fn fate(&self, reply: &Result<Reply, Lost>) -> Fate {
+        match (self.version, reply) {
+            (_, Ok(_)) if self.ledger.is_complete() => Fate::Keep,
+            // The answer came before the body was sent, which is not worth finishing.
+            (Version::H2, Ok(_)) => {
+                self.ledger.abandon();
+                Fate::Keep
+            }
+            (Version::H1, _) => Fate::Close,
+            // Nothing moved, or the peer is leaving: other streams may finish, new ones go elsewhere.
+            (Version::H2, Err(lost)) if lost.failure.is_of_connection() => Fate::Retire,
+            (Version::H2, Err(_)) => Fate::Keep,
+        }
+    }
+}
+
+fn request(
+    origin: &Origin,
+    outgoing: &Outgoing,
+    body: BodyStream,
+    (version, user_agent): (Version, &HeaderValue),
+) -> Result<Request<BodyStream>, hyper::http::Error> {
+    let authority = origin.authority();
+    let uri = match version {
+        Version::H1 => Uri::try_from(outgoing.path.as_str())?,
+        Version::H2 => Uri::builder()
+            .scheme(origin.scheme.name())
+            .authority(authority.as_str())
+            .path_and_query(outgoing.path.as_str())
+            .build()?,
+    };
+    let mut request = Request::builder()
+        .method(outgoing.method.clone())
+        .uri(uri)
+        .body(body)?;
+    let headers = request.headers_mut();
+    *headers = outgoing.headers.clone();
+    if version == Version::H1 {
+        headers.insert(HOST, HeaderValue::try_from(authority)?);
+    }
+    if !headers.contains_key(USER_AGENT) {
+        headers.insert(USER_AGENT, user_agent.clone());
+    }
+    Ok(request)
+}
+
+enum ReadError {
+    TooLong,
+    Http(hyper::Error),
+}
+
+/// The reply's body; one chunk, which is all that most replies have, is not copied.
+async fn collect(mut body: Incoming) -> Result<Bytes, ReadError> {
+    let mut whole = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(ReadError::Http)?.into_data() else {
+            continue;
+        };
+        if whole.len() + chunk.len() > REPLY_MAX {
+            return Err(ReadError::TooLong);
+        }
+        whole = if whole.is_empty() {
+            chunk
+        } else {
+            [whole, chunk].concat().into()
+        };
+    }
+    Ok(whole)
+}
+
+/// How much of a body is handed over at a time.
+fn chunk(version: Version) -> usize {
+    match version {
+        Version::H1 => 256 << 10,
+        Version::H2 => 256 << 10,
+    }
+}
+
+/// Replies are JSON of a few hundred bytes, or an error page.
+const REPLY_MAX: usize = 1 << 20;
+
+/// A connection in steady use is not closed for idleness. Servers wait for seconds at least.
+const STALE_AFTER: Duration = Duration::from_millis(500);

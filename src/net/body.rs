@@ -1,0 +1,308 @@
+//! A request's body. In: `Bytes` views, small and large. Out: chunks of them in order, their total
+//! known exactly beforehand, each counted as it is handed over. Never: a copy, a byte more or less.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// The parts of a request body. Cloning is cheap and shares the bytes.
+#[derive(Debug, Clone, Default)]
+pub struct Body {
+    parts: Arc<[Bytes]>,
+    sent: Option<Arc<AtomicU64>>,
+    pace: Option<Pace>,
+}
+
+/// Asked before each chunk with its length in bytes; answers how long to wait before it is sent.
+#[derive(Clone)]
+pub struct Pace(Arc<dyn Fn(u64) -> Duration + Send + Sync>);
+
+impl Pace {
+    /// A pace set by `reserve`: bytes wanted to time to wait. It is called once for each chunk,
+    /// also by bodies that are dropped before the chunk is sent.
+    pub fn new(reserve: impl Fn(u64) -> Duration + Send + Sync + 'static) -> Self {
+        Pace(Arc::new(reserve))
+    }
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pace")
+    }
+}
+
+impl Body {
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Body::default()
+    }
+
+    /// `parts` one after the other; empty ones are left out.
+    pub fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
+        let parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Body {
+            parts,
+            sent: None,
+            pace: None,
+        }
+    }
+
+    /// Adds every byte that is handed to a connection to `counter`, repeated ones again.
+    #[must_use]
+    pub fn counted(mut self, counter: Arc<AtomicU64>) -> Self {
+        self.sent = Some(counter);
+        self
+    }
+
+    /// Hands bytes over no faster than `pace` allows, in chunks of 16 KiB.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// The exact length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The body as hyper reads it, in chunks of at most `chunk` bytes, and the ledger of what
+    /// hyper took.
+    pub(super) fn stream(&self, chunk: usize) -> (BodyStream, Arc<Ledger>) {
+        let ledger = Arc::new(Ledger {
+            total: self.len(),
+            ..Ledger::default()
+        });
+        let stream = BodyStream {
+            body: self.clone(),
+            ledger: Arc::clone(&ledger),
+            chunk: if self.pace.is_some() {
+                PACED_CHUNK.min(chunk)
+            } else {
+                chunk
+            },
+            part: 0,
+            offset: 0,
+            wait: Wait::NotAsked,
+        };
+        (stream, ledger)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body::new([bytes])
+    }
+}
+
+/// How far one attempt's body has come; shared between the connection that takes it and the
+/// sender that watches.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    total: u64,
+    handed: AtomicU64,
+    held: AtomicBool,
+    abandoned: AtomicBool,
+}
+
+impl Ledger {
+    /// Bytes that hyper took.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed.load(Ordering::Acquire)
+    }
+
+    /// Whether hyper took the last byte. An empty body counts as taken: its head may have left.
+    pub(super) fn is_complete(&self) -> bool {
+        self.handed() == self.total
+    }
+
+    /// Ends the body at its next chunk: nobody wants the rest. HTTP/2 then resets the stream.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    /// Whether the body itself waits for its pace, so that silence is nobody's fault.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+}
+
+/// A [`Body`] on its way.
+#[derive(Debug)]
+pub(super) struct BodyStream {
+    body: Body,
+    ledger: Arc<Ledger>,
+    chunk: usize,
+    part: usize,
+    offset: usize,
+    wait: Wait,
+}
+
+/// The reply is there, and the rest of the body is not worth sending.
+#[derive(Debug, thiserror::Error)]
+#[error("the rest of the request is not needed any more")]
+pub(super) struct Abandoned;
+
+/// The pace's answer for the next chunk.
+#[derive(Debug)]
+enum Wait {
+    NotAsked,
+    Until(Pin<Box<Sleep>>),
+}
+
+impl BodyStream {
+    fn next_len(&self) -> Option<usize> {
+        let part = self.body.parts.get(self.part)?;
+        Some((part.len() - self.offset).min(self.chunk))
+    }
+
+    /// Waits for the pace, once for each chunk.
+    fn poll_pace(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
+        let Some(pace) = &self.body.pace else {
+            return Poll::Ready(());
+        };
+        if let Wait::NotAsked = self.wait {
+            let delay = pace.0(len as u64);
+            if delay.is_zero() {
+                return Poll::Ready(());
+            }
+            self.wait = Wait::Until(Box::pin(tokio::time::sleep(delay)));
+            self.ledger.held.store(true, Ordering::Release);
+        }
+        if let Wait::Until(sleep) = &mut self.wait {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        self.wait = Wait::NotAsked;
+        self.ledger.held.store(false, Ordering::Release);
+        Poll::Ready(())
+    }
+
+    fn take(&mut self, len: usize) -> Bytes {
+        let part = &self.body.parts[self.part];
+        let chunk = part.slice(self.offset..self.offset + len);
+        self.offset += len;
+        if self.offset == part.len() {
+            (self.part, self.offset) = (self.part + 1, 0);
+        }
+        self.ledger.handed.fetch_add(len as u64, Ordering::AcqRel);
+        if let Some(sent) = &self.body.sent {
+            sent.fetch_add(len as u64, Ordering::Relaxed);
+        }
+        chunk
+    }
+}
+
+impl HttpBody for BodyStream {
+    type Data = Bytes;
+    type Error = Abandoned;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ledger.abandoned.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(Abandoned)));
+        }
+        let Some(len) = self.next_len() else {
+            return Poll::Ready(None);
+        };
+        ready!(self.poll_pace(cx, len));
+        Poll::Ready(Some(Ok(Frame::data(self.take(len)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.part == self.body.parts.len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.ledger.total - self.ledger.handed())
+    }
+}
+
+/// A paced body waits between chunks of this many bytes: 16 KiB at 100 kB/s is six steps a second,
+/// smooth on a progress bar, and still one TLS record each.
+const PACED_CHUNK: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn chunks(mut stream: BodyStream) -> Vec<Vec<u8>> {
+        let mut chunks = Vec::new();
+        while let Some(frame) = stream.frame().await {
+            chunks.push(
+                frame
+                    .expect("not abandoned")
+                    .into_data()
+                    .expect("data only")
+                    .to_vec(),
+            );
+        }
+        chunks
+    }
+
+    fn three_parts() -> Body {
+        Body::new(
+            ["head", "", "0123456789", "tail"].map(|part| Bytes::from_static(part.as_bytes())),
+        )
+    }
+
+    #[tokio::test]
+    async fn parts_come_in_order_and_are_cut_without_crossing() {
+        let (stream, ledger) = three_parts().stream(4);
+        assert_eq!(stream.size_hint().exact(), Some(18));
+        let expected = [&b"head"[..], b"0123", b"4567", b"89", b"tail"];
+        assert_eq!(chunks(stream).await, expected);
+        assert!(ledger.is_complete());
+    }
+
+    #[tokio::test]
+    async fn the_ledger_follows_each_chunk_and_the_counter_counts_repeats() {
+        let counter = Arc::new(AtomicU64::new(0));
+        let body = three_parts().counted(Arc::clone(&counter));
+        let (mut stream, ledger) = body.stream(8);
+        let mut seen = vec![ledger.handed()];
+        while stream.frame().await.is_some() {
+            seen.push(ledger.handed());
+            assert_eq!(ledger.is_complete(), stream.is_end_stream());
+        }
+        assert_eq!(seen, [0, 4, 12, 14, 18]);
+        assert_eq!(chunks(body.stream(100).0).await.len(), 3);
+        assert_eq!(counter.load(Ordering::Relaxed), 36);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_delays_each_chunk() {
+        let pace = Pace::new(|bytes| Duration::from_millis(bytes));
+        let body = Body::from(Bytes::from(vec![7; 40 << 10])).paced(pace);
+        let start = tokio::time::Instant::now();
+        let (stream, _) = body.stream(1 << 20);
+        let sizes: Vec<usize> = chunks(stream).await.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [16 << 10, 16 << 10, 8 << 10]);
+        assert_eq!(start.elapsed(), Duration::from_millis(40 << 10));
+    }
+
+    #[test]
+    fn an_empty_body_is_complete_at_once() {
+        let (stream, ledger) = Body::empty().stream(1);
+        assert!(stream.is_end_stream() && ledger.is_complete());
+        assert_eq!(stream.size_hint().exact(), Some(0));
+    }
+}

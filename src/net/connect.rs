@@ -1,0 +1,217 @@
+//! From an origin to an open stream. In: where to, and whether HTTP/2 may be offered. Out: a
+//! stream with its version settled, through a proxy where the environment names one. Never: HTTP,
+//! but the proxy's CONNECT.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use rustls::RootCertStore;
+use tokio::sync::OnceCell;
+use tower_service::Service;
+
+use super::fault::Failure;
+use super::origin::{Origin, Scheme};
+use super::pool::{PoolSettings, Proxies, SystemRoots};
+use super::stream::{Stream, Wire};
+use super::tls;
+use crate::error::Result;
+
+/// Whether TLS offers HTTP/2 beside HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// HTTP/1.1 alone.
+    H1,
+    /// Both; the server prefers.
+    Both,
+}
+
+/// Opens connections.
+#[derive(Debug)]
+pub(super) struct Connector {
+    dialer: Dialer,
+    limit: Duration,
+    roots: RootCertStore,
+    system: SystemRoots,
+    tls: OnceCell<Tls>,
+}
+
+#[derive(Debug)]
+struct Tls {
+    h1: HttpsConnector<Dialer>,
+    both: HttpsConnector<Dialer>,
+}
+
+impl Connector {
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where the given roots cannot be read.
+    pub(super) fn new(settings: &PoolSettings) -> Result<Self> {
+        Ok(Connector {
+            dialer: Dialer::new(settings),
+            limit: settings.connect,
+            roots: tls::given_roots(&settings.roots)?,
+            system: settings.system_roots,
+            tls: OnceCell::new(),
+        })
+    }
+
+    /// Opens one connection, all of it within the limit.
+    pub(super) async fn connect(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
+        let opened = tokio::time::timeout(self.limit, self.open(origin, offer)).await;
+        opened.unwrap_or_else(|_| Err(Failure::connect_timed_out(origin, self.limit)))
+    }
+
+    async fn open(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
+        let io = match origin.scheme {
+            Scheme::Http => self
+                .dialer
+                .clone()
+                .call(uri(origin))
+                .await
+                .map(MaybeHttpsStream::Http),
+            Scheme::Https => {
+                let tls = self.tls().await;
+                let connector = if offer == Offer::H1 {
+                    &tls.h1
+                } else {
+                    &tls.both
+                };
+                connector.clone().call(uri(origin)).await
+            }
+        };
+        io.map(Stream::new)
+            .map_err(|error| Failure::connect(origin, error))
+    }
+
+    /// Reading the system's certificates takes milliseconds of disk and parsing, so it happens
+    /// with the first TLS connection, and not on a runtime worker.
+    async fn tls(&self) -> &Tls {
+        let load = || async {
+            let (roots, system) = (self.roots.clone(), self.system);
+            let config = tokio::task::spawn_blocking(move || tls::client_config(roots, system))
+                .await
+                .expect("loading certificates does not panic, and the runtime waits for it");
+            let builder = || HttpsConnectorBuilder::new().with_tls_config(config.clone());
+            let dialer = || self.dialer.clone();
+            Tls {
+                h1: builder()
+                    .https_only()
+                    .enable_http1()
+                    .wrap_connector(dialer()),
+                both: builder()
+                    .https_only()
+                    .enable_http1()
+                    .enable_http2()
+                    .wrap_connector(dialer()),
+            }
+        };
+        self.tls.get_or_init(load).await
+    }
+}
+
+fn uri(origin: &Origin) -> Uri {
+    let host = if origin.host.contains(':') {
+        format!("[{}]", origin.host)
+    } else {
+        origin.host.clone()
+    };
+    format!("{}://{host}:{}/", origin.scheme.name(), origin.port)
+        .parse()
+        .expect("an origin was parsed from such an address")
+}
+
+/// TCP, straight or through a proxy's tunnel.
+#[derive(Debug, Clone)]
+struct Dialer {
+    tcp: HttpConnector,
+    proxies: Option<Arc<Matcher>>,
+}
+
+impl Dialer {
+    fn new(settings: &PoolSettings) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Divided among a name's addresses, so that a dead first one leaves time for the second.
+        tcp.set_connect_timeout(Some(settings.connect));
+        let proxies = match settings.proxies {
+            Proxies::Environment => Some(Arc::new(Matcher::from_env())),
+            Proxies::Off => None,
+        };
+        Dialer { tcp, proxies }
+    }
+
+    fn proxy(&self, target: &Uri) -> Option<Intercept> {
+        let host = target
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let origin = Origin {
+            scheme: Scheme::Http,
+            host,
+            port: 0,
+        };
+        if origin.is_loopback() {
+            return None;
+        }
+        self.proxies.as_ref()?.intercept(target)
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Service<Uri> for Dialer {
+    type Response = Wire;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Wire, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let Some(proxy) = self.proxy(&target) else {
+            let connecting = self.tcp.call(target);
+            return Box::pin(async { Ok(Wire::new(connecting.await?)) });
+        };
+        if proxy.uri().scheme_str() != Some("http") {
+            let refusal = format!("the proxy {} is not an http:// one", proxy.uri());
+            return Box::pin(async { Err(refusal.into()) });
+        }
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
+        if let Some(credentials) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(credentials.clone());
+        }
+        let connecting = tunnel.call(target);
+        let name = proxy
+            .uri()
+            .authority()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Box::pin(async move {
+            let socket = connecting.await.map_err(|error| {
+                Box::new(ProxyError {
+                    name,
+                    error: error.into(),
+                })
+            })?;
+            Ok(Wire::new(socket))
+        })
+    }
+}
+
+/// Names the proxy that a failure is about.
+#[derive(Debug, thiserror::Error)]
+#[error("proxy {name}: {error}")]
+pub(super) struct ProxyError {
+    pub(super) name: String,
+    #[source]
+    pub(super) error: BoxError,
+}

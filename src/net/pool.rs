@@ -1,0 +1,204 @@
+//! The pool. In: origins and requests. Out: replies, or errors that say whether the request can
+//! have been carried out. Never: a second attempt that anybody could notice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+
+use super::attempt::{self, Lost, Seen};
+use super::connect::Connector;
+use super::exchange::{Outgoing, Reply};
+use super::lane::Lane;
+use super::origin::Origin;
+use super::roster::Rules;
+use crate::error::{Delivery, Error, Kind, Operation, Result};
+
+/// What a pool may open and whom it trusts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PoolSettings {
+    /// Connections to one server at most; `None` lets the requests in flight decide.
+    pub connections_per_server: Option<usize>,
+    /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4.
+    pub streams_per_connection: Option<usize>,
+    /// Certificates to trust besides the system's: PEM files' contents.
+    pub roots: Vec<Vec<u8>>,
+    /// Whether the system's certificates are trusted.
+    pub system_roots: SystemRoots,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// How long name lookup, TCP, proxy and TLS may take together.
+    pub connect: Duration,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// Whether the environment's proxies are used.
+    pub proxies: Proxies,
+}
+
+/// Whether the certificates of the operating system are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemRoots {
+    /// They are, besides those given.
+    Trusted,
+    /// Only those given are.
+    Ignored,
+}
+
+/// Where proxies come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxies {
+    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case. Loopback
+    /// addresses are never proxied.
+    Environment,
+    /// None.
+    Off,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        PoolSettings {
+            connections_per_server: None,
+            streams_per_connection: None,
+            roots: Vec::new(),
+            system_roots: SystemRoots::Trusted,
+            idle: Duration::from_secs(30),
+            connect: Duration::from_secs(10),
+            user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxies: Proxies::Environment,
+        }
+    }
+}
+
+/// Connections to every server, shared by all who send. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    connector: Arc<Connector>,
+    rules: Rules,
+    user_agent: HeaderValue,
+    lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
+}
+
+/// What a pool did with one server so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerStats {
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Requests answered over HTTP/1.1.
+    pub h1_requests: u64,
+    /// Requests answered over HTTP/2.
+    pub h2_requests: u64,
+    /// Bytes given to sockets, TLS and headers included.
+    pub bytes: u64,
+}
+
+impl Pool {
+    /// A pool without connections; the first requests open them.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] where `roots` holds no readable certificate, a limit is zero, or the user
+    /// agent is no header value.
+    pub fn new(settings: PoolSettings) -> Result<Pool> {
+        let refuse = |why: &str| Error::new(Kind::Invalid, Operation::Configure, why);
+        let streams = settings.streams_per_connection.unwrap_or(STREAMS);
+        if settings.connections_per_server == Some(0) || streams == 0 {
+            return Err(refuse("at least one connection and one stream are needed"));
+        }
+        let user_agent = HeaderValue::from_str(&settings.user_agent)
+            .map_err(|_| refuse("the user agent has characters that a header cannot carry"))?;
+        Ok(Pool(Arc::new(Shared {
+            connector: Arc::new(Connector::new(&settings)?),
+            rules: Rules {
+                connections: settings.connections_per_server,
+                streams,
+                idle: settings.idle,
+            },
+            user_agent,
+            lanes: Mutex::default(),
+        })))
+    }
+
+    /// Sends one request and reads its reply to the end, on the least busy connection to `origin`.
+    ///
+    /// A request that its server did not look at, because the connection was already closing, is
+    /// sent once more without a word. Dropping the future gives everything back: the place in the
+    /// queue, the stream (HTTP/2) or the connection (HTTP/1.1). Needs a tokio runtime with time
+    /// and I/O.
+    ///
+    /// # Errors
+    /// [`Kind::Transport`] when no reply came, [`Kind::Protocol`] when it could not be read;
+    /// `delivered()` is `Unknown` only if the last byte of the body had been handed over.
+    pub async fn send(&self, origin: &Origin, outgoing: Outgoing) -> Result<Reply> {
+        let lane = self.0.lane(origin);
+        let mut silent = 0;
+        loop {
+            let lease = lane.lease(outgoing.version).await;
+            let lease =
+                lease.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
+            let lost = match attempt::exchange(lease, origin, &outgoing, &self.0.user_agent).await {
+                Ok(reply) => {
+                    lane.answered(reply.version);
+                    return Ok(Reply {
+                        offers_h2: lane.offers_h2(),
+                        ..reply
+                    });
+                }
+                Err(lost) => lost,
+            };
+            let Lost {
+                failure,
+                seen,
+                delivery,
+            } = lost;
+            if seen == Seen::Maybe || silent == SILENT_REPEATS {
+                return Err(failure.of(outgoing.operation, delivery));
+            }
+            silent += 1;
+            if seen == Seen::ConnectionWasDead {
+                lane.drop_idle();
+            }
+        }
+    }
+
+    /// What was done so far, by server.
+    #[must_use]
+    pub fn stats(&self) -> Vec<(Origin, ServerStats)> {
+        let lanes: Vec<_> = self.0.lanes().values().cloned().collect();
+        let mut stats: Vec<_> = lanes
+            .iter()
+            .map(|lane| (lane.origin.clone(), lane.stats()))
+            .collect();
+        stats.sort_by(|(left, _), (right, _)| left.cmp(right));
+        stats
+    }
+}
+
+impl Shared {
+    fn lane(&self, origin: &Origin) -> Arc<Lane> {
+        let mut lanes = self.lanes();
+        if let Some(lane) = lanes.get(origin) {
+            return Arc::clone(lane);
+        }
+        let lane = Lane::new(origin.clone(), Arc::clone(&self.connector), self.rules);
+        lanes.insert(origin.clone(), Arc::clone(&lane));
+        lane
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Lane>>> {
+        // The map is whole at every moment that could panic.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Streams on one HTTP/2 connection by default: few, so that one TCP connection and one
+/// flow-control window are not the ceiling.
+const STREAMS: usize = 4;
+
+/// A server that refuses to look at a request this often is not just closing connections.
+const SILENT_REPEATS: u32 = 3;

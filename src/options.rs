@@ -1,0 +1,173 @@
+//! Every setting of every room, in one place, checked once. In: plain fields with defaults. Out:
+//! settings that are known to make sense. Never: a file, a socket, an environment variable.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind, Operation, Result};
+use crate::net::{Origin, Scheme};
+use crate::token::Credential;
+use crate::wire::Conflict;
+
+/// The platform's API base.
+pub const DEFAULT_API: &str = "https://open-api.123pan.com";
+
+/// How a [`Client`](crate::Client) works. Start from [`Options::new`] and change fields.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The API base; [`DEFAULT_API`] by default.
+    pub api: String,
+    /// Who uploads.
+    pub credential: Credential,
+    /// What happens when a remote name is taken; the file fails by default.
+    pub on_conflict: Conflict,
+    /// Files up to this many bytes go in one call by single/create; 0 means always slices.
+    /// Default 4 MiB: the largest file that is read rather than mapped.
+    pub single_max: u64,
+    /// Bodies in flight; `None` (default) lets measured goodput decide.
+    pub concurrency: Option<usize>,
+    /// Connections per server; `None` (default) as many as the bodies in flight need.
+    pub connections: Option<usize>,
+    /// The HTTP version; by default the faster one of those that a server offers.
+    pub http: Http,
+    /// Hashing threads; `None` (default) is one per processor.
+    pub hash_threads: Option<usize>,
+    /// Bytes per second of content at most; `None` (default) is no limit.
+    pub limit_rate: Option<u64>,
+    /// Calls per second to start from, per endpoint.
+    pub call_rates: CallRates,
+    /// Whether `http://` servers other than loopback may see the access token.
+    pub allow_http: bool,
+    /// Certificates to trust besides the system's: contents of PEM files.
+    pub roots: Vec<Vec<u8>>,
+    /// Where the journal and the token cache live; `None` (default) keeps nothing.
+    pub state_dir: Option<PathBuf>,
+    /// Whether unfinished uploads go on where they were.
+    pub resume: Resume,
+    /// Whether files may be memory-mapped; they are read where not.
+    pub maps: bool,
+}
+
+/// The HTTP version to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http {
+    /// Both are tried on a server that offers HTTP/2, and the faster carries the bulk.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    H1,
+    /// HTTP/2 where the server offers it; a plain `http://` server gets HTTP/1.1.
+    H2,
+}
+
+/// What the journal is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// Finished files are skipped, unfinished uploads go on.
+    #[default]
+    Everything,
+    /// Finished files are sent again; hashes and unfinished uploads are still used.
+    SendAgain,
+    /// Nothing is read; what is done is still written down.
+    Nothing,
+}
+
+/// Calls per second that each endpoint starts from; they adapt from there.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CallRates {
+    /// `create`.
+    pub create: Option<f64>,
+    /// `upload_complete`.
+    pub complete: Option<f64>,
+    /// `single/create`.
+    pub single: Option<f64>,
+}
+
+impl Options {
+    /// The defaults, for `credential`.
+    #[must_use]
+    pub fn new(credential: Credential) -> Options {
+        Options {
+            api: DEFAULT_API.to_owned(),
+            credential,
+            on_conflict: Conflict::Fail,
+            single_max: 4 << 20,
+            concurrency: None,
+            connections: None,
+            http: Http::Auto,
+            hash_threads: None,
+            limit_rate: None,
+            call_rates: CallRates::default(),
+            allow_http: false,
+            roots: Vec::new(),
+            state_dir: None,
+            resume: Resume::Everything,
+            maps: true,
+        }
+    }
+
+    /// The API base, and everything else seen to make sense.
+    pub(crate) fn check(&self) -> Result<Origin> {
+        let api = Origin::parse(&self.api, Scheme::Https)?;
+        if api.scheme == Scheme::Http && !api.is_loopback() && !self.allow_http {
+            let message = format!("{api} would get the access token unencrypted");
+            return Err(invalid(message).advice("use https://, or allow it with --allow-http"));
+        }
+        for (name, value) in
+            [("concurrency", self.concurrency), ("connections", self.connections), ("hash threads", self.hash_threads)]
+        {
+            if value == Some(0) {
+                return Err(invalid(format!("{name} must be at least 1")));
+            }
+        }
+        if self.limit_rate == Some(0) {
+            return Err(invalid("the rate limit must be at least 1 byte per second".to_owned()));
+        }
+        // The documents limit single/create to 1 GB; the decimal reading is the safe one.
+        if self.single_max > 1_000_000_000 {
+            return Err(invalid("single/create takes at most 1,000,000,000 bytes".to_owned()));
+        }
+        let rates = [self.call_rates.create, self.call_rates.complete, self.call_rates.single];
+        if rates.into_iter().flatten().any(|rate| !rate.is_finite() || rate <= 0.0) {
+            return Err(invalid("a call rate must be above 0".to_owned()));
+        }
+        Ok(api)
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(Kind::Invalid, Operation::Configure, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Secret;
+
+    fn options() -> Options {
+        Options::new(Credential::Token(Secret::new("t")))
+    }
+
+    #[test]
+    fn a_token_goes_over_plain_http_to_loopback_only() {
+        let with = |api: &str, allow_http| Options { api: api.to_owned(), allow_http, ..options() }.check();
+        assert!(with("http://127.0.0.1:1", false).is_ok());
+        assert!(with("http://example.com", false).is_err());
+        assert!(with("http://example.com", true).is_ok());
+        assert_eq!(with("example.com", false).expect("https").scheme, Scheme::Https);
+    }
+
+    #[test]
+    fn zeros_are_refused() {
+        for wrong in [
+            Options { concurrency: Some(0), ..options() },
+            Options { connections: Some(0), ..options() },
+            Options { hash_threads: Some(0), ..options() },
+            Options { limit_rate: Some(0), ..options() },
+            Options { single_max: 1_000_000_001, ..options() },
+            Options { call_rates: CallRates { create: Some(0.0), ..CallRates::default() }, ..options() },
+        ] {
+            assert_eq!(wrong.check().expect_err("no sense").kind(), Kind::Invalid);
+        }
+    }
+}

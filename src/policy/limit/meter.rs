@@ -1,0 +1,79 @@
+//! Goodput over any recent span. In: a counter's readings and their times. Out: its slope. Never:
+//! more than a few hundred readings.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A counter's recent past.
+#[derive(Debug, Clone)]
+pub(super) struct Meter {
+    readings: VecDeque<(Instant, f64)>,
+}
+
+impl Meter {
+    /// A meter whose counter stands at the first reading that it gets.
+    pub(super) fn new(_now: Instant) -> Self {
+        Meter {
+            readings: VecDeque::new(),
+        }
+    }
+
+    /// The counter stood at `count` at `now`. Readings closer than [`GRAIN`] replace each other.
+    pub(super) fn push(&mut self, now: Instant, count: f64) {
+        let close = |&(then, _): &(Instant, f64)| now.saturating_duration_since(then) < GRAIN;
+        // The one before the last decides, or steady readings would push the last one on for ever.
+        if self.readings.iter().rev().nth(1).is_some_and(close) {
+            self.readings.pop_back();
+        }
+        self.readings.push_back((now, count));
+        if self.readings.len() > MOST {
+            self.readings.pop_front();
+        }
+    }
+
+    /// The slope over the last `span`, per second; `None` until a span's half has been seen.
+    pub(super) fn over(&self, span: Duration) -> Option<f64> {
+        let &(now, count) = self.readings.back()?;
+        self.slope((now, count), now.checked_sub(span)?)
+    }
+
+    /// The slopes over the newer and the older half of the last `span`.
+    pub(super) fn halves(&self, span: Duration) -> (f64, f64) {
+        let half = span / 2;
+        let newer = self.over(half).unwrap_or(0.0);
+        let older = || {
+            let &(now, _) = self.readings.back()?;
+            let middle = now.checked_sub(half)?;
+            self.slope((middle, self.at(middle)?), now.checked_sub(span)?)
+        };
+        (newer, older().unwrap_or(0.0))
+    }
+
+    fn slope(&self, (end, count): (Instant, f64), start: Instant) -> Option<f64> {
+        let &(first, base) = self.readings.front()?;
+        let (start, base) = if start <= first {
+            (first, base)
+        } else {
+            (start, self.at(start)?)
+        };
+        let passed = end.saturating_duration_since(start);
+        (passed >= GRAIN).then(|| (count - base) / passed.as_secs_f64())
+    }
+
+    /// The counter at `then`, interpolated.
+    fn at(&self, then: Instant) -> Option<f64> {
+        let after = self.readings.partition_point(|&(time, _)| time <= then);
+        let &(from, low) = self.readings.get(after.checked_sub(1)?)?;
+        let Some(&(to, high)) = self.readings.get(after) else {
+            return Some(low);
+        };
+        let share = (then - from).as_secs_f64() / (to - from).as_secs_f64();
+        Some(low + (high - low) * share)
+    }
+}
+
+/// Finer readings than this say nothing that a decision needs.
+const GRAIN: Duration = Duration::from_millis(20);
+
+/// Twelve seconds at the finest grain, longer than any span that is asked for.
+const MOST: usize = 600;

@@ -1,0 +1,261 @@
+//! A model of a link, for tests only: fluid flows that share a bandwidth, step by step. In: how
+//! many slices may be in flight. Out: acknowledgements, failures and bytes, with their times.
+//! Never: a real clock; the same run gives the same curve everywhere.
+
+use std::time::{Duration, Instant};
+
+/// What the link can do at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    /// Bytes per second over everything.
+    pub(super) bandwidth: f64,
+    /// Seconds for a round trip.
+    pub(super) rtt: f64,
+    /// Bytes that one connection may have on the way.
+    pub(super) window: f64,
+    /// Above so many at once each further one costs 1 % of the bandwidth.
+    pub(super) knee: usize,
+    /// Bytes of a slice.
+    pub(super) slice: u64,
+    /// Every so many-th slice is reset half-way; 0: none.
+    pub(super) resets: u64,
+    /// Above so many at once a slice is refused with 429.
+    pub(super) refuses_above: usize,
+}
+
+impl Link {
+    pub(super) fn new(megabits: f64, rtt_ms: f64) -> Self {
+        Link {
+            bandwidth: megabits * 125_000.0,
+            rtt: rtt_ms / 1000.0,
+            window: 4_194_304.0,
+            knee: usize::MAX,
+            slice: 16_777_216,
+            resets: 0,
+            refuses_above: usize::MAX,
+        }
+    }
+
+    fn effective(&self, flows: usize) -> f64 {
+        let over = flows.saturating_sub(self.knee) as f64;
+        self.bandwidth * (1.0 - 0.01 * over).max(0.3)
+    }
+}
+
+/// What the link says to whoever sends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum News {
+    Acked {
+        bytes: u64,
+        took: Duration,
+    },
+    Refused,
+    Reset,
+    /// Not arrived within the gateway's 60 s.
+    TimedOut,
+    Progress {
+        total: u64,
+    },
+}
+
+/// A run of the model.
+#[derive(Debug)]
+pub(super) struct World {
+    begin: Instant,
+    steps: u64,
+    flows: Vec<Flow>,
+    begun: u64,
+    /// Bytes through the link, in all.
+    pub(super) delivered: f64,
+    handed: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flow {
+    stage: Stage,
+    window: f64,
+    size: f64,
+    sent: f64,
+    handed: f64,
+    began: f64,
+    resets: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Idle,
+    Opening { until: f64 },
+    Sending,
+    Waiting { until: f64 },
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        World {
+            begin: Instant::now(),
+            steps: 0,
+            flows: Vec::new(),
+            begun: 0,
+            delivered: 0.0,
+            handed: 0.0,
+        }
+    }
+
+    pub(super) fn begin(&self) -> Instant {
+        self.begin
+    }
+
+    /// Seconds since the beginning.
+    pub(super) fn seconds(&self) -> f64 {
+        self.steps as f64 * STEP
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.begin + Duration::from_micros(self.steps * (STEP * 1e6) as u64)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.flows
+            .iter()
+            .filter(|flow| flow.stage != Stage::Idle)
+            .count()
+    }
+
+    /// Begins slices until `permits` are in flight; a connection that is idle is used again.
+    pub(super) fn fill(&mut self, link: &Link, permits: usize) {
+        for _ in self.in_flight()..permits {
+            let now = self.seconds();
+            self.begun += 1;
+            let resets = link.resets > 0 && self.begun % link.resets == 0;
+            let index = match self.flows.iter().position(|flow| flow.stage == Stage::Idle) {
+                Some(index) => index,
+                None => {
+                    self.flows.push(Flow::unopened());
+                    self.flows.len() - 1
+                }
+            };
+            let flow = &mut self.flows[index];
+            flow.stage = match flow.window {
+                0.0 => Stage::Opening {
+                    until: now + 2.0 * link.rtt,
+                },
+                _ => Stage::Sending,
+            };
+            flow.window = flow.window.max(FIRST_WINDOW);
+            (flow.size, flow.sent, flow.handed) = (link.slice as f64, 0.0, 0.0);
+            (flow.began, flow.resets) = (now, resets);
+        }
+    }
+
+    /// One step of time.
+    pub(super) fn step(&mut self, link: &Link) -> Vec<News> {
+        self.steps += 1;
+        let now = self.seconds();
+        self.send(link);
+        let busy = self.in_flight();
+        let mut news: Vec<News> = self
+            .flows
+            .iter_mut()
+            .filter_map(|flow| flow.advance(link, now, busy))
+            .collect();
+        if self.steps % PROGRESS_EVERY == 0 {
+            news.push(News::Progress {
+                total: self.handed as u64,
+            });
+        }
+        news
+    }
+
+    /// Shares the bandwidth evenly among those that send, none above its window's pace.
+    fn send(&mut self, link: &Link) {
+        let mut left = link.effective(self.in_flight()) * STEP;
+        let mut wish: Vec<(usize, f64)> = Vec::new();
+        for (index, flow) in self.flows.iter().enumerate() {
+            if flow.stage == Stage::Sending {
+                let pace = flow.window / link.rtt.max(STEP) * STEP;
+                wish.push((index, pace.min(flow.size - flow.sent)));
+            }
+        }
+        wish.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut waiting = wish.len();
+        for (index, wished) in wish {
+            let granted = wished.min(left / waiting as f64);
+            waiting -= 1;
+            left -= granted;
+            self.delivered += granted;
+            self.handed += self.flows[index].take(granted, link);
+        }
+    }
+}
+
+impl Flow {
+    fn unopened() -> Self {
+        Flow {
+            stage: Stage::Idle,
+            window: 0.0,
+            size: 0.0,
+            sent: 0.0,
+            handed: 0.0,
+            began: 0.0,
+            resets: false,
+        }
+    }
+
+    /// Sends `bytes`; returns how many more the socket has taken, which runs ahead of what arrived.
+    fn take(&mut self, bytes: f64, link: &Link) -> f64 {
+        self.sent += bytes;
+        // Slow start: each round trip doubles the window.
+        self.window = (self.window + bytes).min(link.window);
+        let ahead = (self.sent + (2.0 * self.window).min(SOCKET)).min(self.size);
+        let more = (ahead - self.handed).max(0.0);
+        self.handed += more;
+        more
+    }
+
+    fn advance(&mut self, link: &Link, now: f64, busy: usize) -> Option<News> {
+        let age = now - self.began;
+        match self.stage {
+            Stage::Idle => None,
+            _ if age > 60.0 && self.sent < self.size => self.lost(News::TimedOut),
+            Stage::Opening { until } if now >= until => {
+                self.stage = Stage::Sending;
+                None
+            }
+            Stage::Sending if self.resets && self.sent > self.size / 2.0 => self.lost(News::Reset),
+            Stage::Sending if self.sent + 1.0 >= self.size => {
+                self.stage = Stage::Waiting {
+                    until: now + link.rtt,
+                };
+                None
+            }
+            Stage::Waiting { until } if now >= until => {
+                self.stage = Stage::Idle;
+                if busy > link.refuses_above {
+                    return Some(News::Refused);
+                }
+                Some(News::Acked {
+                    bytes: self.size as u64,
+                    took: Duration::from_secs_f64(age),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn lost(&mut self, news: News) -> Option<News> {
+        *self = Flow::unopened();
+        Some(news)
+    }
+}
+
+/// 5 ms: a quarter of the shortest round trip that matters.
+const STEP: f64 = 0.005;
+
+/// The most that a socket buffers, what is on its way included: Linux' tcp_wmem.
+const SOCKET: f64 = 4_194_304.0;
+
+/// Ten packets, where TCP begins.
+const FIRST_WINDOW: f64 = 14_600.0;
+
+/// Every 100 ms the sockets are asked how much they took.
+const PROGRESS_EVERY: u64 = 20;

@@ -1,0 +1,224 @@
+//! Calls per second of one endpoint. In: calls that want to go, successes, refusals. Out: how long
+//! a call still waits, and a rate that finds what the service grants. Never: a sleep, nor a call
+//! let through out of turn.
+
+use std::time::{Duration, Instant};
+
+/// The limiter of one endpoint, shared by all tasks.
+///
+/// A call takes a [`Ticket`] and asks [`Rate::wait`] until the answer is zero. The wait is worked
+/// out anew each time, so calls that queued at five a second profit when the rate has grown.
+/// Until the first refusal the rate grows with each success (sevenfold a second while calls
+/// wait); then it is halved and grows by a fraction of what was refused each second.
+#[derive(Debug, Clone)]
+pub struct Rate {
+    settings: RateSettings,
+    per_second: f64,
+    /// Tickets handed out.
+    issued: u64,
+    /// Tickets whose turn has come, with the fraction of the next one.
+    served: f64,
+    served_at: Option<Instant>,
+    /// A `Retry-After` is in force until then.
+    held_until: Option<Instant>,
+    /// When a call last had to wait. A limiter that nobody waits for learns nothing.
+    waited_at: Option<Instant>,
+    raised_at: Option<Instant>,
+    cut_at: Option<Instant>,
+    /// The rate at which the service last refused; `None` while it never did.
+    refused: Option<f64>,
+}
+
+/// Bounds and pace of a [`Rate`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateSettings {
+    /// Calls per second at the start.
+    pub start: f64,
+    /// Never slower than this, or nothing would ever be learnt again.
+    pub least: f64,
+    /// Never faster than this.
+    pub most: f64,
+    /// Calls per second gained with each success before the first refusal.
+    pub growth: f64,
+}
+
+/// A call's place in the queue. A dropped ticket costs its turn and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+impl Rate {
+    /// A limiter at `settings.start` that has seen nothing yet.
+    #[must_use]
+    pub fn new(settings: RateSettings) -> Self {
+        Rate {
+            settings,
+            per_second: settings.start.clamp(settings.least, settings.most),
+            issued: 0,
+            served: 1.0,
+            served_at: None,
+            held_until: None,
+            waited_at: None,
+            raised_at: None,
+            cut_at: None,
+            refused: None,
+        }
+    }
+
+    /// Queues one call. First come, first served.
+    #[must_use]
+    pub fn take(&mut self, now: Instant) -> Ticket {
+        self.serve(now);
+        self.issued += 1;
+        Ticket(self.issued)
+    }
+
+    /// How long the call still waits: zero means go. Otherwise wait that long and ask again; it
+    /// is never more than a quarter of a second, because the rate may change meanwhile.
+    #[must_use = "zero means go, anything else means ask again later"]
+    pub fn wait(&mut self, ticket: Ticket, now: Instant) -> Duration {
+        self.serve(now);
+        let missing = ticket.0 as f64 - self.served;
+        if missing <= 0.0 {
+            return Duration::ZERO;
+        }
+        self.waited_at = Some(now);
+        let held = self
+            .held_until
+            .map_or(Duration::ZERO, |t| t.saturating_duration_since(now));
+        let turn = Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(LONGEST_WAIT);
+        held.saturating_add(turn).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    }
+
+    /// A call was answered with success.
+    pub fn succeeded(&mut self, now: Instant) {
+        let contended = self
+            .waited_at
+            .is_some_and(|at| now.saturating_duration_since(at) < SECOND);
+        let since = self
+            .raised_at
+            .replace(now)
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        if !contended {
+            return;
+        }
+        let raise = match self.refused {
+            None => self.settings.growth,
+            Some(_) if self.refused_long_ago(now) => self.settings.growth,
+            Some(refused) => refused * slope(self.per_second / refused) * since.as_secs_f64(),
+        };
+        self.serve(now);
+        self.per_second = (self.per_second + raise).min(self.settings.most);
+    }
+
+    /// The service refused a call for its rate. Calls that were on their way together are refused
+    /// together, so one second sees one cut.
+    pub fn throttled(&mut self, now: Instant, retry_after: Option<Duration>) {
+        self.serve(now);
+        if let Some(wait) = retry_after {
+            self.hold(now, wait);
+        }
+        let since = self.cut_at.map(|at| now.saturating_duration_since(at));
+        if since.is_some_and(|since| since < SECOND) {
+            return;
+        }
+        // Growth by the sevenfold has overshot by far; a slow climb by a little only.
+        let known = self.refused.is_some() && !self.refused_long_ago(now);
+        let gentle = known && since.is_some_and(|since| since >= 2 * SECOND);
+        self.refused = Some(self.per_second);
+        self.per_second *= if gentle { 0.85 } else { 0.5 };
+        self.per_second = self.per_second.max(self.settings.least);
+        self.cut_at = Some(now);
+        self.raised_at = Some(now);
+    }
+
+    /// Lets nothing go for `wait`: another endpoint of the same account was told to. Above a
+    /// minute it is taken for a mistake and ignored.
+    pub fn hold(&mut self, now: Instant, wait: Duration) {
+        if wait > LONGEST_HOLD {
+            return;
+        }
+        self.serve(now);
+        let until = now + wait;
+        self.held_until = Some(self.held_until.map_or(until, |other| other.max(until)));
+    }
+
+    /// Calls per second at present.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        self.per_second
+    }
+
+    /// A limit that let the slow climb go on this long was lifted.
+    fn refused_long_ago(&self, now: Instant) -> bool {
+        self.cut_at
+            .is_some_and(|at| now.saturating_duration_since(at) > 15 * SECOND)
+    }
+
+    /// Lets time pass: turns come at the present rate, and an idle limiter keeps no more credit
+    /// than one call, or what a timer may be late.
+    fn serve(&mut self, now: Instant) {
+        let from = self
+            .served_at
+            .unwrap_or(now)
+            .max(self.held_until.unwrap_or(now).min(now));
+        let passed = now.saturating_duration_since(from).as_secs_f64();
+        let credit = (self.per_second * LATENESS.as_secs_f64()).max(1.0);
+        let most = self.issued as f64 + credit;
+        self.served = (self.served + passed * self.per_second).min(most);
+        self.served_at = Some(self.served_at.map_or(now, |at| at.max(now)));
+    }
+}
+
+impl RateSettings {
+    /// A rate that starts at `start` and may go anywhere the service lets it.
+    #[must_use]
+    pub fn starting_at(start: f64) -> Self {
+        RateSettings {
+            start,
+            least: 0.2,
+            most: 10_000.0,
+            growth: 2.0,
+        }
+    }
+
+    /// Exactly `per_second`, as `--call-rate` asks: only refusals slow it, and it comes back.
+    #[must_use]
+    pub fn at_most(per_second: f64) -> Self {
+        RateSettings {
+            most: per_second,
+            ..RateSettings::starting_at(per_second)
+        }
+    }
+
+    /// create and single/create: 5/s, the published figure, which is also what clients use.
+    #[must_use]
+    pub fn create() -> Self {
+        RateSettings::starting_at(5.0)
+    }
+
+    /// upload_complete: 20/s, the published figure.
+    #[must_use]
+    pub fn complete() -> Self {
+        RateSettings::starting_at(20.0)
+    }
+}
+
+/// What is gained each second, as a share of the refused rate: quickly back to just below it,
+/// then slowly past it, so that refusals stay a few in a minute.
+fn slope(of_refused: f64) -> f64 {
+    if of_refused < 0.9 { 0.05 } else { 0.02 }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Waiters look again this often; a rate that grows sevenfold a second is not missed by much.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// Timers tick in milliseconds; a shorter wait would spin.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// How late a timer may be without the call's turn being lost.
+const LATENESS: Duration = Duration::from_millis(20);
+
+/// As in `retry`: above this a `Retry-After` is absurd.
+const LONGEST_HOLD: Duration = Duration::from_secs(60);

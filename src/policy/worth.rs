@@ -1,0 +1,220 @@
+//! Which server a slice goes to. In: slices begun, acknowledged and failed, for each server. Out:
+//! the server whose next slice is expected to be done first. Never: a connection, nor a server
+//! forgotten for good.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Kind;
+
+/// The servers of one run, each by its worth. Indices are the caller's names for them.
+#[derive(Debug, Clone, Default)]
+pub struct Servers {
+    servers: Vec<Server>,
+    /// A slice's bytes of late: what one more slice would cost.
+    slice: f64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Server {
+    in_flight: u64,
+    slices_in_flight: u32,
+    /// Seconds per byte of a slice, lately; `None` until the first acknowledgement.
+    pace: Option<f64>,
+    paced_at: Option<Instant>,
+    /// The last acknowledgement, or when something was sent after an idle time.
+    heard_at: Option<Instant>,
+    failures: u32,
+    failed_at: Option<Instant>,
+    /// Nothing goes there before this time; then one probe.
+    rests_until: Option<Instant>,
+    rest: Duration,
+}
+
+impl Servers {
+    /// `count` servers that nothing is known of.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        Servers {
+            servers: vec![Server::default(); count],
+            slice: 0.0,
+        }
+    }
+
+    /// One more server; returns its index.
+    pub fn add(&mut self) -> usize {
+        self.servers.push(Server::default());
+        self.servers.len() - 1
+    }
+
+    /// How many servers there are, resting ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Whether there is no server at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// The server for the next slice: the one expected to be done with it first, an untried one
+    /// early. Where all that are left rest, the one whose failure is oldest. `None` only where
+    /// `exclude` names them all.
+    #[must_use]
+    pub fn pick(&self, now: Instant, rng: &mut fastrand::Rng, exclude: &[usize]) -> Option<usize> {
+        let candidates = || (0..self.servers.len()).filter(|index| !exclude.contains(index));
+        let typical = self.typical_pace();
+        let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
+        let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
+        // Equal costs are common at the start; chance keeps a hundred runs from starting alike.
+        awake
+            .map(|index| (index, cost(index) * (1.0 + 0.01 * rng.f64())))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(index, _)| index)
+            .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
+    }
+
+    /// A slice of `bytes` goes to server `index`.
+    pub fn started(&mut self, index: usize, bytes: u64, now: Instant) {
+        let Some(server) = self.servers.get_mut(index) else {
+            return;
+        };
+        if server.slices_in_flight == 0 {
+            server.heard_at = Some(now);
+        }
+        server.slices_in_flight += 1;
+        server.in_flight += bytes;
+        self.slice = self
+            .slice
+            .mul_add(0.9, bytes as f64 * 0.1)
+            .max(bytes as f64 * 0.5);
+    }
+
+    /// A slice of `bytes` was acknowledged `took` after it began.
+    pub fn acked(&mut self, index: usize, bytes: u64, took: Duration, now: Instant) {
+        let Some(server) = self.servers.get_mut(index) else {
+            return;
+        };
+        server.ended(bytes);
+        server.heard_at = Some(now);
+        server.failures = 0;
+        server.rests_until = None;
+        server.rest = Duration::ZERO;
+        let pace = took.as_secs_f64() / (bytes as f64 + REQUEST);
+        server.pace = Some(server.pace.map_or(pace, |old| old + (pace - old) * LEARNS));
+        server.paced_at = Some(now);
+    }
+
+    /// A slice of `bytes` failed. Failures of the wire and refusals put a server to rest: two in
+    /// a row, one second, doubled each time up to a minute.
+    pub fn failed(&mut self, index: usize, bytes: u64, now: Instant, kind: Kind) {
+        let Some(server) = self.servers.get_mut(index) else {
+            return;
+        };
+        server.ended(bytes);
+        if !matches!(kind, Kind::Transport | Kind::Throttled | Kind::Protocol) {
+            return;
+        }
+        server.failures += 1;
+        server.failed_at = Some(now);
+        // What was in flight together fails together; that is one failure more, not six.
+        let resting = server.rests_until.is_some_and(|until| now < until);
+        if server.failures >= 2 && !resting {
+            server.rest = (server.rest * 2).clamp(FIRST_REST, LONGEST_REST);
+            server.rests_until = Some(now + server.rest);
+        }
+    }
+
+    /// A slice of `bytes` was given up without an outcome: the losing twin of a hedge, a cancel.
+    pub fn dropped(&mut self, index: usize, bytes: u64) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.ended(bytes);
+        }
+    }
+
+    /// How long a slice of `bytes` is expected to take on server `index` if begun now; `None`
+    /// while nothing is known.
+    #[must_use]
+    pub fn expected(&self, index: usize, bytes: u64) -> Option<Duration> {
+        let pace = self.servers.get(index)?.pace?;
+        Duration::try_from_secs_f64(pace * (bytes as f64 + REQUEST)).ok()
+    }
+
+    /// Whether server `index` is left alone at `now`.
+    #[must_use]
+    pub fn rests(&self, index: usize, now: Instant) -> bool {
+        self.servers
+            .get(index)
+            .is_some_and(|server| !server.takes_work(now))
+    }
+
+    /// The best pace known: what an untried server is taken to be worth.
+    fn typical_pace(&self) -> f64 {
+        let paces = self.servers.iter().filter_map(|server| server.pace);
+        paces.min_by(f64::total_cmp).unwrap_or(1.0)
+    }
+}
+
+impl Server {
+    fn ended(&mut self, bytes: u64) {
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+        self.slices_in_flight = self.slices_in_flight.saturating_sub(1);
+    }
+
+    /// Not resting, or due for a probe and not being probed.
+    fn takes_work(&self, now: Instant) -> bool {
+        match self.rests_until {
+            Some(until) => now >= until && self.slices_in_flight == 0,
+            None => true,
+        }
+    }
+
+    /// What one more slice costs here: bytes queued × pace². With pace alone a server ten times
+    /// slower would still hold a third as many slices as its peers, since its pace improves as
+    /// fewer are in flight; squared it holds a fifth. Where the link is the limit all paces are
+    /// alike and the slices spread evenly.
+    fn cost(&self, now: Instant, slice: f64, typical: f64) -> f64 {
+        let known = self
+            .pace
+            .map_or(typical, |pace| self.forgetting(pace, typical, now));
+        let pace = known.max(self.silence(now) / (slice + REQUEST));
+        (self.in_flight as f64 + slice) * pace * pace
+    }
+
+    /// An idle server's bad pace is forgotten by half every ten seconds, so that it is tried again.
+    fn forgetting(&self, pace: f64, typical: f64, now: Instant) -> f64 {
+        if self.slices_in_flight > 0 {
+            return pace;
+        }
+        let idle = since(self.paced_at, now);
+        typical + (pace - typical) * 0.5f64.powf(idle / 10.0)
+    }
+
+    /// Seconds since it was last heard of while it owed an answer: a server that has stopped
+    /// answering gets nothing more long before its time-outs.
+    fn silence(&self, now: Instant) -> f64 {
+        if self.slices_in_flight == 0 {
+            0.0
+        } else {
+            since(self.heard_at, now)
+        }
+    }
+}
+
+fn since(then: Option<Instant>, now: Instant) -> f64 {
+    then.map_or(0.0, |then| {
+        now.saturating_duration_since(then).as_secs_f64()
+    })
+}
+
+/// What a request costs beside its bytes, in bytes: keeps small slices comparable with large ones.
+const REQUEST: f64 = 65_536.0;
+
+/// Weight of the newest acknowledgement.
+const LEARNS: f64 = 0.3;
+
+const FIRST_REST: Duration = Duration::from_secs(1);
+
+/// A server that is dead for long costs one probe a minute.
+const LONGEST_REST: Duration = Duration::from_secs(60);

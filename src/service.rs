@@ -1,0 +1,250 @@
+//! The calls of the service, one attempt each. In: a token, what to say, where to say it. Out: the
+//! reply as a value, or one error with its kind. Never: a second attempt, a pause, a decision.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::Method;
+
+use crate::error::{Error, Kind, Operation, Result};
+use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply, Version, Wish};
+use crate::wire::{self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply};
+
+/// The service behind one API base.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pool: Pool,
+    api: Arc<Origin>,
+    limits: Limits,
+}
+
+/// How a body travels.
+#[derive(Debug, Clone)]
+pub struct Carriage {
+    /// The upload server.
+    pub server: Origin,
+    /// The HTTP version asked for.
+    pub version: Wish,
+    /// Counts the body's bytes as sockets take them, framing included.
+    pub sent: Arc<AtomicU64>,
+    /// Slows the body down, and sees every chunk.
+    pub pace: Pace,
+}
+
+/// How a body travelled: what the next choice of version wants to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Travelled {
+    /// The HTTP version used.
+    pub version: Version,
+    /// Whether the server takes HTTP/2, where it was asked.
+    pub offers_h2: Option<bool>,
+    /// From the hand-over to a connection to the end of the reply.
+    pub took: Duration,
+}
+
+/// One slice to send.
+#[derive(Debug, Clone)]
+pub struct SliceCall {
+    /// The upload.
+    pub preupload_id: Arc<str>,
+    /// The slice's number from 1.
+    pub number: u32,
+    /// Its MD5, lower-case hex.
+    pub md5: String,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
+impl Service {
+    /// The service at `api`, spoken to through `pool`.
+    #[must_use]
+    pub fn new(pool: Pool, api: Origin, limits: Limits) -> Service {
+        Service { pool, api: Arc::new(api), limits }
+    }
+
+    /// The API base.
+    #[must_use]
+    pub fn api(&self) -> &Origin {
+        &self.api
+    }
+
+    /// `create`: announces a file.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn create(&self, token: &str, facts: &FileFacts) -> Result<CreateReply> {
+        let body = Some(wire::create_body(facts));
+        wire::create_reply(&self.json(Operation::Create, Some(token), wire::path::CREATE, body).await?)
+    }
+
+    /// `upload_complete`: ends an upload, or asks how far it is.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails; a code 20103 is [`Completed::Pending`], no error.
+    pub async fn complete(&self, token: &str, preupload_id: &str) -> Result<Completed> {
+        let body = Some(wire::complete_body(preupload_id));
+        match self.json(Operation::Complete, Some(token), wire::path::COMPLETE, body).await {
+            Ok(data) => wire::complete_reply(&data),
+            Err(error) if wire::is_verifying(&error) => Ok(Completed::Pending),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `domain`: the upload servers for single/create, as they came.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn domain(&self, token: &str) -> Result<Vec<String>> {
+        wire::domain_reply(&self.json(Operation::Domain, Some(token), wire::path::DOMAIN, None).await?)
+    }
+
+    /// `slice`: sends one slice.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails; names the slice.
+    pub async fn slice(&self, token: &str, call: &SliceCall, carriage: &Carriage) -> Result<Travelled> {
+        let boundary = wire::boundary(&mut fastrand::Rng::new());
+        let frame = wire::slice_frame(&boundary, &call.preupload_id, call.number, &call.md5);
+        let upload = Upload { operation: Operation::Slice, path: wire::path::SLICE, boundary, frame };
+        let (_, travelled) = self
+            .carry(token, upload, call.content.clone(), carriage)
+            .await
+            .map_err(|error| error.slice(call.number))?;
+        Ok(travelled)
+    }
+
+    /// `single/create`: sends a whole small file in one call.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails; a code 20103 is [`SingleReply::Unfinished`].
+    pub async fn single(
+        &self,
+        token: &str,
+        facts: &FileFacts,
+        content: Bytes,
+        carriage: &Carriage,
+    ) -> Result<(SingleReply, Option<Travelled>)> {
+        let boundary = wire::boundary(&mut fastrand::Rng::new());
+        let frame = wire::single_frame(&boundary, facts);
+        let upload = Upload { operation: Operation::Single, path: wire::path::SINGLE, boundary, frame };
+        match self.carry(token, upload, content, carriage).await {
+            Ok((data, travelled)) => Ok((wire::single_reply(&data)?, Some(travelled))),
+            Err(error) if wire::is_verifying(&error) => Ok((SingleReply::Unfinished, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `access_token`: trades client credentials for a token.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn login(&self, client_id: &str, client_secret: &str) -> Result<Login> {
+        let body = Some(wire::login_body(client_id, client_secret));
+        wire::login_reply(&self.json(Operation::Login, None, wire::path::TOKEN, body).await?)
+    }
+
+    async fn json(
+        &self,
+        operation: Operation,
+        token: Option<&str>,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Fields> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let mut outgoing = Outgoing::new(method, path, operation);
+        outgoing.headers = headers(operation, token)?;
+        outgoing.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        outgoing.body = Body::new(body.map(Bytes::from));
+        outgoing.limits = self.limits;
+        let reply = self.pool.send(&self.api, outgoing).await?;
+        open(operation, &reply)
+    }
+
+    async fn carry(
+        &self,
+        token: &str,
+        upload: Upload,
+        content: Bytes,
+        carriage: &Carriage,
+    ) -> Result<(Fields, Travelled)> {
+        let mut outgoing = Outgoing::new(Method::POST, upload.path, upload.operation);
+        outgoing.headers = headers(upload.operation, Some(token))?;
+        outgoing.headers.insert(CONTENT_TYPE, ascii(upload.operation, &wire::content_type(&upload.boundary))?);
+        outgoing.body = Body::new([upload.frame.head, content, upload.frame.tail])
+            .counted(Arc::clone(&carriage.sent))
+            .paced(carriage.pace.clone());
+        outgoing.limits = self.limits;
+        outgoing.version = carriage.version;
+        let reply = self.pool.send(&carriage.server, outgoing).await?;
+        let travelled = Travelled { version: reply.version, offers_h2: reply.offers_h2, took: reply.took };
+        Ok((open(upload.operation, &reply)?, travelled))
+    }
+}
+
+/// A multipart call, but for its content.
+struct Upload {
+    operation: Operation,
+    path: &'static str,
+    boundary: String,
+    frame: Framed,
+}
+
+fn headers(operation: Operation, token: Option<&str>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(HeaderName::from_static("platform"), HeaderValue::from_static("open_platform"));
+    if let Some(token) = token {
+        let mut bearer = ascii(operation, &format!("Bearer {token}"))?;
+        // Keeps it out of debug output, and out of HPACK's tables.
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    Ok(headers)
+}
+
+/// The text as a header value; the text itself may be a secret and is not repeated.
+fn ascii(operation: Operation, text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(|_| {
+        Error::new(Kind::Auth, operation, "the access token has characters that no header can carry")
+            .advice("check PANUP_TOKEN or the token file")
+    })
+}
+
+fn open(operation: Operation, reply: &Reply) -> Result<Fields> {
+    let retry_after = reply.headers.get(RETRY_AFTER).and_then(|value| delay(value.to_str().ok()?, SystemTime::now()));
+    wire::open(Raw { operation, status: reply.status.as_u16(), retry_after, body: &reply.body })
+}
+
+/// `Retry-After`, in seconds or as a date. What is absurd is judged by the policy, not here.
+fn delay(value: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("RFC 9110's own date");
+        assert_eq!(delay("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(delay("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
+        assert_eq!(delay("Sun, 06 Nov 1994 08:49:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(delay("soon", now), None);
+    }
+
+    #[test]
+    fn a_token_is_marked_sensitive_and_a_broken_one_is_not_repeated() {
+        let headers = headers(Operation::Create, Some("s3cret")).expect("fine");
+        assert!(headers[AUTHORIZATION].is_sensitive());
+        assert!(!format!("{headers:?}").contains("s3cret"));
+        let error = super::headers(Operation::Create, Some("s3cret\n")).expect_err("no header");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}

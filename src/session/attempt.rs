@@ -1,0 +1,302 @@
+//! The one place where repeating, the gate, the fleet, events and cancellation meet. A call is
+//! attempted until it succeeds or [`crate::policy`] says that it is final; its permit is given
+//! back while it waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::event::Progress;
+use super::fleet::{Booking, Crew};
+use super::gate::Permit;
+use super::run::Shared;
+use crate::error::{Delivery, Error, Kind, Operation, Result};
+use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler, Trouble};
+use crate::service::{Carriage, Travelled};
+use crate::token::Secret;
+
+/// Attempts at one thing: what was tried, and what may still be tried.
+#[derive(Debug)]
+pub struct Attempts<'a> {
+    shared: &'a Shared,
+    repeat: Repeat,
+    attempt: Attempt,
+    started: Instant,
+    token: Secret,
+    /// An answer was lost on the way, so an earlier attempt may have been carried out.
+    lost: bool,
+    allowance: Allowance,
+}
+
+/// What to do after a failure that is not final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The same once more.
+    Again {
+        /// On another server, if there is one.
+        elsewhere: bool,
+    },
+    /// Once more, with the MD5 worked out anew.
+    Rehash,
+}
+
+impl<'a> Attempts<'a> {
+    /// Nothing tried yet.
+    ///
+    /// # Errors
+    /// Where there is no token to be had.
+    pub async fn new(shared: &'a Shared, repeat: Repeat) -> Result<Attempts<'a>> {
+        let token = shared.core.keyring.token().await?;
+        let (attempt, allowance) = (Attempt::first(), Allowance::of_a_file());
+        Ok(Attempts { shared, repeat, attempt, started: Instant::now(), token, lost: false, allowance })
+    }
+
+    /// The token for the next attempt.
+    #[must_use]
+    pub fn token(&self) -> Secret {
+        self.token.clone()
+    }
+
+    /// Whether an answer was lost on the way.
+    #[must_use]
+    pub fn lost_an_answer(&self) -> bool {
+        self.lost
+    }
+
+    /// A call of `operation` was answered with success.
+    pub fn succeeded(&self, operation: Operation) {
+        self.shared.core.rates.succeeded(operation, Instant::now());
+        self.shared.allowance.lock().unwrap_or_else(PoisonError::into_inner).earn();
+    }
+
+    /// Decides about `error`, and waits where the decision is to wait.
+    ///
+    /// # Errors
+    /// `error` itself, with what the user can do, where it is final.
+    pub async fn failed(&mut self, error: Error) -> Result<Next> {
+        self.lost |= error.delivered() == Delivery::Unknown;
+        self.tell_limits(&error);
+        if self.shared.is_draining() {
+            return Err(Shared::cancelled());
+        }
+        self.attempt.elapsed = self.started.elapsed();
+        let decision = self.shared.core.retry.decide(&error, &self.attempt, self.repeat, &mut fastrand::Rng::new());
+        tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
+        self.attempt = self.attempt.next(error.kind(), decision);
+        let next = match decision {
+            Decision::Again { after, elsewhere } => {
+                if !self.spend() {
+                    return Err(self.last_words(error));
+                }
+                self.wait(after).await?;
+                Next::Again { elsewhere }
+            }
+            Decision::Refresh => {
+                self.token = self.shared.core.keyring.renew(&self.token, &error).await?;
+                Next::Again { elsewhere: false }
+            }
+            Decision::Rehash => Next::Rehash,
+            Decision::Restart | Decision::GiveUp => return Err(self.last_words(error)),
+        };
+        Progress::add(&self.shared.progress.retries, 1);
+        Ok(next)
+    }
+
+    fn spend(&mut self) -> bool {
+        self.allowance.spend() && self.shared.allowance.lock().unwrap_or_else(PoisonError::into_inner).spend()
+    }
+
+    async fn wait(&self, delay: Duration) -> Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(()),
+            () = self.shared.draining() => Err(Shared::cancelled()),
+        }
+    }
+
+    fn tell_limits(&self, error: &Error) {
+        let now = Instant::now();
+        let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
+        let too_fast = error.http_status() == Some(429) || error.kind() == Kind::Throttled && error.http_status().is_none();
+        if too_fast {
+            self.shared.core.rates.throttled(error.operation(), error.wait(), now);
+        }
+        if !carries {
+            return;
+        }
+        let trouble = match error.kind() {
+            _ if error.is_timeout() && error.kind() == Kind::Transport => Trouble::Stalled,
+            _ if error.is_timeout() => Trouble::TimedOut,
+            Kind::Throttled => Trouble::Throttled,
+            Kind::Transport => Trouble::Failed,
+            _ => return,
+        };
+        self.shared.core.gate.troubled(now, trouble);
+    }
+
+    fn last_words(&self, error: Error) -> Error {
+        let unknown = self.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
+        if unknown {
+            let unsure = "the answer was lost: the file may have arrived, and sending it again would keep both";
+            return error.context(unsure).advice("look whether it is there before you repeat this");
+        }
+        if self.lost && error.kind() == Kind::Rejected {
+            return error.advice("the answer to an earlier attempt was lost, so it may be this file that is there");
+        }
+        if self.attempt.number > 2 {
+            return error.context(format_args!("after {} attempts", self.attempt.number - 1));
+        }
+        error
+    }
+}
+
+/// A call without content, attempted until it succeeds or is final. `operation` names its limiter.
+///
+/// # Errors
+/// The error that ended the attempts.
+pub async fn call<T, F>(
+    shared: &Shared,
+    operation: Operation,
+    repeat: Repeat,
+    once: impl Fn(Secret) -> F,
+) -> Result<(T, bool)>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut attempts = Attempts::new(shared, repeat).await?;
+    loop {
+        shared.core.rates.turn(operation).await;
+        match once(attempts.token()).await {
+            Ok(answer) => {
+                attempts.succeeded(operation);
+                return Ok((answer, attempts.lost_an_answer()));
+            }
+            Err(error) => drop(attempts.failed(error).await?),
+        }
+    }
+}
+
+/// A body to carry: where it may go, how large it is, where its bytes are counted.
+#[derive(Debug)]
+pub struct Load {
+    /// The servers that take it.
+    pub crew: Crew,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Content bytes that went over the wire for its file.
+    pub sent: Arc<AtomicU64>,
+}
+
+/// One try at carrying a body: booked, sent, settled.
+///
+/// # Errors
+/// As the call fails.
+pub async fn carry<T, F>(
+    shared: &Shared,
+    load: &Load,
+    berth: (Booking, Permit),
+    once: &impl Fn(Carriage) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<(T, Option<Travelled>)>>,
+{
+    let (booking, _permit) = berth;
+    let meter = Meter { taken: Arc::default(), load };
+    let carriage = Carriage {
+        server: booking.origin.clone(),
+        version: booking.wish(),
+        sent: Arc::clone(&meter.taken),
+        pace: shared.pace.clone(),
+    };
+    let started = Instant::now();
+    match once(carriage).await {
+        Ok((answer, travelled)) => {
+            let now = Instant::now();
+            booking.acked(travelled, now);
+            shared.core.gate.acked(now, load.bytes, now - started);
+            Ok(answer)
+        }
+        Err(error) => {
+            booking.failed(&error, Instant::now());
+            Err(error)
+        }
+    }
+}
+
+/// The same, and once more elsewhere if it straggles when nothing else is left to send. The first
+/// answer counts, and the other try is dropped.
+///
+/// # Errors
+/// As the last of the two fails.
+pub async fn carry_hedged<T, F>(
+    shared: &Shared,
+    load: &Load,
+    berth: (Booking, Permit),
+    once: &impl Fn(Carriage) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<(T, Option<Travelled>)>>,
+{
+    let first_server = berth.0.server();
+    let mut first = std::pin::pin!(carry(shared, load, berth, once));
+    let twin = tokio::select! {
+        biased;
+        outcome = &mut first => return outcome,
+        twin = overdue(shared, load, first_server) => twin,
+    };
+    tracing::debug!(server = %twin.0.origin, bytes = load.bytes, "a slice straggles and is sent once more");
+    let mut second = std::pin::pin!(carry(shared, load, twin, once));
+    let (mut failed_first, mut failed_second) = (None, None);
+    loop {
+        tokio::select! {
+            outcome = &mut first, if failed_first.is_none() => match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failed_first = Some(error),
+            },
+            outcome = &mut second, if failed_second.is_none() => match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failed_second = Some(error),
+            },
+            else => unreachable!("both ended, which returns below"),
+        }
+        if let (Some(first), Some(_)) = (&failed_first, &failed_second) {
+            return Err(first.clone());
+        }
+    }
+}
+
+/// Waits until a twin of this slice would pay, and books it.
+async fn overdue(shared: &Shared, load: &Load, avoid: usize) -> (Booking, Permit) {
+    let started = Instant::now();
+    loop {
+        tokio::time::sleep(HEDGE_LOOK).await;
+        let Some(elsewhere) = shared.core.fleet.expected(&load.crew, avoid, load.bytes) else { continue };
+        let queue = if shared.backlog.load(Ordering::Relaxed) == 0 { Queue::Empty } else { Queue::Waiting };
+        let straggler = Straggler { bytes: load.bytes, sent: 0, age: started.elapsed(), elsewhere };
+        let total = shared.progress.bytes.load(Ordering::Relaxed);
+        let mut hedge = shared.hedge.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hedge.should(&straggler, queue, total) {
+            continue;
+        }
+        let Some(permit) = shared.core.gate.try_enter() else { continue };
+        hedge.sent(load.bytes);
+        let booking = shared.core.fleet.book(&load.crew, &[avoid], load.bytes, Instant::now());
+        return (booking, permit);
+    }
+}
+
+/// How often a slice in flight is looked at: well below the half second from which a twin pays.
+const HEDGE_LOOK: Duration = Duration::from_millis(250);
+
+/// Adds what a try put on the wire to its file's account, also where the try is dropped.
+struct Meter<'a> {
+    taken: Arc<AtomicU64>,
+    load: &'a Load,
+}
+
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        // The framing is some hundred bytes; a body that was sent in full counts its content exactly.
+        let content = self.taken.load(Ordering::Relaxed).min(self.load.bytes);
+        self.load.sent.fetch_add(content, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,146 @@
+//! What a run tells: rare facts as events, and counters that a reader samples at its own pace.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::digest::Md5;
+use crate::error::Error;
+
+/// How one file ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The local file.
+    pub path: PathBuf,
+    /// The remote path below the parent folder.
+    pub remote: String,
+    /// Uploaded, reused, skipped or failed.
+    pub status: Status,
+    /// The file's size in bytes; 0 where it could not be told.
+    pub size: u64,
+    /// The whole file's MD5, where it is known.
+    pub md5: Option<Md5>,
+    /// Content bytes that went over the wire for this file, resends included.
+    pub sent: u64,
+    /// From the file's turn to its end.
+    pub elapsed: Duration,
+}
+
+/// The four ways for a file to end.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Status {
+    /// Sent and completed; the id that the service gave.
+    Uploaded(i64),
+    /// The service had these bytes already; its id, 0 where it did not tell.
+    Reused(i64),
+    /// The journal knows it as finished, and neither file nor destination changed.
+    Skipped(i64),
+    /// Why not.
+    Failed(Error),
+}
+
+impl Status {
+    /// The status as `--json` spells it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Status::Uploaded(_) => "uploaded",
+            Status::Reused(_) => "reused",
+            Status::Skipped(_) => "skipped",
+            Status::Failed(_) => "failed",
+        }
+    }
+
+    /// The service's id for the file; `None` where it failed or was not told.
+    #[must_use]
+    pub fn file_id(&self) -> Option<i64> {
+        match self {
+            Status::Uploaded(id) | Status::Reused(id) | Status::Skipped(id) => Some(*id).filter(|&id| id != 0),
+            Status::Failed(_) => None,
+        }
+    }
+}
+
+/// A rare fact of a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A file ended.
+    File(Outcome),
+    /// Something that the user should know and that stops nothing.
+    Warning(Error),
+}
+
+/// Counters of a run. They are sampled; nothing is pushed.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files that were handed in so far.
+    pub files: AtomicU64,
+    /// Files that ended, in any way.
+    pub files_done: AtomicU64,
+    /// Bytes of the files handed in so far.
+    pub bytes: AtomicU64,
+    /// Bytes hashed, whole-file chains only.
+    pub hashed: AtomicU64,
+    /// Bytes that the service has: acknowledged, reused or skipped. Counted once, whatever the retries.
+    pub acked: AtomicU64,
+    /// Content bytes handed to sockets, resends included.
+    pub sent: AtomicU64,
+    /// Attempts that were repeated.
+    pub retries: AtomicU64,
+    /// Bodies in flight.
+    pub in_flight: AtomicUsize,
+    /// Bodies that may be in flight at once, as the gate sees it now.
+    pub permits: AtomicUsize,
+}
+
+impl Progress {
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(counter: &AtomicU64, amount: u64) {
+        counter.fetch_sub(amount, Ordering::Relaxed);
+    }
+}
+
+/// A run in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Files handed in.
+    pub files: u64,
+    /// Files sent and completed.
+    pub uploaded: u64,
+    /// Files that the service had already.
+    pub reused: u64,
+    /// Files that the journal knew as finished.
+    pub skipped: u64,
+    /// Files that failed.
+    pub failed: u64,
+    /// Sizes of the files uploaded, reused or skipped.
+    pub bytes: u64,
+    /// Content bytes that went over the wire, resends included.
+    pub sent: u64,
+    /// The whole run.
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    /// Counts one more file.
+    pub fn count(&mut self, outcome: &Outcome) {
+        self.files += 1;
+        self.sent += outcome.sent;
+        match outcome.status {
+            Status::Uploaded(_) => self.uploaded += 1,
+            Status::Reused(_) => self.reused += 1,
+            Status::Skipped(_) => self.skipped += 1,
+            Status::Failed(_) => self.failed += 1,
+        }
+        if !matches!(outcome.status, Status::Failed(_)) {
+            self.bytes += outcome.size;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! From planned files to hashed slices. Feeders take planned files in turn, a few slices of each,
+//! hash them in lanes (which also faults their pages in), and push them into a bounded channel:
+//! when it is full, the disk waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+
+use super::sending::Sending;
+use crate::digest::{self, Md5};
+use crate::error::{Error, Kind, Operation, Result};
+
+/// A slice on its way: a view of the file where it lies, and the MD5 of just these bytes.
+#[derive(Debug)]
+pub struct Slice {
+    /// The file it belongs to.
+    pub file: Arc<Sending>,
+    /// Its number from 1.
+    pub number: u32,
+    /// Its MD5.
+    pub md5: Md5,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
+/// A planned file and the slices that are left to send.
+#[derive(Debug)]
+pub struct Order {
+    /// The file.
+    pub file: Arc<Sending>,
+    /// The slices left, ascending.
+    pub left: VecDeque<u32>,
+}
+
+/// Slices hashed at a time: two groups of eight lanes, the widest kernel's worth.
+const GROUP: usize = 16;
+
+/// Bytes hashed at a time: of very large slices fewer, so that the first one is soon on its way.
+const GROUP_BYTES: u64 = 256 << 20;
+
+/// Feeds until all orders are done and no more can come. Runs on a thread of the feeders' pool.
+pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
+    let mut turn: VecDeque<Order> = VecDeque::new();
+    loop {
+        // Fair between files: every file gets a group, then goes to the back.
+        match if turn.is_empty() { orders.recv().map_err(|_| TryRecvError::Disconnected) } else { orders.try_recv() } {
+            Ok(order) => turn.push_back(order),
+            Err(TryRecvError::Disconnected) if turn.is_empty() => return,
+            Err(_) => {}
+        }
+        let Some(mut order) = turn.pop_front() else { continue };
+        if order.file.is_over() {
+            continue;
+        }
+        match group(&mut order) {
+            Ok(group) => {
+                for slice in group {
+                    // Nobody sends any more: the run is over.
+                    if slices.send(slice).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => order.file.fail(error),
+        }
+        if !order.left.is_empty() {
+            turn.push_back(order);
+        }
+    }
+}
+
+fn group(order: &mut Order) -> Result<Vec<Slice>> {
+    let file = &order.file;
+    let room = usize::try_from(GROUP_BYTES / file.plan.slice_size().max(1)).unwrap_or(GROUP).clamp(1, GROUP);
+    let numbers: Vec<u32> = order.left.drain(..room.min(order.left.len())).collect();
+    let contents = numbers.iter().map(|&number| file.source.bytes(file.plan.range(number)));
+    let contents = contents.collect::<Result<Vec<Bytes>>>()?;
+    let digests = file.known_digests(&numbers).unwrap_or_else(|| hash(&contents));
+    // What was read through a spoiled map is not the file's; its digest must not leave.
+    if file.source.is_spoiled() {
+        file.source.check(Operation::Read)?;
+        return Err(Error::new(Kind::Source, Operation::Read, "the file was truncated while it was read")
+            .path(file.source.path()));
+    }
+    let slices = numbers.into_iter().zip(digests).zip(contents);
+    Ok(slices.map(|((number, md5), content)| Slice { file: Arc::clone(file), number, md5, content }).collect())
+}
+
+fn hash(contents: &[Bytes]) -> Vec<Md5> {
+    let streams: Vec<&[u8]> = contents.iter().map(AsRef::as_ref).collect();
+    digest::batch(&streams)
+}

@@ -1,0 +1,264 @@
+//! The upload servers. Names come from `create` and `domain`; each slice is booked on the server
+//! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::net::{Origin, Scheme, Version, Wish};
+use crate::policy::{Servers, Trial, version};
+use crate::service::Travelled;
+
+/// All servers that were ever returned, by their worth.
+#[derive(Debug)]
+pub struct Fleet {
+    plain: Plain,
+    default_scheme: Scheme,
+    wish: version::Wish,
+    state: Mutex<State>,
+}
+
+/// Whether a server other than loopback may be spoken to without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    /// Where TLS on the same host fails.
+    Allowed,
+    /// Never: the access token would be readable on the way.
+    Refused,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    members: Vec<Member>,
+    known: HashMap<Origin, usize>,
+    worth: Servers,
+    chance: fastrand::Rng,
+}
+
+#[derive(Debug)]
+struct Member {
+    origin: Origin,
+    trial: Trial,
+    /// The plain server of that name, for as long as TLS has not been seen to work.
+    fallback: Option<Origin>,
+}
+
+/// The servers of one upload.
+pub type Crew = Arc<[usize]>;
+
+/// A body's place on a server, until it is settled one way or the other.
+#[derive(Debug)]
+pub struct Booking {
+    fleet: Arc<Fleet>,
+    index: usize,
+    bytes: u64,
+    version: version::Version,
+    started: Instant,
+    settled: bool,
+    /// Where it goes.
+    pub origin: Origin,
+}
+
+impl Fleet {
+    /// No server yet. A name without a scheme gets `default_scheme`.
+    #[must_use]
+    pub fn new(plain: Plain, default_scheme: Scheme, wish: version::Wish) -> Arc<Fleet> {
+        Arc::new(Fleet { plain, default_scheme, wish, state: Mutex::default() })
+    }
+
+    /// The servers of these names, known ones with what is known of them.
+    ///
+    /// # Errors
+    /// Where no name of the list can be read.
+    pub fn admit(&self, names: &[String]) -> Result<Crew> {
+        let mut state = self.lock();
+        let mut crew = Vec::with_capacity(names.len());
+        let mut refused = None;
+        for name in names {
+            match Origin::parse(name, self.default_scheme) {
+                Ok(origin) => crew.push(state.intern(origin, self)),
+                Err(error) => refused = Some(error.kind_as(Kind::Protocol)),
+            }
+        }
+        crew.sort_unstable();
+        crew.dedup();
+        match refused {
+            Some(error) if crew.is_empty() => Err(error),
+            _ => Ok(crew.into()),
+        }
+    }
+
+    /// Books a body of `bytes` on one of `crew`, not on those to `avoid` if there is another.
+    #[must_use]
+    pub fn book(self: &Arc<Self>, crew: &[usize], avoid: &[usize], bytes: u64, now: Instant) -> Booking {
+        let mut state = self.lock();
+        let State { members, worth, chance, .. } = &mut *state;
+        let without = |avoid: &[usize]| -> Vec<usize> {
+            (0..members.len()).filter(|index| !crew.contains(index) || avoid.contains(index)).collect()
+        };
+        let picked = worth.pick(now, chance, &without(avoid)).or_else(|| worth.pick(now, chance, &without(&[])));
+        // A crew is never empty, and its members are never removed.
+        let index = picked.unwrap_or(crew[0]);
+        worth.started(index, bytes, now);
+        let member = &mut members[index];
+        let version = member.trial.choose(chance);
+        let origin = member.origin.clone();
+        Booking { fleet: Arc::clone(self), index, bytes, version, started: now, settled: false, origin }
+    }
+
+    /// How long a body of `bytes` should take on the best server of `crew` but `avoid`.
+    #[must_use]
+    pub fn expected(&self, crew: &[usize], avoid: usize, bytes: u64) -> Option<std::time::Duration> {
+        let state = self.lock();
+        let others = crew.iter().filter(|&&index| index != avoid);
+        others.filter_map(|&index| state.worth.expected(index, bytes)).min()
+    }
+
+    /// The version found faster on each server, for `--verbose`.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(Origin, Option<version::Version>)> {
+        let state = self.lock();
+        state.members.iter().map(|member| (member.origin.clone(), member.trial.winner())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn intern(&mut self, named: Origin, fleet: &Fleet) -> usize {
+        if let Some(&index) = self.known.get(&named) {
+            return index;
+        }
+        let exposed = named.scheme == Scheme::Http && !named.is_loopback();
+        let origin = if exposed { with_tls(&named) } else { named.clone() };
+        let fallback = (exposed && fleet.plain == Plain::Allowed).then(|| named.clone());
+        let mut trial = Trial::new(fleet.wish);
+        if origin.scheme == Scheme::Http {
+            trial.offered_h2(false);
+        }
+        let index = self.worth.add();
+        self.members.push(Member { origin, trial, fallback });
+        self.known.insert(named, index);
+        index
+    }
+}
+
+/// The same host with TLS; a port that is not the plain default is kept.
+fn with_tls(named: &Origin) -> Origin {
+    let port = if named.port == Scheme::Http.default_port() { Scheme::Https.default_port() } else { named.port };
+    Origin { scheme: Scheme::Https, port, ..named.clone() }
+}
+
+impl Booking {
+    /// The server's index in its fleet.
+    #[must_use]
+    pub fn server(&self) -> usize {
+        self.index
+    }
+
+    /// The version to ask the pool for. Before the first handshake both are offered.
+    #[must_use]
+    pub fn wish(&self) -> Wish {
+        match self.version {
+            version::Version::H1 => Wish::H1,
+            version::Version::H2 => Wish::H2,
+        }
+    }
+
+    /// The body was acknowledged.
+    pub fn acked(mut self, travelled: Option<Travelled>, now: Instant) {
+        self.settled = true;
+        let took = now.saturating_duration_since(self.started);
+        let mut state = self.fleet.lock();
+        state.worth.acked(self.index, self.bytes, took, now);
+        let member = &mut state.members[self.index];
+        member.fallback = None;
+        let Some(travelled) = travelled else { return };
+        if let Some(offers) = travelled.offers_h2 {
+            member.trial.offered_h2(offers);
+        }
+        let version = match travelled.version {
+            Version::H1 => version::Version::H1,
+            Version::H2 => version::Version::H2,
+        };
+        // Time spent waiting for a connection says nothing of the version.
+        member.trial.acked(version, self.bytes, travelled.took);
+    }
+
+    /// The body came to grief.
+    pub fn failed(mut self, error: &Error, now: Instant) {
+        self.settled = true;
+        let mut state = self.fleet.lock();
+        state.worth.failed(self.index, self.bytes, now, error.kind());
+        let member = &mut state.members[self.index];
+        if error.kind() != Kind::Transport {
+            return;
+        }
+        member.trial.failed(self.version);
+        if let Some(plain) = member.fallback.take() {
+            member.origin = plain;
+            member.trial.offered_h2(false);
+        }
+    }
+}
+
+impl Drop for Booking {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.fleet.lock().worth.dropped(self.index, self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(plain: Plain) -> Arc<Fleet> {
+        Fleet::new(plain, Scheme::Https, version::Wish::Auto)
+    }
+
+    fn origin_of(fleet: &Arc<Fleet>, name: &str) -> String {
+        let crew = fleet.admit(&[name.to_owned()]).expect("a server");
+        fleet.book(&crew, &[], 1, Instant::now()).origin.to_string()
+    }
+
+    #[test]
+    fn plain_servers_get_tls_unless_they_are_loopback() {
+        let fleet = fleet(Plain::Refused);
+        assert_eq!(origin_of(&fleet, "http://127.0.0.1:81/"), "http://127.0.0.1:81");
+        assert_eq!(origin_of(&fleet, "http://up.example.com"), "https://up.example.com");
+        assert_eq!(origin_of(&fleet, "http://up.example.com:8080"), "https://up.example.com:8080");
+        assert_eq!(origin_of(&fleet, "up.example.com/"), "https://up.example.com");
+    }
+
+    #[test]
+    fn plain_is_fallen_back_to_only_where_allowed() {
+        for (plain, then) in [(Plain::Refused, "https://up.example.com"), (Plain::Allowed, "http://up.example.com")] {
+            let fleet = fleet(plain);
+            let crew = fleet.admit(&["http://up.example.com".to_owned()]).expect("a server");
+            let error = Error::new(Kind::Transport, crate::Operation::Slice, "refused");
+            fleet.book(&crew, &[], 1, Instant::now()).failed(&error, Instant::now());
+            assert_eq!(origin_of(&fleet, "http://up.example.com"), then);
+        }
+    }
+
+    #[test]
+    fn one_name_one_server_and_only_the_crew_is_booked() {
+        let fleet = fleet(Plain::Refused);
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let first = fleet.admit(&names(&["a.example", "b.example/", "https://a.example/"])).expect("two");
+        assert_eq!(first.len(), 2);
+        let second = fleet.admit(&names(&["c.example", "a.example"])).expect("two");
+        for _ in 0..20 {
+            assert!(second.contains(&fleet.book(&second, &[], 1, Instant::now()).server()));
+        }
+        let avoided = second[0];
+        assert_ne!(fleet.book(&second, &[avoided], 1, Instant::now()).server(), avoided);
+        assert!(second.contains(&fleet.book(&second, &second, 1, Instant::now()).server()), "better one of these than none");
+        assert!(fleet.admit(&names(&["ht tp://"])).is_err());
+    }
+}

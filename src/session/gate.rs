@@ -1,0 +1,135 @@
+//! Permits for bodies in flight. How many there are is [`crate::policy`]'s decision, fed here with
+//! what each body came to; who gets one is decided by order of asking.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::policy::{Limit, Trouble};
+
+/// The gate of one run.
+#[derive(Debug)]
+pub struct Gate {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: Limit,
+    in_flight: usize,
+    /// Each waits for a permit to be handed over; one that stopped waiting drops what it is handed,
+    /// which gives the permit on.
+    waiting: VecDeque<oneshot::Sender<Permit>>,
+}
+
+/// The right to have one body in flight; dropping it lets the next one through.
+#[derive(Debug)]
+pub struct Permit {
+    gate: Option<Arc<Gate>>,
+}
+
+impl Gate {
+    /// A gate that lets through what `limit` allows.
+    #[must_use]
+    pub fn new(limit: Limit) -> Arc<Gate> {
+        Arc::new(Gate { state: Mutex::new(State { limit, in_flight: 0, waiting: VecDeque::new() }) })
+    }
+
+    /// Waits for a permit, in order of asking. Dropping the future leaves the queue.
+    pub async fn enter(self: &Arc<Self>) -> Permit {
+        let waiting = {
+            let mut state = self.lock();
+            if state.has_room() && state.waiting.is_empty() {
+                state.in_flight += 1;
+                return self.permit();
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiting.push_back(sender);
+            receiver
+        };
+        match waiting.await {
+            Ok(permit) => permit,
+            // The gate lives as long as `self`, and hands a permit to every sender that it takes out.
+            Err(_) => unreachable!("the gate dropped a waiter"),
+        }
+    }
+
+    /// A permit if there is one to spare and nobody waits.
+    #[must_use]
+    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+        let mut state = self.lock();
+        if !state.has_room() || !state.waiting.is_empty() {
+            return None;
+        }
+        state.in_flight += 1;
+        Some(self.permit())
+    }
+
+    /// A body of `bytes` was acknowledged, `took` after its start.
+    pub fn acked(self: &Arc<Self>, now: Instant, bytes: u64, took: Duration) {
+        let mut state = self.lock();
+        let in_flight = state.in_flight;
+        state.limit.on_ack(now, bytes, took, in_flight);
+        self.hand_on(state);
+    }
+
+    /// Sockets took `bytes` more content so far in this run: the finer signal between acks.
+    pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64) {
+        let mut state = self.lock();
+        state.limit.on_progress(now, bytes);
+        self.hand_on(state);
+    }
+
+    /// A body came to grief in a way that asks for fewer at once.
+    pub fn troubled(&self, now: Instant, trouble: Trouble) {
+        self.lock().limit.on_trouble(now, trouble);
+    }
+
+    /// Bodies in flight, and how many there may be.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.in_flight, state.limit.permits())
+    }
+
+    fn permit(self: &Arc<Self>) -> Permit {
+        Permit { gate: Some(Arc::clone(self)) }
+    }
+
+    /// Hands permits to those that wait, the lock given back first: a refused permit comes back here.
+    fn hand_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut ready = Vec::new();
+        while state.has_room() {
+            let Some(waiter) = state.waiting.pop_front() else { break };
+            state.in_flight += 1;
+            ready.push(waiter);
+        }
+        drop(state);
+        for waiter in ready {
+            // Refused where the waiter is gone: the permit drops here and goes to the next.
+            drop(waiter.send(self.permit()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Permits above a limit that has shrunk stay valid; the excess is absorbed as they come back.
+    fn has_room(&self) -> bool {
+        self.in_flight < self.limit.permits()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(gate) = self.gate.take() else { return };
+        let mut state = gate.lock();
+        state.in_flight -= 1;
+        gate.hand_on(state);
+    }
+}

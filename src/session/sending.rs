@@ -1,0 +1,155 @@
+//! A file that is being sent in slices: what the feeders, the attempts and the file's own task
+//! share of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::event::Progress;
+use super::fleet::Crew;
+use super::run::Shared;
+use crate::digest::Md5;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::source::Source;
+
+/// One upload under way.
+#[derive(Debug)]
+pub struct Sending {
+    /// The run it belongs to.
+    pub shared: Arc<Shared>,
+    /// The file.
+    pub source: Source,
+    /// The upload's name at the service.
+    pub preupload_id: Arc<str>,
+    /// How the file is cut.
+    pub plan: Plan,
+    /// The servers that take its slices.
+    pub crew: Crew,
+    /// Content bytes that went over the wire for this file.
+    pub sent: Arc<AtomicU64>,
+    /// The journal's row for this upload, where there is one.
+    pub journal: Option<crate::journal::UploadId>,
+    /// Content bytes counted as acknowledged in the run's progress.
+    pub counted: AtomicU64,
+    digests: Option<Vec<Md5>>,
+    failure: Mutex<Option<Error>>,
+    stage: watch::Sender<Stage>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    left: u32,
+    over: bool,
+}
+
+/// What a [`Sending`] starts from.
+#[derive(Debug)]
+pub struct Start {
+    /// See [`Sending::shared`].
+    pub shared: Arc<Shared>,
+    /// See [`Sending::source`].
+    pub source: Source,
+    /// See [`Sending::preupload_id`].
+    pub preupload_id: Arc<str>,
+    /// See [`Sending::plan`].
+    pub plan: Plan,
+    /// See [`Sending::crew`].
+    pub crew: Crew,
+    /// See [`Sending::sent`].
+    pub sent: Arc<AtomicU64>,
+    /// See [`Sending::journal`].
+    pub journal: Option<crate::journal::UploadId>,
+    /// The slices' MD5s where the file was hashed by slices already.
+    pub digests: Option<Vec<Md5>>,
+    /// Slices left to send.
+    pub left: u32,
+}
+
+impl Sending {
+    /// An upload with `start.left` slices to go.
+    #[must_use]
+    pub fn new(start: Start) -> Arc<Sending> {
+        let Start { shared, source, preupload_id, plan, crew, sent, journal, digests, left } = start;
+        Arc::new(Sending {
+            shared,
+            source,
+            preupload_id,
+            plan,
+            crew,
+            sent,
+            journal,
+            counted: AtomicU64::new(0),
+            digests,
+            failure: Mutex::default(),
+            stage: watch::Sender::new(Stage { left, over: false }),
+        })
+    }
+
+    /// Waits until every slice is acknowledged, or the first one has failed for good.
+    ///
+    /// # Errors
+    /// That slice's error.
+    pub async fn ended(&self) -> Result<()> {
+        // The sender lives in `self`, so waiting cannot fail.
+        drop(self.stage.subscribe().wait_for(|stage| stage.left == 0 || stage.over).await);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+
+    /// Waits until nothing more is to be sent.
+    pub async fn closed(&self) {
+        drop(self.stage.subscribe().wait_for(|stage| stage.over).await);
+    }
+
+    /// One slice more was acknowledged.
+    pub fn acked(&self, bytes: u64) {
+        self.count(bytes);
+        self.stage.send_modify(|stage| stage.left -= 1);
+    }
+
+    /// Shows `bytes` as acknowledged: sent just now, or in an earlier run.
+    pub fn count(&self, bytes: u64) {
+        self.counted.fetch_add(bytes, Ordering::Relaxed);
+        Progress::add(&self.shared.progress.acked, bytes);
+    }
+
+    /// Takes back what was counted: the file begins anew.
+    pub fn uncount(&self) {
+        Progress::sub(&self.shared.progress.acked, self.counted.swap(0, Ordering::Relaxed));
+    }
+
+    /// A slice failed for good; the others are not worth sending.
+    pub fn fail(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.close();
+    }
+
+    /// Nothing more is to be sent.
+    pub fn close(&self) {
+        self.stage.send_modify(|stage| stage.over = true);
+    }
+
+    /// Whether nothing more is to be sent: failed, cancelled, or its task is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stage.borrow().over
+    }
+
+    /// The MD5s of these slices, where the file was hashed by slices already.
+    #[must_use]
+    pub fn known_digests(&self, numbers: &[u32]) -> Option<Vec<Md5>> {
+        let digests = self.digests.as_ref()?;
+        numbers.iter().map(|&number| digests.get(number as usize - 1).copied()).collect()
+    }
+}
+
+/// Ends a sending when the file's task ends, also where it is dropped.
+#[derive(Debug)]
+pub struct EndsWithTask(pub Arc<Sending>);
+
+impl Drop for EndsWithTask {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

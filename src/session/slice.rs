@@ -1,0 +1,122 @@
+//! One slice's way from the channel to its acknowledgement. The dispatcher takes a slice, waits
+//! for a permit, and sets an attempt going; the attempt ends with an ack or fails its file.
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use tokio::runtime::Handle;
+
+use super::attempt::{Attempts, Load, Next, carry_hedged};
+use super::feed::Slice;
+use super::gate::{Gate, Permit};
+use super::run::Shared;
+use crate::digest::{self, Md5};
+use crate::error::{Error, Kind, Operation, Result};
+use crate::journal::Ack;
+use crate::policy::Repeat;
+use crate::service::SliceCall;
+
+/// Sets slices going as permits allow, until no more can come. Runs on a thread of its own: both
+/// the channel and the gate make it wait.
+pub fn dispatch(slices: &Receiver<Slice>, gate: &Arc<Gate>, runtime: &Handle) {
+    for slice in slices {
+        let permit = runtime.block_on(gate.enter());
+        runtime.spawn(send(slice, permit));
+    }
+}
+
+/// Sends one slice until it is acknowledged or its file fails.
+async fn send(slice: Slice, permit: Permit) {
+    let file = Arc::clone(&slice.file);
+    file.shared.backlog.fetch_sub(1, Ordering::Relaxed);
+    if file.is_over() || file.shared.is_draining() {
+        return file.close();
+    }
+    let shared = Arc::clone(&file.shared);
+    let outcome = tokio::select! {
+        outcome = attempts(&shared, &slice, permit) => outcome,
+        // The file failed elsewhere, or its task is gone: dropping the attempt drops the body.
+        () = file.closed() => return,
+    };
+    match outcome {
+        Ok(()) => acked(&slice),
+        Err(error) => file.fail(error),
+    }
+}
+
+fn acked(slice: &Slice) {
+    let file = &slice.file;
+    if let Some(upload) = file.journal {
+        file.shared.core.journal.ack(upload, Ack::new(slice.number));
+    }
+    file.source.release(file.plan.range(slice.number));
+    file.acked(slice.content.len() as u64);
+}
+
+async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> {
+    let file = &slice.file;
+    let mut attempts = Attempts::new(shared, Repeat::Safe).await?;
+    let load = Load {
+        crew: Arc::clone(&file.crew),
+        bytes: slice.content.len() as u64,
+        sent: Arc::clone(&file.sent),
+    };
+    let mut call = SliceCall {
+        preupload_id: Arc::clone(&file.preupload_id),
+        number: slice.number,
+        md5: slice.md5.to_string(),
+        content: slice.content.clone(),
+    };
+    let mut avoid = Vec::new();
+    let mut permit = Some(permit);
+    loop {
+        let permit = match permit.take() {
+            Some(permit) => permit,
+            None => shared.core.gate.enter().await,
+        };
+        let booking = shared.core.fleet.book(&load.crew, &avoid, load.bytes, Instant::now());
+        let server = booking.server();
+        let token = attempts.token();
+        let once = |carriage| {
+            let (service, token, call) = (shared.core.service.clone(), token.clone(), call.clone());
+            async move { service.slice(token.expose(), &call, &carriage).await.map(|travelled| ((), Some(travelled))) }
+        };
+        let error = match carry_hedged(shared, &load, (booking, permit), &once).await {
+            Ok(()) => {
+                attempts.succeeded(Operation::Slice);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // A file that changed under the attempt is not repeated: its bytes are not the file's.
+        file.source.check(Operation::Slice)?;
+        match attempts.failed(error).await? {
+            Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
+            Next::Again { elsewhere: false } => {}
+            Next::Rehash => call.md5 = rehash(slice).await?.to_string(),
+        }
+    }
+}
+
+/// Servers that failed this slice are avoided until all of them have.
+fn remember(avoid: &mut Vec<usize>, server: usize, crew: usize) {
+    avoid.push(server);
+    if avoid.len() >= crew {
+        avoid.clear();
+    }
+}
+
+/// The service refused the MD5: the bytes are hashed again where they lie. Another digest than
+/// before means that they changed, whatever the file's times say.
+async fn rehash(slice: &Slice) -> Result<Md5> {
+    let content = slice.content.clone();
+    let again = tokio::task::spawn_blocking(move || digest::md5(&content)).await;
+    match again {
+        Ok(md5) if md5 == slice.md5 => Ok(md5),
+        _ => Err(Error::new(Kind::Source, Operation::Check, "the contents changed while the file was sent")
+            .path(slice.file.source.path())
+            .slice(slice.number)),
+    }
+}

@@ -1,0 +1,118 @@
+//! The hash-ahead window: how many files and bytes may be hashed and not yet uploaded. It bounds
+//! memory and open files, and keeps what was hashed in the page cache until it is sent.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// A budget of files and bytes; a file larger than the whole budget passes when nothing else is in.
+#[derive(Debug)]
+pub struct Window {
+    limit: Size,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+/// An amount of files and of their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: Size,
+    closed: bool,
+}
+
+/// A file's part of the window; dropping it makes room.
+#[derive(Debug)]
+pub struct Share {
+    window: Arc<Window>,
+    bytes: u64,
+}
+
+impl Window {
+    /// A window of `limit`.
+    #[must_use]
+    pub fn new(limit: Size) -> Arc<Window> {
+        Arc::new(Window { limit, state: Mutex::default(), freed: Condvar::new() })
+    }
+
+    /// Blocks the thread until a file of `bytes` fits; `None` once the window is closed.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .freed
+            .wait_while(state, |state| !state.closed && !self.fits(state, bytes))
+            .unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut state, bytes)
+    }
+
+    /// A share if a file of `bytes` fits at once.
+    #[must_use]
+    pub fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.fits(&state, bytes) { self.take(&mut state, bytes) } else { None }
+    }
+
+    /// Lets nobody in any more, and wakes those that wait.
+    pub fn close(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.freed.notify_all();
+    }
+
+    fn fits(&self, state: &State, bytes: u64) -> bool {
+        let used = state.used;
+        used.files == 0 || (used.files < self.limit.files && used.bytes + bytes <= self.limit.bytes)
+    }
+
+    fn take(self: &Arc<Self>, state: &mut State, bytes: u64) -> Option<Share> {
+        if state.closed {
+            return None;
+        }
+        state.used.files += 1;
+        state.used.bytes += bytes;
+        Some(Share { window: Arc::clone(self), bytes })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut state = self.window.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.used.files -= 1;
+        state.used.bytes -= self.bytes;
+        drop(state);
+        self.window.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_bytes_are_bounded() {
+        let window = Window::new(Size { files: 2, bytes: 10 });
+        let first = window.try_enter(6).expect("room");
+        assert!(window.try_enter(5).is_none(), "bytes");
+        let second = window.try_enter(1).expect("room");
+        assert!(window.try_enter(1).is_none(), "files");
+        drop((first, second));
+        assert!(window.try_enter(11).is_some(), "a giant passes alone");
+    }
+
+    #[test]
+    fn closing_wakes_those_that_wait() {
+        let window = Window::new(Size { files: 1, bytes: 1 });
+        let _held = window.enter(1).expect("room");
+        let waiting = std::thread::spawn({
+            let window = Arc::clone(&window);
+            move || window.enter(1).is_none()
+        });
+        window.close();
+        assert!(waiting.join().expect("no panic"));
+    }
+}

@@ -1,0 +1,107 @@
+//! In: an open file and its length. Out: the file as read-only memory, guarded against faults.
+//! Never: a map that the guard does not watch; where it cannot, there is no map.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
+
+use super::guard::{self, Entry};
+
+/// A guarded map of a whole file.
+#[derive(Debug)]
+pub(super) struct Map {
+    // Declared, and so dropped, before the memory: an address given back to the system may be
+    // somebody else's the next moment, and the handler must not take it for ours.
+    entry: Entry,
+    memory: Mmap,
+}
+
+impl Map {
+    /// Maps the first `len` bytes (not 0) of `file`; `None` where it cannot be mapped (the file
+    /// system, the address space) or not be guarded (see [`Entry::of`]).
+    pub(super) fn new(file: &File, len: u64) -> Option<Map> {
+        let len = usize::try_from(len).ok()?;
+        // SAFETY: another process may write to or truncate the file while `&[u8]`s of this map
+        // exist, which no program can rule out. What it means here: bytes that differ from one
+        // look to the next, so nothing derives an address, a length or a branch that must be
+        // true from them; they are hashed and sent, and identity and MD5 are compared
+        // afterwards. Pages that vanish are the guard's business.
+        let memory = unsafe { MmapOptions::new().len(len).map(file) }.ok()?;
+        let entry = Entry::of(&memory)?;
+        Some(Map { entry, memory })
+    }
+
+    pub(super) fn memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.entry.is_spoiled()
+    }
+
+    pub(super) fn advise_sequential(&self) {
+        // Advice: without it the map only reads ahead less.
+        let _ = self.memory.advise(Advice::Sequential);
+    }
+
+    /// Drops the whole pages inside `range` from this process; the page cache may keep them.
+    pub(super) fn release(&self, range: Range<usize>) {
+        let Range { start, end } = whole_pages(range, self.memory.len(), guard::page_size());
+        if start >= end {
+            return;
+        }
+        // SAFETY: the map is shared and read-only, so dropped pages come back from the file
+        // with the same contents, or as zeros where the guard has put zeros: no `&[u8]` of it
+        // sees anything that a writer of the file could not have caused.
+        let _ = unsafe {
+            self.memory
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
+        };
+    }
+}
+
+/// Keeps the map alive for as long as any `Bytes` shows a part of it.
+pub(super) struct View(Arc<Map>);
+
+impl View {
+    pub(super) fn of(map: &Arc<Map>) -> View {
+        View(Arc::clone(map))
+    }
+}
+
+impl AsRef<[u8]> for View {
+    fn as_ref(&self) -> &[u8] {
+        self.0.memory()
+    }
+}
+
+/// The pages that lie wholly inside `range`; the file's last page, cut by its end, is whole too.
+/// Pages shared with a neighbouring slice stay, because that one may still be on its way.
+fn whole_pages(range: Range<usize>, len: usize, page: usize) -> Range<usize> {
+    let start = range.start.next_multiple_of(page);
+    let end = if range.end >= len {
+        len
+    } else {
+        range.end / page * page
+    };
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_pages_are_released() {
+        let pages = |range| whole_pages(range, 10_000, 4096);
+        assert_eq!(pages(0..10_000), 0..10_000);
+        assert_eq!(pages(0..8192), 0..8192);
+        assert_eq!(pages(1..8191), 4096..4096);
+        assert_eq!(pages(4095..8193), 4096..8192);
+        assert_eq!(pages(8192..10_000), 8192..10_000);
+        assert!(pages(8193..10_000).is_empty());
+        assert!(pages(5..5).is_empty());
+    }
+}

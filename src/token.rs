@@ -1,0 +1,351 @@
+//! The credential. In: a pasted token, or client credentials and a folder. Out: the token that
+//! everybody uses, fetched once for all tasks and all processes. Never: a secret in text, or a
+//! login that a still valid token makes needless, since a fourth one would kick out the first.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::error::{Error, Kind, Operation, Result};
+use crate::wire::Login;
+
+/// A text that is never shown: its debug form says only that there is one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Keeps `text`.
+    #[must_use]
+    pub fn new(text: &str) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself, for the one call that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Who panup is to the service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Credential {
+    /// A token that the user pasted. Never refreshed: there is nothing to refresh it with.
+    Token(Secret),
+    /// Client credentials; tokens are fetched with them and kept on disk.
+    Client {
+        /// The client id.
+        id: String,
+        /// The client secret.
+        secret: Secret,
+    },
+}
+
+impl Credential {
+    /// What tells accounts apart in the journal without being a secret: the client id, or that a
+    /// token was pasted together with a digest of it.
+    #[must_use]
+    pub fn account(&self) -> String {
+        match self {
+            Credential::Token(token) => format!("token-{}", crate::digest::md5(token.expose().as_bytes())),
+            Credential::Client { id, .. } => id.clone(),
+        }
+    }
+}
+
+/// The tokens of one client, in memory and on disk.
+#[derive(Debug)]
+pub struct Tokens {
+    credential: Credential,
+    cache: Option<PathBuf>,
+    current: Mutex<Option<Kept>>,
+}
+
+/// A token and its end, as kept on disk.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+struct Kept {
+    token: String,
+    /// Seconds since 1970.
+    expires: u64,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept(expires {})", self.expires)
+    }
+}
+
+/// What [`Tokens::take`] found.
+#[derive(Debug)]
+pub enum Found {
+    /// A token to use.
+    Token(Secret),
+    /// None that is valid: whoever holds this may log in, and everybody else waits.
+    LogIn(Turn),
+}
+
+/// The exclusive right, among all processes, to log in; ends with [`Tokens::keep`] or by dropping.
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code, reason = "holds the lock")] Option<File>);
+
+/// Tokens end about 30 days ahead; one that is about to end is renewed before it fails a call.
+const EARLY: Duration = Duration::from_secs(5 * 60);
+
+impl Tokens {
+    /// Tokens for `credential` at `api`, cached in `folder` where there is one.
+    #[must_use]
+    pub fn new(credential: Credential, api: &str, folder: Option<&Path>) -> Tokens {
+        let name = format!("token-{}.json", crate::digest::md5(format!("{api}\n{}", credential.account()).as_bytes()));
+        let cache = match credential {
+            Credential::Token(_) => None,
+            Credential::Client { .. } => folder.map(|folder| folder.join(name)),
+        };
+        Tokens { credential, cache, current: Mutex::new(None) }
+    }
+
+    /// The credential.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The token in memory, if it is good at `now` and not the `refused` one. Never blocks for long.
+    #[must_use]
+    pub fn peek(&self, now: SystemTime, refused: Option<&Secret>) -> Option<Secret> {
+        if let Credential::Token(token) = &self.credential {
+            return Some(token.clone());
+        }
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().filter(|kept| kept.good(now, refused)).map(|kept| Secret::new(&kept.token))
+    }
+
+    /// Looks on disk, under the lock of all processes; blocks while another process logs in.
+    ///
+    /// # Errors
+    /// [`Kind::State`] where the cache cannot be locked or is readable by others.
+    pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Result<Found> {
+        let Some(path) = &self.cache else { return Ok(Found::LogIn(Turn(None))) };
+        let lock = lock(&path.with_extension("lock"))?;
+        match read(path)?.filter(|kept| kept.good(now, refused)) {
+            Some(kept) => {
+                let token = Secret::new(&kept.token);
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+                Ok(Found::Token(token))
+            }
+            None => Ok(Found::LogIn(Turn(Some(lock)))),
+        }
+    }
+
+    /// Keeps a fresh token in memory and on disk, and ends the turn.
+    ///
+    /// # Errors
+    /// [`Kind::State`] where it cannot be written; it is kept in memory all the same.
+    pub fn keep(&self, login: &Login, now: SystemTime, turn: Turn) -> Result<()> {
+        let kept = Kept { token: login.token.clone(), expires: expiry(&login.expires, now) };
+        let written = self.cache.as_ref().map_or(Ok(()), |path| write(path, &kept));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        drop(turn);
+        written
+    }
+}
+
+impl Kept {
+    fn good(&self, now: SystemTime, refused: Option<&Secret>) -> bool {
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires);
+        end > now + EARLY && refused.is_none_or(|refused| refused.expose() != self.token)
+    }
+}
+
+/// The token's end in seconds since 1970. One that cannot be read is given an hour: the 401 that
+/// may come earlier renews it.
+fn expiry(text: &str, now: SystemTime) -> u64 {
+    let read = OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|at| u64::try_from(at.unix_timestamp()).ok());
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    read.unwrap_or(now + 3600)
+}
+
+fn lock(path: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        create_private_folder(folder).map_err(|error| state(folder, &error))?;
+    }
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false))
+        .open(path)
+        .map_err(|error| state(path, &error))?;
+    file.lock().map_err(|error| state(path, &error))?;
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<Option<Kept>> {
+    let Some(text) = read_private(path)? else { return Ok(None) };
+    // A cache that cannot be read is no cache: the next login writes it anew.
+    Ok(serde_json::from_str(&text).ok())
+}
+
+/// Reads a file that holds a secret; `None` where there is none.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be read, or where others than its owner can.
+pub fn read_private(path: &Path) -> Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(state(path, &error)),
+    };
+    refuse_if_shared(&file, path)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| state(path, &error))?;
+    Ok(Some(text))
+}
+
+/// Writes a file that holds a secret: 0600, whole or not at all.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be written.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        create_private_folder(folder).map_err(|error| state(folder, &error))?;
+    }
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let written = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&fresh).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    });
+    written.map_err(|error| {
+        drop(fs::remove_file(&fresh));
+        state(path, &error)
+    })
+}
+
+fn write(path: &Path, kept: &Kept) -> Result<()> {
+    let text = serde_json::to_string(kept).map_err(|error| state(path, &error.into()))?;
+    write_private(path, &text)
+}
+
+fn state(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Kind::State, Operation::Login, format!("the credential's file cannot be used: {error}")).path(path)
+}
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+#[cfg(unix)]
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+#[cfg(unix)]
+fn refuse_if_shared(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata().map_err(|error| state(path, &error))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let message = format!("the file holds a secret and others can read it (mode {:o})", mode & 0o777);
+    Err(Error::new(Kind::State, Operation::Login, message).path(path).advice("chmod 600 it, and consider a new secret"))
+}
+
+#[cfg(not(unix))]
+fn refuse_if_shared(_file: &File, _path: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Credential {
+        Credential::Client { id: "id".into(), secret: Secret::new("hush") }
+    }
+
+    fn login(token: &str) -> Login {
+        Login { token: token.into(), expires: "2030-01-01T08:00:00+08:00".into() }
+    }
+
+    fn at(text: &str) -> SystemTime {
+        SystemTime::from(OffsetDateTime::parse(text, &Rfc3339).expect("a date"))
+    }
+
+    #[test]
+    fn a_token_is_kept_for_the_next_process_and_renewed_early() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = at("2029-12-01T00:00:00Z");
+        let first = Tokens::new(client(), "api", Some(folder.path()));
+        let Found::LogIn(turn) = first.take(now, None).expect("readable") else { panic!("nothing is cached") };
+        first.keep(&login("t1"), now, turn).expect("writable");
+        let second = Tokens::new(client(), "api", Some(folder.path()));
+        assert!(second.peek(now, None).is_none(), "not read yet");
+        let Found::Token(token) = second.take(now, None).expect("readable") else { panic!("cached") };
+        assert_eq!(token.expose(), "t1");
+        assert_eq!(second.peek(now, None), Some(Secret::new("t1")));
+        assert!(second.peek(at("2029-12-31T23:54:59Z"), None).is_some(), "more than five minutes left");
+        assert!(second.peek(at("2029-12-31T23:55:01Z"), None).is_none(), "less than five minutes left");
+        assert!(matches!(second.take(now, Some(&token)).expect("readable"), Found::LogIn(_)), "refused");
+    }
+
+    #[test]
+    fn a_refused_token_that_another_process_renewed_is_not_renewed_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = at("2029-12-01T00:00:00Z");
+        let (one, two) = (Tokens::new(client(), "api", Some(folder.path())), Tokens::new(client(), "api", Some(folder.path())));
+        let Found::LogIn(turn) = one.take(now, None).expect("readable") else { panic!("nothing is cached") };
+        one.keep(&login("t2"), now, turn).expect("writable");
+        let Found::Token(token) = two.take(now, Some(&Secret::new("t1"))).expect("readable") else { panic!("t2 is good") };
+        assert_eq!(token.expose(), "t2");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_cache_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        write_private(&path, "x").expect("writable");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+        assert_eq!(read_private(&path).expect_err("shared").kind(), Kind::State);
+    }
+
+    #[test]
+    fn no_debug_form_shows_a_secret() {
+        let tokens = Tokens::new(client(), "api", None);
+        let now = at("2029-12-01T00:00:00Z");
+        tokens.keep(&login("t0ken"), now, Turn(None)).expect("memory only");
+        let shown = format!("{tokens:?}");
+        assert!(!shown.contains("hush") && !shown.contains("t0ken"), "{shown}");
+    }
+
+    #[test]
+    fn an_unreadable_end_gives_an_hour() {
+        let now = at("2029-12-01T00:00:00Z");
+        assert_eq!(expiry("soon", now) - expiry("2029-12-01T08:00:00+08:00", now), 3600);
+    }
+}

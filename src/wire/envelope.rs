@@ -1,0 +1,473 @@
+//! Replies: the HTTP status first, then the JSON, then the code. Most failures of the service come
+//! as HTTP 200 with a code in the body; gateways answer with empty or HTML bodies.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Delivery, Error, Kind, Operation, Result};
+
+/// Code of a complete that is still verifying; not in the documents, common in the field.
+const VERIFYING: i64 = 20103;
+
+/// The queue for instant uploads is full: wait at least this long.
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+
+/// A reply as it came: nothing parsed.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a> {
+    /// The call that was answered.
+    pub operation: Operation,
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Retry-After` header, read.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Opens the envelope `{code, message, data, x-traceID}`: `data` on success, which is code 0 alone.
+///
+/// # Errors
+/// Everything else, with its kind, code, message and trace id.
+pub fn open(raw: Raw<'_>) -> Result<Fields> {
+    let parsed = serde_json::from_slice::<Value>(raw.body).ok();
+    let envelope = parsed.and_then(|value| Fields::envelope(raw.operation, value));
+    match (raw.status, envelope) {
+        (200..=299, Some(envelope)) if envelope.code()? == 0 => Ok(envelope.data()),
+        (200..=299, Some(envelope)) => Err(classify(&raw, envelope.code()?, &envelope)),
+        (200..=299, None) => Err(unreadable(&raw)),
+        (status, envelope) => Err(by_status(&raw, status, envelope.as_ref())),
+    }
+}
+
+/// Whether a call was answered with "still verifying", which is an answer and no failure.
+#[must_use]
+pub fn is_verifying(error: &Error) -> bool {
+    error.service_code() == Some(VERIFYING)
+        && matches!(error.operation(), Operation::Complete | Operation::Single)
+}
+
+/// A code of the body, by the table of the field notes.
+fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
+    let text = envelope.text("message").unwrap_or_default();
+    let queue = ["秒传队列", "削峰", "请慢一点"]
+        .iter()
+        .any(|mark| text.contains(mark));
+    let new = |kind| {
+        Error::new(kind, raw.operation, said(&text))
+            .code(code)
+            .trace_id(envelope.trace_id())
+    };
+    match code {
+        401 => new(Kind::Auth).advice("the access token was refused"),
+        429 => new(Kind::Throttled).retry_after(raw.retry_after),
+        _ if text.contains("频繁") => new(Kind::Throttled).retry_after(raw.retry_after),
+        1 if queue => new(Kind::Throttled).retry_after(raw.retry_after.max(Some(QUEUE_WAIT))),
+        VERIFYING if matches!(raw.operation, Operation::Complete | Operation::Single) => {
+            new(Kind::Throttled).delivery(Delivery::Unknown)
+        }
+        500..=599 => new(Kind::Throttled).delivery(Delivery::Unknown),
+        1 if raw.operation == Operation::Complete && text.contains("文件上传失败") => {
+            new(Kind::Integrity)
+        }
+        _ => new(business(raw.operation, &text)),
+    }
+}
+
+/// A business error about a preuploadID means that the service no longer takes it; about a name
+/// or a parent it is final.
+fn business(operation: Operation, text: &str) -> Kind {
+    match operation {
+        Operation::Slice if text.to_ascii_lowercase().contains("md5") => Kind::Integrity,
+        Operation::Slice | Operation::Complete => Kind::Expired,
+        Operation::Login => Kind::Auth,
+        _ => Kind::Rejected,
+    }
+}
+
+/// A status that is no success; its body may be empty, HTML or an envelope all the same.
+fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&Fields>) -> Error {
+    let text = envelope.and_then(|envelope| envelope.text("message"));
+    let message = text.as_deref().map_or_else(
+        || format!("HTTP status {status}{}", excerpt(raw.body)),
+        said,
+    );
+    let new = |kind| {
+        let error = Error::new(kind, raw.operation, message.clone())
+            .status(status)
+            .retry_after(raw.retry_after);
+        match envelope {
+            Some(envelope) => error.trace_id(envelope.trace_id()),
+            None => error,
+        }
+    };
+    match status {
+        401 => new(Kind::Auth).advice("the access token was refused"),
+        429 => new(Kind::Throttled),
+        408 => new(Kind::Throttled).timed_out(),
+        500..=599 if is_deadline(raw) => {
+            new(Kind::Throttled).timed_out().delivery(Delivery::Unknown)
+        }
+        500..=599 => new(Kind::Throttled).delivery(Delivery::Unknown),
+        _ => match envelope.and_then(|envelope| Some((envelope.code().ok()?, envelope))) {
+            Some((code, envelope)) if code != 0 => classify(raw, code, envelope).status(status),
+            _ => new(Kind::Rejected),
+        },
+    }
+}
+
+/// The gateway's 60 s: HTTP 500 with an empty body or `i/o timeout`, on calls that carry content.
+fn is_deadline(raw: &Raw<'_>) -> bool {
+    let carries = matches!(raw.operation, Operation::Slice | Operation::Single);
+    let text = String::from_utf8_lossy(raw.body);
+    carries && (text.trim().is_empty() || text.contains("i/o timeout"))
+}
+
+fn unreadable(raw: &Raw<'_>) -> Error {
+    let message = format!("the reply is not the service's JSON{}", excerpt(raw.body));
+    Error::new(Kind::Protocol, raw.operation, message)
+        .status(raw.status)
+        .delivery(Delivery::Unknown)
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() {
+        "the service gave no reason".to_owned()
+    } else {
+        format!("the service said: {text}")
+    }
+}
+
+/// The first words of a body that is not JSON, for the message; control characters left out.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(240)]);
+    let words: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(80)
+        .collect();
+    match words.trim() {
+        "" => " (empty body)".to_owned(),
+        words => format!(" ({words})"),
+    }
+}
+
+/// A JSON object read leniently, as the field demands: keys in any case, numbers as strings.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    operation: Operation,
+    trace_id: String,
+    value: Value,
+}
+
+impl Fields {
+    fn envelope(operation: Operation, value: Value) -> Option<Fields> {
+        let fields = Fields {
+            operation,
+            trace_id: String::new(),
+            value,
+        };
+        let trace_id = fields.text("x-traceID").unwrap_or_default();
+        fields.find("code")?;
+        Some(Fields { trace_id, ..fields })
+    }
+
+    fn data(self) -> Fields {
+        let value = self.find("data").cloned().unwrap_or(Value::Null);
+        Fields { value, ..self }
+    }
+
+    fn code(&self) -> Result<i64> {
+        self.number("code")
+    }
+
+    fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
+    fn find(&self, name: &str) -> Option<&Value> {
+        let map: &Map<String, Value> = self.value.as_object()?;
+        map.get(name).or_else(|| {
+            map.iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value)
+        })
+    }
+
+    /// The field as a number, also where it came as a string.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] where it is missing or no whole number of 64 bits.
+    pub fn number(&self, name: &str) -> Result<i64> {
+        let found = self.find(name);
+        found
+            .and_then(as_number)
+            .ok_or_else(|| self.missing(name, "a whole number"))
+    }
+
+    /// The field as a number; 0 where it is missing or null.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] where it is there and no number.
+    pub fn number_or_zero(&self, name: &str) -> Result<i64> {
+        match self.find(name) {
+            None | Some(Value::Null) => Ok(0),
+            Some(_) => self.number(name),
+        }
+    }
+
+    /// The field as text; a number is given in digits.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        match self.find(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The field as text that must be there and not empty.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] where it is not.
+    pub fn required_text(&self, name: &str) -> Result<String> {
+        self.text(name)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.missing(name, "a text"))
+    }
+
+    /// The field as a flag; missing is `false`, and `1`, `"true"` count.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        match self.find(name) {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(text)) => text.eq_ignore_ascii_case("true") || text == "1",
+            Some(value) => as_number(value) == Some(1),
+            None => false,
+        }
+    }
+
+    /// The texts of the list `name`, or of the object itself where it is the list.
+    #[must_use]
+    pub fn texts(&self, name: Option<&str>) -> Vec<String> {
+        let list = name
+            .map_or(Some(&self.value), |name| self.find(name))
+            .and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// An error about field `name`. The call was answered, so it may have been carried out.
+    #[must_use]
+    pub fn missing(&self, name: &str, wanted: &str) -> Error {
+        let message = format!("the reply has no {name} that is {wanted}");
+        Error::new(Kind::Protocol, self.operation, message)
+            .trace_id(self.trace_id())
+            .delivery(Delivery::Unknown)
+    }
+}
+
+fn as_number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(operation: Operation, status: u16, body: &str) -> Result<Fields> {
+        open(Raw {
+            operation,
+            status,
+            retry_after: None,
+            body: body.as_bytes(),
+        })
+    }
+
+    #[test]
+    fn every_row_of_the_code_table() {
+        let rows = [
+            (
+                Operation::Slice,
+                200,
+                r#"{"code":1,"message":"请慢一点"}"#,
+                Kind::Throttled,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                200,
+                r#"{"code":1,"message":"秒传队列已满"}"#,
+                Kind::Throttled,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                200,
+                r#"{"code":1,"message":"文件名重复"}"#,
+                Kind::Rejected,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Complete,
+                200,
+                r#"{"code":1,"message":"文件上传失败"}"#,
+                Kind::Integrity,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Complete,
+                200,
+                r#"{"code":20103,"message":"文件正在校验中"}"#,
+                Kind::Throttled,
+                Delivery::Unknown,
+            ),
+            (
+                Operation::Slice,
+                200,
+                r#"{"code":1,"message":"preuploadID 不存在"}"#,
+                Kind::Expired,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Slice,
+                200,
+                r#"{"code":1,"message":"分片MD5不一致"}"#,
+                Kind::Integrity,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Slice,
+                200,
+                r#"{"code":401,"message":"token"}"#,
+                Kind::Auth,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Slice,
+                200,
+                r#"{"code":"429","message":"请求太频繁"}"#,
+                Kind::Throttled,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                200,
+                r#"{"code":2,"message":"操作频繁"}"#,
+                Kind::Throttled,
+                Delivery::NotDone,
+            ),
+            (Operation::Create, 401, "", Kind::Auth, Delivery::NotDone),
+            (
+                Operation::Create,
+                429,
+                "<html>",
+                Kind::Throttled,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                502,
+                "<html>bad gateway",
+                Kind::Throttled,
+                Delivery::Unknown,
+            ),
+            (
+                Operation::Create,
+                200,
+                "<html>",
+                Kind::Protocol,
+                Delivery::Unknown,
+            ),
+            (
+                Operation::Create,
+                200,
+                r#"{"message":"no code"}"#,
+                Kind::Protocol,
+                Delivery::Unknown,
+            ),
+            (
+                Operation::Create,
+                404,
+                "",
+                Kind::Rejected,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                400,
+                r#"{"code":401,"message":"x"}"#,
+                Kind::Auth,
+                Delivery::NotDone,
+            ),
+        ];
+        for (operation, status, body, kind, delivery) in rows {
+            let error = raw(operation, status, body).expect_err(body);
+            assert_eq!(
+                (error.kind(), error.delivered()),
+                (kind, delivery),
+                "{operation:?} {status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_gateways_deadline_is_a_timeout_only_for_content() {
+        assert!(
+            raw(Operation::Slice, 500, "")
+                .expect_err("500")
+                .is_timeout()
+        );
+        assert!(
+            raw(Operation::Single, 500, "i/o timeout")
+                .expect_err("500")
+                .is_timeout()
+        );
+        assert!(
+            !raw(Operation::Create, 500, "")
+                .expect_err("500")
+                .is_timeout()
+        );
+        assert!(
+            !raw(Operation::Slice, 502, "<html>")
+                .expect_err("502")
+                .is_timeout()
+        );
+    }
+
+    #[test]
+    fn trace_id_and_words_are_kept() {
+        let error = raw(
+            Operation::Create,
+            200,
+            r#"{"code":1,"message":"名称重复","x-traceID":"t9"}"#,
+        )
+        .expect_err("1");
+        assert_eq!(error.trace(), Some("t9"));
+        assert_eq!(
+            error.to_string(),
+            "create: the service said: 名称重复 (code 1, trace id t9)"
+        );
+    }
+
+    #[test]
+    fn lenient_fields() {
+        let fields = raw(
+            Operation::Create,
+            200,
+            r#"{"code":"0","data":{"fileId":"12","Reuse":"true","n":null}}"#,
+        )
+        .expect("ok");
+        assert_eq!(fields.number("fileID").expect("number"), 12);
+        assert!(fields.flag("reuse"));
+        assert_eq!(fields.number_or_zero("n").expect("null"), 0);
+        assert!(fields.number("absent").is_err());
+    }
+}

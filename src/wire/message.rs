@@ -1,0 +1,266 @@
+//! The calls' messages: field names as the documents spell them, once.
+
+use serde_json::json;
+
+use super::envelope::Fields;
+use super::name::Remote;
+use crate::error::{Error, Kind, Operation, Result};
+
+/// What happens when the remote name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Conflict {
+    /// The file fails. The service's own default.
+    #[default]
+    Fail,
+    /// Both are kept; the service adds a suffix to the new one.
+    KeepBoth,
+    /// The new file takes the old one's place.
+    Overwrite,
+}
+
+impl Conflict {
+    /// The `duplicate` field, absent for [`Conflict::Fail`].
+    #[must_use]
+    pub fn duplicate(self) -> Option<u8> {
+        match self {
+            Conflict::Fail => None,
+            Conflict::KeepBoth => Some(1),
+            Conflict::Overwrite => Some(2),
+        }
+    }
+}
+
+/// What `create` and `single/create` say about a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Where it goes.
+    pub remote: Remote,
+    /// The whole file's MD5, 32 lower-case hex digits.
+    pub etag: String,
+    /// The file's size, in bytes.
+    pub size: u64,
+    /// What happens when the name is taken.
+    pub conflict: Conflict,
+}
+
+/// `create` was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateReply {
+    /// The service has these bytes already: done, not a byte sent. The id is 0 where it was not told.
+    Reused(i64),
+    /// The file is to be sent in slices.
+    Created(Created),
+}
+
+/// An upload that the service waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Names the upload in slice and complete.
+    pub preupload_id: String,
+    /// The slice size, in bytes.
+    pub slice_size: u64,
+    /// The upload servers, as they came.
+    pub servers: Vec<String>,
+}
+
+/// `upload_complete` was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completed {
+    /// The file is there, under this id.
+    Done(i64),
+    /// Still verifying; ask again.
+    Pending,
+}
+
+/// `single/create` was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SingleReply {
+    /// The file is there, under this id.
+    Done(i64),
+    /// Not completed, and there is no id to ask for.
+    Unfinished,
+}
+
+/// A fresh access token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The token; a secret.
+    pub token: String,
+    /// When it ends, RFC 3339 as it came.
+    pub expires: String,
+}
+
+/// The JSON body of `create`.
+#[must_use]
+pub fn create_body(facts: &FileFacts) -> Vec<u8> {
+    let mut body = json!({
+        "parentFileID": facts.remote.parent(),
+        "filename": facts.remote.filename(),
+        "etag": facts.etag,
+        "size": facts.size,
+        "containDir": facts.remote.contains_folder(),
+    });
+    if let Some(duplicate) = facts.conflict.duplicate() {
+        body["duplicate"] = json!(duplicate);
+    }
+    body.to_string().into_bytes()
+}
+
+/// Reads the reply to `create`.
+///
+/// # Errors
+/// [`Kind::Protocol`] where a field that must be there is not.
+pub fn create_reply(data: &Fields) -> Result<CreateReply> {
+    if data.flag("reuse") {
+        return Ok(CreateReply::Reused(data.number_or_zero("fileID")?));
+    }
+    let slice_size = u64::try_from(data.number("sliceSize")?)
+        .map_err(|_| data.missing("sliceSize", "positive"))?;
+    let servers = data.texts(Some("servers"));
+    if slice_size == 0 {
+        return Err(data.missing("sliceSize", "positive"));
+    }
+    if servers.is_empty() {
+        return Err(data.missing("servers", "a list with an entry"));
+    }
+    Ok(CreateReply::Created(Created {
+        preupload_id: data.required_text("preuploadID")?,
+        slice_size,
+        servers,
+    }))
+}
+
+/// The JSON body of `upload_complete`.
+#[must_use]
+pub fn complete_body(preupload_id: &str) -> Vec<u8> {
+    json!({ "preuploadID": preupload_id })
+        .to_string()
+        .into_bytes()
+}
+
+/// Reads the reply to `upload_complete`: done only with both `completed` and an id.
+///
+/// # Errors
+/// [`Kind::Protocol`] where the id is no number.
+pub fn complete_reply(data: &Fields) -> Result<Completed> {
+    let id = data.number_or_zero("fileID")?;
+    Ok(if data.flag("completed") && id != 0 {
+        Completed::Done(id)
+    } else {
+        Completed::Pending
+    })
+}
+
+/// Reads the reply to `single/create`.
+///
+/// # Errors
+/// [`Kind::Protocol`] where the id is no number.
+pub fn single_reply(data: &Fields) -> Result<SingleReply> {
+    Ok(match complete_reply(data)? {
+        Completed::Done(id) => SingleReply::Done(id),
+        Completed::Pending => SingleReply::Unfinished,
+    })
+}
+
+/// Reads the reply to `domain`: the upload servers for single/create.
+///
+/// # Errors
+/// [`Kind::Protocol`] where there is none.
+pub fn domain_reply(data: &Fields) -> Result<Vec<String>> {
+    let servers = data.texts(None);
+    if servers.is_empty() {
+        return Err(Error::new(
+            Kind::Protocol,
+            Operation::Domain,
+            "the service named no upload server",
+        ));
+    }
+    Ok(servers)
+}
+
+/// The JSON body of `access_token`.
+#[must_use]
+pub fn login_body(client_id: &str, client_secret: &str) -> Vec<u8> {
+    json!({ "clientID": client_id, "clientSecret": client_secret })
+        .to_string()
+        .into_bytes()
+}
+
+/// Reads the reply to `access_token`.
+///
+/// # Errors
+/// [`Kind::Protocol`] where a field is missing.
+pub fn login_reply(data: &Fields) -> Result<Login> {
+    Ok(Login {
+        token: data.required_text("accessToken")?,
+        expires: data.required_text("expiredAt")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Raw, open};
+
+    fn data(operation: Operation, body: &str) -> Fields {
+        open(Raw {
+            operation,
+            status: 200,
+            retry_after: None,
+            body: body.as_bytes(),
+        })
+        .expect("code 0")
+    }
+
+    #[test]
+    fn create_says_duplicate_only_where_it_is_meant() {
+        let facts = |conflict| FileFacts {
+            remote: Remote::new(0, "a").expect("fine"),
+            etag: "e".into(),
+            size: 1,
+            conflict,
+        };
+        let body = |conflict| String::from_utf8(create_body(&facts(conflict))).expect("text");
+        assert!(!body(Conflict::Fail).contains("duplicate"));
+        assert!(body(Conflict::KeepBoth).contains("\"duplicate\":1"));
+        assert!(body(Conflict::Overwrite).contains("\"duplicate\":2"));
+    }
+
+    #[test]
+    fn reuse_needs_no_other_field() {
+        let reply = create_reply(&data(
+            Operation::Create,
+            r#"{"code":0,"data":{"reuse":true}}"#,
+        ));
+        assert_eq!(reply, Ok(CreateReply::Reused(0)));
+    }
+
+    #[test]
+    fn a_create_without_servers_is_unreadable() {
+        let body =
+            r#"{"code":0,"data":{"reuse":false,"preuploadID":"p","sliceSize":16,"servers":[]}}"#;
+        assert_eq!(
+            create_reply(&data(Operation::Create, body))
+                .expect_err("no server")
+                .kind(),
+            Kind::Protocol
+        );
+    }
+
+    #[test]
+    fn complete_needs_both_the_flag_and_an_id() {
+        let reply = |body: &str| complete_reply(&data(Operation::Complete, body));
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":true,"fileId":"7"}}"#),
+            Ok(Completed::Done(7))
+        );
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":true,"fileID":0}}"#),
+            Ok(Completed::Pending)
+        );
+        assert_eq!(
+            reply(r#"{"code":0,"data":{"completed":false,"fileID":7}}"#),
+            Ok(Completed::Pending)
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! The service's grammar. In: what panup wants to say, and the bytes of replies. Out: request
+//! bodies framed byte by byte, and replies as typed values or as an [`crate::Error`]. Never: I/O.
+
+mod envelope;
+mod message;
+mod multipart;
+mod name;
+
+pub use envelope::{Fields, Raw, is_verifying, open};
+pub use message::{
+    Completed, Conflict, CreateReply, Created, FileFacts, Login, SingleReply, complete_body,
+    complete_reply, create_body, create_reply, domain_reply, login_body, login_reply, single_reply,
+};
+pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};
+pub use name::{Remote, check_size};
+
+/// Paths of the endpoints, as the documents spell them.
+pub mod path {
+    /// Creates a file at the API base.
+    pub const CREATE: &str = "/upload/v2/file/create";
+    /// Takes one slice at an upload server.
+    pub const SLICE: &str = "/upload/v2/file/slice";
+    /// Ends an upload at the API base.
+    pub const COMPLETE: &str = "/upload/v2/file/upload_complete";
+    /// Names the upload servers for [`SINGLE`], at the API base.
+    pub const DOMAIN: &str = "/upload/v2/file/domain";
+    /// Takes a whole small file at an upload server.
+    pub const SINGLE: &str = "/upload/v2/file/single/create";
+    /// Trades client credentials for a token, at the API base.
+    pub const TOKEN: &str = "/api/v1/access_token";
+}
