@@ -103,7 +103,7 @@ fn turn<const L: i32, const R: i32>(sum: V, b: V) -> V {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn add(a: V, b: V) -> V {
+fn add(a: V, b: V) -> V {
     _mm256_add_epi32(a, b)
 }
 
@@ -116,7 +116,7 @@ pub(super) fn splat(word: u32) -> V {
 /// See the scalar kernel: the order of the additions is the point.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn pin(mut value: V) -> V {
+fn pin(mut value: V) -> V {
     // SAFETY: the template is empty; nothing is read, written or clobbered.
     unsafe {
         std::arch::asm!("/* {0} */", inout(ymm_reg) value, options(pure, nomem, nostack, preserves_flags));

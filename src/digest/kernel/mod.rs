@@ -6,8 +6,6 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
-mod avx512vl;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod rounds;

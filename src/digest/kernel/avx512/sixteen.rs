@@ -1,50 +1,17 @@
-//! Sixteen chains in the sixteen words of a vector. A round's function is one instruction
-//! (`vpternlogd`), a rotation another (`vprold`): 6 operations a step where AVX2 needs 10.
+//! Sixteen lanes; two such groups hide each other's latency.
 
 use std::arch::x86_64::*;
 
-use super::rounds::{self, K};
-use super::{AHEAD, Group, Kernel, SLICES, States, avx512vl};
-
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "avx512",
-    present: || is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
-    chain: avx512vl::chain,
-    groups: &[
-        Group {
-            lanes: 8,
-            run: avx512vl::one_group,
-        },
-        Group {
-            lanes: 16,
-            run: one_group,
-        },
-        Group {
-            lanes: 32,
-            run: two_groups,
-        },
-    ],
-    shared: &[
-        Group {
-            lanes: 8,
-            run: avx512vl::shared,
-        },
-        Group {
-            lanes: 16,
-            run: shared,
-        },
-    ],
-    // The single chain is a vector as well: eight cost hardly more.
-    least: 2,
-};
+use crate::digest::kernel::rounds::{self, K};
+use crate::digest::kernel::{AHEAD, SLICES, States};
 
 #[target_feature(enable = "avx512f")]
-fn one_group(states: &mut States, streams: &[&[u8]], blocks: usize) {
+pub(super) fn one_group(states: &mut States, streams: &[&[u8]], blocks: usize) {
     separate::<1>(states, streams, blocks);
 }
 
 #[target_feature(enable = "avx512f")]
-fn two_groups(states: &mut States, streams: &[&[u8]], blocks: usize) {
+pub(super) fn two_groups(states: &mut States, streams: &[&[u8]], blocks: usize) {
     separate::<2>(states, streams, blocks);
 }
 
@@ -64,7 +31,7 @@ fn separate<const N: usize>(states: &mut States, streams: &[&[u8]], blocks: usiz
 
 /// Sixteen streams, each through two chains: its file's and its slice's.
 #[target_feature(enable = "avx512f")]
-fn shared(states: &mut States, streams: &[&[u8]], blocks: usize) {
+pub(super) fn shared(states: &mut States, streams: &[&[u8]], blocks: usize) {
     let streams: &[&[u8]; 16] = &streams.as_chunks().0[0];
     let mut chains = load(states, [0, SLICES]);
     for block in 0..blocks {
@@ -75,71 +42,19 @@ fn shared(states: &mut States, streams: &[&[u8]], blocks: usize) {
     store(states, [0, SLICES], chains);
 }
 
-type V = __m512i;
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn f<const L: i32, const R: i32>(a: V, b: V, c: V, d: V, word: V) -> V {
-    turn::<L>(
-        add(pin(add(a, word)), _mm512_ternarylogic_epi32::<F>(b, c, d)),
-        b,
-    )
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn g<const L: i32, const R: i32>(a: V, b: V, c: V, d: V, word: V) -> V {
-    turn::<L>(
-        add(pin(add(a, word)), _mm512_ternarylogic_epi32::<G>(b, c, d)),
-        b,
-    )
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn h<const L: i32, const R: i32>(a: V, b: V, c: V, d: V, word: V) -> V {
-    turn::<L>(
-        add(pin(add(a, word)), _mm512_ternarylogic_epi32::<H>(b, c, d)),
-        b,
-    )
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn i<const L: i32, const R: i32>(a: V, b: V, c: V, d: V, word: V) -> V {
-    turn::<L>(
-        add(pin(add(a, word)), _mm512_ternarylogic_epi32::<I>(b, c, d)),
-        b,
-    )
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn turn<const L: i32>(sum: V, b: V) -> V {
-    add(_mm512_rol_epi32::<L>(sum), b)
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn add(a: V, b: V) -> V {
-    _mm512_add_epi32(a, b)
-}
+super::steps!(
+    "avx512f",
+    __m512i,
+    zmm_reg,
+    _mm512_ternarylogic_epi32,
+    _mm512_rol_epi32,
+    _mm512_add_epi32
+);
 
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn splat(word: u32) -> V {
     _mm512_set1_epi32(word.cast_signed())
-}
-
-/// See the scalar kernel: the order of the additions is the point.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn pin(mut value: V) -> V {
-    // SAFETY: the template is empty; nothing is read, written or clobbered.
-    unsafe {
-        std::arch::asm!("/* {0} */", inout(zmm_reg) value, options(pure, nomem, nostack, preserves_flags));
-    }
-    value
 }
 
 /// Block `block` of sixteen streams, word by word: vector n holds word n of each.
@@ -211,14 +126,3 @@ fn store<const N: usize>(states: &mut States, at: [usize; N], chains: [[V; N]; 4
         }
     }
 }
-
-/// `b ? c : d` as a table of (b, c, d), for `vpternlogd`.
-pub(super) const F: i32 = 0xca;
-/// `d ? b : c`.
-pub(super) const G: i32 = 0xe4;
-/// `b ^ c ^ d`.
-pub(super) const H: i32 = 0x96;
-/// `c ^ (b | !d)`.
-pub(super) const I: i32 = 0x39;
-
-const I_BIAS: u32 = 0;
