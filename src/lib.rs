@@ -21,5 +21,5 @@ pub mod source;
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
 pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
-pub use token::{Credential, Secret};
+pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;

@@ -1,2 +1,9 @@
-//! panup
-fn main() {}
+//! The `panup` command: a thin user of the library's public names.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

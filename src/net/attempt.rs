@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use tokio::time::Instant;
 
@@ -253,6 +253,10 @@ fn request(
     *headers = outgoing.headers.clone();
     if version == Version::H1 {
         headers.insert(HOST, HeaderValue::try_from(authority)?);
+    }
+    // hyper leaves it out where a body is empty, and gateways answer 411 to such a POST.
+    if outgoing.method != Method::GET {
+        headers.insert(CONTENT_LENGTH, outgoing.body.len().into());
     }
     if !headers.contains_key(USER_AGENT) {
         headers.insert(USER_AGENT, user_agent.clone());

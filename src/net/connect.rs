@@ -140,8 +140,9 @@ impl Dialer {
         tcp.set_nodelay(true);
         // Divided among a name's addresses, so that a dead first one leaves time for the second.
         tcp.set_connect_timeout(Some(settings.connect));
-        let proxies = match settings.proxies {
+        let proxies = match &settings.proxies {
             Proxies::Environment => Some(Arc::new(Matcher::from_env())),
+            Proxies::Named(proxy) => Some(Arc::new(Matcher::builder().all(proxy.as_str()).build())),
             Proxies::Off => None,
         };
         Dialer { tcp, proxies }
@@ -196,11 +197,9 @@ impl Service<Uri> for Dialer {
             .map(ToString::to_string)
             .unwrap_or_default();
         Box::pin(async move {
-            let socket = connecting.await.map_err(|error| {
-                Box::new(ProxyError {
-                    name,
-                    error: error.into(),
-                })
+            let socket = connecting.await.map_err(|error| ProxyError {
+                name,
+                error: error.into(),
             })?;
             Ok(Wire::new(socket))
         })

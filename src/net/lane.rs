@@ -214,7 +214,7 @@ impl Lane {
             }
             Version::H2 => {
                 let (sender, connection) = h2_settings().handshake(stream).await.map_err(failed)?;
-                (Sender::H2(sender), Driver::H2(connection))
+                (Sender::H2(sender), Driver::H2(Box::new(connection)))
             }
         };
         Ok(Opened {
@@ -406,7 +406,7 @@ struct Opened {
 /// hyper's side of a connection, which somebody has to poll. It ends when the connection does.
 enum Driver {
     H1(Box<http1::Connection<Stream, BodyStream>>),
-    H2(http2::Connection<Stream, BodyStream, TokioExecutor>),
+    H2(Box<http2::Connection<Stream, BodyStream, TokioExecutor>>),
 }
 
 impl Driver {

@@ -13,6 +13,8 @@ mod origin;
 mod pool;
 mod roster;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod watch;
 

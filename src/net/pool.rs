@@ -47,11 +47,13 @@ pub enum SystemRoots {
 }
 
 /// Where proxies come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxies {
     /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case. Loopback
     /// addresses are never proxied.
     Environment,
+    /// This one for every server but loopback addresses, as `http://user:password@host:port`.
+    Named(String),
     /// None.
     Off,
 }

@@ -38,6 +38,8 @@ struct Link {
     version: Version,
     busy: usize,
     room: usize,
+    /// Whether the peer's settings are still on their way, and may make more room.
+    greeted: bool,
     /// Whether it takes new requests.
     open: bool,
     since: Instant,
@@ -125,6 +127,7 @@ impl Roster {
             version,
             busy: 0,
             room: 1,
+            greeted: version == Version::H1,
             open: true,
             since: now,
         });
@@ -156,6 +159,7 @@ impl Roster {
         let most = self.limits.streams;
         if let Some(link) = self.find(link) {
             link.room = streams.clamp(1, most);
+            link.greeted = true;
         }
     }
 
@@ -286,16 +290,21 @@ impl Roster {
         }
     }
 
-    /// How many waiting requests the dials in progress are going to serve. While connections are
-    /// few each request gets its own; beyond that a new one is filled with streams.
+    /// How many waiting requests are going to be served without another dial. While connections
+    /// are few each request gets its own; beyond that a new one is filled with streams.
     fn coming(&self, offer: Offer) -> usize {
         let dials = self.dials.iter().filter(|&&dial| dial == offer).count();
-        let h2 = offer == Offer::Both && self.offers_h2 == Some(true);
-        if h2 && self.count_all() >= self.spread() {
-            dials * self.limits.streams
-        } else {
-            dials
+        // A server that was never asked is taken for one with HTTP/2: asking once more is cheaper
+        // than a dozen connections that nobody needs.
+        if offer == Offer::H1 || self.count_all() < self.spread() {
+            return dials;
         }
+        let ungreeted = self
+            .links
+            .iter()
+            .filter(|link| link.open && !link.greeted)
+            .count();
+        (dials + ungreeted) * self.limits.streams - ungreeted
     }
 
     fn count_all(&self) -> usize {

@@ -13,6 +13,8 @@ pub(super) struct Link {
     pub(super) rtt: f64,
     /// Bytes that one connection may have on the way.
     pub(super) window: f64,
+    /// Bytes that may queue before the bottleneck; what TCP has on its way fills it.
+    pub(super) queue: f64,
     /// Above so many at once each further one costs 1 % of the bandwidth.
     pub(super) knee: usize,
     /// Bytes of a slice.
@@ -29,11 +31,19 @@ impl Link {
             bandwidth: megabits * 125_000.0,
             rtt: rtt_ms / 1000.0,
             window: 4_194_304.0,
+            queue: 2_097_152.0,
             knee: usize::MAX,
             slice: 16_777_216,
             resets: 0,
             refuses_above: usize::MAX,
         }
+    }
+
+    /// What one of `sending` connections may have on its way: TCP fills twice the path and the
+    /// queue, in equal parts.
+    fn window(&self, sending: usize) -> f64 {
+        let path = 2.0 * self.bandwidth * self.rtt + self.queue;
+        self.window.min(path / sending.max(1) as f64)
     }
 
     fn effective(&self, flows: usize) -> f64 {
@@ -126,7 +136,7 @@ impl World {
         for _ in self.in_flight()..permits {
             let now = self.seconds();
             self.begun += 1;
-            let resets = link.resets > 0 && self.begun % link.resets == 0;
+            let resets = link.resets > 0 && self.begun.is_multiple_of(link.resets);
             let index = match self.flows.iter().position(|flow| flow.stage == Stage::Idle) {
                 Some(index) => index,
                 None => {
@@ -158,7 +168,7 @@ impl World {
             .iter_mut()
             .filter_map(|flow| flow.advance(link, now, busy))
             .collect();
-        if self.steps % PROGRESS_EVERY == 0 {
+        if self.steps.is_multiple_of(PROGRESS_EVERY) {
             news.push(News::Progress {
                 total: self.handed as u64,
             });
@@ -176,6 +186,7 @@ impl World {
                 wish.push((index, pace.min(flow.size - flow.sent)));
             }
         }
+        let window = link.window(wish.len());
         wish.sort_by(|a, b| a.1.total_cmp(&b.1));
         let mut waiting = wish.len();
         for (index, wished) in wish {
@@ -183,7 +194,7 @@ impl World {
             waiting -= 1;
             left -= granted;
             self.delivered += granted;
-            self.handed += self.flows[index].take(granted, link);
+            self.handed += self.flows[index].take(granted, window);
         }
     }
 }
@@ -202,10 +213,10 @@ impl Flow {
     }
 
     /// Sends `bytes`; returns how many more the socket has taken, which runs ahead of what arrived.
-    fn take(&mut self, bytes: f64, link: &Link) -> f64 {
+    fn take(&mut self, bytes: f64, window: f64) -> f64 {
         self.sent += bytes;
         // Slow start: each round trip doubles the window.
-        self.window = (self.window + bytes).min(link.window);
+        self.window = (self.window + bytes).min(window);
         let ahead = (self.sent + (2.0 * self.window).min(SOCKET)).min(self.size);
         let more = (ahead - self.handed).max(0.0);
         self.handed += more;

@@ -39,8 +39,6 @@ pub struct Trial {
     h1: Score,
     h2: Score,
     winner: Option<Version>,
-    /// Slices acknowledged since the winner was found.
-    since: u64,
 }
 
 impl Trial {
@@ -53,7 +51,6 @@ impl Trial {
             h1: Score::default(),
             h2: Score::default(),
             winner: None,
-            since: 0,
         }
     }
 
@@ -83,21 +80,19 @@ impl Trial {
 
     /// A slice over `version` was acknowledged `took` after it began.
     pub fn acked(&mut self, version: Version, bytes: u64, took: Duration) {
-        self.since += u64::from(self.winner.is_some());
         self.score(version).add(bytes, took);
-        if self.h1.slices >= TRIED && self.h2.slices >= TRIED {
+        let both_work = !self.h1.is_hopeless() && !self.h2.is_hopeless();
+        if both_work && self.h1.slices >= TRIED && self.h2.slices >= TRIED {
             self.decide();
         }
     }
 
-    /// A slice over `version` failed on the wire. A version that fails again and again has lost
-    /// the trial, however fast it was.
+    /// A slice over `version` failed on the wire. A version that fails again and again while the
+    /// other works has lost, however fast it was; a server that is dead altogether proves nothing.
     pub fn failed(&mut self, version: Version) {
-        let score = self.score(version);
-        score.failures += 1;
-        let hopeless = score.failures >= HOPELESS;
-        let other_works = self.score(other(version)).failures < HOPELESS;
-        if hopeless && other_works {
+        self.score(version).failures += 1;
+        let hopeless = self.score(version).is_hopeless();
+        if hopeless && self.score(other(version)).works() {
             self.winner = Some(other(version));
         }
     }
@@ -175,6 +170,14 @@ impl Score {
         }
     }
 
+    fn works(&self) -> bool {
+        self.slices > 0 && self.failures == 0
+    }
+
+    fn is_hopeless(&self) -> bool {
+        self.failures >= HOPELESS
+    }
+
     fn goodput(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.bytes / self.seconds)
     }
@@ -201,3 +204,127 @@ const MEMORY: f64 = 0.95;
 
 /// Failures in a row that end a version's trial.
 const HOPELESS: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLICE: u64 = 16 << 20;
+
+    /// Slices sent over h1 and h2 when each takes its seconds, `wide` in flight at once.
+    fn run(trial: &mut Trial, slices: usize, wide: usize, seconds: (f64, f64)) -> (usize, usize) {
+        let rng = &mut fastrand::Rng::with_seed(9);
+        let mut flight = std::collections::VecDeque::new();
+        let (mut h1, mut h2) = (0, 0);
+        for slice in 0..slices {
+            flight.push_back(trial.choose(rng));
+            if flight.len() < wide && slice + 1 < slices {
+                continue;
+            }
+            let version = flight.pop_front().expect("just pushed");
+            let took = match version {
+                Version::H1 => seconds.0,
+                Version::H2 => seconds.1,
+            };
+            *if version == Version::H1 {
+                &mut h1
+            } else {
+                &mut h2
+            } += 1;
+            // Noise of a twentieth either way.
+            let took = took * (0.95 + 0.1 * rng.f64());
+            trial.acked(version, SLICE, Duration::from_secs_f64(took));
+        }
+        (h1, h2)
+    }
+
+    fn offered(wish: Wish) -> Trial {
+        let mut trial = Trial::new(wish);
+        trial.offered_h2(true);
+        trial
+    }
+
+    #[test]
+    fn the_faster_version_carries_the_bulk() {
+        for (seconds, winner) in [
+            ((1.0, 1.5), Version::H1),
+            ((1.5, 1.0), Version::H2),
+            ((1.0, 1.0), Version::H1),
+        ] {
+            let mut trial = offered(Wish::Auto);
+            let (h1, h2) = run(&mut trial, 2000, 16, seconds);
+            assert_eq!(trial.winner(), Some(winner), "{seconds:?}");
+            let lost = if winner == Version::H1 { h2 } else { h1 };
+            assert!(
+                (6..=40).contains(&lost),
+                "{seconds:?}: {lost} over the loser"
+            );
+        }
+    }
+
+    /// The whole of 256 slices, trial included, against the better version alone.
+    #[test]
+    fn auto_is_at_most_five_percent_behind_the_better_one() {
+        for seconds in [
+            (1.0, 1.04),
+            (1.0, 1.3),
+            (1.0, 2.0),
+            (1.04, 1.0),
+            (1.3, 1.0),
+            (2.0, 1.0),
+        ] {
+            let (h1, h2) = run(&mut offered(Wish::Auto), 256, 8, seconds);
+            let spent = h1 as f64 * seconds.0 + h2 as f64 * seconds.1;
+            let behind = spent / ((h1 + h2) as f64 * f64::min(seconds.0, seconds.1));
+            assert!(behind <= 1.05, "{seconds:?}: {behind}");
+        }
+    }
+
+    #[test]
+    fn a_wish_is_followed_and_what_is_not_offered_is_not_used() {
+        let rng = &mut fastrand::Rng::with_seed(1);
+        assert_eq!(
+            Trial::new(Wish::Auto).choose(rng),
+            Version::H2,
+            "ask by ALPN first"
+        );
+        assert_eq!(Trial::new(Wish::H1).choose(rng), Version::H1);
+        assert_eq!(offered(Wish::H1).choose(rng), Version::H1);
+        assert_eq!(run(&mut offered(Wish::H2), 50, 4, (1.0, 9.0)).0, 0);
+        for wish in [Wish::Auto, Wish::H2] {
+            let mut trial = Trial::new(wish);
+            trial.offered_h2(false);
+            assert_eq!(trial.choose(rng), Version::H1, "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_keeps_failing_has_lost() {
+        let mut trial = offered(Wish::Auto);
+        let ack = |trial: &mut Trial, version| trial.acked(version, SLICE, Duration::from_secs(1));
+        ack(&mut trial, Version::H1);
+        trial.failed(Version::H2);
+        trial.failed(Version::H2);
+        ack(&mut trial, Version::H2);
+        trial.failed(Version::H2);
+        trial.failed(Version::H2);
+        assert_eq!(trial.winner(), None, "not in a row");
+        trial.failed(Version::H2);
+        assert_eq!(trial.winner(), Some(Version::H1));
+        let mut dead = offered(Wish::Auto);
+        for _ in 0..5 {
+            dead.failed(Version::H1);
+            dead.failed(Version::H2);
+        }
+        assert_eq!(dead.winner(), None, "a dead server is no verdict about h2");
+    }
+
+    #[test]
+    fn a_link_that_changes_is_noticed_in_time() {
+        let mut trial = offered(Wish::Auto);
+        run(&mut trial, 500, 8, (1.0, 1.3));
+        assert_eq!(trial.winner(), Some(Version::H1));
+        run(&mut trial, 4000, 8, (2.0, 1.0));
+        assert_eq!(trial.winner(), Some(Version::H2));
+    }
+}

@@ -218,3 +218,6 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 
 /// A server that is dead for long costs one probe a minute.
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -207,6 +207,14 @@ impl Client {
         Ok(Run { shared, events: received, progress, conductor })
     }
 
+    /// Fetches a token, or finds a good one in the cache: sees that the credential is taken.
+    ///
+    /// # Errors
+    /// [`Kind::Auth`] where the service refuses it.
+    pub async fn login(&self) -> Result<()> {
+        self.core.keyring.token().await.map(drop)
+    }
+
     /// Connections and requests so far, by server.
     #[must_use]
     pub fn servers(&self) -> Vec<(crate::net::Origin, crate::net::ServerStats)> {
@@ -331,6 +339,10 @@ impl Files {
     }
 
     fn ended(&self, outcome: Outcome) {
+        // Refused credentials are refused for every file: the run ends.
+        if matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Auth) {
+            self.shared.drain();
+        }
         Progress::add(&self.shared.progress.files_done, 1);
         self.shared.tell(Event::File(outcome));
     }

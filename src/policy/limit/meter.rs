@@ -5,19 +5,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// A counter's recent past.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Meter {
     readings: VecDeque<(Instant, f64)>,
 }
 
 impl Meter {
-    /// A meter whose counter stands at the first reading that it gets.
-    pub(super) fn new(_now: Instant) -> Self {
-        Meter {
-            readings: VecDeque::new(),
-        }
-    }
-
     /// The counter stood at `count` at `now`. Readings closer than [`GRAIN`] replace each other.
     pub(super) fn push(&mut self, now: Instant, count: f64) {
         let close = |&(then, _): &(Instant, f64)| now.saturating_duration_since(then) < GRAIN;

@@ -1,0 +1,334 @@
+//! What was typed. Each option is said once, here; what it means is decided where it is used.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::size::{Rates, Size};
+
+/// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
+#[derive(Debug, Parser)]
+#[command(name = "panup", version, max_term_width = 100)]
+pub struct Args {
+    /// Say what is decided; twice: what is tried.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Upload files and directories.
+    Upload(Box<Upload>),
+    /// Print whole-file MD5s in md5sum's format.
+    Hash(Hash),
+    /// Run the local emulator of the service until interrupted.
+    #[cfg(feature = "emulator")]
+    Emulate(panup_emulator::cli::Args),
+    /// Show what the journal holds: unfinished and finished uploads.
+    Status(Status),
+    /// Drop what the journal holds.
+    Forget(Forget),
+    /// Keep client credentials, and fetch a token.
+    Login(Login),
+    /// Drop the kept credentials and token.
+    Logout(Logout),
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `panup upload`
+#[derive(Debug, clap::Args)]
+pub struct Upload {
+    /// Files and directories. A directory goes up as itself with all below it.
+    #[arg(required_unless_present = "files_from", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// The service and the account.
+    #[command(flatten)]
+    pub account: Account,
+
+    /// No account needed: run the emulator in this process on real sockets, upload there, and keep
+    /// the files in DIR (a temporary folder by default).
+    #[cfg(feature = "emulator")]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["api", "token_file"])]
+    pub emulator: Option<Option<PathBuf>>,
+
+    /// The remote folder's id; 0 is the root.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where to")]
+    pub parent_id: i64,
+
+    /// A remote folder below that; missing folders are made.
+    #[arg(long, value_name = "PATH", help_heading = "Where to")]
+    pub dest: Option<String>,
+
+    /// What happens when the remote name is taken.
+    #[arg(long, value_enum, default_value_t = OnConflict::Fail, help_heading = "Where to")]
+    pub on_conflict: OnConflict,
+
+    /// Which files.
+    #[command(flatten)]
+    pub select: Select,
+
+    /// Files up to this size go in one call by single/create, larger ones in slices; 0 = always slices.
+    #[arg(long, value_name = "SIZE", default_value = "4M", help_heading = "How")]
+    pub single_max: Size,
+
+    /// Bodies in flight.
+    #[arg(long, value_name = "auto|N", default_value = "auto", help_heading = "How")]
+    pub concurrency: Count,
+
+    /// Connections per server.
+    #[arg(long, value_name = "auto|N", default_value = "auto", help_heading = "How")]
+    pub connections: Count,
+
+    /// The HTTP version; auto measures both where a server offers both.
+    #[arg(long, value_enum, default_value_t = HttpVersion::Auto, help_heading = "How")]
+    pub http: HttpVersion,
+
+    /// Hashing threads; one per processor by default.
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub hash_threads: Option<usize>,
+
+    /// Content bytes per second at most, e.g. 10M.
+    #[arg(long, value_name = "RATE", help_heading = "How")]
+    pub limit_rate: Option<Size>,
+
+    /// Calls per second, e.g. create=5,complete=20,single=5. Without it they adapt.
+    #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
+    pub call_rate: Option<Rates>,
+
+    /// Read files instead of mapping them.
+    #[arg(long, help_heading = "How")]
+    pub no_mmap: bool,
+
+    /// Start every upload from its beginning.
+    #[arg(long, help_heading = "State")]
+    pub no_resume: bool,
+
+    /// Send again what the journal knows as finished.
+    #[arg(long, help_heading = "State")]
+    pub force: bool,
+
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// The service and the account.
+#[derive(Debug, clap::Args)]
+pub struct Account {
+    /// The service's API base.
+    #[arg(long, value_name = "URL", env = "PANUP_API", default_value = panup::DEFAULT_API, help_heading = "Service")]
+    pub api: String,
+
+    /// One more certificate to trust.
+    #[arg(long, value_name = "PEM", help_heading = "Service")]
+    pub ca_cert: Vec<PathBuf>,
+
+    /// A file that holds an access token. Otherwise PANUP_TOKEN, or PANUP_CLIENT_ID and
+    /// PANUP_CLIENT_SECRET, or what `panup login` keeps.
+    #[arg(long, value_name = "FILE", help_heading = "Service")]
+    pub token_file: Option<PathBuf>,
+
+    /// Let the access token go over http:// to other machines, where https:// fails.
+    #[arg(long, help_heading = "Service")]
+    pub allow_http: bool,
+
+    /// The folder for journal, token cache and credentials.
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR", help_heading = "State")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Which files.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which")]
+pub struct Select {
+    /// Only files that match GLOB (may be repeated).
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+
+    /// No files or directories that match GLOB (may be repeated).
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+
+    /// Also the paths listed in FILE, one a line; - is standard input. Relative paths keep their
+    /// folders.
+    #[arg(long, value_name = "FILE")]
+    pub files_from: Option<PathBuf>,
+
+    /// Listed paths end in NUL bytes instead of line ends.
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Only files of at least this size.
+    #[arg(long, value_name = "SIZE")]
+    pub min_size: Option<Size>,
+
+    /// Only files of at most this size.
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Size>,
+
+    /// Follow symbolic links.
+    #[arg(long)]
+    pub follow: bool,
+
+    /// Say what would be uploaded, and upload nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What to print.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Print one JSON object a line on standard output, and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print errors only.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `panup hash`
+#[derive(Debug, clap::Args)]
+pub struct Hash {
+    /// Files and directories; - or none is standard input.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Also print the MD5 of every slice of SIZE.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16M")]
+    pub slices: Option<Size>,
+
+    /// Read MD5s from FILE and check them.
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["paths", "slices"])]
+    pub check: Option<PathBuf>,
+
+    /// With --check: print nothing for files that are right.
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// With --check: print nothing, the exit code tells.
+    #[arg(long)]
+    pub status: bool,
+
+    /// Threads; one per processor by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// `panup status`
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// The folder for journal, token cache and credentials.
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `panup forget`
+#[derive(Debug, clap::Args)]
+pub struct Forget {
+    /// What is known of these files; with --all, of all.
+    #[arg(value_name = "PATH", required_unless_present_any = ["all", "unfinished"])]
+    pub paths: Vec<PathBuf>,
+
+    /// Everything: unfinished and finished uploads, and hashes.
+    #[arg(long, conflicts_with = "paths")]
+    pub all: bool,
+
+    /// All unfinished uploads.
+    #[arg(long, conflicts_with_all = ["paths", "all"])]
+    pub unfinished: bool,
+
+    /// The folder for journal, token cache and credentials.
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `panup login`
+#[derive(Debug, clap::Args)]
+pub struct Login {
+    /// The service and the account.
+    #[command(flatten)]
+    pub account: Account,
+}
+
+/// `panup logout`
+#[derive(Debug, clap::Args)]
+pub struct Logout {
+    /// The folder for journal, token cache and credentials.
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `--on-conflict`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnConflict {
+    /// The file fails.
+    Fail,
+    /// Both are kept; the service adds a suffix to the new one's name.
+    KeepBoth,
+    /// The new file takes the old one's place.
+    Overwrite,
+}
+
+/// `--http`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HttpVersion {
+    /// Measured.
+    Auto,
+    /// HTTP/1.1.
+    #[value(name = "1")]
+    One,
+    /// HTTP/2.
+    #[value(name = "2")]
+    Two,
+}
+
+/// A number from 1, or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub Option<usize>);
+
+impl std::str::FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Count, String> {
+        match text.parse() {
+            _ if text == "auto" => Ok(Count(None)),
+            Ok(count) if count > 0 => Ok(Count(Some(count))),
+            _ => Err("a number from 1, or auto".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!("auto".parse(), Ok(Count(None)));
+        assert_eq!("3".parse(), Ok(Count(Some(3))));
+        assert!("0".parse::<Count>().is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! Who uploads: the environment first, then a token file, then what `panup login` keeps.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use panup::{Client, Credential, Error, Kind, Operation, Options, Secret, read_private, write_private};
+
+use super::args::{Account, Login, Logout};
+use super::{complain, say, state_dir};
+
+/// The credential that the environment and the options name.
+///
+/// # Errors
+/// Where there is none, or half of one, or a file that cannot be used.
+pub fn find(account: &Account) -> Result<Credential, Error> {
+    if let Some(token) = variable("PANUP_TOKEN") {
+        return Ok(Credential::Token(Secret::new(&token)));
+    }
+    if let Some(path) = &account.token_file {
+        return from_file(path);
+    }
+    if let Some(credential) = from_environment()? {
+        return Ok(credential);
+    }
+    let kept = state_dir(account.state_dir.as_deref()).map(|folder| folder.join(KEPT));
+    if let Some((id, secret)) = kept.map(|path| kept_pair(&path)).transpose()?.flatten() {
+        return Ok(Credential::Client { id, secret: Secret::new(&secret) });
+    }
+    let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or run `panup login`";
+    Err(Error::new(Kind::Invalid, Operation::Configure, message).advice("to try panup without an account, add --emulator"))
+}
+
+/// Client credentials as kept by `panup login`: two lines, 0600.
+const KEPT: &str = "credentials";
+
+/// `panup login`: asks for client credentials, sees that the service takes them, and keeps them.
+///
+/// # Errors
+/// Where the service refuses them or they cannot be written.
+pub fn login(login: &Login) -> Result<ExitCode, Error> {
+    let folder = state_dir(login.account.state_dir.as_deref()).ok_or_else(no_folder)?;
+    let (id, secret) = match from_environment()? {
+        Some(Credential::Client { id, secret }) => (id, secret.expose().to_owned()),
+        _ => (ask("client id: ")?, ask_hidden("client secret: ")?),
+    };
+    let mut options = Options::new(Credential::Client { id: id.clone(), secret: Secret::new(&secret) });
+    super::upload::account_options(&mut options, &login.account)?;
+    options.state_dir = Some(folder.clone());
+    let runtime = super::upload::runtime()?;
+    runtime.block_on(async { Client::new(options)?.login().await })?;
+    write_private(&folder.join(KEPT), &format!("{id}\n{secret}\n"))?;
+    say(&format!("logged in as {id}; the credentials are kept in {}", folder.join(KEPT).display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `panup logout`: drops the kept credentials and every cached token.
+///
+/// # Errors
+/// Where they cannot be removed.
+pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
+    let folder = state_dir(logout.state_dir.as_deref()).ok_or_else(no_folder)?;
+    let mut dropped = remove(&folder.join(KEPT))?;
+    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("token-") && name.ends_with(".json") {
+            dropped |= remove(&entry.path())?;
+        }
+    }
+    say(if dropped { "logged out" } else { "nobody was logged in" });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove(path: &Path) -> Result<bool, Error> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::new(Kind::State, Operation::Login, error.to_string()).path(path)),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn from_environment() -> Result<Option<Credential>, Error> {
+    match (variable("PANUP_CLIENT_ID"), variable("PANUP_CLIENT_SECRET")) {
+        (Some(id), Some(secret)) => Ok(Some(Credential::Client { id, secret: Secret::new(&secret) })),
+        (None, None) => Ok(None),
+        _ => {
+            let message = "PANUP_CLIENT_ID and PANUP_CLIENT_SECRET belong together, and one of them is missing";
+            Err(Error::new(Kind::Invalid, Operation::Configure, message))
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<Credential, Error> {
+    let text = read_private(path)?.ok_or_else(|| {
+        Error::new(Kind::Invalid, Operation::Configure, "the token file is not there").path(path)
+    })?;
+    Ok(Credential::Token(Secret::new(text.trim())))
+}
+
+fn kept_pair(path: &Path) -> Result<Option<(String, String)>, Error> {
+    let Some(text) = read_private(path)? else { return Ok(None) };
+    let mut lines = text.lines();
+    match (lines.next(), lines.next()) {
+        (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => Ok(Some((id.to_owned(), secret.to_owned()))),
+        _ => {
+            let message = "the kept credentials cannot be read; run `panup login` again";
+            Err(Error::new(Kind::State, Operation::Login, message).path(path))
+        }
+    }
+}
+
+fn ask(prompt: &str) -> Result<String, Error> {
+    drop(write!(std::io::stderr(), "{prompt}"));
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    match read {
+        Ok(_) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
+        _ => Err(Error::new(Kind::Invalid, Operation::Configure, format!("no {}", prompt.trim_end_matches(": ")))),
+    }
+}
+
+/// The secret is not echoed on a terminal.
+fn ask_hidden(prompt: &str) -> Result<String, Error> {
+    let quiet = std::io::stdin().is_terminal() && echo("-echo");
+    let answer = ask(prompt);
+    if quiet {
+        let _ = echo("echo");
+        complain("");
+    }
+    answer
+}
+
+/// `stty` is on every Unix and knows every terminal; a crate would be another dependency for one bit.
+fn echo(setting: &str) -> bool {
+    std::process::Command::new("stty").arg(setting).status().is_ok_and(|status| status.success())
+}
+
+fn no_folder() -> Error {
+    let message = "no state folder is known here; name one with --state-dir";
+    Error::new(Kind::Invalid, Operation::Configure, message)
+}

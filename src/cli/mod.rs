@@ -1,0 +1,101 @@
+//! The command line. In: arguments and the environment. Out: lines for people, objects for
+//! scripts, an exit code for both. Never: a name of the library that is not public.
+
+mod args;
+mod credentials;
+mod emulator;
+mod hash;
+mod journal;
+mod report;
+mod screen;
+mod size;
+mod upload;
+mod walk;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use panup::{Error, Kind};
+
+use args::{Args, Command};
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    log(args.verbose);
+    let outcome = match args.command {
+        Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
+        Command::Hash(hash) => hash::run(&hash),
+        #[cfg(feature = "emulator")]
+        Command::Emulate(emulate) => return panup_emulator::cli::run(emulate),
+        Command::Status(status) => journal::status(&status),
+        Command::Forget(forget) => journal::forget(&forget),
+        Command::Login(login) => credentials::login(&login),
+        Command::Logout(logout) => credentials::logout(&logout),
+        Command::Completions { shell } => completions(shell),
+    };
+    outcome.unwrap_or_else(|error| fail(&error))
+}
+
+/// Wrong usage or configuration, and credentials that were refused, before anything was uploaded.
+fn fail(error: &Error) -> ExitCode {
+    complain(&format!("panup: {error}"));
+    ExitCode::from(if error.kind() == Kind::Auth { REFUSED } else { USAGE })
+}
+
+/// Some files failed, the others are done.
+const SOME_FAILED: u8 = 1;
+/// Wrong usage or configuration.
+const USAGE: u8 = 2;
+/// The service refused the credentials.
+const REFUSED: u8 = 3;
+/// Interrupted, resumable: 128 and the number of SIGINT, as shells say it.
+const INTERRUPTED: u8 = 130;
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "panup", &mut script);
+    say_bytes(&script);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line on standard output. A reader that went away is no failure.
+fn say(line: &str) {
+    say_bytes(format!("{line}\n").as_bytes());
+}
+
+fn say_bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+        // A closed pipe: whoever wanted the output has seen enough.
+        std::process::exit(0);
+    }
+}
+
+/// A line on standard error, where there is nobody to tell if that fails.
+fn complain(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// `--verbose` shows what the library decides, twice what it tries; `PANUP_LOG` says it in detail.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "off",
+        1 => "panup=info",
+        _ => "panup=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PANUP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// `--state-dir`, or the platform's state folder.
+fn state_dir(asked: Option<&Path>) -> Option<PathBuf> {
+    if let Some(asked) = asked {
+        return Some(asked.to_owned());
+    }
+    let dirs = directories::ProjectDirs::from("", "", "panup")?;
+    Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
+}

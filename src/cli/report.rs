@@ -1,0 +1,131 @@
+//! What a run prints: a line or a JSON object for each file, and a summary.
+
+use std::path::Path;
+use std::time::Instant;
+
+use panup::{Error, Outcome, Status, Summary};
+use serde_json::json;
+
+use super::args::Output;
+use super::screen::Screen;
+use super::size::human;
+use super::walk::Refused;
+use super::{complain, say};
+
+/// The lines of one run.
+pub struct Report {
+    output: Output,
+    screen: Screen,
+    summary: Summary,
+    started: Instant,
+}
+
+impl Report {
+    /// Nothing said yet.
+    pub fn new(output: Output, screen: Screen) -> Report {
+        Report { output, screen, summary: Summary::default(), started: Instant::now() }
+    }
+
+    /// A file ended.
+    pub fn file(&mut self, outcome: &Outcome) {
+        self.summary.count(outcome);
+        if self.output.json {
+            return self.screen.hidden(|| say(&json_line(outcome)));
+        }
+        match &outcome.status {
+            Status::Failed(error) => self.screen.hidden(|| complain(&format!("failed    {error}"))),
+            status if !self.output.quiet && !self.screen.is_live() => {
+                let id = status.file_id().map(|id| format!(", id {id}")).unwrap_or_default();
+                let path = outcome.path.display();
+                say(&format!("{:<9} {path} -> {} ({}{id})", status.name(), outcome.remote, human(outcome.size)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A path could not even be handed in.
+    pub fn refused(&mut self, refused: &Refused) {
+        self.summary.files += 1;
+        self.summary.failed += 1;
+        if self.output.json {
+            return say(&failure(&refused.path, "", 0, &refused.error));
+        }
+        self.screen.hidden(|| complain(&format!("failed    {}", refused.error)));
+    }
+
+    /// Something to know that stops nothing.
+    pub fn warning(&self, error: &Error) {
+        self.screen.hidden(|| complain(&format!("warning   {error}")));
+    }
+
+    /// A word to the user.
+    pub fn note(&self, text: &str) {
+        self.screen.hidden(|| complain(text));
+    }
+
+    /// Time passed.
+    pub fn beat(&self) {
+        self.screen.draw();
+    }
+
+    /// The last line; returns how many files failed.
+    pub fn summary(mut self) -> u64 {
+        self.summary.elapsed = self.started.elapsed();
+        self.screen.clear();
+        let Summary { files, uploaded, reused, skipped, failed, bytes, sent, .. } = self.summary;
+        let seconds = self.summary.elapsed.as_secs_f64();
+        if self.output.json {
+            let line = json!({
+                "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
+                "failed": failed, "bytes": bytes, "sent": sent, "seconds": rounded(seconds),
+            });
+            say(&line.to_string());
+        } else if !self.output.quiet {
+            let pace = human((sent as f64 / seconds.max(0.001)) as u64);
+            say(&format!(
+                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed; \
+                 {} in {seconds:.1} s, {} sent ({pace}/s)",
+                human(bytes),
+                human(sent)
+            ));
+        }
+        failed
+    }
+}
+
+fn json_line(outcome: &Outcome) -> String {
+    if let Status::Failed(error) = &outcome.status {
+        let mut line = failure_object(&outcome.path, &outcome.remote, outcome.size, error);
+        line["sent"] = json!(outcome.sent);
+        line["seconds"] = json!(rounded(outcome.elapsed.as_secs_f64()));
+        return line.to_string();
+    }
+    let line = json!({
+        "event": "file", "path": outcome.path.to_string_lossy(), "remote": outcome.remote,
+        "status": outcome.status.name(), "file_id": outcome.status.file_id(),
+        "md5": outcome.md5.map(|md5| md5.to_string()), "size": outcome.size, "sent": outcome.sent,
+        "seconds": rounded(outcome.elapsed.as_secs_f64()),
+    });
+    line.to_string()
+}
+
+fn failure(path: &Path, remote: &str, size: u64, error: &Error) -> String {
+    failure_object(path, remote, size, error).to_string()
+}
+
+fn failure_object(path: &Path, remote: &str, size: u64, error: &Error) -> serde_json::Value {
+    json!({
+        "event": "file", "path": path.to_string_lossy(), "remote": remote, "status": "failed", "size": size,
+        "sent": 0, "seconds": 0.0,
+        "error": {
+            "kind": error.kind().name(), "message": error.to_string(), "call": error.operation().name(),
+            "code": error.service_code(), "http_status": error.http_status(), "slice": error.slice_number(),
+            "trace_id": error.trace(),
+        },
+    })
+}
+
+/// Milliseconds are all that a script can use.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,219 @@
+//! `panup upload`: from options to a run, and from its events to the screen and the exit code.
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use panup::{Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options, Resume, Run, Secret, Status};
+
+use super::args::{Account, HttpVersion, OnConflict, Upload};
+use super::emulator::Local;
+use super::report::Report;
+use super::screen::Screen;
+use super::walk::{Refused, Walk};
+use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, say, state_dir};
+
+/// Uploads, and says how it went.
+///
+/// # Errors
+/// Wrong usage or configuration: nothing was uploaded.
+pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
+    let (refused, refusals) = channel();
+    let walk = Walk::new(upload, refused)?;
+    if upload.select.dry_run {
+        return Ok(dry_run(walk, &refusals));
+    }
+    let local = Local::start(upload)?;
+    let options = options(upload, local.as_ref())?;
+    let code = runtime()?.block_on(async {
+        let client = Client::new(options)?;
+        let run = client.start(walk.items())?;
+        let code = watch(run, upload, &refusals).await;
+        if verbose {
+            servers(&client);
+        }
+        Ok::<_, Error>(code)
+    })?;
+    if let Some(local) = local {
+        local.farewell(upload.output);
+    }
+    Ok(code)
+}
+
+/// A runtime for the run. Its threads only move bytes between sockets and maps; hashing has its own.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| Error::new(Kind::State, Operation::Configure, format!("no runtime: {error}")))
+}
+
+fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
+    let credential = match local {
+        Some(local) => Credential::Token(Secret::new(&local.token())),
+        None => credentials::find(&upload.account)?,
+    };
+    let mut options = Options::new(credential);
+    account_options(&mut options, &upload.account)?;
+    if let Some(local) = local {
+        options.api = local.api();
+    }
+    options.on_conflict = match upload.on_conflict {
+        OnConflict::Fail => Conflict::Fail,
+        OnConflict::KeepBoth => Conflict::KeepBoth,
+        OnConflict::Overwrite => Conflict::Overwrite,
+    };
+    options.http = match upload.http {
+        HttpVersion::Auto => Http::Auto,
+        HttpVersion::One => Http::H1,
+        HttpVersion::Two => Http::H2,
+    };
+    options.single_max = upload.single_max.0;
+    options.concurrency = upload.concurrency.0;
+    options.connections = upload.connections.0;
+    options.hash_threads = upload.hash_threads;
+    options.limit_rate = upload.limit_rate.map(|rate| rate.0);
+    options.call_rates = upload.call_rate.map(|rates| rates.0).unwrap_or_default();
+    options.maps = !upload.no_mmap;
+    options.resume = match (upload.no_resume, upload.force) {
+        (true, _) => Resume::Nothing,
+        (false, true) => Resume::SendAgain,
+        (false, false) => Resume::Everything,
+    };
+    // What an emulator of a moment knows is of no use to the next one.
+    let lasting = local.is_none() || upload.account.state_dir.is_some();
+    options.state_dir = state_dir(upload.account.state_dir.as_deref()).filter(|_| lasting);
+    Ok(options)
+}
+
+/// The options that say where the service is and whom to trust.
+///
+/// # Errors
+/// Where a certificate cannot be read.
+pub fn account_options(options: &mut Options, account: &Account) -> Result<(), Error> {
+    options.api.clone_from(&account.api);
+    options.allow_http = account.allow_http;
+    for path in &account.ca_cert {
+        options.roots.push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
+    }
+    Ok(())
+}
+
+/// Follows the run to its end. The first Ctrl-C lets what is in flight land, the second ends at once.
+async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> ExitCode {
+    let screen = Screen::new(std::sync::Arc::clone(run.progress()), upload.output);
+    let mut report = Report::new(upload.output, screen);
+    let mut interrupted = false;
+    let mut refused = false;
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let mut signals = Signals::new();
+    loop {
+        tokio::select! {
+            event = run.next() => match event {
+                Some(Event::File(outcome)) => {
+                    if let Status::Failed(error) = &outcome.status {
+                        refused |= error.kind() == Kind::Auth;
+                    }
+                    report.file(&outcome);
+                }
+                Some(Event::Warning(error)) => report.warning(&error),
+                Some(_) => {}
+                None => break,
+            },
+            () = signals.next() => {
+                if interrupted {
+                    return ExitCode::from(INTERRUPTED);
+                }
+                interrupted = true;
+                report.note("interrupted: finishing what is in flight, once more ends at once");
+                run.interrupt();
+            }
+            _ = beat.tick() => report.beat(),
+        }
+        refusals.try_iter().for_each(|refused| report.refused(&refused));
+    }
+    refusals.try_iter().for_each(|refused| report.refused(&refused));
+    let failed = report.summary();
+    match (refused, interrupted, failed) {
+        (true, ..) => ExitCode::from(REFUSED),
+        (_, true, _) => ExitCode::from(INTERRUPTED),
+        (.., 0) => ExitCode::SUCCESS,
+        _ => ExitCode::from(SOME_FAILED),
+    }
+}
+
+/// Ctrl-C, and what service managers send.
+struct Signals {
+    #[cfg(unix)]
+    term: Option<tokio::signal::unix::Signal>,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Signals {
+        Signals { term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok() }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Signals {
+        Signals {}
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        let term = async {
+            match &mut self.term {
+                Some(term) => drop(term.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = term => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        drop(tokio::signal::ctrl_c().await);
+    }
+}
+
+fn dry_run(walk: Walk, refusals: &Receiver<Refused>) -> ExitCode {
+    let (mut files, mut bytes, mut failed) = (0u64, 0u64, 0u64);
+    for Item { path, remote, .. } in walk.items() {
+        match std::fs::metadata(&path) {
+            Ok(facts) => {
+                files += 1;
+                bytes += facts.len();
+                say(&format!("{} -> {remote} ({} bytes)", path.display(), facts.len()));
+            }
+            Err(error) => {
+                failed += 1;
+                complain(&format!("{}: {error}", path.display()));
+            }
+        }
+    }
+    for refused in refusals.try_iter() {
+        failed += 1;
+        complain(&refused.error.to_string());
+    }
+    complain(&format!("{files} files, {} would be uploaded", super::size::human(bytes)));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) }
+}
+
+/// `--verbose`: what went where, over which version.
+fn servers(client: &Client) {
+    for (server, stats) in client.servers() {
+        complain(&format!(
+            "{server}: {} connections, {} requests over HTTP/1.1, {} over HTTP/2, {} sent",
+            stats.opened,
+            stats.h1_requests,
+            stats.h2_requests,
+            super::size::human(stats.bytes)
+        ));
+    }
+    for (server, version) in client.versions() {
+        if let Some(version) = version {
+            complain(&format!("{server}: the bulk went over {version:?}, measured faster"));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! In: the values of database cells, which may be anything at all. Out: what they mean, or `None`.
+//! Never: a panic or an allocation sized by a number that a cell claims.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::Row;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+
+use super::entry::{Md5, SliceHashes};
+use crate::source::Identity;
+use crate::wire::Conflict;
+
+/// A path as a cell: text where it is UTF-8, so that people can read the table; bytes elsewhere.
+pub(super) struct PathCell<'a>(pub(super) &'a Path);
+
+impl ToSql for PathCell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let bytes = self.0.as_os_str().as_bytes();
+        Ok(ToSqlOutput::Borrowed(match std::str::from_utf8(bytes) {
+            Ok(_) => ValueRef::Text(bytes),
+            Err(_) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// The cells of one row, by position.
+pub(super) struct Cells<'a, 'b>(pub(super) &'a Row<'b>);
+
+impl Cells<'_, '_> {
+    fn value(&self, at: usize) -> Option<ValueRef<'_>> {
+        self.0.get_ref(at).ok()
+    }
+
+    fn bytes(&self, at: usize) -> Option<&[u8]> {
+        match self.value(at)? {
+            ValueRef::Blob(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    pub(super) fn number(&self, at: usize) -> Option<i64> {
+        match self.value(at)? {
+            ValueRef::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self, at: usize) -> Option<&str> {
+        match self.value(at)? {
+            ValueRef::Text(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn path(&self, at: usize) -> Option<PathBuf> {
+        match self.value(at)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(OsStr::from_bytes(bytes).into()),
+            _ => None,
+        }
+    }
+
+    /// A slice size: at least one byte.
+    pub(super) fn slice_size(&self, at: usize) -> Option<u64> {
+        u64::try_from(self.number(at)?)
+            .ok()
+            .filter(|&size| size > 0)
+    }
+
+    pub(super) fn md5(&self, at: usize) -> Option<Md5> {
+        self.bytes(at)?.try_into().ok()
+    }
+
+    pub(super) fn identity(&self, at: usize) -> Option<Identity> {
+        self.bytes(at)?.try_into().ok().map(Identity::from_bytes)
+    }
+
+    pub(super) fn time(&self, at: usize) -> Option<SystemTime> {
+        let seconds = u64::try_from(self.number(at)?).ok()?;
+        UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    }
+
+    pub(super) fn bitmap(&self, at: usize) -> Option<Vec<u8>> {
+        self.bytes(at).map(<[u8]>::to_vec)
+    }
+
+    /// Slice MD5s, if there is one for each slice that `size` bytes make.
+    pub(super) fn slices(&self, size_at: usize, md5s_at: usize, size: u64) -> Option<SliceHashes> {
+        let slice_size = self.slice_size(size_at)?;
+        let (md5s, rest) = self.bytes(md5s_at)?.as_chunks::<16>();
+        let whole = rest.is_empty() && md5s.len() as u64 == size.div_ceil(slice_size);
+        whole.then(|| SliceHashes {
+            size: slice_size,
+            md5s: md5s.to_vec(),
+        })
+    }
+}
+
+/// Server addresses as one cell, a line each: an address has no line break.
+pub(super) fn servers_cell(servers: &[String]) -> String {
+    servers.join("\n")
+}
+
+pub(super) fn servers(cell: &str) -> Vec<String> {
+    cell.lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(super) fn conflict_cell(conflict: Conflict) -> i64 {
+    match conflict {
+        Conflict::Fail => 0,
+        Conflict::KeepBoth => 1,
+        Conflict::Overwrite => 2,
+    }
+}
+
+/// Seconds since 1970, as the tables keep times.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A number that stands for some texts in an index, so that a row costs 8 bytes there and not a
+/// path. Two that meet by chance cost a comparison: the rows themselves are compared as well.
+/// FNV-1a, because it must give the same number in every version of panup.
+pub(super) fn key(parts: &[&[u8]]) -> i64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    for part in parts {
+        part.iter().copied().for_each(&mut mix);
+        mix(0); // neither paths nor names hold a zero byte
+    }
+    hash.cast_signed()
+}
+
+pub(super) fn path_key(path: &Path) -> i64 {
+    key(&[path.as_os_str().as_bytes()])
+}

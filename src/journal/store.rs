@@ -1,0 +1,256 @@
+//! In: a folder. Out: connections to a sound database of the present schema in it. Never: a
+//! database moved away under somebody who has it open, or one of a newer panup touched.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::health::{explain, is_damage};
+use crate::error::{Error, Kind, Operation, Result};
+
+/// A database that this process uses, and says so for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    warning: Option<Error>,
+    // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
+    // last user goes, so a database may be moved away only while nobody has it open.
+    _in_use: Option<File>,
+}
+
+impl Store {
+    /// Makes folder and database where missing, brings the schema up to date, and sets a damaged
+    /// database aside.
+    ///
+    /// # Errors
+    /// `State`, see [`super::Journal::open`].
+    pub(super) fn open(dir: &Path) -> Result<Store> {
+        let refused = |error: io::Error| {
+            Error::new(Kind::State, Operation::Journal, error.to_string())
+                .path(dir)
+                .caused_by(error)
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(refused)?;
+        let path = dir.join("journal.db");
+        let lock = private_file(&dir.join("journal.lock")).map_err(refused)?;
+        // A file system without locks works as long as nothing is damaged.
+        let in_use = lock.lock_shared().is_ok().then_some(lock);
+        let mut store = Store {
+            path,
+            warning: None,
+            _in_use: in_use,
+        };
+        match store.prepare() {
+            Ok(()) => {}
+            Err(Unfit::Damaged) => store.begin_anew()?,
+            Err(Unfit::Unusable(error)) => return Err(error),
+        }
+        Ok(store)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was set aside, if something was.
+    pub(super) fn warning(&self) -> Option<Error> {
+        self.warning.clone()
+    }
+
+    /// A new connection, ready for use.
+    ///
+    /// # Errors
+    /// `State`: the database cannot be opened.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        connect(&self.path).map_err(|error| explain(&self.path, error))
+    }
+
+    fn prepare(&self) -> Result<(), Unfit> {
+        if damage_mark(&self.path).exists() {
+            return Err(Unfit::Damaged);
+        }
+        create_private(&self.path).map_err(|error| {
+            let message = error.to_string();
+            Unfit::Unusable(Error::new(Kind::State, Operation::Journal, message).path(&self.path))
+        })?;
+        let unfit = |error| match is_damage(&error) {
+            true => Unfit::Damaged,
+            false => Unfit::Unusable(explain(&self.path, error)),
+        };
+        let mut connection = connect(&self.path).map_err(unfit)?;
+        let version = migrate(&mut connection).map_err(unfit)?;
+        if version > MIGRATIONS.len() {
+            let message = format!("the journal is of a newer panup (schema {version})");
+            let error = Error::new(Kind::State, Operation::Journal, message);
+            return Err(Unfit::Unusable(error.path(&self.path)));
+        }
+        // Reads the first page of every table: damage there is better found now.
+        let seen = connection.query_row(PROBE, [], |_| Ok(()));
+        match seen {
+            Err(error) if is_missing_table(&error) => Err(Unfit::Damaged),
+            seen => seen.map_err(unfit),
+        }
+    }
+
+    /// Sets the damaged database aside and begins a new one, if nobody else has it open.
+    fn begin_anew(&mut self) -> Result<()> {
+        let damaged = |why: &str| {
+            let message = format!("the journal is damaged{why}");
+            Error::new(Kind::State, Operation::Journal, message).path(&self.path)
+        };
+        if let Some(lock) = &self._in_use {
+            // Two runs that find the damage at once both hold the shared lock: let go, then try.
+            lock.unlock()
+                .map_err(|error| damaged("").caused_by(error))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(damaged(" and in use by another panup"));
+                }
+                Err(TryLockError::Error(error)) => return Err(damaged("").caused_by(error)),
+            }
+        }
+        // Somebody else may have done it while we had let go.
+        if let Err(Unfit::Damaged) = self.prepare() {
+            let aside = set_aside(&self.path)
+                .map_err(|error| damaged(" and cannot be moved away").caused_by(error))?;
+            self.warning = Some(damaged(&format!(
+                "; it was set aside as {} and a new one begun, unfinished uploads start over",
+                aside.display()
+            )));
+        }
+        if let Some(lock) = &self._in_use {
+            lock.lock_shared()
+                .map_err(|error| damaged("").caused_by(error))?;
+        }
+        self.prepare().map_err(|unfit| match unfit {
+            Unfit::Damaged => damaged(" again, at once"),
+            Unfit::Unusable(error) => error,
+        })
+    }
+}
+
+/// Why a database cannot be used as it is.
+enum Unfit {
+    Damaged,
+    Unusable(Error),
+}
+
+/// A file whose presence says that a run met damage in the database beside it.
+pub(super) fn damage_mark(database: &Path) -> PathBuf {
+    beside(database, ".damaged")
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if version(&connection)? == 0 {
+        // Only an empty database takes it, and each time it is said it is written.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    Ok(connection)
+}
+
+/// Runs the migrations that the database lacks; the version that it has then. A version beyond
+/// ours is returned untouched.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<usize> {
+    let found = version(connection)?;
+    if found >= MIGRATIONS.len() {
+        return Ok(found);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again: another process may have been first.
+    let found = version(&transaction)?;
+    for (from, migration) in MIGRATIONS.iter().enumerate().skip(found) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", from as u32 + 1)?;
+    }
+    transaction.commit()?;
+    Ok(found.max(MIGRATIONS.len()))
+}
+
+/// The schema's version; 0 for a new database.
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version as usize)
+}
+
+fn is_missing_table(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown)
+}
+
+/// SQLite gives its other files the permissions of this one. Only ever created here: opening and
+/// closing an existing database beside SQLite would drop the process's locks on it (POSIX).
+fn create_private(path: &Path) -> io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Renames database, log and index to the first `….corrupt-N` that is free.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let free = (1..).map(|number| beside(path, &format!(".corrupt-{number}")));
+    let aside = free
+        .into_iter()
+        .find(|aside| !aside.exists())
+        .expect("an unbounded range");
+    // The database last: a log without its database is never replayed into a new one.
+    for suffix in ["-wal", "-shm", ""] {
+        match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_file(damage_mark(path)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(aside),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// How long another process's commit is waited for. Ours take milliseconds; a slow disk, seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the log shrinks to after a burst: the size at which SQLite folds it into the database.
+const WAL_LIMIT: u32 = 4 << 20;
+
+/// Script `n` takes the schema from version `n` to `n + 1`. Never edited, only added to.
+const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+
+const PROBE: &str = "SELECT (SELECT max(id) FROM place), (SELECT max(id) FROM file), \
+    (SELECT max(id) FROM finished), (SELECT max(id) FROM upload), (SELECT at FROM pruned)";

@@ -1,0 +1,285 @@
+//! TLS and HTTP/2.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use h2::Reason;
+use hyper::Response;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::TcpStream;
+
+use super::super::{Origin, Proxies, Scheme, Version, Wish};
+use super::server::{Manner, Server, acceptor, listener};
+use super::{https, pattern, pool, post, wishing};
+use crate::error::{Delivery, Kind};
+
+#[tokio::test]
+async fn bodies_arrive_whole_over_both_versions() {
+    let server = Server::start(Manner::tls(&["h2", "http/1.1"])).await;
+    let pool = pool(|_| ());
+    for (wish, version) in [
+        (Wish::H1, Version::H1),
+        (Wish::H2, Version::H2),
+        (Wish::Auto, Version::H1),
+    ] {
+        let sending: Vec<_> = [0, 1, 16_383, 16_384, 300_000, 5_000_011]
+            .into_iter()
+            .map(|length| {
+                let (pool, origin) = (pool.clone(), https(server.port));
+                let outgoing = wishing(wish, post("/a?b=c", pattern(length)));
+                tokio::spawn(async move { (length, pool.send(&origin, outgoing).await) })
+            })
+            .collect();
+        for send in sending {
+            let (length, reply) = send.await.expect("no panic");
+            if length > 1 << 20 {
+                // The server sends the body back, and nobody reads that much.
+                assert_eq!(reply.expect_err("too long").kind(), Kind::Protocol);
+                continue;
+            }
+            let reply = reply.expect("a reply");
+            assert_eq!(reply.body, pattern(length));
+            assert_eq!(
+                reply.headers.get("etag").expect("a length"),
+                &length.to_string()
+            );
+            assert!(wish == Wish::Auto || reply.version == version);
+            assert_eq!(reply.offers_h2, (wish != Wish::H1).then_some(true));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_h2_gets_h1() {
+    let server = Server::start(Manner::tls(&["http/1.1"])).await;
+    let pool = pool(|_| ());
+    for _ in 0..2 {
+        let reply = pool
+            .send(&https(server.port), wishing(Wish::H2, post("/", "x")))
+            .await
+            .expect("a reply");
+        assert_eq!((reply.version, reply.offers_h2), (Version::H1, Some(false)));
+    }
+    assert_eq!(server.seen.connections.all(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_named_with_the_remedy() {
+    let server = Server::start(Manner::tls(&["h2"])).await;
+    let pool = pool(|settings| settings.roots = Vec::new());
+    let error = pool
+        .send(&https(server.port), post("/", "x"))
+        .await
+        .expect_err("not trusted");
+    assert_eq!(
+        (error.kind(), error.delivered()),
+        (Kind::Transport, Delivery::NotDone)
+    );
+    assert!(
+        error.message().contains("certificate not trusted"),
+        "{error}"
+    );
+    assert!(error.message().contains("--ca-cert"), "{error}");
+}
+
+/// Serves HTTP/2 by hand: what to do with each request is a function of its number from 0.
+async fn by_hand(act: fn(usize) -> Hand) -> (u16, Arc<AtomicUsize>) {
+    let (listener, port) = listener().await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    tokio::spawn(async move {
+        let mut number = 0;
+        loop {
+            let stream = listener.accept().await.expect("bound").0;
+            counter.fetch_add(1, Ordering::SeqCst);
+            let stream = acceptor(&["h2"]).accept(stream).await.expect("TLS");
+            let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                let done = act(number);
+                number += 1;
+                match done {
+                    Hand::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
+                    Hand::Cancel => respond.send_reset(Reason::INTERNAL_ERROR),
+                    Hand::GoAway => {
+                        connection.abrupt_shutdown(Reason::NO_ERROR);
+                    }
+                    Hand::Answer => {
+                        tokio::spawn(async move {
+                            let mut body = request.into_body();
+                            let mut length = 0;
+                            while let Some(Ok(chunk)) = body.data().await {
+                                length += chunk.len();
+                                let _ = body.flow_control().release_capacity(chunk.len());
+                            }
+                            let mut send = respond
+                                .send_response(Response::new(()), false)
+                                .expect("open");
+                            let _ = send.send_data(Bytes::from(length.to_string()), true);
+                        });
+                    }
+                }
+            }
+        }
+    });
+    (port, connections)
+}
+
+#[derive(Clone, Copy)]
+enum Hand {
+    Answer,
+    Refuse,
+    Cancel,
+    GoAway,
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_without_a_word() {
+    let (port, connections) = by_hand(|number| {
+        if number == 0 {
+            Hand::Refuse
+        } else {
+            Hand::Answer
+        }
+    })
+    .await;
+    let reply = pool(|_| ())
+        .send(&https(port), post("/", pattern(100_000)))
+        .await
+        .expect("a reply");
+    assert_eq!(&reply.body[..], b"100000");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_always_is_believed_in_the_end() {
+    let (port, _) = by_hand(|_| Hand::Refuse).await;
+    let error = pool(|_| ())
+        .send(&https(port), post("/", "x"))
+        .await
+        .expect_err("refused");
+    assert_eq!(
+        (error.kind(), error.delivered()),
+        (Kind::Transport, Delivery::NotDone)
+    );
+}
+
+#[tokio::test]
+async fn a_stream_reset_for_another_reason_costs_the_attempt() {
+    let (port, _) = by_hand(|_| Hand::Cancel).await;
+    let error = pool(|_| ())
+        .send(&https(port), post("/", "x"))
+        .await
+        .expect_err("reset");
+    assert_eq!(
+        (error.kind(), error.delivered()),
+        (Kind::Transport, Delivery::Unknown)
+    );
+    assert!(
+        error.message().contains("the server reset the stream"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn goaway_costs_a_connection_and_nothing_else() {
+    let (port, connections) = by_hand(|number| {
+        if number == 1 {
+            Hand::GoAway
+        } else {
+            Hand::Answer
+        }
+    })
+    .await;
+    let pool = pool(|settings| settings.connections_per_server = Some(1));
+    let first = pool
+        .send(&https(port), post("/", "1234"))
+        .await
+        .expect("a reply");
+    assert_eq!(&first.body[..], b"4");
+    let second = pool.send(&https(port), post("/", pattern(50_000))).await;
+    // abrupt_shutdown names the stream as seen, so it is lost, and honestly so.
+    let error = second.expect_err("the server looked at it");
+    assert_eq!(
+        (error.kind(), error.delivered()),
+        (Kind::Transport, Delivery::Unknown)
+    );
+    let third = pool
+        .send(&https(port), post("/", pattern(70_000)))
+        .await
+        .expect("a reply");
+    assert_eq!(&third.body[..], b"70000");
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_to_connect_and_sees_nothing_else() {
+    let server = Server::start(Manner::tls(&["h2"])).await;
+    let (listener, port) = listener().await;
+    let proxying = tokio::spawn(async move {
+        let mut stream = listener.accept().await.expect("bound").0;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a head"));
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 Connected\r\n\r\n")
+            .await
+            .expect("sent");
+        let mut upstream = TcpStream::connect(("127.0.0.1", server.port))
+            .await
+            .expect("listening");
+        tokio::spawn(async move { copy_bidirectional(&mut stream, &mut upstream).await });
+        String::from_utf8(head).expect("ASCII")
+    });
+    let pool = pool(|settings| {
+        settings.proxies = Proxies::Named(format!("http://me:pw@127.0.0.1:{port}"))
+    });
+    let origin = Origin {
+        scheme: Scheme::Https,
+        host: "upload.test".to_owned(),
+        port: 443,
+    };
+    let reply = pool
+        .send(&origin, post("/", "through"))
+        .await
+        .expect("a reply");
+    assert_eq!(
+        (&reply.body[..], reply.version),
+        (&b"through"[..], Version::H2)
+    );
+    let head = proxying.await.expect("no panic");
+    assert!(
+        head.starts_with("CONNECT upload.test:443 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("Proxy-Authorization: Basic bWU6cHc=\r\n"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn a_dead_proxy_is_named_and_loopback_needs_none() {
+    let (gone, port) = listener().await;
+    drop(gone);
+    let server = Server::start(Manner::tls(&["h2"])).await;
+    let pool =
+        pool(|settings| settings.proxies = Proxies::Named(format!("http://127.0.0.1:{port}")));
+    let origin = Origin {
+        scheme: Scheme::Https,
+        host: "upload.test".to_owned(),
+        port: 443,
+    };
+    let error = pool
+        .send(&origin, post("/", "x"))
+        .await
+        .expect_err("no proxy");
+    assert_eq!(
+        error.message(),
+        format!("https://upload.test: proxy 127.0.0.1:{port}: connection refused")
+    );
+    pool.send(&https(server.port), post("/", "x"))
+        .await
+        .expect("loopback is never proxied");
+}

@@ -1,0 +1,184 @@
+//! Queue, maxima, dropping.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_probe::started;
+use tokio::sync::Semaphore;
+
+use super::super::{Version, Wish};
+use super::server::{Manner, Server};
+use super::{http, https, pattern, pool, post, wishing};
+
+mod futures_probe {
+    //! Polling without waiting.
+
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::Poll;
+
+    /// Polls `future` once, so that it takes its place, and asserts that it has to wait.
+    pub(super) async fn started(future: &mut Pin<Box<impl Future>>) {
+        poll_fn(|cx| {
+            assert!(future.as_mut().poll(cx).is_pending(), "nobody answered yet");
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// Waits until `condition` holds; the test's own time limit is the harness's.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_maximum_of_connections_is_kept_and_the_queue_is_served_in_order() {
+    let manner = Manner::plain().held();
+    let permits = Arc::clone(&manner.permits);
+    let server = Server::start(manner).await;
+    let pool = pool(|settings| settings.connections_per_server = Some(2));
+    let mut sending = Vec::new();
+    for number in 0..8 {
+        let (pool, origin) = (pool.clone(), http(server.port));
+        let mut send =
+            Box::pin(async move { pool.send(&origin, post(&format!("/{number}"), "x")).await });
+        started(&mut send).await;
+        sending.push(tokio::spawn(send));
+    }
+    for answered in 0..8 {
+        until(|| server.seen.requests.all() == (answered + 2).min(8)).await;
+        permits.add_permits(1);
+        until(|| server.seen.requests.all() - server.seen.requests.now() > answered).await;
+    }
+    for send in sending {
+        assert_eq!(
+            &send.await.expect("no panic").expect("a reply").body[..],
+            b"x"
+        );
+    }
+    assert_eq!(
+        (
+            server.seen.connections.all(),
+            server.seen.connections.most()
+        ),
+        (2, 2)
+    );
+    let paths = server.seen.paths();
+    let mut first: Vec<_> = paths[..2].to_vec();
+    first.sort();
+    assert_eq!(
+        (first, &paths[2..]),
+        (
+            vec!["/0".to_owned(), "/1".to_owned()],
+            &["/2", "/3", "/4", "/5", "/6", "/7"].map(String::from)[..]
+        )
+    );
+}
+
+#[tokio::test]
+async fn dropping_gives_the_connection_and_the_place_back() {
+    for (manner, wish) in [
+        (Manner::plain(), Wish::H1),
+        (Manner::tls(&["h2"]), Wish::H2),
+    ] {
+        let plain = manner.protocols.is_none();
+        let manner = manner.held();
+        let permits = Arc::clone(&manner.permits);
+        let server = Server::start(manner).await;
+        let pool = pool(|settings| {
+            settings.connections_per_server = Some(1);
+            settings.streams_per_connection = Some(1);
+        });
+        let origin = if plain {
+            http(server.port)
+        } else {
+            https(server.port)
+        };
+        let send = |path: &str| {
+            let (pool, origin, outgoing) = (
+                pool.clone(),
+                origin.clone(),
+                wishing(wish, post(path, pattern(100_000))),
+            );
+            Box::pin(async move { pool.send(&origin, outgoing).await })
+        };
+        let (mut held, mut waiting) = (send("/held"), send("/waiting"));
+        started(&mut held).await;
+        started(&mut waiting).await;
+        tokio::select! {
+            reply = &mut held => panic!("{reply:?}"),
+            () = until(|| server.seen.requests.all() == 1) => {}
+        }
+        drop(waiting);
+        drop(held);
+        permits.add_permits(10);
+        let reply = send("/last").await.expect("a reply");
+        assert_eq!(reply.body, pattern(100_000));
+        assert_eq!(server.seen.paths(), ["/held", "/last"]);
+        // HTTP/1.1 can only close; HTTP/2 resets the one stream.
+        let expected = if reply.version == Version::H1 { 2 } else { 1 };
+        assert_eq!(server.seen.connections.all(), expected);
+        assert_eq!(
+            server.seen.connections.most.load(Ordering::SeqCst),
+            expected.min(1).max(expected - 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_allows_one_stream_gets_one() {
+    let streams = [(1, 1), (16, 4), (100, 4)];
+    for (allowed, expected) in streams {
+        let manner = Manner {
+            streams: allowed,
+            ..Manner::tls(&["h2", "http/1.1"])
+        }
+        .held();
+        let permits: Arc<Semaphore> = Arc::clone(&manner.permits);
+        let server = Server::start(manner).await;
+        let pool = pool(|settings| settings.connections_per_server = Some(1));
+        let sending: Vec<_> = (0..12)
+            .map(|number| {
+                let (pool, origin) = (pool.clone(), https(server.port));
+                let body = pattern(200_000 + number);
+                tokio::spawn(
+                    async move { (pool.send(&origin, post("/", body.clone())).await, body) },
+                )
+            })
+            .collect();
+        until(|| server.seen.requests.now() == expected).await;
+        permits.add_permits(12);
+        for send in sending {
+            let (reply, body) = send.await.expect("no panic");
+            let reply = reply.expect("a reply");
+            assert_eq!((reply.body, reply.version), (body, Version::H2));
+        }
+        assert_eq!(server.seen.requests.most(), expected, "{allowed} allowed");
+        assert_eq!(server.seen.connections.all(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_a_maximum_each_h1_request_has_its_connection_and_h2_spreads() {
+    for (wish, connections) in [(Wish::H1, 12), (Wish::H2, 4)] {
+        let manner = Manner::tls(&["h2", "http/1.1"]).held();
+        let permits = Arc::clone(&manner.permits);
+        let server = Server::start(manner).await;
+        let pool = pool(|_| ());
+        let sending: Vec<_> = (0..12)
+            .map(|_| {
+                let (pool, origin) = (pool.clone(), https(server.port));
+                tokio::spawn(async move { pool.send(&origin, wishing(wish, post("/", "x"))).await })
+            })
+            .collect();
+        until(|| server.seen.requests.now() == 12).await;
+        assert_eq!(server.seen.connections.all(), connections, "{wish:?}");
+        permits.add_permits(12);
+        for send in sending {
+            send.await.expect("no panic").expect("a reply");
+        }
+    }
+}

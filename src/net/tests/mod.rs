@@ -1,0 +1,83 @@
+//! The pool against real sockets: raw ones that misbehave to the byte, and hyper's and h2's
+//! servers for everything that is well-behaved.
+
+mod h1;
+mod h2;
+mod limits;
+mod server;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+
+use super::{
+    Body, Limits, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots, Wish,
+};
+use crate::error::Operation;
+
+fn pool(change: impl FnOnce(&mut PoolSettings)) -> Pool {
+    let mut settings = PoolSettings {
+        system_roots: SystemRoots::Ignored,
+        proxies: Proxies::Off,
+        roots: vec![server::authority().pem.clone().into_bytes()],
+        ..PoolSettings::default()
+    };
+    change(&mut settings);
+    Pool::new(settings).expect("good settings")
+}
+
+fn post(path: &str, body: impl Into<Bytes>) -> Outgoing {
+    Outgoing {
+        body: Body::from(body.into()),
+        ..Outgoing::new(Method::POST, path, Operation::Slice)
+    }
+}
+
+fn wishing(version: Wish, outgoing: Outgoing) -> Outgoing {
+    Outgoing {
+        version,
+        ..outgoing
+    }
+}
+
+fn hurried(milliseconds: u64, outgoing: Outgoing) -> Outgoing {
+    let limit = Duration::from_millis(milliseconds);
+    Outgoing {
+        limits: Limits {
+            answer: limit,
+            stall: limit,
+        },
+        ..outgoing
+    }
+}
+
+fn http(port: u16) -> Origin {
+    Origin {
+        scheme: Scheme::Http,
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+fn https(port: u16) -> Origin {
+    Origin {
+        scheme: Scheme::Https,
+        host: "localhost".to_owned(),
+        port,
+    }
+}
+
+/// Bytes that no shift or swap leaves unchanged.
+fn pattern(len: usize) -> Bytes {
+    (0..len)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
+}
+
+/// Lets time pass for everybody's clock without waiting.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}

@@ -1,0 +1,263 @@
+//! The climb: what is tried next, and what is kept. In: the gate's meters. Out: a new target.
+//! Never: a step that was not measured before and after.
+
+use std::time::{Duration, Instant};
+
+use super::{FIRST_PATIENCE, FIRST_WORRY, Limit, SECOND};
+use crate::policy::limit::evidence::SOCKET;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Phase {
+    /// The first permits are opened as the link shows that it carries them.
+    Opening,
+    /// Twice as many as `from`, which carried `was` by the sockets' count.
+    Doubling { from: usize, was: f64 },
+    /// Nothing is tried; the references are measured and the link watched for a change.
+    Holding,
+    /// A quarter more or fewer than `from`, which carried `was` by acknowledgements.
+    Trying { from: usize, was: f64, direction: Direction },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
+}
+
+impl Limit {
+    /// One look at the meters; most looks decide nothing.
+    pub(super) fn climb(&mut self, now: Instant) {
+        let opened = self.open >= self.target.min(self.in_time()) && self.in_flight <= self.open;
+        if !opened {
+            return;
+        }
+        match self.phase {
+            Phase::Opening if self.is_level(now) => self.double(now, self.quick()),
+            Phase::Doubling { from, was } => self.judge_doubling(now, from, was),
+            Phase::Holding => self.watch(now),
+            Phase::Trying { from, was, direction } => {
+                if let Some(goodput) = self.acknowledged(now) {
+                    self.judge_trial(now, goodput / was.max(1.0), (from, direction), goodput);
+                }
+            }
+            Phase::Opening => {}
+        }
+    }
+
+    /// Holds what is open now.
+    pub(super) fn hold(&mut self, now: Instant) {
+        self.reference = None;
+        self.enter(now, Phase::Holding);
+    }
+
+    /// Begins the present measurement anew.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.since = now;
+        // New connections are up to speed some round trips later; their first slices do not count.
+        self.cohort.restart(now + self.rtt * 6);
+    }
+
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        self.phase = phase;
+        self.restart(now);
+    }
+
+    /// Twice as many, if they arrive in time. `was` is what the present ones carry.
+    fn double(&mut self, now: Instant, was: f64) {
+        let from = self.open;
+        self.enter(now, Phase::Doubling { from, was });
+        let more = self.bounded(from * 2).min(self.in_time());
+        if more <= from {
+            self.target = from;
+            self.hold(now);
+        } else {
+            self.target = more;
+        }
+    }
+
+    fn judge_doubling(&mut self, now: Instant, from: usize, was: f64) {
+        let goodput = self.quick();
+        let gain = goodput / was.max(1.0);
+        if gain >= CLEARLY_BETTER && self.is_no_gulp(now, from, was) {
+            // Not waited for: the next doubling follows at once, and is measured against the
+            // whole gain that this one promises, so that one false step is not followed by more.
+            return self.double(now, was * self.open as f64 / from as f64);
+        }
+        if !self.is_level(now) {
+            return;
+        }
+        if gain >= DOUBLE_AGAIN {
+            return self.double(now, goodput);
+        }
+        if gain < DOUBLE_STAYS {
+            self.target = from;
+        }
+        self.next = if gain < DOUBLE_STAYS { Direction::Up } else { Direction::Down };
+        self.hold(now);
+    }
+
+    /// Whether more was sent than the new connections' sockets can have swallowed.
+    fn is_no_gulp(&self, now: Instant, from: usize, was: f64) -> bool {
+        let elapsed = now.saturating_duration_since(self.since);
+        let rate = self.meter.over(elapsed).unwrap_or(0.0);
+        let gulp = (self.open - from.min(self.open)) as f64 * SOCKET;
+        elapsed >= self.quick_span() * 3 / 4 && (rate - was) * elapsed.as_secs_f64() > gulp
+    }
+
+    fn judge_trial(&mut self, now: Instant, gain: f64, tried: (usize, Direction), goodput: f64) {
+        let (from, direction) = tried;
+        let kept = match direction {
+            // Fewer are worth having for their own sake, down to where we began; but small losses
+            // must not add up, so the best of this link is the measure as well.
+            Direction::Down if from > self.settings.start => {
+                gain >= COSTS_NOTHING && goodput >= self.crest * NEAR_CREST
+            }
+            Direction::Up | Direction::Down => gain >= PAYS,
+        };
+        self.crest *= CREST_FADES;
+        if kept {
+            self.patience = Duration::ZERO;
+            self.next = direction;
+        } else {
+            self.target = from;
+            self.patience = (self.patience * 2).clamp(FIRST_PATIENCE, LONGEST_PATIENCE);
+            self.next = opposite(direction);
+        }
+        self.hold(now);
+    }
+
+    /// Holding: keeps the references, notices a changed link, and tries something now and then.
+    fn watch(&mut self, now: Instant) {
+        let span = self.steady_span();
+        if now < self.since + span + self.rtt * 6 {
+            return;
+        }
+        let sockets = self.meter.over(span).unwrap_or(0.0);
+        let truth = self.evidence.truth();
+        let (was, truth_then) = *self.reference.get_or_insert((sockets, truth));
+        if let Some(direction) = changed(sockets / was.max(1.0), truth / truth_then.max(1.0)) {
+            return self.follow(now, direction, sockets);
+        }
+        let Some(goodput) = self.acknowledged(now) else { return };
+        self.crest = self.crest.max(goodput);
+        if now >= self.since + span + self.patience {
+            self.try_next(now, goodput);
+        }
+    }
+
+    /// The link is another one now.
+    fn follow(&mut self, now: Instant, direction: Direction, sockets: f64) {
+        self.patience = FIRST_PATIENCE;
+        self.crest = 0.0;
+        self.next = direction;
+        match direction {
+            Direction::Up => self.double(now, sockets),
+            Direction::Down => self.hold(now),
+        }
+    }
+
+    fn try_next(&mut self, now: Instant, was: f64) {
+        let from = self.open;
+        let step = (from / 4).max(1);
+        let worried = now < self.calm_at;
+        if !worried {
+            self.worry = FIRST_WORRY;
+        }
+        let direction = if worried { Direction::Down } else { self.next };
+        let to = match direction {
+            Direction::Up => (from + step).min(self.in_time().max(from)),
+            Direction::Down => from.saturating_sub(step),
+        };
+        let to = self.bounded(to);
+        self.next = opposite(direction);
+        if to != from {
+            self.target = to;
+            self.enter(now, Phase::Trying { from, was, direction });
+        }
+    }
+
+    /// Whether new connections are up to speed and goodput rises no more.
+    fn is_level(&self, now: Instant) -> bool {
+        let span = self.quick_span();
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed < span || (self.progress.is_none() && !self.cohort.is_whole(self.open, now)) {
+            return false;
+        }
+        let (newer, older) = self.meter.halves(span);
+        elapsed >= span * 4 || newer <= older * STILL_RISING
+    }
+
+    /// Goodput of the last moments, by the sockets.
+    fn quick(&self) -> f64 {
+        let span = match self.progress {
+            Some(_) => self.quick_span() / 2,
+            None => self.steady_span(),
+        };
+        self.meter.over(span).unwrap_or(0.0)
+    }
+
+    /// Goodput of the present permits, by acknowledgements of slices that began under them.
+    fn acknowledged(&self, now: Instant) -> Option<f64> {
+        let whole = self.cohort.is_whole(self.open, now) && now >= self.since + STEADY_SPAN;
+        whole.then(|| self.cohort.goodput(self.open))
+    }
+
+    fn quick_span(&self) -> Duration {
+        (self.rtt * 6).clamp(SHORTEST_SPAN, LONGEST_SPAN)
+    }
+
+    /// A slice's time is the period in which sockets are filled and drained.
+    fn steady_span(&self) -> Duration {
+        let cycle = Duration::from_secs_f64(self.evidence.took().min(60.0));
+        (self.rtt * 12).max(cycle).clamp(STEADY_SPAN, LONGEST_SPAN)
+    }
+}
+
+/// Both signals have to say so: sockets alone swallow a burst whenever slices end together.
+fn changed(sockets: f64, truth: f64) -> Option<Direction> {
+    if sockets > CHANGED_UP && truth > TRUTH_UP {
+        return Some(Direction::Up);
+    }
+    (sockets < CHANGED_DOWN && truth < 1.0).then_some(Direction::Down)
+}
+
+fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Up => Direction::Down,
+        Direction::Down => Direction::Up,
+    }
+}
+
+const SHORTEST_SPAN: Duration = Duration::from_millis(400);
+const STEADY_SPAN: Duration = Duration::from_millis(1500);
+const LONGEST_SPAN: Duration = Duration::from_secs(8);
+
+/// Slow start doubles each round trip; below this from half a span to the next it is over.
+const STILL_RISING: f64 = 1.05;
+
+/// Half of what twice as many could gain: no need to wait for the rest.
+const CLEARLY_BETTER: f64 = 1.5;
+
+/// Twice as many for less than this is the end of the first climb,
+const DOUBLE_AGAIN: f64 = 1.15;
+
+/// and for less than this is not worth keeping: a quarter up will be tried anyway.
+const DOUBLE_STAYS: f64 = 1.08;
+
+/// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
+const PAYS: f64 = 1.03;
+const COSTS_NOTHING: f64 = 0.98;
+
+/// Several losses of two percent may not come to more than this.
+const NEAR_CREST: f64 = 0.96;
+
+/// An old crest is an old truth.
+const CREST_FADES: f64 = 0.995;
+
+/// A quarter's trial never gains as much, nor does noise over a whole span.
+const CHANGED_UP: f64 = 1.3;
+const TRUTH_UP: f64 = 1.2;
+const CHANGED_DOWN: f64 = 0.7;
+
+/// A failed trial costs a few percent for a few seconds; at this distance nobody sees it.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30 * SECOND.as_secs());

@@ -1,0 +1,388 @@
+//! Four modelled servers, one of them slow, dying or deaf: how long everything takes, compared
+//! with the capacity that was there.
+
+use super::*;
+use crate::policy::hedge::{Hedge, Queue, Straggler};
+
+/// One case: what the servers are, and who sends how much.
+struct Case {
+    servers: [Model; 4],
+    /// Bytes per second over all servers.
+    uplink: f64,
+    permits: usize,
+}
+
+/// A server of the model.
+#[derive(Clone, Copy)]
+struct Model {
+    /// Bytes per second.
+    capacity: f64,
+    /// Seconds from the beginning.
+    ends_at: f64,
+    end: End,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// Connections are reset, then refused.
+    Refuses,
+    /// Nothing moves any more; the sender gives up ten seconds later.
+    Deaf,
+}
+
+struct Outcome {
+    wall: f64,
+    acked: Vec<usize>,
+    failed: usize,
+    twins: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Flow {
+    slice: usize,
+    server: usize,
+    sent: f64,
+    began: f64,
+    twin: bool,
+}
+
+/// A case at one moment.
+struct Moment<'a> {
+    case: &'a Case,
+    at: f64,
+    begin: Instant,
+    servers: Servers,
+    hedge: Hedge,
+    rng: fastrand::Rng,
+    /// Slice, when it may go, and the server that it failed on.
+    queue: Vec<(usize, f64, Option<usize>)>,
+    flows: Vec<Flow>,
+    done: Vec<bool>,
+    acked: Vec<usize>,
+    failed: usize,
+}
+
+impl Case {
+    fn run(&self) -> Outcome {
+        let mut moment = Moment::new(self);
+        while !moment.done.iter().all(|&done| done) {
+            moment.at += STEP;
+            assert!(moment.at < 1000.0, "never done");
+            moment.fill();
+            moment.hedge();
+            moment.send();
+            moment.settle();
+        }
+        Outcome {
+            wall: moment.at,
+            acked: moment.acked,
+            failed: moment.failed,
+            twins: moment.hedge.spent() / SLICE as u64,
+        }
+    }
+
+    /// The time that the capacity itself needs, told beforehand what will happen.
+    fn ideal(&self) -> f64 {
+        let ends = self
+            .servers
+            .iter()
+            .map(|server| server.ends_at)
+            .fold(f64::INFINITY, f64::min);
+        let capacity = |at: f64| {
+            let living = self.servers.iter().filter(|server| server.ends_at > at);
+            living
+                .map(|server| server.capacity)
+                .sum::<f64>()
+                .min(self.uplink)
+        };
+        let total = SLICES as f64 * SLICE;
+        let before = (ends * capacity(0.0)).min(total);
+        let after = total - before;
+        before / capacity(0.0)
+            + if after > 0.0 {
+                after / capacity(ends)
+            } else {
+                0.0
+            }
+    }
+}
+
+impl<'a> Moment<'a> {
+    fn new(case: &'a Case) -> Self {
+        Moment {
+            case,
+            at: 0.0,
+            begin: Instant::now(),
+            servers: Servers::new(4),
+            hedge: Hedge::new(),
+            rng: fastrand::Rng::with_seed(42),
+            queue: (0..SLICES).rev().map(|slice| (slice, 0.0, None)).collect(),
+            flows: Vec::new(),
+            done: vec![false; SLICES],
+            acked: vec![0; 4],
+            failed: 0,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.begin + Duration::from_secs_f64(self.at)
+    }
+
+    fn fill(&mut self) {
+        while self.flows.len() < self.case.permits {
+            let ready = self
+                .queue
+                .iter()
+                .rposition(|&(_, after, _)| after <= self.at);
+            let Some(ready) = ready else { return };
+            let (slice, _, failed_on) = self.queue.remove(ready);
+            let exclude: Vec<usize> = failed_on.into_iter().collect();
+            let picked = self.servers.pick(self.now(), &mut self.rng, &exclude);
+            self.begin_on(picked.expect("three are not excluded"), slice, false);
+        }
+    }
+
+    fn begin_on(&mut self, server: usize, slice: usize, twin: bool) {
+        self.servers.started(server, SLICE as u64, self.now());
+        self.flows.push(Flow {
+            slice,
+            server,
+            sent: 0.0,
+            began: self.at,
+            twin,
+        });
+    }
+
+    fn hedge(&mut self) {
+        let queue = if self.queue.is_empty() {
+            Queue::Empty
+        } else {
+            Queue::Waiting
+        };
+        for flow in self.flows.clone() {
+            let twinned = self
+                .flows
+                .iter()
+                .filter(|other| other.slice == flow.slice)
+                .count()
+                > 1;
+            let other = self.servers.pick(self.now(), &mut self.rng, &[flow.server]);
+            let other = other.expect("three are not excluded");
+            let Some(elsewhere) = self.servers.expected(other, SLICE as u64) else {
+                continue;
+            };
+            let straggler = Straggler {
+                bytes: SLICE as u64,
+                sent: flow.sent as u64,
+                age: Duration::from_secs_f64(self.at - flow.began),
+                elsewhere,
+            };
+            let free = self.flows.len() < self.case.permits && !twinned;
+            if free
+                && self
+                    .hedge
+                    .should(&straggler, queue, SLICES as u64 * SLICE as u64)
+            {
+                self.hedge.sent(SLICE as u64);
+                self.begin_on(other, flow.slice, true);
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        let count = |server| {
+            self.flows
+                .iter()
+                .filter(|flow| flow.server == server)
+                .count()
+        };
+        let pace: Vec<f64> = (0..4)
+            .map(|server| (self.case.servers[server], count(server).max(1)))
+            .map(|(model, flows)| match self.at >= model.ends_at {
+                true => 0.0,
+                false => model.capacity / flows as f64,
+            })
+            .collect();
+        let wanted: f64 = self.flows.iter().map(|flow| pace[flow.server]).sum();
+        let share = (self.case.uplink / wanted.max(1.0)).min(1.0);
+        self.flows
+            .iter_mut()
+            .for_each(|flow| flow.sent += pace[flow.server] * share * STEP);
+    }
+
+    fn settle(&mut self) {
+        let (now, bytes) = (self.now(), SLICE as u64);
+        for flow in std::mem::take(&mut self.flows) {
+            let model = self.case.servers[flow.server];
+            let gives_up = match model.end {
+                End::Refuses => model.ends_at,
+                End::Deaf => model.ends_at.max(flow.began) + 10.0,
+            };
+            if self.done[flow.slice] {
+                self.servers.dropped(flow.server, bytes);
+            } else if flow.sent >= SLICE {
+                self.done[flow.slice] = true;
+                self.acked[flow.server] += 1;
+                let took = Duration::from_secs_f64(self.at - flow.began);
+                self.servers.acked(flow.server, bytes, took, now);
+            } else if self.at >= gives_up {
+                self.servers
+                    .failed(flow.server, bytes, now, Kind::Transport);
+                self.failed += 1;
+                if !flow.twin {
+                    self.queue
+                        .push((flow.slice, self.at + 0.125, Some(flow.server)));
+                }
+            } else {
+                self.flows.push(flow);
+            }
+        }
+    }
+}
+
+fn well() -> Model {
+    Model {
+        capacity: CAPACITY,
+        ends_at: f64::INFINITY,
+        end: End::Refuses,
+    }
+}
+
+#[test]
+fn a_slow_a_dying_and_a_deaf_server_cost_their_own_capacity_and_a_tenth_at_most() {
+    let third = [
+        ("well", well()),
+        (
+            "slow",
+            Model {
+                capacity: CAPACITY / 10.0,
+                ..well()
+            },
+        ),
+        (
+            "dies",
+            Model {
+                ends_at: 20.0,
+                ..well()
+            },
+        ),
+        (
+            "deaf",
+            Model {
+                ends_at: 20.0,
+                end: End::Deaf,
+                ..well()
+            },
+        ),
+    ];
+    let mut table = String::new();
+    for permits in [8, 16, 32] {
+        for uplink in [1e9, 60e6] {
+            for (name, model) in third {
+                let case = Case {
+                    servers: [well(), well(), model, well()],
+                    uplink,
+                    permits,
+                };
+                let outcome = case.run();
+                let ratio = outcome.wall / case.ideal();
+                let row = format!(
+                    "{name}, {permits} permits, uplink {:4} MB/s: {ratio:.2} of the ideal, acked {:?}, {} failed, {} twins\n",
+                    uplink / 1e6,
+                    outcome.acked,
+                    outcome.failed,
+                    outcome.twins
+                );
+                assert_eq!(outcome.acked.iter().sum::<usize>(), SLICES, "{row}");
+                assert!(ratio <= 1.10, "{row}");
+                assert!(outcome.twins as usize <= SLICES / 50, "{row}");
+                table.push_str(&row);
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn untried_servers_are_tried_early() {
+    let (now, rng) = (Instant::now(), &mut fastrand::Rng::with_seed(1));
+    let mut servers = Servers::new(4);
+    let mut first: Vec<usize> = (0..4)
+        .map(|_| {
+            let server = servers.pick(now, rng, &[]).expect("four");
+            servers.started(server, 1 << 20, now);
+            server
+        })
+        .collect();
+    first.sort_unstable();
+    assert_eq!(first, [0, 1, 2, 3]);
+}
+
+#[test]
+fn two_failures_rest_a_server_and_the_rest_doubles_up_to_a_minute() {
+    let (begin, rng) = (Instant::now(), &mut fastrand::Rng::with_seed(1));
+    let mut servers = Servers::new(2);
+    let mut now = begin;
+    servers.started(0, 1, now);
+    servers.failed(0, 1, now, Kind::Transport);
+    assert!(!servers.rests(0, now), "once is an accident");
+    let mut rests = Vec::new();
+    for _ in 0..9 {
+        servers.started(0, 1, now);
+        servers.failed(0, 1, now, Kind::Transport);
+        let since = now;
+        while servers.rests(0, now) {
+            assert_eq!(servers.pick(now, rng, &[]), Some(1));
+            now += Duration::from_millis(100);
+        }
+        rests.push((now - since).as_secs());
+    }
+    assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    servers.started(0, 1, now);
+    assert!(servers.rests(0, now), "one probe at a time");
+    servers.acked(0, 1, Duration::from_millis(1), now);
+    assert!(!servers.rests(0, now), "one success ends it");
+}
+
+#[test]
+fn when_all_rest_the_oldest_failure_is_tried() {
+    let (begin, rng) = (Instant::now(), &mut fastrand::Rng::with_seed(1));
+    let mut servers = Servers::new(3);
+    for (at, server) in [(0, 1), (0, 1), (1, 2), (1, 2), (2, 0), (2, 0)] {
+        let now = begin + Duration::from_millis(at);
+        servers.started(server, 1, now);
+        servers.failed(server, 1, now, Kind::Transport);
+    }
+    let now = begin + Duration::from_millis(3);
+    assert_eq!(servers.pick(now, rng, &[]), Some(1));
+    assert_eq!(servers.pick(now, rng, &[1]), Some(2));
+    assert_eq!(servers.pick(now, rng, &[0, 1, 2]), None);
+}
+
+#[test]
+fn errors_that_are_not_the_servers_leave_it_its_place() {
+    let now = Instant::now();
+    let mut servers = Servers::new(1);
+    for kind in [
+        Kind::Auth,
+        Kind::Rejected,
+        Kind::Expired,
+        Kind::Integrity,
+        Kind::Cancelled,
+    ] {
+        for _ in 0..5 {
+            servers.started(0, 1, now);
+            servers.failed(0, 1, now, kind);
+        }
+        assert!(!servers.rests(0, now), "{kind:?}");
+    }
+}
+
+const SLICE: f64 = 16_777_216.0;
+
+/// 4 GiB: long enough for a rest to be over and done with.
+const SLICES: usize = 256;
+
+const CAPACITY: f64 = 25e6;
+
+const STEP: f64 = 0.005;

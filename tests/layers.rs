@@ -1,0 +1,172 @@
+//! The house's floors: a room imports only rooms on a lower floor, `unsafe` stays in its two
+//! rooms, and the packages of the pipeline stay where they belong. Tests inside a room may look
+//! anywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms and their floors, as README's map has them. `main` and `cli` see public names only.
+const FLOORS: &[(&str, u8)] = &[
+    ("error", 0),
+    ("source", 1),
+    ("digest", 1),
+    ("plan", 1),
+    ("wire", 2),
+    ("policy", 2),
+    ("net", 2),
+    ("service", 3),
+    ("token", 3),
+    ("journal", 3),
+    ("options", 4),
+    ("session", 5),
+];
+
+#[test]
+fn rooms_import_only_lower_floors() {
+    let mut wrong = Vec::new();
+    for (room, file, text) in library() {
+        for import in words_after(&text, "crate::") {
+            let Some(above) = floor(&import) else { continue };
+            if import != room && above >= floor(&room).expect("checked by library()") {
+                wrong.push(format!("{} ({room}) imports {import}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows point down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_import_of_the_crate_is_a_room_or_a_public_error_name() {
+    // `crate::Error` and its kin are `error`'s; any other bare name would dodge the floors.
+    let known = ["Error", "Kind", "Operation", "Delivery", "Result", "Client"];
+    for (_, file, text) in library() {
+        for import in words_after(&text, "crate::") {
+            let room = floor(&import).is_some();
+            assert!(room || known.contains(&import.as_str()), "{}: crate::{import}", file.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_stays_in_its_rooms() {
+    let mut seen = 0;
+    for (_, file, text) in library() {
+        let path = file.display().to_string();
+        let allowed = path.contains("src/source/") || path.contains("src/digest/kernel/");
+        for line in text.lines().filter(|line| is_unsafe(line)) {
+            assert!(allowed, "{path}: {line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "the search itself must work");
+}
+
+#[test]
+fn packages_stay_in_their_rooms() {
+    let homes: &[(&str, &[&str])] = &[
+        ("tokio::", &["net", "service", "token", "session"]),
+        ("rayon::", &["session"]),
+        ("crossbeam_channel::", &["session"]),
+        ("rusqlite::", &["journal"]),
+        ("memmap2::", &["source"]),
+        ("hyper::", &["net", "service"]),
+        ("hyper_rustls::", &["net"]),
+        ("serde_json::", &["wire", "token"]),
+    ];
+    for (room, file, text) in library() {
+        for (package, rooms) in homes {
+            let used = text.contains(package);
+            assert!(!used || rooms.contains(&room.as_str()), "{} uses {package}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_emulator_shares_nothing_with_the_library() {
+    for file in rust_files(Path::new("tools/emulator/src")) {
+        let text = fs::read_to_string(&file).expect("readable");
+        let used = text.contains("panup::") || text.contains("../src") || text.contains("#[path");
+        assert!(!used, "{} reaches into the library", file.display());
+    }
+    let manifest = fs::read_to_string("tools/emulator/Cargo.toml").expect("readable");
+    assert!(!manifest.contains("\npanup ") && !manifest.contains("path = \"../..\""));
+}
+
+#[test]
+fn the_command_sees_public_names_only() {
+    for file in rust_files(Path::new("src/cli")) {
+        let text = fs::read_to_string(&file).expect("readable");
+        for import in words_after(&text, "crate::") {
+            assert_eq!(import, "cli", "{}", file.display());
+        }
+        for hidden in ["journal", "net", "policy", "source"] {
+            assert!(!text.contains(&format!("panup::{hidden}")), "{} sees {hidden}", file.display());
+        }
+    }
+}
+
+/// The library's files with their rooms, their inline tests cut off.
+fn library() -> Vec<(String, PathBuf, String)> {
+    let mut files = Vec::new();
+    for file in rust_files(Path::new("src")) {
+        let below = file.strip_prefix("src").expect("found there");
+        let first = below.components().next().expect("a file").as_os_str().to_string_lossy().into_owned();
+        let room = first.trim_end_matches(".rs").to_owned();
+        if ["lib", "main", "cli"].contains(&room.as_str()) || is_test_file(&file) {
+            continue;
+        }
+        assert!(floor(&room).is_some(), "{room} has no floor: put it on the map here and in README");
+        let text = fs::read_to_string(&file).expect("readable");
+        let product = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let product = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+        files.push((room, file.clone(), product.collect::<Vec<_>>().join("\n")));
+    }
+    assert!(files.len() > 30, "the walk itself must work");
+    files
+}
+
+/// Files that a `#[cfg(test)] mod …;` line brings in.
+fn is_test_file(file: &Path) -> bool {
+    let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+    let parent = file.parent().expect("a folder");
+    let in_tests = parent.file_name().is_some_and(|name| name == "tests");
+    let declared = fs::read_to_string(parent.join("mod.rs")).is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")));
+    in_tests || declared
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn floor(room: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+}
+
+/// The first path segment after each `crate::`, braces opened.
+fn words_after(text: &str, mark: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, _) in text.match_indices(mark) {
+        let rest = &text[at + mark.len()..];
+        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        match rest.strip_prefix('{') {
+            Some(list) => words.extend(list[..list.find('}').unwrap_or(0)].split(',').map(|part| word(part.trim()))),
+            None => words.push(word(rest)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|mark| code.contains(mark))
+}

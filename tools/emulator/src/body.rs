@@ -1,0 +1,113 @@
+//! The body of a request, frame by frame. In comes hyper's stream, out go its bytes, counted;
+//! the gateway's deadline and a fault that stalls reading act here and nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
+
+use crate::reply::{Refusal, Trouble};
+
+/// A body that is being read.
+pub(crate) struct Body {
+    incoming: Incoming,
+    /// What its head promised.
+    pub(crate) length: Option<u64>,
+    read: Arc<AtomicU64>,
+    deadline: Option<Instant>,
+    stall: Option<(u64, Duration)>,
+    ended: bool,
+}
+
+impl Body {
+    pub(crate) fn new(incoming: Incoming, read: Arc<AtomicU64>) -> Self {
+        let length = incoming.size_hint().exact();
+        Self {
+            incoming,
+            length,
+            read,
+            deadline: None,
+            stall: None,
+            ended: false,
+        }
+    }
+
+    pub(crate) fn expect_within(&mut self, patience: Duration) {
+        self.deadline = Some(Instant::now() + patience);
+    }
+
+    pub(crate) fn stall(&mut self, after: u64, pause: Duration) {
+        self.stall = Some((after, pause));
+    }
+
+    /// The next bytes; none at the end.
+    pub(crate) async fn frame(&mut self) -> Result<Option<Bytes>, Trouble> {
+        if self.ended {
+            return Ok(None);
+        }
+        let deadline = self.deadline;
+        let read = self.read_frame();
+        let frame = match deadline {
+            None => read.await?,
+            Some(at) => tokio::time::timeout_at(at, read)
+                .await
+                .map_err(|_| Trouble::Late)??,
+        };
+        self.ended = frame.is_none();
+        Ok(frame)
+    }
+
+    async fn read_frame(&mut self) -> Result<Option<Bytes>, Trouble> {
+        let reached = |after| self.read.load(Ordering::Relaxed) >= after;
+        if let Some((_, pause)) = self.stall.take_if(|(after, _)| reached(*after)) {
+            tokio::time::sleep(pause).await;
+        }
+        loop {
+            match self.incoming.frame().await {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Trouble::Lost),
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what is left and forgets it.
+    pub(crate) async fn drain(&mut self) -> Result<(), Trouble> {
+        while self.frame().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Reads until `bytes` were read in all, or to the end.
+    pub(crate) async fn drain_to(&mut self, bytes: u64) -> Result<(), Trouble> {
+        while self.read.load(Ordering::Relaxed) < bytes {
+            if self.frame().await?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole of a body that should be small.
+    pub(crate) async fn small(&mut self) -> Result<Vec<u8>, Trouble> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.frame().await? {
+            if whole.len() + bytes.len() > SMALL {
+                return Err(Refusal::business("the body is too large").into());
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+}
+
+/// Far above the longest path with every character escaped.
+const SMALL: usize = 1 << 20;

@@ -1,0 +1,52 @@
+//! The control page, which the real service does not have. In come requests below
+//! [`PREFIX`] on the API base, out go statistics and files as JSON, and scripts are applied; these
+//! calls need no token and are not counted.
+
+use hyper::Method;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use serde::Serialize;
+
+use crate::body::Body;
+use crate::reply::Reply;
+use crate::world::{Script, World, lock};
+
+/// `GET` stats, `GET` files, `POST` faults (a script), `DELETE` faults.
+pub(crate) async fn answer(world: &World, head: &Parts, incoming: Incoming) -> Reply {
+    let what = &head.uri.path()[PREFIX.len()..];
+    match (&head.method, what) {
+        (&Method::GET, "stats") => json(&world.ledger.snapshot()),
+        (&Method::GET, "files") => json(&world.cloud.files()),
+        (&Method::DELETE, "faults") => {
+            lock(&world.faults).clear();
+            json(&"cleared")
+        }
+        (&Method::POST, "faults") => match script(incoming).await {
+            Ok(script) => {
+                world.apply(script);
+                json(&"applied")
+            }
+            Err(error) => Reply::control(400, error.into_bytes()),
+        },
+        _ => Reply::control(404, b"stats, files and faults are here".to_vec()),
+    }
+}
+
+async fn script(incoming: Incoming) -> Result<Script, String> {
+    let mut body = Body::new(incoming, std::sync::Arc::default());
+    let bytes = body
+        .small()
+        .await
+        .map_err(|trouble| format!("{trouble:?}"))?;
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+}
+
+fn json(value: &impl Serialize) -> Reply {
+    match serde_json::to_vec_pretty(value) {
+        Ok(text) => Reply::control(200, text),
+        Err(error) => Reply::control(500, error.to_string().into_bytes()),
+    }
+}
+
+/// Nothing of the service begins like this.
+pub(crate) const PREFIX: &str = "/_emulator/";

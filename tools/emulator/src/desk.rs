@@ -1,0 +1,350 @@
+//! The desk: every call from its head to its answer. In comes a request, out goes a response, or
+//! none where a fault wants it so; it finds the operation, lets faults, limits and weather act
+//! around the judge, and sees to it that every call is entered in the ledger.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use crate::body::Body;
+use crate::config::{Late, TooFast};
+use crate::control;
+use crate::fault::{Action, Cut, Operation, Page};
+use crate::judge::{Errand, VERIFYING, judge};
+use crate::port::Connection;
+use crate::reply::{Done, Refusal, Reply, Trouble};
+use crate::sheet::Sheet;
+use crate::stats::{Framing, Head, Http, Outcome};
+use crate::strike::{Strike, spoilt};
+use crate::weather::Place;
+use crate::world::{World, lock};
+
+/// Serves one request.
+pub(crate) async fn answer(
+    world: Arc<World>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Sheet>, NoAnswer> {
+    let (head, incoming) = request.into_parts();
+    if connection.place == Place::Api && head.uri.path().starts_with(control::PREFIX) {
+        let page = control::answer(&world, &head, incoming).await;
+        return Ok(page.response(Sheet::whole));
+    }
+    let call = call(&head, &incoming, &connection);
+    let strike = Strike::pick(&world, call.operation, call.place);
+    let visit = world.ledger.begin(call);
+    let mut body = Body::new(incoming, Arc::clone(&visit.body_bytes));
+    let mut errand = Errand::new(Arc::clone(&world), world.limits(), visit);
+
+    let attended = attend(&mut errand, &strike, &head, &mut body).await;
+    let finished = match attended {
+        Ok(reply) => finish(&mut errand, &strike, reply).await,
+        Err(no_answer) => Err(no_answer),
+    };
+    if let Some(name) = strike.name() {
+        errand.visit.call.outcome = Outcome::Struck(name);
+    }
+    let reply = match finished {
+        Ok(reply) => reply,
+        Err(no_answer) => {
+            if no_answer == NoAnswer::Cut {
+                connection.cut();
+            }
+            return Err(no_answer);
+        }
+    };
+    errand.visit.call.status = reply.status.as_u16();
+    errand.visit.call.code = reply.code;
+    let mut response = match strike.spoil {
+        Some(Action::Close(Cut::InAnswer)) => {
+            let connection = Arc::clone(&connection);
+            reply.response(|bytes| Sheet::torn(bytes, connection))
+        }
+        _ => reply.response(Sheet::whole),
+    };
+    let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
+    let most = errand.limits.calls_per_connection;
+    if strike.last_call || most.is_some_and(|most| calls >= most) {
+        say_last_call(&connection, call.http, &mut response);
+    }
+    Ok(response)
+}
+
+/// Why a call gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// Its client has gone.
+    Lost,
+    /// Its connection is to be closed.
+    Cut,
+    /// Its stream is to be reset.
+    Reset,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer: {self:?}")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> Head {
+    let known = ROUTES.iter().find(|route| route.path == head.uri.path());
+    Head {
+        operation: known.map_or(Operation::Unknown, |route| route.operation),
+        place: connection.place,
+        http: match head.version {
+            Version::HTTP_2 => Http::Http2,
+            _ => Http::Http1,
+        },
+        connection: connection.number,
+        framing: match incoming.size_hint().exact() {
+            None => Framing::Chunked,
+            Some(0) => Framing::NoBody,
+            Some(_) => Framing::ContentLength,
+        },
+    }
+}
+
+/// The answer before the weather and the last faults, with all that it stands for done.
+async fn attend(
+    errand: &mut Errand,
+    strike: &Strike,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Reply, NoAnswer> {
+    let call = &errand.visit.call;
+    if let Some(deadline) = errand.limits.body_deadline
+        && matches!(call.operation, Operation::Slice | Operation::Single)
+    {
+        body.expect_within(Duration::from_millis(deadline.millis));
+    }
+    if let Some((after, pause)) = strike.stall_reading {
+        body.stall(after, pause);
+    }
+    if let Some(action) = &strike.instead {
+        return instead(errand, action, body).await;
+    }
+    let refuse_chunked = errand.limits.refuse_chunked || strike.refuse_chunked;
+    if refuse_chunked && call.framing == Framing::Chunked {
+        errand.visit.call.outcome = Outcome::Struck("refuse_chunked".to_owned());
+        return Ok(Reply::page(411, Page::Html, None));
+    }
+    let too_fast = {
+        let mut rates = lock(&errand.world.rates);
+        rates.admit(call.operation, &errand.limits, Instant::now())
+    };
+    let judged = match too_fast {
+        Some(TooFast::Code) => Err(Refusal::too_fast().into()),
+        Some(TooFast::Http) => {
+            errand.visit.call.outcome = Outcome::Struck("rate".to_owned());
+            read_rest(errand, body).await?;
+            return Ok(Reply::page(429, Page::Empty, Some("1".to_owned())));
+        }
+        None => match check_route(errand, head) {
+            Ok(()) => judge(errand, head, body).await,
+            Err(refusal) => Err(refusal.into()),
+        },
+    };
+    match judged {
+        Ok(done) => Ok(said_yes(errand, done)),
+        Err(Trouble::Refused(refusal)) => match read_rest(errand, body).await? {
+            None => Ok(said_no(errand, refusal)),
+            Some(late) => Ok(late),
+        },
+        Err(Trouble::Late) => Ok(late(errand)),
+        Err(Trouble::Lost) => Err(NoAnswer::Lost),
+    }
+}
+
+/// Does what a fault wants in place of everything else.
+async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Result<Reply, NoAnswer> {
+    let unread = matches!(
+        action,
+        Action::Close(Cut::BeforeBody) | Action::Http { unread: true, .. }
+    );
+    if let Action::Close(Cut::After(bytes)) = action {
+        let _ = body.drain_to(*bytes).await;
+    } else if !unread && let Some(late) = read_rest(errand, body).await? {
+        return Ok(late);
+    }
+    match action {
+        Action::Http {
+            status,
+            page,
+            retry_after,
+            ..
+        } => Ok(Reply::page(*status, *page, retry_after.clone())),
+        Action::Code { code, message } => {
+            let refusal = Refusal::code(*code, message.clone());
+            Ok(Reply::refused(&refusal, &errand.world.config.quirks))
+        }
+        Action::Reset => Err(NoAnswer::Reset),
+        _ => Err(NoAnswer::Cut),
+    }
+}
+
+/// Reads on to the end of the body, as the gateway does before it answers; its answer instead if
+/// that takes too long.
+async fn read_rest(errand: &mut Errand, body: &mut Body) -> Result<Option<Reply>, NoAnswer> {
+    match body.drain().await {
+        Ok(()) => Ok(None),
+        Err(Trouble::Late) => Ok(Some(late(errand))),
+        Err(_) => Err(NoAnswer::Lost),
+    }
+}
+
+fn late(errand: &mut Errand) -> Reply {
+    errand.visit.call.outcome = Outcome::Struck("body_deadline".to_owned());
+    let answer = errand.limits.body_deadline.map(|deadline| deadline.answer);
+    let page = match answer.unwrap_or_default() {
+        Late::IoTimeout => Page::IoTimeout,
+        Late::Empty => Page::Empty,
+    };
+    Reply::page(500, page, None)
+}
+
+fn check_route(errand: &Errand, head: &Parts) -> Result<(), Refusal> {
+    let call = &errand.visit.call;
+    let (method, path) = (&head.method, head.uri.path());
+    let Some(route) = ROUTES.iter().find(|r| r.operation == call.operation) else {
+        let said = format!("no Route matched with {method} {path}");
+        return Err(Refusal::http(StatusCode::NOT_FOUND, said));
+    };
+    if *method != route.method {
+        let said = format!("{path} takes {}, not {method}", route.method);
+        return Err(Refusal::http(StatusCode::METHOD_NOT_ALLOWED, said));
+    }
+    let there = match route.host {
+        Host::Api => call.place == Place::Api,
+        Host::Upload => call.place != Place::Api,
+    };
+    if !there {
+        let (right, wrong) = match route.host {
+            Host::Api => ("the API base", "an upload server"),
+            Host::Upload => ("an upload server", "the API base"),
+        };
+        let said = format!("{path} is served by {right}; this is {wrong}");
+        return Err(Refusal::http(StatusCode::NOT_FOUND, said));
+    }
+    Ok(())
+}
+
+fn said_yes(errand: &mut Errand, done: Done) -> Reply {
+    errand.visit.call.outcome = if done.reused {
+        Outcome::Reused
+    } else if done.data.get("completed") == Some(&false.into()) {
+        Outcome::Pending
+    } else {
+        Outcome::Done
+    };
+    Reply::done(done.data, &errand.world.config.quirks)
+}
+
+fn said_no(errand: &mut Errand, mut refusal: Refusal) -> Reply {
+    let quirks = &errand.world.config.quirks;
+    if refusal.code == 401 && quirks.http_401 {
+        refusal.http = StatusCode::UNAUTHORIZED;
+    }
+    let reply = Reply::refused(&refusal, quirks);
+    errand.visit.call.outcome = match (refusal.code, refusal.detail) {
+        (VERIFYING, _) => Outcome::Pending,
+        (429, _) => Outcome::Struck("rate".to_owned()),
+        (_, None) => Outcome::Refused(refusal.message),
+        (_, Some(detail)) => Outcome::Refused(format!("{}: {detail}", refusal.message)),
+    };
+    reply
+}
+
+/// The answer under way: faults that let it wait or spoil it, and the weather.
+async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Reply, NoAnswer> {
+    let delay = errand.world.sky(errand.visit.call.place).delay();
+    let wait = strike.stall_answer + delay;
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    match &strike.spoil {
+        None => Ok(reply),
+        Some(Action::Close(Cut::AfterCommit)) => Err(NoAnswer::Cut),
+        Some(action) => Ok(spoilt(action, reply, &errand.world)),
+    }
+}
+
+fn say_last_call(connection: &Connection, http: Http, response: &mut Response<Sheet>) {
+    match http {
+        Http::Http1 => {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        Http::Http2 => connection.last_call(),
+    }
+}
+
+struct Route {
+    operation: Operation,
+    method: Method,
+    path: &'static str,
+    host: Host,
+}
+
+#[derive(Clone, Copy)]
+enum Host {
+    Api,
+    Upload,
+}
+
+const fn route(operation: Operation, method: Method, path: &'static str, host: Host) -> Route {
+    Route {
+        operation,
+        method,
+        path,
+        host,
+    }
+}
+
+/// The endpoints as the documents have them.
+static ROUTES: [Route; 6] = [
+    route(
+        Operation::Create,
+        Method::POST,
+        "/upload/v2/file/create",
+        Host::Api,
+    ),
+    route(
+        Operation::Slice,
+        Method::POST,
+        "/upload/v2/file/slice",
+        Host::Upload,
+    ),
+    route(
+        Operation::Complete,
+        Method::POST,
+        "/upload/v2/file/upload_complete",
+        Host::Api,
+    ),
+    route(
+        Operation::Domain,
+        Method::GET,
+        "/upload/v2/file/domain",
+        Host::Api,
+    ),
+    route(
+        Operation::Single,
+        Method::POST,
+        "/upload/v2/file/single/create",
+        Host::Upload,
+    ),
+    route(
+        Operation::AccessToken,
+        Method::POST,
+        "/api/v1/access_token",
+        Host::Api,
+    ),
+];

@@ -1,0 +1,275 @@
+//! The emulator as its user holds it: start it, look at it, make it misbehave, stop it. It runs
+//! on threads of its own, so that callers may be async or not.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::cloud::StoredFile;
+use crate::config::{Config, Limits, Tls};
+use crate::fault::Fault;
+use crate::port::{Port, serve};
+use crate::stats::Stats;
+use crate::tls;
+use crate::weather::{Place, Service, Sky, Weather};
+use crate::world::{Door, Script, World, lock};
+
+/// A running emulator. Dropping it stops it.
+pub struct Emulator {
+    runtime: Option<Runtime>,
+    world: Arc<World>,
+    api: String,
+    servers: Vec<String>,
+    ca_pem: Option<String>,
+}
+
+impl Emulator {
+    /// Starts to listen. When this returns, every place accepts.
+    ///
+    /// # Errors
+    /// When a port cannot be had, when the folder cannot be made or read, or when the
+    /// configuration contradicts itself.
+    pub fn start(config: Config) -> io::Result<Self> {
+        check(&config)?;
+        let identity = tls::identity(config.tls)?;
+        let mut ports = Vec::new();
+        let mut doors = Vec::new();
+        for at in 0..=config.servers {
+            let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
+            let listener = TcpListener::bind(address(config.listen, at)?)?;
+            listener.set_nonblocking(true)?;
+            let sky = Arc::new(Sky::new(weather(&config, place)));
+            let (orders, port_orders) = unbounded_channel();
+            doors.push(Door {
+                sky: Arc::clone(&sky),
+                orders,
+            });
+            ports.push(Port {
+                place,
+                listener,
+                acceptor: identity.as_ref().map(|own| own.acceptor.clone()),
+                orders: port_orders,
+                sky,
+            });
+        }
+        let mut bases = Vec::new();
+        for port in &ports {
+            bases.push(base(config.tls, port.listener.local_addr()?));
+        }
+        let api = bases.remove(0);
+        let told = match config.advertise.is_empty() {
+            true => bases.iter().map(|base| spelt(&config, base)).collect(),
+            false => config.advertise.clone(),
+        };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .max_blocking_threads(BLOCKING)
+            .thread_name("emulator")
+            .enable_all()
+            .build()?;
+        let world = World::new(config, told, doors)?;
+        for port in ports {
+            runtime.spawn(serve(port, Arc::clone(&world)));
+        }
+        Ok(Self {
+            runtime: Some(runtime),
+            world,
+            api,
+            servers: bases,
+            ca_pem: identity.map(|own| own.ca_pem),
+        })
+    }
+
+    /// The API base, such as `http://127.0.0.1:40001` or `https://localhost:40001`.
+    pub fn api(&self) -> String {
+        self.api.clone()
+    }
+
+    /// The upload servers, by number, as they really listen.
+    pub fn servers(&self) -> Vec<String> {
+        self.servers.clone()
+    }
+
+    /// The certificate that a client has to trust; none on plain sockets.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// A token that is good, as long as nobody lets it expire.
+    pub fn token(&self) -> &str {
+        let tokens = &self.world.config.tokens;
+        tokens.first().map_or("", String::as_str)
+    }
+
+    /// One more token that is good.
+    pub fn allow_token(&self, token: &str) {
+        lock(&self.world.tokens).allow(token);
+    }
+
+    /// What was seen so far. Calls appear when they have ended, a moment after their client has
+    /// the answer.
+    pub fn stats(&self) -> Stats {
+        self.world.ledger.snapshot()
+    }
+
+    /// The files that were stored, by id.
+    pub fn files(&self) -> Vec<StoredFile> {
+        self.world.cloud.files()
+    }
+
+    /// A remote folder, made with all above it; its id.
+    ///
+    /// # Errors
+    /// When a file has the name of one of them.
+    pub fn make_folder(&self, path: &str) -> io::Result<i64> {
+        let made = self.world.cloud.make_folder(path);
+        made.map_err(|refusal| io::Error::other(refusal.message))
+    }
+
+    /// Lets calls go wrong from now on.
+    pub fn inject(&self, fault: Fault) {
+        lock(&self.world.faults).inject(fault);
+    }
+
+    /// Faults, weather and limits at once, as a file or the control page brings them.
+    pub fn apply(&self, script: Script) {
+        self.world.apply(script);
+    }
+
+    /// No fault waits any more. Limits and weather stay.
+    pub fn clear_faults(&self) {
+        lock(&self.world.faults).clear();
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.world.limit(limits);
+    }
+
+    /// Every token has run out, the one of [`Emulator::token`] too.
+    pub fn expire_tokens(&self) {
+        lock(&self.world.tokens).expire_all();
+    }
+
+    /// No preuploadID is known any more.
+    pub fn forget_uploads(&self) {
+        self.world.cloud.forget_uploads();
+    }
+
+    /// Upload server `server` refuses connections, and those that were open are reset. Returns
+    /// when that has happened.
+    pub fn kill_server(&self, server: usize) {
+        let change = self.world.serve(Place::Server(server), Service::Dead);
+        change.wait();
+    }
+
+    /// Upload server `server` is there again, on its old port.
+    pub fn revive_server(&self, server: usize) {
+        let change = self.world.serve(Place::Server(server), Service::Up);
+        change.wait();
+    }
+
+    /// Other weather from now on.
+    pub fn set_weather(&self, place: Place, weather: Weather) {
+        self.world.change_weather(place, weather).wait();
+    }
+
+    /// Stops: ports are free and files closed when this returns.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        self.world.cloud.end_uploads();
+        // A runtime must not be waited for on a thread that drives another one.
+        let waiter = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
+        let _ = waiter.join();
+        self.world.cloud.close();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator")
+            .field("api", &self.api)
+            .field("servers", &self.servers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check(config: &Config) -> io::Result<()> {
+    let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    if config.servers == 0 {
+        return wrong("at least one upload server is needed");
+    }
+    if config.slice_size == 0 {
+        return wrong("slices need at least one byte");
+    }
+    if !config.advertise.is_empty() && config.advertise.len() != config.servers {
+        return wrong("as many addresses have to be advertised as there are upload servers");
+    }
+    Ok(())
+}
+
+/// The API base listens where it is told, the servers on the ports after it.
+fn address(listen: SocketAddr, at: usize) -> io::Result<SocketAddr> {
+    if listen.port() == 0 {
+        return Ok(listen);
+    }
+    let port = u16::try_from(at)
+        .ok()
+        .and_then(|at| listen.port().checked_add(at));
+    let too_high = || io::Error::new(io::ErrorKind::InvalidInput, "no ports are left");
+    let port = port.ok_or_else(too_high)?;
+    Ok(SocketAddr::new(listen.ip(), port))
+}
+
+fn base(tls: Tls, address: SocketAddr) -> String {
+    match tls {
+        Tls::Off => format!("http://{address}"),
+        Tls::Both | Tls::Http1 if address.ip().is_loopback() => {
+            format!("https://localhost:{}", address.port())
+        }
+        Tls::Both | Tls::Http1 => format!("https://{address}"),
+    }
+}
+
+fn spelt(config: &Config, base: &str) -> String {
+    let mut spelt = base;
+    if config.quirks.no_scheme {
+        spelt = spelt.split_once("://").map_or(spelt, |(_, rest)| rest);
+    }
+    let slash = if config.quirks.trailing_slash {
+        "/"
+    } else {
+        ""
+    };
+    format!("{spelt}{slash}")
+}
+
+fn weather(config: &Config, place: Place) -> Weather {
+    let forecast = config.weather.iter().rev().find(|(at, _)| *at == place);
+    forecast.map(|(_, weather)| *weather).unwrap_or_default()
+}
+
+/// Sockets and framing need little; on a small machine the client shall have the rest.
+const WORKERS: usize = 2;
+
+/// Hashing and writing: more than the cores, because some of them wait for the disk.
+const BLOCKING: usize = 8;
+
+/// What blocking work may take to end: a batch takes a millisecond, the check of a large file
+/// is given up.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);

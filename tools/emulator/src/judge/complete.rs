@@ -1,0 +1,59 @@
+//! `upload_complete`. In comes a preuploadID, out goes that it is still being verified, or the
+//! finished file's id; asking again after the end gives the same answer.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Errand;
+use super::fields::Fields;
+use crate::cloud::Entry;
+use crate::config::Pending;
+use crate::reply::{Done, Judged, Refusal};
+use crate::uploads::Completion;
+
+pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
+    let id = fields.string("preuploadID")?;
+    fields.finish()?;
+    let (id, entry) = errand.world.cloud.upload(&id)?;
+    errand.visit.call.preupload_id = Some(Arc::clone(&id));
+    let upload = match entry {
+        Entry::Done(file) => return Ok(completed(file)),
+        Entry::Open(upload) => upload,
+    };
+    match upload.complete()? {
+        Completion::Pending(before) => {
+            tokio::task::spawn_blocking(move || upload.chase());
+            pending(errand.world.config.pending, before)
+        }
+        Completion::Whole(promise, spool) => {
+            let world = Arc::clone(&errand.world);
+            let keep = move || {
+                let file = world.cloud.keep(&promise, spool)?;
+                world.cloud.done(&id, file);
+                Ok(completed(file))
+            };
+            let kept = tokio::task::spawn_blocking(keep);
+            kept.await.map_err(std::io::Error::other)?
+        }
+    }
+}
+
+fn completed(file: i64) -> Done {
+    Done::with(json!({"completed": true, "fileID": file}))
+}
+
+fn pending(style: Pending, before: u32) -> Judged {
+    let verifying = match style {
+        Pending::Verifying => true,
+        Pending::NotCompleted => false,
+        Pending::InTurn => before.is_multiple_of(2),
+    };
+    if verifying {
+        return Err(Refusal::code(VERIFYING, "文件正在校验中,请间隔1秒后再试").into());
+    }
+    Ok(Done::with(json!({"completed": false, "fileID": 0})))
+}
+
+/// The undocumented code of a file that is still being verified.
+pub(crate) const VERIFYING: i64 = 20103;

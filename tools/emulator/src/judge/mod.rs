@@ -1,0 +1,147 @@
+//! The judge: one file per endpoint. In come heads and bodies, out go data or a refusal with its
+//! reason; every rule of the documents is checked here, and nothing is excused.
+
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::http::request::Parts;
+
+use crate::body::Body;
+use crate::config::Limits;
+use crate::fault::Operation;
+use crate::reply::{Judged, Refusal};
+use crate::stats::Visit;
+use crate::tree::Landing;
+use crate::world::{World, lock};
+
+pub(crate) use complete::VERIFYING;
+
+mod complete;
+mod create;
+mod fields;
+mod login;
+mod name;
+mod order;
+mod single;
+mod slice;
+
+/// One call on its way through the judge.
+pub(crate) struct Errand {
+    pub(crate) world: Arc<World>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) visit: Visit,
+    /// When it began, as [`World::moment`] counts.
+    began: u64,
+    /// The folders that it made.
+    made: Vec<i64>,
+}
+
+impl Errand {
+    pub(crate) fn new(world: Arc<World>, limits: Arc<Limits>, visit: Visit) -> Self {
+        Self {
+            began: world.moment(),
+            world,
+            limits,
+            visit,
+            made: Vec::new(),
+        }
+    }
+
+    /// The folder `path` below `parent`. The folders that this makes count as being made until
+    /// the call is answered.
+    fn land(&mut self, parent: i64, path: &[String]) -> Result<i64, Refusal> {
+        let Landing {
+            folder,
+            made,
+            raced,
+        } = self.world.cloud.land(parent, path, self.began)?;
+        self.made.extend(made);
+        if raced {
+            self.world.ledger.folder_race();
+            if self.limits.refuse_folder_races {
+                return Err(Refusal::business(format!(
+                    "目录创建冲突: {} is just being made by another call",
+                    path.join("/")
+                )));
+            }
+        }
+        Ok(folder)
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        if !self.made.is_empty() {
+            let answered = self.world.moment();
+            self.world.cloud.settle(&self.made, answered);
+        }
+    }
+}
+
+/// Judges a call of `operation`, which came in at the right place.
+pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut Body) -> Judged {
+    check_platform(&head.headers)?;
+    let operation = errand.visit.call.operation;
+    if operation != Operation::AccessToken {
+        check_token(errand, &head.headers)?;
+    }
+    match operation {
+        Operation::Create => create::judge(errand, fields::json(head, body).await?).await,
+        Operation::Complete => complete::judge(errand, fields::json(head, body).await?).await,
+        Operation::AccessToken => login::judge(errand, fields::json(head, body).await?),
+        Operation::Domain => domain(errand, body).await,
+        Operation::Slice => slice::judge(errand, content_type(&head.headers), body).await,
+        Operation::Single => single::judge(errand, content_type(&head.headers), body).await,
+        Operation::Unknown => unreachable!("the desk answers these itself"),
+    }
+}
+
+async fn domain(errand: &Errand, body: &mut Body) -> Judged {
+    if body.frame().await?.is_some_and(|bytes| !bytes.is_empty()) {
+        return Err(Refusal::business("domain takes no body").into());
+    }
+    let servers = serde_json::json!(errand.world.servers);
+    Ok(crate::reply::Done::with(servers))
+}
+
+fn check_platform(headers: &HeaderMap) -> Result<(), Refusal> {
+    match text(headers, "platform") {
+        Some("open_platform") => Ok(()),
+        other => Err(Refusal::business(format!(
+            "the header Platform has to be open_platform, not {other:?}"
+        ))),
+    }
+}
+
+fn check_token(errand: &Errand, headers: &HeaderMap) -> Result<(), Refusal> {
+    let token =
+        text(headers, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let now = std::time::SystemTime::now();
+    let admitted = token.is_some_and(|token| {
+        let mut tokens = lock(&errand.world.tokens);
+        tokens.admit(token, &errand.limits, now).is_ok()
+    });
+    if admitted {
+        return Ok(());
+    }
+    let why = match token {
+        None => "the header Authorization is not \"Bearer TOKEN\"",
+        Some(_) => "nobody has this token, or it has run out",
+    };
+    Err(Refusal::code(401, "access_token校验失败或已过期").because(why))
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    text(headers, CONTENT_TYPE.as_str()).unwrap_or_default()
+}
+
+/// The only value of a header. Two of them are as bad as none.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let only = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    only.to_str().ok()
+}

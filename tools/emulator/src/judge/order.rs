@@ -1,0 +1,59 @@
+//! What create and single/create have in common: which file, how large, whereto. In come fields,
+//! out goes an order that is right by itself; whether it can be done is the tree's to say.
+
+use super::fields::Fields;
+use super::name;
+use crate::reply::Refusal;
+use crate::tree::{Content, Duplicate};
+
+/// A file that somebody wants to store.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) parent: i64,
+    pub(crate) folders: Vec<String>,
+    pub(crate) name: String,
+    pub(crate) content: Content,
+    pub(crate) duplicate: Duplicate,
+}
+
+impl Order {
+    /// The order in `fields`, for a file of at most `largest` bytes.
+    pub(crate) fn read(mut fields: Fields, largest: u64) -> Result<Self, Refusal> {
+        let parent = fields.number("parentFileID")?;
+        let parent = i64::try_from(parent)
+            .map_err(|_| Refusal::business(format!("parentFileID {parent} is no id")))?;
+        let filename = fields.string("filename")?;
+        let sum = fields.md5("etag")?;
+        let size = fields.number("size")?;
+        let duplicate = duplicate(fields.optional_number("duplicate")?)?;
+        let contain_dir = fields.flag("containDir")?;
+        fields.finish()?;
+        if size == 0 {
+            return Err(Refusal::business("文件大小不能为0"));
+        }
+        if size > largest {
+            return Err(Refusal::business(format!(
+                "文件大小超出限制: {size} bytes, {largest} at most"
+            )));
+        }
+        let (folders, name) = name::split(&filename, contain_dir)?;
+        Ok(Self {
+            parent,
+            folders,
+            name,
+            content: Content { sum, size },
+            duplicate,
+        })
+    }
+}
+
+fn duplicate(number: Option<u64>) -> Result<Duplicate, Refusal> {
+    match number {
+        None => Ok(Duplicate::Refuse),
+        Some(1) => Ok(Duplicate::KeepBoth),
+        Some(2) => Ok(Duplicate::Overwrite),
+        Some(other) => Err(Refusal::business(format!(
+            "duplicate is 1 or 2, not {other}"
+        ))),
+    }
+}

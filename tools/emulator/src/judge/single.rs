@@ -1,0 +1,95 @@
+//! `single/create`. In comes a form with a whole small file, out goes the finished file's id;
+//! the bytes are always read and checked, also where they are known already.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Errand;
+use super::fields::Fields;
+use super::order::Order;
+use super::slice::{check_file, check_text, unknown};
+use crate::body::Body;
+use crate::multipart::Multipart;
+use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::store::{Spool, Sum, Writer, hex};
+use crate::uploads::Promise;
+
+pub(super) async fn judge(errand: &mut Errand, content_type: &str, body: &mut Body) -> Judged {
+    let mut form = Multipart::new(body, content_type)?;
+    let mut fields = Fields::default();
+    let mut arrived = None;
+    while let Some(part) = form.next().await? {
+        match (part.name.as_str(), arrived.is_some()) {
+            ("file", true) => return Err(Refusal::business("file is there twice").into()),
+            ("file", false) => {
+                check_file(&part)?;
+                let expected = fields.peek_number("size");
+                arrived = Some(receive(errand, expected, &mut form).await?);
+            }
+            ("parentFileID" | "filename" | "etag" | "size" | "duplicate" | "containDir", _) => {
+                check_text(&part)?;
+                fields.text(part.name, form.text().await?)?;
+            }
+            _ => return Err(unknown(&part)),
+        }
+    }
+    let arrived = arrived.ok_or_else(|| Refusal::business("file is missing"))?;
+    accept(errand, Order::read(fields, LARGEST)?, arrived).await
+}
+
+struct Arrived {
+    bytes: u64,
+    sum: Option<Sum>,
+    spool: Option<Spool>,
+}
+
+async fn receive(
+    errand: &Errand,
+    expected: Option<u64>,
+    form: &mut Multipart<'_>,
+) -> Result<Arrived, Trouble> {
+    if let Some(size) = expected.filter(|&size| size > LARGEST) {
+        let said = format!("文件大小超出限制: {size} bytes, {LARGEST} at most");
+        return Err(Refusal::business(said).into());
+    }
+    let spool = errand.world.cloud.spool()?;
+    let region = spool.as_ref().map(|spool| spool.region(0, LARGEST));
+    let mut writer = Writer::new(errand.world.config.verify, region);
+    let bytes = form.file(expected, &mut writer).await?;
+    let sum = writer.finish().await?;
+    Ok(Arrived { bytes, sum, spool })
+}
+
+async fn accept(errand: &mut Errand, order: Order, arrived: Arrived) -> Judged {
+    let Arrived { bytes, sum, spool } = arrived;
+    let size = order.content.size;
+    if bytes != size {
+        return Err(
+            Refusal::business(format!("file has {bytes} bytes, and size is {size}")).into(),
+        );
+    }
+    if let Some(sum) = sum.filter(|sum| *sum != order.content.sum) {
+        let detail = format!("file is {}, not {}", hex(&sum), hex(&order.content.sum));
+        return Err(Refusal::business("文件md5校验失败").because(detail).into());
+    }
+    let promise = Promise {
+        folder: errand.land(order.parent, &order.folders)?,
+        name: order.name,
+        content: order.content,
+        duplicate: order.duplicate,
+    };
+    let file = match spool {
+        None => errand.world.cloud.keep(&promise, None)?,
+        Some(spool) => {
+            let world = Arc::clone(&errand.world);
+            let keep = move || world.cloud.keep(&promise, Some(spool));
+            let kept = tokio::task::spawn_blocking(keep);
+            kept.await.map_err(std::io::Error::other)??
+        }
+    };
+    Ok(Done::with(json!({"fileID": file, "completed": true})))
+}
+
+/// "1 GB", read as binary: what lies between the two readings is accepted.
+const LARGEST: u64 = 1 << 30;

@@ -1,0 +1,201 @@
+//! One listening place. In come connections, out go calls to the desk; it also closes what a
+//! fault wants closed. It knows nothing of what a call means.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::desk;
+use crate::link::Link;
+use crate::weather::{Place, Service, Sky};
+use crate::world::{Order, World};
+
+/// A listening place before it is opened.
+pub(crate) struct Port {
+    pub(crate) place: Place,
+    pub(crate) listener: StdListener,
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) orders: UnboundedReceiver<Order>,
+    pub(crate) sky: Arc<Sky>,
+}
+
+/// What a call knows of its connection.
+pub(crate) struct Connection {
+    pub(crate) number: u64,
+    pub(crate) place: Place,
+    pub(crate) calls: AtomicU64,
+    cut: Notify,
+    last_call: Notify,
+    reset: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Closes it at once, with all that is under way on it.
+    pub(crate) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Takes no more calls: GOAWAY on h2, `Connection: close` on HTTP/1.1.
+    pub(crate) fn last_call(&self) {
+        self.last_call.notify_one();
+    }
+}
+
+/// Accepts until the world ends.
+pub(crate) async fn serve(port: Port, world: Arc<World>) -> io::Result<()> {
+    let address = port.listener.local_addr()?;
+    let mut listener = Some(TcpListener::from_std(port.listener)?);
+    if port.sky.weather().service == Service::Dead {
+        listener = None;
+    }
+    let mut orders = port.orders;
+    let mut connections = JoinSet::new();
+    let reset = Arc::new(AtomicBool::new(false));
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                None => return Ok(()),
+                Some(Order::Close(done)) => {
+                    listener = None;
+                    reset.store(true, Ordering::Release);
+                    connections.shutdown().await;
+                    reset.store(false, Ordering::Release);
+                    let _ = done.send(());
+                }
+                Some(Order::Open(done)) => {
+                    listener = Some(bind_again(address).await);
+                    let _ = done.send(());
+                }
+            },
+            accepted = accept(listener.as_ref()) => {
+                let connection = Arc::new(Connection {
+                    number: world.ledger.connected(port.place),
+                    place: port.place,
+                    calls: AtomicU64::new(0),
+                    cut: Notify::new(),
+                    last_call: Notify::new(),
+                    reset: Arc::clone(&reset),
+                });
+                let acceptor = port.acceptor.clone();
+                connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&world)));
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
+            // Out of file descriptors: the next one that is closed ends the wait.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// The port was ours a moment ago; connections that were reset do not keep it.
+async fn bind_again(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn connect(
+    socket: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    connection: Arc<Connection>,
+    world: Arc<World>,
+) {
+    let sky = world.sky(connection.place);
+    tokio::time::sleep(sky.delay()).await;
+    let link = Link::new(socket, sky, Arc::clone(&connection.reset));
+    let Some(acceptor) = acceptor else {
+        return speak_http1(TokioIo::new(link), connection, world).await;
+    };
+    let Ok(stream) = acceptor.accept(link).await else {
+        return;
+    };
+    let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if h2 {
+        speak_http2(TokioIo::new(stream), connection, world).await;
+    } else {
+        speak_http1(TokioIo::new(stream), connection, world).await;
+    }
+}
+
+async fn speak_http1<I>(io: I, connection: Arc<Connection>, world: Arc<World>)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    let about = Arc::clone(&connection);
+    let service =
+        service_fn(move |request| desk::answer(Arc::clone(&world), Arc::clone(&about), request));
+    let conversation = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(READ_BUFFER)
+        .serve_connection(io, service);
+    until_cut(conversation, &connection).await;
+}
+
+async fn speak_http2<I>(io: I, connection: Arc<Connection>, world: Arc<World>)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+{
+    let about = Arc::clone(&connection);
+    let streams = world.config.h2_streams;
+    let service =
+        service_fn(move |request| desk::answer(Arc::clone(&world), Arc::clone(&about), request));
+    let conversation = http2::Builder::new(TokioExecutor::new())
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .serve_connection(io, service);
+    let mut conversation = pin!(conversation);
+    loop {
+        tokio::select! {
+            biased;
+            () = connection.cut.notified() => return,
+            () = connection.last_call.notified() => conversation.as_mut().graceful_shutdown(),
+            _ = conversation.as_mut() => return,
+        }
+    }
+}
+
+/// A conversation ends by itself, or in the middle when its connection is cut.
+async fn until_cut(conversation: impl Future, connection: &Connection) {
+    tokio::select! {
+        biased;
+        () = connection.cut.notified() => {}
+        _ = conversation => {}
+    }
+}
+
+/// Each read of a body takes as much as is there, up to this: fewer system calls, at 256 KiB no
+/// longer the larger part of the cost.
+const READ_BUFFER: usize = 256 << 10;
+
+/// What one stream may have on its way. Enough for loopback, where the round trip is some 50 µs.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// What all streams of a connection may have on their way, and so what a client that is faster
+/// than the judge can make it hold.
+const CONNECTION_WINDOW: u32 = 4 << 20;

@@ -1,0 +1,374 @@
+//! Uploads that are under way. In come attempts at slices and their MD5s, out goes which slices
+//! are there and, once all are, the MD5 of the whole; a slice counts only when its attempt was
+//! judged, and a bad attempt never spoils what is already there.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use md5::{Digest, Md5};
+
+use crate::reply::Refusal;
+use crate::store::{Lease, Region, Spool, Sum};
+use crate::tree::{Content, Duplicate};
+
+/// What a create has promised.
+#[derive(Clone, Debug)]
+pub(crate) struct Promise {
+    pub(crate) folder: i64,
+    pub(crate) name: String,
+    pub(crate) content: Content,
+    pub(crate) duplicate: Duplicate,
+}
+
+/// One upload, shared by the calls that serve it.
+#[derive(Clone, Debug)]
+pub(crate) struct Upload(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    promise: Promise,
+    slice_size: u64,
+    slices: Vec<Slice>,
+    /// None when bytes are discarded, or when it has ended.
+    spool: Option<Spool>,
+    state: State,
+    polls_left: u32,
+    polls: u32,
+    check: Check,
+}
+
+#[derive(Clone, Debug)]
+enum Slice {
+    Absent,
+    Arriving(Lease),
+    Present(Sum),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
+}
+
+/// The MD5 of the whole file, which follows the slices from the front.
+#[derive(Debug)]
+struct Check {
+    verify: bool,
+    digest: Md5,
+    /// Slices that are in `digest`.
+    done: usize,
+    running: bool,
+    /// Counts how often it had to begin again, so that a hash of older bytes is not taken.
+    epoch: u64,
+}
+
+/// Where the bytes of a judged slice are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whereabouts<'a> {
+    Discarded,
+    InPlace,
+    Aside(&'a Region),
+}
+
+/// Where a `complete` stands.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// To be asked again; with the number of times it was asked before.
+    Pending(u32),
+    /// All is there and right: the file can be kept.
+    Whole(Promise, Option<Spool>),
+}
+
+/// How an upload is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) slice_size: u64,
+    pub(crate) polls: u32,
+    pub(crate) verify: bool,
+}
+
+impl Upload {
+    pub(crate) fn new(promise: Promise, spool: Option<Spool>, terms: Terms) -> Self {
+        let count = promise.content.size.div_ceil(terms.slice_size);
+        let count = usize::try_from(count).expect("at most 10 GiB of slices");
+        let check = Check {
+            verify: terms.verify,
+            digest: Md5::new(),
+            done: 0,
+            running: false,
+            epoch: 0,
+        };
+        Self(Arc::new(Mutex::new(Inner {
+            promise,
+            slice_size: terms.slice_size,
+            slices: vec![Slice::Absent; count],
+            spool,
+            state: State::Open,
+            polls_left: terms.polls,
+            polls: 0,
+            check,
+        })))
+    }
+
+    /// How many bytes slice `no` (from 1) has to have.
+    pub(crate) fn expected(&self, no: u64) -> Result<u64, Refusal> {
+        let inner = self.lock();
+        inner.check_open()?;
+        let count = inner.slices.len() as u64;
+        if no == 0 || no > count {
+            return Err(Refusal::business(format!(
+                "sliceNo {no} is out of range: the file has {count} slices, counted from 1"
+            )));
+        }
+        let before = (no - 1) * inner.slice_size;
+        Ok(inner.slice_size.min(inner.promise.content.size - before))
+    }
+
+    /// The way in for slice `no`, which is in range: straight to its place when nobody else was
+    /// there, or none, and then its bytes have to wait aside until they are judged.
+    pub(crate) fn straight(&self, no: u64) -> Option<Region> {
+        let mut inner = self.lock();
+        let region = inner.region(no)?;
+        let slot = &mut inner.slices[index(no)];
+        if !matches!(slot, Slice::Absent) {
+            return None;
+        }
+        *slot = Slice::Arriving(region.lease.clone());
+        Some(region)
+    }
+
+    /// The attempt that was let in with this lease is over without success.
+    pub(crate) fn abandon(&self, no: u64, lease: &Lease) {
+        if !lease.holds() {
+            return;
+        }
+        lease.take_back();
+        let mut inner = self.lock();
+        let slot = &mut inner.slices[index(no)];
+        if matches!(slot, Slice::Arriving(_)) {
+            *slot = Slice::Absent;
+        }
+    }
+
+    /// Slice `no` is judged to be `sum`. False when an attempt that is in place came second to
+    /// one that waited aside. Blocking when the bytes wait aside.
+    pub(crate) fn accept(&self, no: u64, sum: Sum, bytes: Whereabouts<'_>) -> io::Result<bool> {
+        let mut inner = self.lock();
+        if inner.state == State::Ended {
+            return Ok(true);
+        }
+        match (bytes, &inner.slices[index(no)]) {
+            (Whereabouts::InPlace, Slice::Absent | Slice::Present(_)) => return Ok(false),
+            (Whereabouts::Aside(_), Slice::Arriving(other)) => other.take_back(),
+            _ => {}
+        }
+        if let (Whereabouts::Aside(aside), Some(place)) = (bytes, inner.region(no)) {
+            place.copy_from(aside)?;
+        }
+        let before = std::mem::replace(&mut inner.slices[index(no)], Slice::Present(sum));
+        if matches!(before, Slice::Present(old) if old != sum) {
+            inner.check.begin_again();
+        }
+        Ok(true)
+    }
+
+    /// Whether there is a whole to be checked along the way.
+    pub(crate) fn is_chased(&self) -> bool {
+        let inner = self.lock();
+        inner.check.verify && inner.slices.len() > 1 && inner.spool.is_some()
+    }
+
+    /// Hashes on from the front while there are slices. Blocking; one at a time per upload.
+    pub(crate) fn chase(&self) -> io::Result<()> {
+        while let Some((region, mut digest, epoch)) = self.next_to_check() {
+            let read = region.read(|bytes| {
+                digest.update(bytes);
+                Ok(())
+            });
+            let mut inner = self.lock();
+            inner.check.running = false;
+            read?;
+            if inner.check.epoch == epoch {
+                inner.check.digest = digest;
+                inner.check.done += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_to_check(&self) -> Option<(Region, Md5, u64)> {
+        let mut inner = self.lock();
+        let Check { done, running, .. } = inner.check;
+        let open = inner.state == State::Open;
+        let wanted = inner.check.verify && inner.slices.len() > 1 && !running && open;
+        if !wanted || !matches!(inner.slices.get(done), Some(Slice::Present(_))) {
+            return None;
+        }
+        let region = inner.region(done as u64 + 1)?;
+        inner.check.running = true;
+        Some((region, inner.check.digest.clone(), inner.check.epoch))
+    }
+
+    /// Whether the file is whole and right. The upload ends here when it is, and when it is not.
+    pub(crate) fn complete(&self) -> Result<Completion, Refusal> {
+        let mut inner = self.lock();
+        inner.check_open()?;
+        inner.check_all_there()?;
+        let polls = inner.polls;
+        inner.polls += 1;
+        if inner.polls_left > 0 {
+            inner.polls_left -= 1;
+            return Ok(Completion::Pending(polls));
+        }
+        let Some(right) = inner.is_right() else {
+            return Ok(Completion::Pending(polls));
+        };
+        inner.state = State::Ended;
+        let spool = inner.spool.take();
+        if !right {
+            return Err(failed("the MD5 of the whole file is not the etag"));
+        }
+        Ok(Completion::Whole(inner.promise.clone(), spool))
+    }
+
+    /// Gives it up, and its bytes.
+    pub(crate) fn end(&self) {
+        let mut inner = self.lock();
+        inner.state = State::Ended;
+        inner.spool = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn check_open(&self) -> Result<(), Refusal> {
+        match self.state {
+            State::Open => Ok(()),
+            State::Ended => Err(failed("this upload has ended")),
+        }
+    }
+
+    fn check_all_there(&self) -> Result<(), Refusal> {
+        let missing = |(at, slice): (usize, &Slice)| {
+            (!matches!(slice, Slice::Present(_))).then(|| (at + 1).to_string())
+        };
+        let missing: Vec<String> = self.slices.iter().enumerate().filter_map(missing).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let some = missing[..missing.len().min(10)].join(", ");
+        Err(failed(&format!(
+            "{} slices are missing: {some}",
+            missing.len()
+        )))
+    }
+
+    /// None while it is not yet known.
+    fn is_right(&self) -> Option<bool> {
+        let wanted = self.promise.content.sum;
+        if !self.check.verify {
+            return Some(true);
+        }
+        if let [Slice::Present(only)] = self.slices[..] {
+            return Some(only == wanted);
+        }
+        if self.spool.is_none() {
+            // Discarded: the slices were checked one by one, the whole cannot be.
+            return Some(true);
+        }
+        let all = self.check.done == self.slices.len();
+        all.then(|| Sum::from(self.check.digest.clone().finalize()) == wanted)
+    }
+
+    fn region(&self, no: u64) -> Option<Region> {
+        let at = (no - 1) * self.slice_size;
+        let bytes = self.slice_size.min(self.promise.content.size - at);
+        Some(self.spool.as_ref()?.region(at, bytes))
+    }
+}
+
+impl Check {
+    fn begin_again(&mut self) {
+        self.digest = Md5::new();
+        self.done = 0;
+        self.epoch += 1;
+    }
+}
+
+fn failed(detail: &str) -> Refusal {
+    Refusal::business("文件上传失败").because(detail)
+}
+
+fn index(no: u64) -> usize {
+    usize::try_from(no - 1).expect("in range of a Vec")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms = Terms {
+        slice_size: 10,
+        polls: 1,
+        verify: true,
+    };
+
+    fn upload(size: u64, sum: Sum) -> Upload {
+        let promise = Promise {
+            folder: 0,
+            name: "a".to_owned(),
+            content: Content { sum, size },
+            duplicate: Duplicate::Refuse,
+        };
+        Upload::new(promise, None, TERMS)
+    }
+
+    #[test]
+    fn slices_have_exact_lengths() {
+        let lengths = |size| -> Vec<Option<u64>> {
+            let upload = upload(size, [0; 16]);
+            (0..=4).map(move |no| upload.expected(no).ok()).collect()
+        };
+        let wanted: Vec<_> = vec![None, Some(10), Some(10), Some(1), None];
+        assert_eq!(lengths(21), wanted);
+        let wanted: Vec<_> = vec![None, Some(10), Some(10), None, None];
+        assert_eq!(lengths(20), wanted);
+    }
+
+    #[test]
+    fn complete_needs_every_slice_and_its_polls() {
+        let upload = upload(20, [0; 16]);
+        upload
+            .accept(2, [2; 16], Whereabouts::Discarded)
+            .expect("no I/O");
+        let refused = upload.complete().expect_err("one is missing");
+        assert_eq!(refused.message, "文件上传失败");
+        assert_eq!(refused.detail.as_deref(), Some("1 slices are missing: 1"));
+        upload
+            .accept(1, [1; 16], Whereabouts::Discarded)
+            .expect("no I/O");
+        assert!(matches!(upload.complete(), Ok(Completion::Pending(0))));
+        assert!(matches!(upload.complete(), Ok(Completion::Whole(..))));
+        assert!(upload.complete().is_err());
+        assert!(upload.expected(1).is_err());
+    }
+
+    #[test]
+    fn the_only_slice_is_the_whole_file() {
+        let right = upload(5, [1; 16]);
+        right
+            .accept(1, [1; 16], Whereabouts::Discarded)
+            .expect("no I/O");
+        assert!(matches!(right.complete(), Ok(Completion::Pending(0))));
+        assert!(matches!(right.complete(), Ok(Completion::Whole(..))));
+        let wrong = upload(5, [1; 16]);
+        wrong
+            .accept(1, [2; 16], Whereabouts::Discarded)
+            .expect("no I/O");
+        assert!(matches!(wrong.complete(), Ok(Completion::Pending(0))));
+        assert!(wrong.complete().is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Everything that the calls of one emulator share: configuration, memory, faults, weather. It
+//! is changed from three sides (tests, the control page, faults that strike) in the same way.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::cloud::Cloud;
+use crate::config::{Config, Limits};
+use crate::fault::{Fault, Faults};
+use crate::rate::Rates;
+use crate::stats::Ledger;
+use crate::tokens::Tokens;
+use crate::weather::{Place, Service, Sky, Weather};
+
+/// What the calls share.
+pub(crate) struct World {
+    pub(crate) config: Config,
+    pub(crate) cloud: Cloud,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) tokens: Mutex<Tokens>,
+    pub(crate) rates: Mutex<Rates>,
+    pub(crate) faults: Mutex<Faults>,
+    /// Upload servers as `create` and `domain` spell them.
+    pub(crate) servers: Vec<String>,
+    limits: Mutex<Arc<Limits>>,
+    doors: Vec<Door>,
+    moments: AtomicU64,
+}
+
+/// The handle on one listening place.
+pub(crate) struct Door {
+    pub(crate) sky: Arc<Sky>,
+    pub(crate) orders: UnboundedSender<Order>,
+}
+
+/// What a listening place is told. It answers when it is done.
+pub(crate) enum Order {
+    /// Refuse and reset.
+    Close(SyncSender<()>),
+    /// Listen again.
+    Open(SyncSender<()>),
+}
+
+/// What can be changed at once, by a file or over HTTP.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Script {
+    /// Faults to inject, in this order, after those that wait already.
+    pub faults: Vec<Fault>,
+    /// Weather to set.
+    pub weather: Vec<Forecast>,
+    /// The limits from now on, if they are to change. What it does not name has its default.
+    pub limits: Option<Limits>,
+}
+
+/// Weather for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Where.
+    pub place: Place,
+    /// What it will be like.
+    #[serde(flatten)]
+    pub weather: Weather,
+}
+
+impl World {
+    pub(crate) fn new(
+        config: Config,
+        servers: Vec<String>,
+        doors: Vec<Door>,
+    ) -> io::Result<Arc<Self>> {
+        let cloud = Cloud::open(&config)?;
+        for folder in &config.folders {
+            let said = |refusal: crate::reply::Refusal| io::Error::other(refusal.message);
+            cloud.make_folder(folder).map_err(said)?;
+        }
+        let mut tokens = Tokens::default();
+        config.tokens.iter().for_each(|token| tokens.allow(token));
+        let mut faults = Faults::default();
+        config.faults.iter().cloned().for_each(|f| faults.inject(f));
+        Ok(Arc::new(Self {
+            cloud,
+            ledger: Arc::new(Ledger::new(config.servers, config.calls_kept)),
+            tokens: Mutex::new(tokens),
+            rates: Mutex::default(),
+            faults: Mutex::new(faults),
+            servers,
+            limits: Mutex::new(Arc::new(config.limits.clone())),
+            doors,
+            moments: AtomicU64::new(1),
+            config,
+        }))
+    }
+
+    /// A moment later than all before. Calls overlap where their moments do.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moments.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&lock(&self.limits))
+    }
+
+    pub(crate) fn limit(&self, limits: Limits) {
+        *lock(&self.limits) = Arc::new(limits);
+    }
+
+    pub(crate) fn apply(&self, script: Script) {
+        if let Some(limits) = script.limits {
+            self.limit(limits);
+        }
+        for forecast in script.weather {
+            let _ = self.change_weather(forecast.place, forecast.weather);
+        }
+        let mut faults = lock(&self.faults);
+        script.faults.into_iter().for_each(|f| faults.inject(f));
+    }
+
+    /// Changes the weather, and returns how to wait until a change of service has happened.
+    pub(crate) fn change_weather(&self, place: Place, weather: Weather) -> Change {
+        let Some(door) = self.door(place) else {
+            return Change(None);
+        };
+        let before = door.sky.weather().service;
+        door.sky.change(weather);
+        let (done, waiting) = sync_channel(1);
+        let order = match (before, weather.service) {
+            (Service::Dead, Service::Dead) => return Change(None),
+            (_, Service::Dead) => Order::Close(done),
+            (Service::Dead, _) => Order::Open(done),
+            _ => return Change(None),
+        };
+        // Nobody listens any more only when the emulator is stopping.
+        let _ = door.orders.send(order);
+        Change(Some(waiting))
+    }
+
+    /// The same weather with another service.
+    pub(crate) fn serve(&self, place: Place, service: Service) -> Change {
+        let Some(door) = self.door(place) else {
+            return Change(None);
+        };
+        let weather = Weather {
+            service,
+            ..door.sky.weather()
+        };
+        self.change_weather(place, weather)
+    }
+
+    pub(crate) fn sky(&self, place: Place) -> Arc<Sky> {
+        let door = self.door(place).expect("calls come in by a door");
+        Arc::clone(&door.sky)
+    }
+
+    fn door(&self, place: Place) -> Option<&Door> {
+        match place {
+            Place::Api => self.doors.first(),
+            Place::Server(server) => self.doors.get(server.checked_add(1)?),
+        }
+    }
+}
+
+/// A change of service that is being made.
+pub(crate) struct Change(Option<std::sync::mpsc::Receiver<()>>);
+
+impl Change {
+    /// Blocks until it is made.
+    pub(crate) fn wait(self) {
+        if let Some(waiting) = self.0 {
+            let _ = waiting.recv_timeout(LONGEST_CHANGE);
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A change takes milliseconds; whoever waits longer waits for an emulator that is gone.
+const LONGEST_CHANGE: Duration = Duration::from_secs(5);
