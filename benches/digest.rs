@@ -2,7 +2,7 @@
 //! page-cached files against the `md-5` crate, as a table of ratios.
 //!
 //! `cargo bench --bench digest` ends in about four minutes; `PANUP_BENCH_SHRINK=16` before it makes files and
-//! counts 16 times smaller. Both sides of a row read the same files in the same way in turns,
+//! counts 16 times smaller, `PANUP_BENCH_KERNEL=avx2` caps the kernel of the table. Both sides of a row read the same files in the same way in turns,
 //! in one process, and must agree on every digest; a ratio is that of the medians of 5 rounds.
 #![allow(missing_docs)]
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use md5::Digest;
 
-use panup::digest::{Lanes, Md5, batch, kernel, md5, slices, whole_and_slices};
+use panup::digest::{Lanes, Md5, kernel};
 use panup::source::{Settings, Source};
 
 fn main() {
@@ -117,7 +117,7 @@ fn median(seconds: &mut [f64]) -> f64 {
 fn table() {
     say(&format!(
         "\nkernel {}; GB/s of data, medians of {ROUNDS} rounds\n",
-        kernel::best().name()
+        lanes().kernel().name()
     ));
     say("| case | rival | ours | ratio | at least | reached |\n|---|---|---|---|---|---|");
     let folder = tempfile::tempdir().expect("a place for temporary files");
@@ -139,7 +139,7 @@ fn one_file(folder: &Path) {
         goal: 1.22,
         bytes: part.len() as u64,
         rival: &|| vec![plain(part)],
-        ours: &|| vec![md5(part)],
+        ours: &|| vec![whole(part)],
     }
     .measure();
     Row {
@@ -154,11 +154,11 @@ fn one_file(folder: &Path) {
         name: "the same on 2 threads / its whole alone",
         goal: 0.95,
         bytes,
-        rival: &|| vec![md5(data)],
+        rival: &|| vec![whole(data)],
         ours: &|| {
             thread::scope(|scope| {
                 scope.spawn(|| black_box(by_slices(data)));
-                vec![md5(data)]
+                vec![whole(data)]
             })
         },
     }
@@ -245,13 +245,17 @@ fn plain_both(data: &[u8]) -> Vec<Md5> {
     digests
 }
 
+fn whole(data: &[u8]) -> Md5 {
+    lanes().one(data).expect("nobody stops it")
+}
+
 /// The same of several files, by the lanes.
 fn both(files: &[&[u8]]) -> Vec<Md5> {
     let (mut next, mut digests) = (
         files.iter().copied().enumerate(),
         vec![Vec::new(); files.len()],
     );
-    whole_and_slices(&mut || next.next(), SLICE, &mut |n, whole, slices| {
+    lanes().whole_and_slices(&mut || next.next(), SLICE, &mut |n, whole, slices| {
         digests[n] = [vec![whole], slices].concat();
     });
     digests.concat()
@@ -259,7 +263,7 @@ fn both(files: &[&[u8]]) -> Vec<Md5> {
 
 fn by_slices(data: &[u8]) -> Vec<Md5> {
     let mut digests = Vec::new();
-    slices(data, SLICE, &mut digests);
+    lanes().slices(data, SLICE, &mut digests);
     digests
 }
 
@@ -276,14 +280,14 @@ fn read_plainly(paths: &[PathBuf]) -> Vec<Md5> {
 
 /// As many files at a time as the kernel has lanes, in buffers that stay in the cache.
 fn read_in_lanes(paths: &[PathBuf]) -> Vec<Md5> {
-    let mut buffers = vec![Vec::new(); kernel::best().lanes()];
+    let mut buffers = vec![Vec::new(); lanes().kernel().lanes()];
     let mut digests = Vec::with_capacity(paths.len());
     for paths in paths.chunks(buffers.len()) {
         for (path, buffer) in paths.iter().zip(&mut buffers) {
             read(path, buffer);
         }
         let streams: Vec<&[u8]> = buffers[..paths.len()].iter().map(Vec::as_slice).collect();
-        digests.extend(batch(&streams));
+        lanes().batch(&streams, &mut digests);
     }
     digests
 }
@@ -338,6 +342,14 @@ fn shrunk(size: usize) -> usize {
         .ok()
         .and_then(|by| by.parse().ok());
     size / by.unwrap_or(1).max(1)
+}
+
+/// The lanes under test: the best, or those that the environment names.
+fn lanes() -> Lanes<'static> {
+    match std::env::var("PANUP_BENCH_KERNEL") {
+        Ok(name) => Lanes::on(kernel::by_name(&name).expect("a kernel of this machine")),
+        Err(_) => Lanes::new(),
+    }
 }
 
 fn say(line: &str) {

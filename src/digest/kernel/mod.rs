@@ -6,8 +6,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod portable;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_endian = "little")
+))]
 mod rounds;
 #[cfg(target_arch = "x86_64")]
 mod scalar;
@@ -141,7 +146,7 @@ pub fn available() -> impl Iterator<Item = &'static Kernel> {
     TABLE.iter().copied().filter(|kernel| (kernel.present)())
 }
 
-/// A kernel by name: `portable`, `scalar`, `avx2`, `avx512`, `neon`. `None` where this processor
+/// A kernel by name: `portable`, `x86-64`, `scalar`, `avx2`, `avx512`, `neon`. `None` where this processor
 /// cannot run it.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Kernel> {
@@ -149,16 +154,19 @@ pub fn by_name(name: &str) -> Option<&'static Kernel> {
 }
 
 /// Slowest first.
-#[cfg(target_arch = "x86_64")]
 static TABLE: &[&Kernel] = &[
     &portable::KERNEL,
+    #[cfg(target_arch = "x86_64")]
     &scalar::BASE,
+    #[cfg(target_arch = "x86_64")]
     &scalar::BMI,
+    #[cfg(target_arch = "x86_64")]
     &avx2::KERNEL,
+    #[cfg(target_arch = "x86_64")]
     &avx512::KERNEL,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    &neon::KERNEL,
 ];
-#[cfg(not(target_arch = "x86_64"))]
-static TABLE: &[&Kernel] = &[&portable::KERNEL];
 
 /// Lanes of the widest group of any kernel.
 pub(super) const WIDEST: usize = 32;

@@ -11,6 +11,6 @@ pub(super) static KERNEL: Kernel = Kernel {
     least: usize::MAX,
 };
 
-fn chain(state: &mut State, blocks: &[u8]) {
+pub(super) fn chain(state: &mut State, blocks: &[u8]) {
     ::md5::block_api::compress(state, blocks.as_chunks().0);
 }
