@@ -322,6 +322,8 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No trial upwards so long after the service asked for less; doubled each time it asks again.
 const FIRST_WORRY: Duration = Duration::from_secs(5);
+
+/// A service that keeps asking is asked again once a minute.
 const LONGEST_WORRY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

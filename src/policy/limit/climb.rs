@@ -273,8 +273,13 @@ fn opposite(direction: Direction) -> Direction {
     }
 }
 
+/// Four readings of the sockets; with fewer a slope is chance.
 const SHORTEST_SPAN: Duration = Duration::from_millis(400);
+
+/// A trial that is kept or undone in less would follow the weather rather than the link.
 const STEADY_SPAN: Duration = Duration::from_millis(1500);
+
+/// A changed link is to be noticed within a slice's time on 100 Mbit/s.
 const LONGEST_SPAN: Duration = Duration::from_secs(8);
 
 /// Slow start doubles each round trip; below this from half a span to the next it is over.
@@ -294,6 +299,8 @@ const DOUBLE_STAYS: f64 = 1.08;
 
 /// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
 const PAYS: f64 = 1.02;
+
+/// And a quarter fewer may cost no more than the measurement's wavering.
 const COSTS_NOTHING: f64 = 0.99;
 
 /// Several losses of two percent may not come to more than this.
@@ -304,7 +311,11 @@ const CREST_FADES: f64 = 0.995;
 
 /// A quarter's trial never gains as much, nor does noise over a whole span.
 const CHANGED_UP: f64 = 1.3;
+
+/// Acknowledgements lag, so they need to confirm only the direction and some of the size.
 const TRUTH_UP: f64 = 1.2;
+
+/// The same downwards: less than this is more than a trial costs.
 const CHANGED_DOWN: f64 = 0.7;
 
 /// A failed trial costs a few percent for a few seconds; at this distance nobody sees it.

@@ -115,4 +115,5 @@ const SOCKET: f64 = 2_097_152.0;
 /// What the service has always answered; known exactly once the first slice begins.
 const SLICE_ASSUMED: f64 = 16_777_216.0;
 
+/// Four readings of the sockets.
 const LATELY: Duration = Duration::from_millis(400);
