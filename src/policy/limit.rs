@@ -77,7 +77,12 @@ impl Default for LimitSettings {
     /// 8 to begin with: four servers, two each. 256 is where file descriptors and mapped windows
     /// begin to cost; 1 Gbit/s over 200 ms needs 64 if each connection carries 2 MB/s.
     fn default() -> Self {
-        LimitSettings { fixed: None, min: 1, max: 256, start: 8 }
+        LimitSettings {
+            fixed: None,
+            min: 1,
+            max: 256,
+            start: 8,
+        }
     }
 }
 
@@ -100,7 +105,11 @@ impl Limit {
     #[must_use]
     pub fn new(settings: LimitSettings, now: Instant) -> Self {
         let min = settings.min.max(1);
-        let settings = LimitSettings { min, max: settings.max.max(min), ..settings };
+        let settings = LimitSettings {
+            min,
+            max: settings.max.max(min),
+            ..settings
+        };
         let target = settings.start.clamp(min, settings.max);
         Limit {
             settings,
@@ -154,7 +163,7 @@ impl Limit {
         self.acks += 1;
         self.in_flight = in_flight;
         self.failures *= 0.9;
-        self.evidence.acked(now, bytes, took);
+        self.evidence.acked(now, bytes, took, in_flight + 1);
         self.cohort.acked(now, bytes as f64 + REQUEST, took);
         self.note_starvation(now);
         self.advance(now);
@@ -171,9 +180,18 @@ impl Limit {
     }
 
     /// A new connection's handshake needed `rtt` for a round trip. The shortest one counts; it
-    /// says how long a new connection needs to get up to speed.
+    /// says how long a new connection needs to get up to speed. A long path needs more on its way
+    /// and each doubling takes longer there, so the climb begins up to twice as high.
     pub fn on_rtt(&mut self, rtt: Duration) {
-        self.rtt = if self.rtt == RTT_ASSUMED { rtt } else { self.rtt.min(rtt) };
+        self.rtt = if self.rtt == RTT_ASSUMED {
+            rtt
+        } else {
+            self.rtt.min(rtt)
+        };
+        if self.phase == Phase::Opening {
+            let higher = (self.rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
+            self.target = self.bounded((self.settings.start as f64 * higher) as usize);
+        }
     }
 
     /// A slice failed. What was in flight together fails together: one cut answers for all that
@@ -187,7 +205,9 @@ impl Limit {
             Trouble::Failed | Trouble::Stalled => (1.0, 0.85, 2 * SECOND),
         };
         self.failures += weight;
-        let answered = self.cut_at.is_some_and(|at| now.saturating_duration_since(at) < deaf);
+        let answered = self
+            .cut_at
+            .is_some_and(|at| now.saturating_duration_since(at) < deaf);
         if answered || self.failures < 3.0 {
             return;
         }
@@ -236,7 +256,11 @@ impl Limit {
             return;
         }
         let apart = (self.evidence.took().min(1.0) / self.target as f64).min(0.1);
-        let apart = if self.acks == 0 { FIRST_APART } else { Duration::from_secs_f64(apart) };
+        let apart = if self.acks == 0 {
+            FIRST_APART
+        } else {
+            Duration::from_secs_f64(apart)
+        };
         // What a late call has missed is caught up with, but never more than one tick's worth.
         self.opened_at = self.opened_at.max(now.checked_sub(TICK).unwrap_or(now));
         while self.open < most && now >= self.opened_at + apart {
@@ -247,7 +271,11 @@ impl Limit {
 
     /// How many bodies arrive well within the gateway's 60 s.
     fn in_time(&self) -> usize {
-        let seconds = if self.phase == Phase::Opening { OPENS_WITHIN } else { ARRIVES_WITHIN };
+        let seconds = if self.phase == Phase::Opening {
+            OPENS_WITHIN
+        } else {
+            ARRIVES_WITHIN
+        };
         self.bounded(self.evidence.carries_within(seconds))
     }
 
@@ -274,6 +302,9 @@ const FIRST_OPEN: usize = 2;
 /// Until a handshake has said.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
+/// Seconds of a round trip from which on the climb begins higher.
+const LONG_PATH: f64 = 0.1;
+
 /// Between the first permits, before any slice has told how long one takes.
 const FIRST_APART: Duration = Duration::from_millis(30);
 
@@ -291,6 +322,8 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// No trial upwards so long after the service asked for less; doubled each time it asks again.
 const FIRST_WORRY: Duration = Duration::from_secs(5);
+
+/// A service that keeps asking is asked again once a minute.
 const LONGEST_WORRY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -68,6 +68,12 @@ pub(super) enum News {
     },
 }
 
+impl News {
+    pub(super) fn is_loss(&self) -> bool {
+        matches!(self, News::Refused | News::Reset | News::TimedOut)
+    }
+}
+
 /// A run of the model.
 #[derive(Debug)]
 pub(super) struct World {

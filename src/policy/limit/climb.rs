@@ -3,8 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FIRST_PATIENCE, FIRST_WORRY, Limit, SECOND};
-use crate::policy::limit::evidence::SOCKET;
+use super::{FIRST_PATIENCE, FIRST_WORRY, Limit};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
@@ -15,7 +14,11 @@ pub(super) enum Phase {
     /// Nothing is tried; the references are measured and the link watched for a change.
     Holding,
     /// A quarter more or fewer than `from`, which carried `was` by acknowledgements.
-    Trying { from: usize, was: f64, direction: Direction },
+    Trying {
+        from: usize,
+        was: f64,
+        direction: Direction,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,21 +30,38 @@ pub(super) enum Direction {
 impl Limit {
     /// One look at the meters; most looks decide nothing.
     pub(super) fn climb(&mut self, now: Instant) {
-        let opened = self.open >= self.target.min(self.in_time()) && self.in_flight <= self.open;
-        if !opened {
+        if !self.has_opened() {
             return;
         }
         match self.phase {
-            Phase::Opening if self.is_level(now) => self.double(now, self.quick()),
+            Phase::Opening if self.is_level(now) => {
+                self.double(now, self.quick());
+            }
             Phase::Doubling { from, was } => self.judge_doubling(now, from, was),
             Phase::Holding => self.watch(now),
-            Phase::Trying { from, was, direction } => {
+            Phase::Trying {
+                from,
+                was,
+                direction,
+            } => {
                 if let Some(goodput) = self.acknowledged(now) {
                     self.judge_trial(now, goodput / was.max(1.0), (from, direction), goodput);
                 }
             }
             Phase::Opening => {}
         }
+    }
+
+    /// Whether as many are in flight as are wanted, or as arrive in time. Before slices were
+    /// acknowledged the latter says little: a slow start looks like a slow link.
+    fn has_opened(&self) -> bool {
+        let known = self.acks >= 2 * self.open as u64;
+        let most = if known {
+            self.target.min(self.in_time())
+        } else {
+            self.target
+        };
+        self.open >= most && self.in_flight <= self.open
     }
 
     /// Holds what is open now.
@@ -62,16 +82,15 @@ impl Limit {
         self.restart(now);
     }
 
-    /// Twice as many, if they arrive in time. `was` is what the present ones carry.
+    /// Twice as many, if more than now arrive in time. `was` is what the present ones carry.
     fn double(&mut self, now: Instant, was: f64) {
         let from = self.open;
         self.enter(now, Phase::Doubling { from, was });
-        let more = self.bounded(from * 2).min(self.in_time());
-        if more <= from {
+        self.target = self.bounded(from * 2);
+        let known = self.acks >= 2 * from as u64;
+        if self.target == from || (known && self.in_time() <= from) {
             self.target = from;
             self.hold(now);
-        } else {
-            self.target = more;
         }
     }
 
@@ -92,7 +111,11 @@ impl Limit {
         if gain < DOUBLE_STAYS {
             self.target = from;
         }
-        self.next = if gain < DOUBLE_STAYS { Direction::Up } else { Direction::Down };
+        self.next = if gain < DOUBLE_STAYS {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
         self.hold(now);
     }
 
@@ -100,7 +123,7 @@ impl Limit {
     fn is_no_gulp(&self, now: Instant, from: usize, was: f64) -> bool {
         let elapsed = now.saturating_duration_since(self.since);
         let rate = self.meter.over(elapsed).unwrap_or(0.0);
-        let gulp = (self.open - from.min(self.open)) as f64 * SOCKET;
+        let gulp = (self.open - from.min(self.open)) as f64 * GULP;
         elapsed >= self.quick_span() * 3 / 4 && (rate - was) * elapsed.as_secs_f64() > gulp
     }
 
@@ -138,7 +161,9 @@ impl Limit {
         if let Some(direction) = changed(sockets / was.max(1.0), truth / truth_then.max(1.0)) {
             return self.follow(now, direction, sockets);
         }
-        let Some(goodput) = self.acknowledged(now) else { return };
+        let Some(goodput) = self.acknowledged(now) else {
+            return;
+        };
         self.crest = self.crest.max(goodput);
         if now >= self.since + span + self.patience {
             self.try_next(now, goodput);
@@ -166,13 +191,23 @@ impl Limit {
         let direction = if worried { Direction::Down } else { self.next };
         let to = match direction {
             Direction::Up => (from + step).min(self.in_time().max(from)),
+            Direction::Down if from > self.settings.start => {
+                from.saturating_sub(step).max(self.settings.start)
+            }
             Direction::Down => from.saturating_sub(step),
         };
         let to = self.bounded(to);
         self.next = opposite(direction);
         if to != from {
             self.target = to;
-            self.enter(now, Phase::Trying { from, was, direction });
+            self.enter(
+                now,
+                Phase::Trying {
+                    from,
+                    was,
+                    direction,
+                },
+            );
         }
     }
 
@@ -202,8 +237,18 @@ impl Limit {
         whole.then(|| self.cohort.goodput(self.open))
     }
 
+    /// Six round trips bring a new connection up to speed. Small bodies come in step at first,
+    /// and some of their cycles have to be seen.
     fn quick_span(&self) -> Duration {
-        (self.rtt * 6).clamp(SHORTEST_SPAN, LONGEST_SPAN)
+        let cycles = Duration::from_secs_f64(4.0 * self.evidence.took().min(0.3));
+        let cycles = if self.evidence.took() > 0.3 {
+            Duration::ZERO
+        } else {
+            cycles
+        };
+        (self.rtt * 6)
+            .max(cycles)
+            .clamp(SHORTEST_SPAN, LONGEST_SPAN)
     }
 
     /// A slice's time is the period in which sockets are filled and drained.
@@ -228,8 +273,13 @@ fn opposite(direction: Direction) -> Direction {
     }
 }
 
+/// Four readings of the sockets; with fewer a slope is chance.
 const SHORTEST_SPAN: Duration = Duration::from_millis(400);
+
+/// A trial that is kept or undone in less would follow the weather rather than the link.
 const STEADY_SPAN: Duration = Duration::from_millis(1500);
+
+/// A changed link is to be noticed within a slice's time on 100 Mbit/s.
 const LONGEST_SPAN: Duration = Duration::from_secs(8);
 
 /// Slow start doubles each round trip; below this from half a span to the next it is over.
@@ -238,6 +288,9 @@ const STILL_RISING: f64 = 1.05;
 /// Half of what twice as many could gain: no need to wait for the rest.
 const CLEARLY_BETTER: f64 = 1.5;
 
+/// What a new connection's socket takes without having sent it.
+const GULP: f64 = 1_048_576.0;
+
 /// Twice as many for less than this is the end of the first climb,
 const DOUBLE_AGAIN: f64 = 1.15;
 
@@ -245,19 +298,25 @@ const DOUBLE_AGAIN: f64 = 1.15;
 const DOUBLE_STAYS: f64 = 1.08;
 
 /// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
-const PAYS: f64 = 1.03;
-const COSTS_NOTHING: f64 = 0.98;
+const PAYS: f64 = 1.02;
+
+/// And a quarter fewer may cost no more than the measurement's wavering.
+const COSTS_NOTHING: f64 = 0.99;
 
 /// Several losses of two percent may not come to more than this.
-const NEAR_CREST: f64 = 0.96;
+const NEAR_CREST: f64 = 0.98;
 
 /// An old crest is an old truth.
 const CREST_FADES: f64 = 0.995;
 
 /// A quarter's trial never gains as much, nor does noise over a whole span.
 const CHANGED_UP: f64 = 1.3;
+
+/// Acknowledgements lag, so they need to confirm only the direction and some of the size.
 const TRUTH_UP: f64 = 1.2;
+
+/// The same downwards: less than this is more than a trial costs.
 const CHANGED_DOWN: f64 = 0.7;
 
 /// A failed trial costs a few percent for a few seconds; at this distance nobody sees it.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(30 * SECOND.as_secs());
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);

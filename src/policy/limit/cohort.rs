@@ -18,7 +18,12 @@ pub(super) struct Cohort {
 impl Cohort {
     /// The slices that begin from `after` on.
     pub(super) fn begun(after: Instant) -> Self {
-        Cohort { after, slices: 0, work: 0.0, seconds: 0.0 }
+        Cohort {
+            after,
+            slices: 0,
+            work: 0.0,
+            seconds: 0.0,
+        }
     }
 
     /// Forgets all and waits for slices that begin from `after` on.
@@ -40,7 +45,12 @@ impl Cohort {
     /// fastest; and sixteen at least, unless they are slow to come.
     pub(super) fn is_whole(&self, permits: usize, now: Instant) -> bool {
         let waited = now.saturating_duration_since(self.after) > LONG;
-        self.slices >= if waited { permits.max(4) } else { permits.max(16) }
+        self.slices
+            >= if waited {
+                permits.max(4)
+            } else {
+                permits.max(16)
+            }
     }
 
     /// Work per second with `permits` in flight.

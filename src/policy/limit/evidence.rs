@@ -12,7 +12,8 @@ pub(super) struct Evidence {
     best: f64,
     read_at: Instant,
     acked_at: Option<Instant>,
-    /// Bytes and seconds of a slice, of late; their quotient is a slice's pace.
+    /// Bytes and seconds of a slice, and how many were in flight, of late. All three lag alike:
+    /// with the present number of permits, opening more would itself look like goodput.
     bytes: f64,
     seconds: f64,
     in_flight: f64,
@@ -37,10 +38,12 @@ impl Evidence {
         self.slice = Some(self.slice.map_or(0.0, |old| old * 0.98).max(bytes as f64));
     }
 
-    pub(super) fn acked(&mut self, now: Instant, bytes: u64, took: Duration) {
+    /// A slice of `bytes` was acknowledged with `in_flight` in flight, itself included.
+    pub(super) fn acked(&mut self, now: Instant, bytes: u64, took: Duration, in_flight: usize) {
         let weight = if self.acked_at.is_none() { 1.0 } else { 0.2 };
         self.bytes += (bytes as f64 - self.bytes) * weight;
         self.seconds += (took.as_secs_f64() - self.seconds) * weight;
+        self.in_flight += (in_flight as f64 - self.in_flight) * weight;
         self.slice = Some(self.slice.unwrap_or(0.0).max(bytes as f64));
         self.acked_at = Some(now);
     }
@@ -50,14 +53,13 @@ impl Evidence {
     pub(super) fn read(&mut self, now: Instant, meter: &Meter, open: usize, starving: bool) {
         let passed = now.saturating_duration_since(self.read_at).as_secs_f64();
         self.read_at = now;
-        self.in_flight = open as f64;
         if !starving {
             self.best *= (1.0 - 0.2 * passed).max(0.0);
         }
         let seen = match self.acked_at {
             None => certain(meter, open),
             // New slices fill empty sockets at memory speed; the truth keeps that honest.
-            Some(_) => meter.over(LATELY).unwrap_or(0.0).min(2.0 * self.truth()),
+            Some(_) => meter.over(LATELY).unwrap_or(0.0).min(1.25 * self.truth()),
         };
         self.best = self.best.max(seen).max(self.present_truth(now));
     }
@@ -86,7 +88,11 @@ impl Evidence {
     fn present_truth(&self, now: Instant) -> f64 {
         let Some(at) = self.acked_at else { return 0.0 };
         let silent = now.saturating_duration_since(at).as_secs_f64();
-        if silent > 1.5 * self.seconds + 1.0 { 0.0 } else { self.truth() }
+        if silent > 1.5 * self.seconds + 1.0 {
+            0.0
+        } else {
+            self.truth()
+        }
     }
 }
 
@@ -95,17 +101,19 @@ impl Evidence {
 /// one in some seconds.
 fn certain(meter: &Meter, open: usize) -> f64 {
     let held = open as f64 * SOCKET;
-    let lower_bound = |seconds: f64| {
-        let rate = meter.over(Duration::from_secs_f64(seconds)).unwrap_or(0.0);
-        rate - held / seconds
-    };
-    [0.5, 1.0, 2.0, 4.0, 8.0].into_iter().map(lower_bound).fold(0.0, f64::max)
+    let lower_bound =
+        |seconds: f64| (meter.gained(Duration::from_secs_f64(seconds)) - held) / seconds;
+    [0.5, 1.0, 2.0, 4.0, 8.0]
+        .into_iter()
+        .map(lower_bound)
+        .fold(0.0, f64::max)
 }
 
-/// What one socket is taken to hold beside what is on its way.
-pub(super) const SOCKET: f64 = 1_048_576.0;
+/// What one socket is taken to hold, on its way or not: twice a full queue of a home uplink.
+const SOCKET: f64 = 2_097_152.0;
 
 /// What the service has always answered; known exactly once the first slice begins.
 const SLICE_ASSUMED: f64 = 16_777_216.0;
 
+/// Four readings of the sockets.
 const LATELY: Duration = Duration::from_millis(400);

@@ -24,10 +24,24 @@ impl Meter {
         }
     }
 
-    /// The slope over the last `span`, per second; `None` until a span's half has been seen.
+    /// The slope over the last `span`, per second, or over what has been seen of it.
     pub(super) fn over(&self, span: Duration) -> Option<f64> {
         let &(now, count) = self.readings.back()?;
         self.slope((now, count), now.checked_sub(span)?)
+    }
+
+    /// What the counter gained within the last `span`, or since the first reading if that is less.
+    pub(super) fn gained(&self, span: Duration) -> f64 {
+        let (Some(&(now, count)), Some(&(_, first))) =
+            (self.readings.back(), self.readings.front())
+        else {
+            return 0.0;
+        };
+        let base = now
+            .checked_sub(span)
+            .and_then(|start| self.at(start))
+            .unwrap_or(first);
+        count - base
     }
 
     /// The slopes over the newer and the older half of the last `span`.
@@ -70,3 +84,50 @@ const GRAIN: Duration = Duration::from_millis(20);
 
 /// Twelve seconds at the finest grain, longer than any span that is asked for.
 const MOST: usize = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A counter that gains 100 a second for two seconds, then 300, read every 5 ms.
+    fn read() -> Meter {
+        let begin = Instant::now();
+        let mut meter = Meter::default();
+        let mut count = 0.0;
+        for step in 0..800 {
+            meter.push(begin + Duration::from_millis(5 * step), count);
+            count += if step < 400 { 0.5 } else { 1.5 };
+        }
+        meter
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_counter() {
+        let meter = read();
+        let near = |value: f64, expected: f64| assert!((value - expected).abs() < 3.0, "{value}");
+        near(meter.over(Duration::from_secs(1)).expect("seen"), 300.0);
+        near(meter.over(Duration::from_secs(4)).expect("seen"), 200.0);
+        near(
+            meter
+                .over(Duration::from_secs(60))
+                .expect("as much as was seen"),
+            200.0,
+        );
+        let (newer, older) = meter.halves(Duration::from_secs(4));
+        near(newer, 300.0);
+        near(older, 100.0);
+        near(meter.gained(Duration::from_secs(1)), 300.0);
+        near(meter.gained(Duration::from_secs(60)), 800.0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_an_empty_meter_says_nothing() {
+        assert!(read().readings.len() <= 300, "{}", read().readings.len());
+        assert_eq!(Meter::default().over(Duration::from_secs(1)), None);
+        let (begin, mut meter) = (Instant::now(), Meter::default());
+        for step in 0..10_000 {
+            meter.push(begin + Duration::from_millis(50 * step), step as f64);
+        }
+        assert_eq!(meter.readings.len(), MOST);
+    }
+}

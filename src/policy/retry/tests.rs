@@ -1,0 +1,181 @@
+//! The table of DESIGN.md, row by row, and the delays.
+
+use super::*;
+use crate::error::Operation;
+
+fn error(kind: Kind) -> Error {
+    Error::new(kind, Operation::Slice, "x")
+}
+
+fn decide(error: &Error, attempt: Attempt) -> Decision {
+    Retry::default().decide(
+        error,
+        &attempt,
+        Repeat::Safe,
+        &mut fastrand::Rng::with_seed(7),
+    )
+}
+
+fn delay_of(error: &Error, attempt: Attempt, seed: u64) -> Duration {
+    let rng = &mut fastrand::Rng::with_seed(seed);
+    match Retry::default().decide(error, &attempt, Repeat::Safe, rng) {
+        Decision::Again { after, .. } => after,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The last column of the table in DESIGN.md: what a first failure and a second one of the
+/// same kind lead to.
+#[test]
+fn each_kind_is_repeated_as_the_table_says() {
+    use Decision::{GiveUp, Refresh, Rehash, Restart};
+    let rows = [
+        (Kind::Source, GiveUp, GiveUp),
+        (Kind::Invalid, GiveUp, GiveUp),
+        (Kind::Auth, Refresh, GiveUp),
+        (Kind::Rejected, GiveUp, GiveUp),
+        (Kind::Expired, Restart, GiveUp),
+        (Kind::Integrity, Rehash, GiveUp),
+        (Kind::State, GiveUp, GiveUp),
+        (Kind::Cancelled, GiveUp, GiveUp),
+    ];
+    for (kind, once, twice) in rows {
+        let first = decide(&error(kind), Attempt::first());
+        assert_eq!(first, once, "{kind:?}");
+        let second = decide(&error(kind), Attempt::first().next(kind, first));
+        assert_eq!(second, twice, "{kind:?} twice");
+    }
+}
+
+#[test]
+fn an_unreadable_reply_is_asked_for_once_more_elsewhere() {
+    let first = decide(&error(Kind::Protocol), Attempt::first());
+    assert!(
+        matches!(
+            first,
+            Decision::Again {
+                elsewhere: true,
+                ..
+            }
+        ),
+        "{first:?}"
+    );
+    let next = Attempt::first().next(Kind::Protocol, first);
+    assert_eq!(decide(&error(Kind::Protocol), next), Decision::GiveUp);
+    assert_ne!(decide(&error(Kind::Transport), next), Decision::GiveUp);
+}
+
+#[test]
+fn the_wire_and_5xx_go_elsewhere_and_the_account_stays() {
+    let elsewhere = |error: &Error| match decide(error, Attempt::first()) {
+        Decision::Again { elsewhere, .. } => elsewhere,
+        other => panic!("{other:?}"),
+    };
+    assert!(elsewhere(&error(Kind::Transport)));
+    assert!(elsewhere(&error(Kind::Throttled).status(503)));
+    assert!(!elsewhere(&error(Kind::Throttled).status(429)));
+    assert!(!elsewhere(&error(Kind::Throttled).status(200).code(429)));
+}
+
+#[test]
+fn the_eighth_attempt_is_the_last() {
+    let mut attempt = Attempt::first();
+    let mut tries = 1;
+    while let again @ Decision::Again { .. } = decide(&error(Kind::Transport), attempt) {
+        attempt = attempt.next(Kind::Transport, again);
+        tries += 1;
+    }
+    assert_eq!(tries, 8);
+}
+
+#[test]
+fn ten_minutes_end_it_whatever_the_number() {
+    let at = |seconds| Attempt {
+        elapsed: Duration::from_secs(seconds),
+        ..Attempt::first()
+    };
+    assert_ne!(decide(&error(Kind::Transport), at(599)), Decision::GiveUp);
+    assert_eq!(decide(&error(Kind::Transport), at(601)), Decision::GiveUp);
+    let told = error(Kind::Throttled).retry_after(Some(Duration::from_secs(30)));
+    assert_eq!(
+        decide(&told, at(580)),
+        Decision::GiveUp,
+        "the wait would pass the end"
+    );
+}
+
+#[test]
+fn keep_both_is_not_repeated_when_it_may_have_arrived() {
+    let ask = |error: &Error, repeat| {
+        let rng = &mut fastrand::Rng::with_seed(1);
+        Retry::default().decide(error, &Attempt::first(), repeat, rng)
+    };
+    for kind in [Kind::Transport, Kind::Throttled, Kind::Protocol] {
+        let lost = error(kind).delivery(Delivery::Unknown);
+        assert_eq!(ask(&lost, Repeat::Ambiguous), Decision::GiveUp, "{kind:?}");
+        assert_ne!(ask(&lost, Repeat::Safe), Decision::GiveUp, "{kind:?}");
+        assert_ne!(
+            ask(&error(kind), Repeat::Ambiguous),
+            Decision::GiveUp,
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn jitter_is_full_and_its_bound_triples_up_to_the_cap() {
+    let bounds = [0.25, 0.75, 2.25, 6.75, 20.25, 30.0, 30.0];
+    for (number, bound) in (1..).zip(bounds) {
+        let attempt = Attempt {
+            number,
+            ..Attempt::first()
+        };
+        let delays: Vec<f64> = (0..400)
+            .map(|seed| delay_of(&error(Kind::Transport), attempt, seed).as_secs_f64())
+            .collect();
+        let mean = delays.iter().sum::<f64>() / 400.0;
+        assert!(
+            delays.iter().all(|&delay| delay <= bound),
+            "attempt {number}"
+        );
+        assert!(
+            (0.45..0.55).contains(&(mean / bound)),
+            "attempt {number}: mean {mean}"
+        );
+    }
+}
+
+#[test]
+fn a_full_queue_waits_a_second_at_least() {
+    let queue = error(Kind::Throttled).status(200).code(1);
+    for seed in 0..200 {
+        let delay = delay_of(&queue, Attempt::first(), seed);
+        assert!((1.0..=1.1).contains(&delay.as_secs_f64()), "{delay:?}");
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_up_to_a_minute_and_ignored_above() {
+    let told = |seconds| {
+        let error = error(Kind::Throttled).retry_after(Some(Duration::from_secs(seconds)));
+        delay_of(&error, Attempt::first(), 3).as_secs_f64()
+    };
+    assert!((5.0..=5.5).contains(&told(5)));
+    assert!((60.0..=66.0).contains(&told(60)));
+    assert!(told(61) <= 1.0);
+    assert!(told(86_400) <= 1.0);
+    assert!(told(0) <= 1.0);
+}
+
+#[test]
+fn an_allowance_ends_and_successes_restore_it() {
+    let mut allowance = Allowance::new(3);
+    let granted = (0..10).filter(|_| allowance.spend()).count();
+    assert_eq!(granted, 3);
+    allowance.earn();
+    assert!(!allowance.spend());
+    allowance.earn();
+    assert!(allowance.spend());
+    (0..100).for_each(|_| allowance.earn());
+    assert_eq!((0..10).filter(|_| allowance.spend()).count(), 3);
+}
