@@ -290,7 +290,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pace_delays_each_chunk() {
-        let pace = Pace::new(|bytes| Duration::from_millis(bytes));
+        let pace = Pace::new(Duration::from_millis);
         let body = Body::from(Bytes::from(vec![7; 40 << 10])).paced(pace);
         let start = tokio::time::Instant::now();
         let (stream, _) = body.stream(1 << 20);

@@ -250,7 +250,7 @@ impl Core {
 #[derive(Debug)]
 pub struct Run {
     shared: Arc<Shared>,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<Option<Event>>,
     progress: Arc<Progress>,
     conductor: tokio::task::JoinHandle<()>,
 }
@@ -258,7 +258,7 @@ pub struct Run {
 impl Run {
     /// The next event; `None` when every file has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.events.recv().await.flatten()
     }
 
     /// The run's counters.
@@ -370,6 +370,7 @@ async fn finish(shared: &Arc<Shared>) {
     for trouble in [shared.core.journal.trouble(), shared.core.keyring.take_trouble()].into_iter().flatten() {
         shared.tell(Event::Warning(trouble));
     }
+    shared.tell_end();
 }
 
 /// Ten times a second: tells the gate how much sockets have taken, and shows its load.

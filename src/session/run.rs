@@ -39,7 +39,9 @@ pub struct Shared {
     /// Set once the run is to stop; the hashers look at it.
     pub halt: AtomicBool,
     phase: watch::Sender<Phase>,
-    events: mpsc::UnboundedSender<Event>,
+    /// `None` says that nothing more comes: the reader holds this struct too, so that the channel
+    /// does not close by itself.
+    events: mpsc::UnboundedSender<Option<Event>>,
 }
 
 /// How far a run is from its end.
@@ -63,7 +65,7 @@ pub struct Parts {
     /// See [`Shared::orders`].
     pub orders: Sender<Order>,
     /// Where events go.
-    pub events: mpsc::UnboundedSender<Event>,
+    pub events: mpsc::UnboundedSender<Option<Event>>,
 }
 
 impl Shared {
@@ -91,7 +93,12 @@ impl Shared {
 
     /// Tells the reader of the run, who may be gone.
     pub fn tell(&self, event: Event) {
-        drop(self.events.send(event));
+        drop(self.events.send(Some(event)));
+    }
+
+    /// Tells the reader that every file has ended.
+    pub fn tell_end(&self) {
+        drop(self.events.send(None));
     }
 
     /// Stops everything that has not been sent yet.
