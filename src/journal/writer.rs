@@ -314,3 +314,6 @@ const QUEUE: usize = 8192;
 
 /// After a power loss, the acks of the last two seconds may be missing and their slices go again.
 const ACK_LAG: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,21 @@ fn a_database_that_lacks_a_table_is_set_aside() {
 }
 
 #[test]
+fn the_log_goes_aside_with_its_database() {
+    let dir = filled();
+    fs::write(
+        dir.path().join("journal.db-wal"),
+        b"what was not yet folded in",
+    )
+    .unwrap();
+    fs::write(dir.path().join("journal.db.damaged"), b"").unwrap();
+    assert_begins_anew(&dir);
+    let log = fs::read(dir.path().join("journal.db.corrupt-1-wal")).unwrap();
+    assert_eq!(log, b"what was not yet folded in");
+    assert!(!dir.path().join("journal.db.damaged").exists());
+}
+
+#[test]
 fn an_empty_file_becomes_a_journal() {
     let dir = tempdir().unwrap();
     fs::write(database(&dir), b"").unwrap();
