@@ -105,7 +105,10 @@ async fn http2_carries_streams_side_by_side_on_one_connection() {
     let emulator = start(Tls::Both, Limits::default());
     let server = emulator.servers()[1].clone();
     let stream = connect(&emulator, &server, "localhost", &[b"h2"]).await;
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+    // Until it has seen the server's settings a client guesses, and refused streams are its price.
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_max_send_streams(1)
+        .handshake(TokioIo::new(stream))
         .await
         .unwrap();
     tokio::spawn(connection);

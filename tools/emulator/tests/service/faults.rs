@@ -170,7 +170,7 @@ fn streams_are_reset() {
 fn answers_are_spoilt_after_the_work_is_done() {
     let emulator = started();
     let server = emulator.servers()[0].clone();
-    let mut spoil = |name: &str, action: Action| {
+    let spoil = |name: &str, action: Action| {
         emulator.inject(Fault::on(Operation::Single, action));
         let answer = single(name, b"x").send(&server);
         emulator.clear_faults();

@@ -54,9 +54,9 @@ fn a_black_hole_accepts_and_says_nothing() {
     emulator.set_weather(Place::Server(0), service(Service::BlackHole));
     let mut new = Wire::open(server).unwrap();
     let patience = Some(Duration::from_millis(50));
-    for wire in [&mut open, &mut new] {
+    for (wire, name) in [(&mut open, "g"), (&mut new, "h")] {
         wire.0.set_read_timeout(patience).unwrap();
-        let silent = wire.ask(&single("g", b"x")).unwrap_err();
+        let silent = wire.ask(&single(name, b"x")).unwrap_err();
         assert_eq!(silent.kind(), ErrorKind::WouldBlock);
     }
     // What was sent is still there when it ends.
