@@ -8,5 +8,7 @@ mod encrypted;
 mod faults;
 mod files;
 mod limits;
+#[cfg(feature = "cli")]
+mod program;
 mod rules;
 mod weather;
