@@ -1,6 +1,7 @@
 //! How fast the emulator takes slices: a client that only copies one slice into its sockets.
 //!
-//! `cargo run --release -p panup-emulator --example flood -- [CONNECTIONS] [GIB] [verify] [DIR]`
+//! `cargo run --release -p panup-emulator --example flood -- CONNECTIONS GIB [verify] [dir=DIR]
+//! [bandwidth=BYTES_PER_SECOND]`
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,22 +9,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use md5::{Digest, Md5};
-use panup_emulator::{Config, Emulator, Operation, Store};
+use panup_emulator::{Config, Emulator, Operation, Place, Store, Weather};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize, default| {
-        arguments
-            .get(at)
-            .and_then(|a| a.parse().ok())
-            .unwrap_or(default)
+    let number = |at: usize| arguments.get(at).and_then(|a| a.parse().ok()).unwrap_or(4);
+    let named = |name| arguments.iter().find_map(|a| a.strip_prefix(name));
+    let (connections, gib) = (number(0), number(1));
+    let shaped = Weather {
+        bandwidth: named("bandwidth=").and_then(|bytes| bytes.parse().ok()),
+        ..Weather::default()
     };
-    let (connections, gib) = (number(0, 4), number(1, 8));
     let emulator = Emulator::start(Config {
-        verify: arguments.get(2).is_some_and(|word| word == "verify"),
-        store: arguments
-            .get(3)
-            .map_or(Store::Discard, |dir| Store::Dir(dir.into())),
+        verify: named("verify").is_some(),
+        store: named("dir=").map_or(Store::Discard, |dir| Store::Dir(dir.into())),
+        weather: vec![(Place::Server(0), shaped)],
+        servers: if shaped.bandwidth.is_some() { 1 } else { 2 },
         ..Config::default()
     })?;
     let slices = gib * (1 << 30) / SLICE as u64;
