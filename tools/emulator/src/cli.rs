@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::{Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store, Tls};
 use crate::emulator::Emulator;
 use crate::fault::{Fault, Operation};
@@ -117,7 +119,7 @@ pub struct Args {
 /// Runs an emulator until it is interrupted.
 ///
 /// The first lines on standard output are `api URL` and one `server URL` per upload server, then
-/// `token TOKEN`.
+/// `token TOKEN`. It brings its own runtime, so it must not be called from inside another.
 pub fn run(args: Args) -> ExitCode {
     match serve(&args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -130,18 +132,29 @@ pub fn run(args: Args) -> ExitCode {
 
 fn serve(args: &Args) -> io::Result<()> {
     let script = args.script()?;
-    let emulator = Emulator::start(args.config())?;
-    emulator.apply(script);
-    if let (Some(file), Some(pem)) = (&args.ca_out, emulator.ca_pem()) {
-        fs::write(file, pem)?;
-    }
-    announce(&emulator)?;
-    wait_for_signal()?;
-    if let Some(file) = &args.stats {
-        fs::write(file, serde_json::to_vec_pretty(&emulator.stats())?)?;
-    }
-    emulator.stop();
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Before the first line: whoever has read it may interrupt.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let emulator = Emulator::start(args.config())?;
+        emulator.apply(script);
+        if let (Some(file), Some(pem)) = (&args.ca_out, emulator.ca_pem()) {
+            fs::write(file, pem)?;
+        }
+        announce(&emulator)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if let Some(file) = &args.stats {
+            fs::write(file, serde_json::to_vec_pretty(&emulator.stats())?)?;
+        }
+        emulator.stop();
+        Ok(())
+    })
 }
 
 fn announce(emulator: &Emulator) -> io::Result<()> {
@@ -152,22 +165,6 @@ fn announce(emulator: &Emulator) -> io::Result<()> {
     }
     writeln!(out, "token {}", emulator.token())?;
     out.flush()
-}
-
-fn wait_for_signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
-        }
-    })
 }
 
 impl Args {

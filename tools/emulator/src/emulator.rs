@@ -109,8 +109,8 @@ impl Emulator {
         lock(&self.world.tokens).allow(token);
     }
 
-    /// What was seen so far. Calls appear when they have ended, a moment after their client has
-    /// the answer.
+    /// What was seen so far. A call is entered before its answer leaves, so whoever has an answer
+    /// finds it here; one that got none appears when its end is noticed.
     pub fn stats(&self) -> Stats {
         self.world.ledger.snapshot()
     }

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::weather::{Place, Weather};
+use crate::action::Action;
+use crate::weather::Place;
 
 /// One way in which calls go wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,154 +156,6 @@ impl When {
     }
 }
 
-/// What happens to the call that is struck.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// An HTTP status instead of an answer; nothing is done. The body is read first unless said
-    /// otherwise, so that the client has sent everything when it hears of it.
-    Http {
-        /// The status, such as 503.
-        status: u16,
-        /// What the answer's body is.
-        #[serde(default)]
-        page: Page,
-        /// The `Retry-After` header, as it stands.
-        #[serde(default)]
-        retry_after: Option<String>,
-        /// Answer at once, with the body unread.
-        #[serde(default)]
-        unread: bool,
-    },
-    /// HTTP 200 with this body code; nothing is done.
-    Code {
-        /// `code` of the envelope.
-        code: i64,
-        /// `message` of the envelope.
-        message: String,
-    },
-    /// The connection is closed without an answer.
-    Close(Cut),
-    /// The stream is reset: RST_STREAM on h2, the end of the connection on HTTP/1.1.
-    Reset,
-    /// Reading stops after so many bytes of the body, for so long.
-    StallReading {
-        /// Bytes of the body that are still read.
-        after: u64,
-        /// For how long nothing more is read.
-        millis: u64,
-    },
-    /// Everything is done, the answer waits.
-    StallAnswer {
-        /// For how long.
-        millis: u64,
-    },
-    /// Everything is done, the answer is only the first half of its JSON.
-    TruncatedJson,
-    /// Everything is done, the answer is JSON that means nothing.
-    WrongJson,
-    /// Everything is done, the answer says completed with `fileID` 0.
-    NoFileId,
-    /// Everything is done, the answer says `completed: false` with `fileID` 0.
-    NotCompleted,
-    /// Everything is done, the answer is this body code all the same.
-    DoneBut {
-        /// `code` of the envelope.
-        code: i64,
-        /// `message` of the envelope.
-        message: String,
-    },
-    /// This call is the last on its connection: `Connection: close`, or GOAWAY.
-    LastCall,
-    /// A body without `Content-Length` is answered with HTTP 411.
-    RefuseChunked,
-    /// All tokens that live have run out, this call's too.
-    ExpireTokens,
-    /// All preuploadIDs are forgotten, this call's too.
-    ForgetUploads,
-    /// This upload server's service is lost: it refuses, and its connections are reset.
-    Kill {
-        /// Which.
-        server: usize,
-    },
-    /// This upload server comes back.
-    Revive {
-        /// Which.
-        server: usize,
-    },
-    /// The weather changes, from this call on.
-    Weather {
-        /// Where.
-        place: Place,
-        /// To what.
-        weather: Weather,
-    },
-}
-
-impl Action {
-    /// The full instant-upload queue, as the service words it.
-    pub fn queue_full() -> Self {
-        Self::Code {
-            code: 1,
-            message: "当前秒传队列已满，请慢一点".to_owned(),
-        }
-    }
-
-    /// The call-rate limit as a body code, as the service words it.
-    pub fn too_fast() -> Self {
-        Self::Code {
-            code: 429,
-            message: TOO_FAST.to_owned(),
-        }
-    }
-
-    /// An HTTP status with an empty body.
-    pub fn status(status: u16) -> Self {
-        Self::page(status, Page::Empty)
-    }
-
-    /// An HTTP status with a page.
-    pub fn page(status: u16, page: Page) -> Self {
-        Self::Http {
-            status,
-            page,
-            retry_after: None,
-            unread: false,
-        }
-    }
-}
-
-/// The body of an answer that is not the service's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Page {
-    /// No body.
-    #[default]
-    Empty,
-    /// A gateway's HTML page.
-    Html,
-    /// A gateway's JSON, which is not the envelope.
-    Json,
-    /// The text `i/o timeout`.
-    IoTimeout,
-}
-
-/// Where in a call its connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cut {
-    /// Before any of the body is read.
-    BeforeBody,
-    /// When so many bytes of the body were read.
-    After(u64),
-    /// When the whole body was read; nothing is done.
-    AfterBody,
-    /// When everything is done: only the answer is lost.
-    AfterCommit,
-    /// When everything is done and half of the answer is out.
-    InAnswer,
-}
-
 /// The faults that wait, each with the number of calls it has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -335,12 +188,10 @@ impl Faults {
     }
 }
 
-/// How the service words that calls come too fast.
-pub(crate) const TOO_FAST: &str = "操作频繁，请稍后再试";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Cut;
 
     fn struck(fault: Fault, calls: u64) -> Vec<u64> {
         let mut faults = Faults::default();

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
+use crate::action::{Action, Cut, Page};
 use crate::config::{Pending, Rate, TooFast};
-use crate::fault::{Action, Cut, Fault, Operation, Page, When};
+use crate::fault::{Fault, Operation, When};
 use crate::weather::{Place, Service, Weather};
 
 /// Differences in spelling that have a name.

@@ -6,8 +6,8 @@ use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::action::{Page, TOO_FAST};
 use crate::config::Quirks;
-use crate::fault::{Page, TOO_FAST};
 use crate::tokens::random;
 
 /// What an endpoint ends in.
@@ -247,12 +247,9 @@ fn html(status: StatusCode) -> String {
     )
 }
 
+/// Two calls are never told the same.
 fn trace_id() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    static ISSUED: AtomicU64 = AtomicU64::new(0);
-    let n = ISSUED.fetch_add(1, Ordering::Relaxed);
-    format!("{}-{n}_emulator", random(n))
+    format!("{}-{}_emulator", random(0), random(1))
 }
 
 #[cfg(test)]

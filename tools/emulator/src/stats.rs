@@ -1,10 +1,8 @@
-//! The ledger. In comes every call as it begins and ends, out go counters for everything and the
-//! first calls one by one; it never influences an answer.
+//! What was seen, as whoever asks gets it: counters for everything and the first calls one by one.
+//! Plain data; it is counted in the ledger.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -100,7 +98,7 @@ pub struct PlaceTally {
 }
 
 impl PlaceTally {
-    fn of(place: Place) -> Self {
+    pub(crate) fn of(place: Place) -> Self {
         Self {
             place,
             calls: 0,
@@ -186,199 +184,6 @@ pub enum Framing {
     NoBody,
 }
 
-/// Where calls are entered.
-#[derive(Debug)]
-pub(crate) struct Ledger {
-    stats: Mutex<Stats>,
-    kept: usize,
-    started: Instant,
-    calls: AtomicU64,
-    connections: AtomicU64,
-}
-
-impl Ledger {
-    pub(crate) fn new(servers: usize, kept: usize) -> Self {
-        let places = std::iter::once(Place::Api).chain((0..servers).map(Place::Server));
-        let stats = Stats {
-            places: places.map(PlaceTally::of).collect(),
-            ..Stats::default()
-        };
-        Self {
-            stats: Mutex::new(stats),
-            kept,
-            started: Instant::now(),
-            calls: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn snapshot(&self) -> Stats {
-        self.lock().clone()
-    }
-
-    /// Counts a connection and gives it its number.
-    pub(crate) fn connected(&self, place: Place) -> u64 {
-        self.lock().places[place_index(place)].connections += 1;
-        self.connections.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    pub(crate) fn folder_race(&self) {
-        self.lock().folder_races += 1;
-    }
-
-    pub(crate) fn login(&self) {
-        self.lock().logins += 1;
-    }
-
-    /// Enters a call that begins; it is written down when the visit is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, head: Head) -> Visit {
-        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let now = Instant::now();
-        let mut stats = self.lock();
-        let tally = stats.operations.entry(head.operation).or_default();
-        tally.in_flight += 1;
-        tally.peak = tally.peak.max(tally.in_flight);
-        let place = &mut stats.places[place_index(head.place)];
-        place.in_flight += 1;
-        place.peak = place.peak.max(place.in_flight);
-        drop(stats);
-        let call = Call {
-            number,
-            operation: head.operation,
-            place: head.place,
-            http: head.http,
-            connection: head.connection,
-            framing: head.framing,
-            body_bytes: 0,
-            status: 0,
-            code: None,
-            outcome: Outcome::Lost,
-            preupload_id: None,
-            slice_no: None,
-            at_ms: millis(self.started, now),
-            took_ms: 0,
-        };
-        Visit {
-            ledger: Arc::clone(self),
-            body_bytes: Arc::default(),
-            began: now,
-            call,
-        }
-    }
-
-    fn end(&self, call: Call) {
-        let mut stats = self.lock();
-        let tally = stats.operations.entry(call.operation).or_default();
-        tally.in_flight -= 1;
-        tally.calls += 1;
-        tally.body_bytes += call.body_bytes;
-        match call.outcome {
-            Outcome::Done => tally.done += 1,
-            Outcome::Reused => {
-                tally.done += 1;
-                tally.reused += 1;
-            }
-            Outcome::Pending => tally.pending += 1,
-            Outcome::Refused(_) => tally.refused += 1,
-            Outcome::Struck(_) => tally.struck += 1,
-            Outcome::Lost => tally.lost += 1,
-        }
-        let place = &mut stats.places[place_index(call.place)];
-        place.in_flight -= 1;
-        place.calls += 1;
-        place.body_bytes += call.body_bytes;
-        *stats.versions.entry(call.http).or_default() += 1;
-        *stats.statuses.entry(call.status).or_default() += 1;
-        *stats.framings.entry(call.framing).or_default() += 1;
-        if let Some(code) = call.code {
-            *stats.codes.entry(code).or_default() += 1;
-        }
-        if stats.calls.len() < self.kept {
-            stats.calls.push(call);
-        } else {
-            stats.calls_not_kept += 1;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Stats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What is known of a call when it begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) operation: Operation,
-    pub(crate) place: Place,
-    pub(crate) http: Http,
-    pub(crate) connection: u64,
-    pub(crate) framing: Framing,
-}
-
-/// A call under way. Dropping it enters it, so one that is cut off in the middle is entered too.
-#[derive(Debug)]
-pub(crate) struct Visit {
-    ledger: Arc<Ledger>,
-    began: Instant,
-    /// Counted by whoever reads the body.
-    pub(crate) body_bytes: Arc<AtomicU64>,
-    pub(crate) call: Call,
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let mut call = self.call.clone();
-        call.body_bytes = self.body_bytes.load(Ordering::Relaxed);
-        call.took_ms = millis(self.began, Instant::now());
-        self.ledger.end(call);
-    }
-}
-
-fn place_index(place: Place) -> usize {
-    match place {
-        Place::Api => 0,
-        Place::Server(server) => server + 1,
-    }
-}
-
-fn millis(from: Instant, to: Instant) -> u64 {
-    u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
-}
-
 fn shared_text<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
     text.as_deref().serialize(to)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEAD: Head = Head {
-        operation: Operation::Slice,
-        place: Place::Server(1),
-        http: Http::Http2,
-        connection: 1,
-        framing: Framing::ContentLength,
-    };
-
-    #[test]
-    fn every_call_is_counted_and_the_first_are_kept() {
-        let ledger = Arc::new(Ledger::new(2, 3));
-        let visits: Vec<Visit> = (0..5).map(|_| ledger.begin(HEAD)).collect();
-        assert_eq!(ledger.snapshot().of(Operation::Slice).in_flight, 5);
-        for mut visit in visits {
-            visit.call.outcome = Outcome::Done;
-            visit.call.status = 200;
-            visit.body_bytes.fetch_add(10, Ordering::Relaxed);
-        }
-        drop(ledger.begin(HEAD));
-        let stats = ledger.snapshot();
-        assert_eq!((stats.calls.len(), stats.calls_not_kept), (3, 3));
-        let slices = stats.of(Operation::Slice);
-        assert_eq!((slices.calls, slices.done, slices.lost), (6, 5, 1));
-        assert_eq!((slices.peak, slices.in_flight), (5, 0));
-        assert_eq!((slices.body_bytes, stats.server(1).body_bytes), (50, 50));
-        assert_eq!((stats.server(0).calls, stats.server(1).peak), (0, 5));
-        assert_eq!(stats.statuses, BTreeMap::from([(0, 1), (200, 5)]));
-    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fault::{Action, Cut, Operation};
+use crate::action::{Action, Cut};
+use crate::fault::Operation;
 use crate::reply::{Refusal, Reply};
 use crate::weather::{Place, Service};
 use crate::world::{World, lock};

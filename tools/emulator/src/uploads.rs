@@ -2,6 +2,7 @@
 //! are there and, once all are, the MD5 of the whole; a slice counts only when its attempt was
 //! judged, and a bad attempt never spoils what is already there.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +29,10 @@ pub(crate) struct Upload(Arc<Mutex<Inner>>);
 struct Inner {
     promise: Promise,
     slice_size: u64,
-    slices: Vec<Slice>,
+    /// How many slices there have to be.
+    count: u64,
+    /// Those that were begun: ten gigabytes of tiny slices cost nothing until they come.
+    slices: BTreeMap<u64, Slice>,
     /// None when bytes are discarded, or when it has ended.
     spool: Option<Spool>,
     state: State,
@@ -39,7 +43,6 @@ struct Inner {
 
 #[derive(Clone, Debug)]
 enum Slice {
-    Absent,
     Arriving(Lease),
     Present(Sum),
 }
@@ -56,7 +59,7 @@ struct Check {
     verify: bool,
     digest: Md5,
     /// Slices that are in `digest`.
-    done: usize,
+    done: u64,
     running: bool,
     /// Counts how often it had to begin again, so that a hash of older bytes is not taken.
     epoch: u64,
@@ -90,7 +93,6 @@ pub(crate) struct Terms {
 impl Upload {
     pub(crate) fn new(promise: Promise, spool: Option<Spool>, terms: Terms) -> Self {
         let count = promise.content.size.div_ceil(terms.slice_size);
-        let count = usize::try_from(count).expect("at most 10 GiB of slices");
         let check = Check {
             verify: terms.verify,
             digest: Md5::new(),
@@ -101,7 +103,8 @@ impl Upload {
         Self(Arc::new(Mutex::new(Inner {
             promise,
             slice_size: terms.slice_size,
-            slices: vec![Slice::Absent; count],
+            count,
+            slices: BTreeMap::new(),
             spool,
             state: State::Open,
             polls_left: terms.polls,
@@ -114,7 +117,7 @@ impl Upload {
     pub(crate) fn expected(&self, no: u64) -> Result<u64, Refusal> {
         let inner = self.lock();
         inner.check_open()?;
-        let count = inner.slices.len() as u64;
+        let count = inner.count;
         if no == 0 || no > count {
             return Err(Refusal::business(format!(
                 "sliceNo {no} is out of range: the file has {count} slices, counted from 1"
@@ -129,11 +132,11 @@ impl Upload {
     pub(crate) fn straight(&self, no: u64) -> Option<Region> {
         let mut inner = self.lock();
         let region = inner.region(no)?;
-        let slot = &mut inner.slices[index(no)];
-        if !matches!(slot, Slice::Absent) {
+        if inner.slices.contains_key(&no) {
             return None;
         }
-        *slot = Slice::Arriving(region.lease.clone());
+        let lease = region.lease.clone();
+        inner.slices.insert(no, Slice::Arriving(lease));
         Some(region)
     }
 
@@ -144,9 +147,8 @@ impl Upload {
         }
         lease.take_back();
         let mut inner = self.lock();
-        let slot = &mut inner.slices[index(no)];
-        if matches!(slot, Slice::Arriving(_)) {
-            *slot = Slice::Absent;
+        if let Some(Slice::Arriving(_)) = inner.slices.get(&no) {
+            inner.slices.remove(&no);
         }
     }
 
@@ -157,16 +159,16 @@ impl Upload {
         if inner.state == State::Ended {
             return Ok(true);
         }
-        match (bytes, &inner.slices[index(no)]) {
-            (Whereabouts::InPlace, Slice::Absent | Slice::Present(_)) => return Ok(false),
-            (Whereabouts::Aside(_), Slice::Arriving(other)) => other.take_back(),
+        match (bytes, inner.slices.get(&no)) {
+            (Whereabouts::InPlace, None | Some(Slice::Present(_))) => return Ok(false),
+            (Whereabouts::Aside(_), Some(Slice::Arriving(other))) => other.take_back(),
             _ => {}
         }
         if let (Whereabouts::Aside(aside), Some(place)) = (bytes, inner.region(no)) {
             place.copy_from(aside)?;
         }
-        let before = std::mem::replace(&mut inner.slices[index(no)], Slice::Present(sum));
-        if matches!(before, Slice::Present(old) if old != sum) {
+        let before = inner.slices.insert(no, Slice::Present(sum));
+        if matches!(before, Some(Slice::Present(old)) if old != sum) {
             inner.check.begin_again();
         }
         Ok(true)
@@ -175,7 +177,7 @@ impl Upload {
     /// Whether there is a whole to be checked along the way.
     pub(crate) fn is_chased(&self) -> bool {
         let inner = self.lock();
-        inner.check.verify && inner.slices.len() > 1 && inner.spool.is_some()
+        inner.check.verify && inner.count > 1 && inner.spool.is_some()
     }
 
     /// Hashes on from the front while there are slices. Blocking; one at a time per upload.
@@ -200,11 +202,11 @@ impl Upload {
         let mut inner = self.lock();
         let Check { done, running, .. } = inner.check;
         let open = inner.state == State::Open;
-        let wanted = inner.check.verify && inner.slices.len() > 1 && !running && open;
-        if !wanted || !matches!(inner.slices.get(done), Some(Slice::Present(_))) {
+        let wanted = inner.check.verify && inner.count > 1 && !running && open;
+        if !wanted || !matches!(inner.slices.get(&(done + 1)), Some(Slice::Present(_))) {
             return None;
         }
-        let region = inner.region(done as u64 + 1)?;
+        let region = inner.region(done + 1)?;
         inner.check.running = true;
         Some((region, inner.check.digest.clone(), inner.check.epoch))
     }
@@ -252,17 +254,15 @@ impl Inner {
     }
 
     fn check_all_there(&self) -> Result<(), Refusal> {
-        let missing = |(at, slice): (usize, &Slice)| {
-            (!matches!(slice, Slice::Present(_))).then(|| (at + 1).to_string())
-        };
-        let missing: Vec<String> = self.slices.iter().enumerate().filter_map(missing).collect();
-        if missing.is_empty() {
+        let there = |slice: &&Slice| matches!(slice, Slice::Present(_));
+        let missing = self.count - self.slices.values().filter(there).count() as u64;
+        if missing == 0 {
             return Ok(());
         }
-        let some = missing[..missing.len().min(10)].join(", ");
+        let is_missing = |no: &u64| !self.slices.get(no).as_ref().is_some_and(there);
+        let first = (1..=self.count).find(is_missing).unwrap_or_default();
         Err(failed(&format!(
-            "{} slices are missing: {some}",
-            missing.len()
+            "slices are missing: {missing}, slice {first} is the first"
         )))
     }
 
@@ -272,14 +272,14 @@ impl Inner {
         if !self.check.verify {
             return Some(true);
         }
-        if let [Slice::Present(only)] = self.slices[..] {
-            return Some(only == wanted);
+        if let (1, Some(Slice::Present(only))) = (self.count, self.slices.get(&1)) {
+            return Some(*only == wanted);
         }
         if self.spool.is_none() {
             // Discarded: the slices were checked one by one, the whole cannot be.
             return Some(true);
         }
-        let all = self.check.done == self.slices.len();
+        let all = self.check.done == self.count;
         all.then(|| Sum::from(self.check.digest.clone().finalize()) == wanted)
     }
 
@@ -300,10 +300,6 @@ impl Check {
 
 fn failed(detail: &str) -> Refusal {
     Refusal::business("文件上传失败").because(detail)
-}
-
-fn index(no: u64) -> usize {
-    usize::try_from(no - 1).expect("in range of a Vec")
 }
 
 #[cfg(test)]
@@ -346,7 +342,10 @@ mod tests {
             .expect("no I/O");
         let refused = upload.complete().expect_err("one is missing");
         assert_eq!(refused.message, "文件上传失败");
-        assert_eq!(refused.detail.as_deref(), Some("1 slices are missing: 1"));
+        assert_eq!(
+            refused.detail.as_deref(),
+            Some("slices are missing: 1, slice 1 is the first")
+        );
         upload
             .accept(1, [1; 16], Whereabouts::Discarded)
             .expect("no I/O");

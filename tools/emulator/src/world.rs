@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::cloud::Cloud;
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Faults};
+use crate::ledger::Ledger;
 use crate::rate::Rates;
-use crate::stats::Ledger;
 use crate::tokens::Tokens;
 use crate::weather::{Place, Service, Sky, Weather};
 

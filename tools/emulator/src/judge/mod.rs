@@ -10,8 +10,8 @@ use hyper::http::request::Parts;
 use crate::body::Body;
 use crate::config::Limits;
 use crate::fault::Operation;
+use crate::ledger::Visit;
 use crate::reply::{Judged, Refusal};
-use crate::stats::Visit;
 use crate::tree::Landing;
 use crate::world::{World, lock};
 

@@ -1,0 +1,105 @@
+//! Weather: slow, late, dead and silent servers.
+
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, Instant};
+
+use panup_emulator::{Config, Emulator, Place, Service, Weather};
+
+use crate::client::*;
+
+fn service(service: Service) -> Weather {
+    Weather {
+        service,
+        ..Weather::default()
+    }
+}
+
+#[test]
+fn a_dead_server_refuses_and_resets_and_comes_back() {
+    let emulator = Emulator::start(Config::default()).unwrap();
+    let servers = emulator.servers();
+    let mut open = Wire::open(&servers[1]).unwrap();
+    assert_eq!(open.ask(&single("f", b"x")).unwrap().code(), 0);
+    emulator.kill_server(1);
+    let refused = Wire::open(&servers[1]).err().map(|error| error.kind());
+    assert_eq!(refused, Some(ErrorKind::ConnectionRefused));
+    let reset = open.0.read(&mut [0]).unwrap_err();
+    assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(single("g", b"x").send(&servers[0]).code(), 0);
+    emulator.revive_server(1);
+    assert_eq!(single("h", b"x").send(&servers[1]).code(), 0);
+}
+
+#[test]
+fn a_server_can_be_dead_from_the_start() {
+    let config = Config {
+        weather: vec![(Place::Server(0), service(Service::Dead))],
+        ..Config::default()
+    };
+    let emulator = Emulator::start(config).unwrap();
+    let server = &emulator.servers()[0];
+    while Wire::open(server).is_ok() {
+        std::thread::yield_now();
+    }
+    emulator.revive_server(0);
+    assert_eq!(single("f", b"x").send(server).code(), 0);
+}
+
+#[test]
+fn a_black_hole_accepts_and_says_nothing() {
+    let emulator = Emulator::start(Config::default()).unwrap();
+    let server = &emulator.servers()[0];
+    let mut open = Wire::open(server).unwrap();
+    assert_eq!(open.ask(&single("f", b"x")).unwrap().code(), 0);
+    emulator.set_weather(Place::Server(0), service(Service::BlackHole));
+    let mut new = Wire::open(server).unwrap();
+    let patience = Some(Duration::from_millis(50));
+    for (wire, name) in [(&mut open, "g"), (&mut new, "h")] {
+        wire.0.set_read_timeout(patience).unwrap();
+        let silent = wire.ask(&single(name, b"x")).unwrap_err();
+        assert_eq!(silent.kind(), ErrorKind::WouldBlock);
+    }
+    // What was sent is still there when it ends.
+    emulator.set_weather(Place::Server(0), Weather::default());
+    open.0.set_read_timeout(None).unwrap();
+    assert_eq!(open.answer().unwrap().code(), 0);
+}
+
+#[test]
+fn answers_take_their_latency() {
+    let emulator = Emulator::start(Config::default()).unwrap();
+    let weather = Weather {
+        latency_ms: 30,
+        ..Weather::default()
+    };
+    emulator.set_weather(Place::Api, weather);
+    let began = Instant::now();
+    assert_eq!(Ask::to("GET", DOMAIN).send(&emulator.api()).code(), 0);
+    // One for the connection, one for the answer.
+    assert!(began.elapsed() >= Duration::from_millis(60));
+}
+
+#[test]
+fn a_narrow_link_is_shared() {
+    let emulator = Emulator::start(Config::default()).unwrap();
+    let weather = Weather {
+        bandwidth: Some(4 << 20),
+        ..Weather::default()
+    };
+    emulator.set_weather(Place::Server(0), weather);
+    let server = emulator.servers()[0].clone();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                let content = vec![n; 512 << 10];
+                let answer = single(&format!("f{n}"), &content).send(server);
+                assert_eq!(answer.code(), 0);
+            });
+        }
+    });
+    // 2 MiB in all: at least half a second, less the credit of an idle link.
+    assert!(began.elapsed() >= Duration::from_millis(480));
+    assert_eq!(emulator.files().len(), 4);
+}
