@@ -1,4 +1,4 @@
-//! What the journal remembers, for whom, and what it costs.
+//! Uploads that go on, for whom they do, and what it costs.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,9 @@ use crate::plan::Acked;
 use crate::wire::{Conflict, Remote};
 
 mod damage;
+mod forget;
 mod garbage;
+mod known;
 mod processes;
 
 #[test]
@@ -47,20 +49,6 @@ fn an_upload_is_of_one_file_to_one_place_for_one_account() {
     assert!(journal.resume(&base, &[0; 16]).is_none());
     for (what, other) in others(&base) {
         assert!(journal.resume(&other, &MD5).is_none(), "{what}");
-    }
-}
-
-#[test]
-fn a_finished_file_is_of_one_file_to_one_place_for_one_account() {
-    let (_dir, journal) = scratch();
-    let base = task("a.bin");
-    journal.finish(&base, MD5, 42);
-    journal.flush().unwrap();
-    let finished = journal.finished(&base).unwrap();
-    assert_eq!((finished.md5, finished.file_id), (MD5, 42));
-    for (what, other) in others(&base) {
-        let matters = what != "conflict";
-        assert_eq!(journal.finished(&other).is_none(), matters, "{what}");
     }
 }
 
@@ -135,264 +123,6 @@ fn an_upload_ends_by_abandon_and_by_finish() {
             hashed: 1
         }
     );
-}
-
-#[test]
-fn hashes_are_of_one_identity() {
-    let (_dir, journal) = scratch();
-    let task = task("a.bin");
-    let hashes = Hashes {
-        whole: MD5,
-        slices: Some(slices(16, 1001)),
-    };
-    journal.remember(&task.path, &task.identity, hashes.clone());
-    journal.flush().unwrap();
-    assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
-    assert_eq!(journal.hashes(&task.path, &edited(&task).identity), None);
-    assert_eq!(
-        journal.hashes(Path::new("/data/b.bin"), &task.identity),
-        None
-    );
-}
-
-#[test]
-fn slice_hashes_stay_while_the_file_does() {
-    let (_dir, journal) = scratch();
-    let task = task("a.bin");
-    let whole = |whole| Hashes {
-        whole,
-        slices: None,
-    };
-    let sliced = Hashes {
-        whole: MD5,
-        slices: Some(slices(16, 1001)),
-    };
-    journal.remember(&task.path, &task.identity, sliced.clone());
-    journal.remember(&task.path, &task.identity, whole(MD5));
-    journal.finish(&task, MD5, 1);
-    journal.flush().unwrap();
-    assert_eq!(journal.hashes(&task.path, &task.identity), Some(sliced));
-    let edited = edited(&task);
-    journal.remember(&task.path, &edited.identity, whole([2; 16]));
-    journal.flush().unwrap();
-    assert_eq!(
-        journal.hashes(&task.path, &edited.identity),
-        Some(whole([2; 16]))
-    );
-    assert_eq!(journal.hashes(&task.path, &task.identity), None);
-    assert_eq!(journal.counts().unwrap().hashed, 1);
-}
-
-#[test]
-fn slice_hashes_that_do_not_make_the_file_are_not_given_out() {
-    let (_dir, journal) = scratch();
-    let task = task("a.bin");
-    for wrong in [0, 1000, 1002] {
-        let hashes = Hashes {
-            whole: MD5,
-            slices: Some(slices(16, wrong)),
-        };
-        journal.remember(&task.path, &task.identity, hashes);
-        journal.flush().unwrap();
-        let known = journal.hashes(&task.path, &task.identity).unwrap();
-        assert_eq!(
-            known,
-            Hashes {
-                whole: MD5,
-                slices: None
-            }
-        );
-    }
-}
-
-#[test]
-fn a_file_displaced_by_another_is_not_skipped() {
-    let (_dir, journal) = scratch();
-    let first = Task {
-        conflict: Conflict::Overwrite,
-        ..task("one")
-    };
-    let second = Task {
-        path: "/data/two".into(),
-        ..first.clone()
-    };
-    journal.finish(&first, MD5, 1);
-    journal.finish(&second, [2; 16], 2);
-    journal.flush().unwrap();
-    assert!(journal.finished(&first).is_none());
-    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
-}
-
-#[test]
-fn files_of_one_name_that_are_both_kept_are_both_known() {
-    let (_dir, journal) = scratch();
-    let first = Task {
-        conflict: Conflict::KeepBoth,
-        ..task("one")
-    };
-    let second = Task {
-        path: "/data/two".into(),
-        ..first.clone()
-    };
-    journal.finish(&first, MD5, 1);
-    journal.finish(&second, [2; 16], 2);
-    journal.finish(&first, MD5, 3); // sent again by force
-    journal.flush().unwrap();
-    assert_eq!(journal.finished(&first).unwrap().file_id, 3);
-    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
-    assert_eq!(journal.counts().unwrap().finished, 2);
-}
-
-#[test]
-fn one_file_to_two_places_is_known_at_both() {
-    let (_dir, journal) = scratch();
-    let here = task("a.bin");
-    let there = Task {
-        remote: Remote::new(0, "b/a.bin").unwrap(),
-        ..here.clone()
-    };
-    journal.finish(&here, MD5, 1);
-    journal.finish(&there, MD5, 2);
-    journal.flush().unwrap();
-    assert_eq!(journal.finished(&here).unwrap().file_id, 1);
-    assert_eq!(journal.finished(&there).unwrap().file_id, 2);
-    // Known content of the file changed: neither counts, whatever the identity says.
-    journal.remember(
-        &here.path,
-        &here.identity,
-        Hashes {
-            whole: [3; 16],
-            slices: None,
-        },
-    );
-    journal.flush().unwrap();
-    assert!(journal.finished(&here).is_none() && journal.finished(&there).is_none());
-}
-
-#[test]
-fn status_tells_what_there_is() {
-    let (_dir, journal) = scratch();
-    let (big, small) = (task("big"), task("small"));
-    let id = journal.begin(&big, MD5, &created());
-    journal.ack(id, Ack::new(5));
-    journal.finish(&small, MD5, 9);
-    journal.flush().unwrap();
-    let open = &journal.unfinished().unwrap()[0];
-    assert_eq!(
-        (open.id, &open.account, &open.path),
-        (id, &*big.account, &big.path)
-    );
-    assert_eq!(
-        (open.parent, open.remote.as_str()),
-        (big.remote.parent(), big.remote.path())
-    );
-    assert_eq!((open.size, open.slices, open.acked), (16_001, 1001, 1));
-    let done = &journal.finished_files(10).unwrap()[0];
-    assert_eq!((&done.account, &done.path), (&*small.account, &small.path));
-    assert_eq!(
-        (done.parent, done.remote.as_str()),
-        (small.remote.parent(), small.remote.path())
-    );
-    assert_eq!(
-        (done.size, done.finished.file_id, done.finished.md5),
-        (16_001, 9, MD5)
-    );
-}
-
-#[test]
-fn finished_files_come_newest_first_and_no_more_than_asked_for() {
-    let (_dir, journal) = scratch();
-    (1..=5).for_each(|number| journal.finish(&task(&number.to_string()), MD5, number));
-    journal.flush().unwrap();
-    let ids = |limit| -> Vec<i64> {
-        let files = journal.finished_files(limit).unwrap();
-        files.iter().map(|file| file.finished.file_id).collect()
-    };
-    assert_eq!(ids(3), [5, 4, 3]);
-    assert_eq!(ids(9), [5, 4, 3, 2, 1]);
-}
-
-#[test]
-fn forgetting_a_path_takes_what_is_below_and_no_namesake() {
-    let (_dir, journal) = scratch();
-    let at = |path: &str| Task {
-        path: path.into(),
-        ..task(&path.replace('/', "_"))
-    };
-    for path in [
-        "/data/a",
-        "/data/a/b",
-        "/data/a/c/d",
-        "/data/ab",
-        "/data",
-        "/x/data/a",
-    ] {
-        journal.finish(&at(path), MD5, 1);
-        journal.begin(&at(&format!("{path}.part")), MD5, &created());
-    }
-    assert_eq!(
-        journal.forget(Forget::Path("/data/a".into())).unwrap(),
-        3 * 2 + 2
-    );
-    let mut left: Vec<PathBuf> = journal
-        .finished_files(9)
-        .unwrap()
-        .into_iter()
-        .map(|row| row.path)
-        .collect();
-    left.sort();
-    assert_eq!(
-        left,
-        [
-            Path::new("/data"),
-            Path::new("/data/ab"),
-            Path::new("/x/data/a")
-        ]
-    );
-    assert_eq!(
-        journal.counts().unwrap(),
-        Counts {
-            unfinished: 4,
-            finished: 3,
-            hashed: 3
-        }
-    );
-    assert_eq!(
-        journal
-            .forget(Forget::Path("/data/nothing".into()))
-            .unwrap(),
-        0
-    );
-}
-
-#[test]
-fn forgetting_unfinished_uploads_leaves_the_rest() {
-    let (_dir, journal) = scratch();
-    journal.finish(&task("done"), MD5, 1);
-    journal.begin(&task("open"), MD5, &created());
-    assert_eq!(journal.forget(Forget::Unfinished).unwrap(), 1);
-    assert_eq!(
-        journal.counts().unwrap(),
-        Counts {
-            unfinished: 0,
-            finished: 1,
-            hashed: 1
-        }
-    );
-}
-
-#[test]
-fn forgetting_everything_gives_the_space_back() {
-    let (dir, journal) = scratch();
-    for number in 0..2000 {
-        journal.finish(&task(&number.to_string()), MD5, number);
-    }
-    journal.flush().unwrap();
-    assert_eq!(journal.forget(Forget::Everything).unwrap(), 4000);
-    assert_eq!(journal.counts().unwrap(), Counts::default());
-    drop(journal);
-    let size = fs::metadata(dir.path().join("journal.db")).unwrap().len();
-    assert!(size <= 16 * 4096, "{size}");
 }
 
 #[test]
@@ -501,50 +231,6 @@ fn rows_cost_what_was_promised() {
     drop(journal);
     let each = (size(&dir) - 50 * 512) / (50 * u64::from(count));
     assert!(each <= 64, "{each} bytes a slice");
-}
-
-#[test]
-fn what_is_old_or_too_much_goes_once_a_day() {
-    let (dir, journal) = scratch();
-    let (old, new) = (task("old"), task("new"));
-    for task in [&old, &new] {
-        journal.finish(task, MD5, 1);
-        journal.begin(task, MD5, &created());
-    }
-    drop(journal);
-    let edit = |sql: &str| {
-        Connection::open(dir.path().join("journal.db"))
-            .unwrap()
-            .execute_batch(sql)
-            .unwrap()
-    };
-    edit("UPDATE file SET at = at - 366 * 86400 WHERE path LIKE '%old'");
-    edit("UPDATE upload SET at = at - 91 * 86400 WHERE path LIKE '%old'");
-    let counts = || {
-        let journal = Journal::open(dir.path()).unwrap();
-        journal.flush().unwrap();
-        journal.counts().unwrap()
-    };
-    assert_eq!(
-        counts(),
-        Counts {
-            unfinished: 2,
-            finished: 2,
-            hashed: 2
-        },
-        "looked for today"
-    );
-    edit("UPDATE pruned SET at = at - 86401");
-    assert_eq!(
-        counts(),
-        Counts {
-            unfinished: 1,
-            finished: 1,
-            hashed: 1
-        }
-    );
-    let journal = Journal::open(dir.path()).unwrap();
-    assert!(journal.finished(&new).is_some() && journal.resume(&new, &MD5).is_some());
 }
 
 /// Tasks that differ from `base` in one thing each.

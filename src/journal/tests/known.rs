@@ -1,0 +1,149 @@
+//! What is known of a file: its MD5s, and where it was finished.
+
+use super::*;
+
+#[test]
+fn a_finished_file_is_of_one_file_to_one_place_for_one_account() {
+    let (_dir, journal) = scratch();
+    let base = task("a.bin");
+    journal.finish(&base, MD5, 42);
+    journal.flush().unwrap();
+    let finished = journal.finished(&base).unwrap();
+    assert_eq!((finished.md5, finished.file_id), (MD5, 42));
+    for (what, other) in others(&base) {
+        let matters = what != "conflict";
+        assert_eq!(journal.finished(&other).is_none(), matters, "{what}");
+    }
+}
+
+#[test]
+fn hashes_are_of_one_identity() {
+    let (_dir, journal) = scratch();
+    let task = task("a.bin");
+    let hashes = Hashes {
+        whole: MD5,
+        slices: Some(slices(16, 1001)),
+    };
+    journal.remember(&task.path, &task.identity, hashes.clone());
+    journal.flush().unwrap();
+    assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
+    assert_eq!(journal.hashes(&task.path, &edited(&task).identity), None);
+    assert_eq!(
+        journal.hashes(Path::new("/data/b.bin"), &task.identity),
+        None
+    );
+}
+
+#[test]
+fn slice_hashes_stay_while_the_file_does() {
+    let (_dir, journal) = scratch();
+    let task = task("a.bin");
+    let whole = |whole| Hashes {
+        whole,
+        slices: None,
+    };
+    let sliced = Hashes {
+        whole: MD5,
+        slices: Some(slices(16, 1001)),
+    };
+    journal.remember(&task.path, &task.identity, sliced.clone());
+    journal.remember(&task.path, &task.identity, whole(MD5));
+    journal.finish(&task, MD5, 1);
+    journal.flush().unwrap();
+    assert_eq!(journal.hashes(&task.path, &task.identity), Some(sliced));
+    let edited = edited(&task);
+    journal.remember(&task.path, &edited.identity, whole([2; 16]));
+    journal.flush().unwrap();
+    assert_eq!(
+        journal.hashes(&task.path, &edited.identity),
+        Some(whole([2; 16]))
+    );
+    assert_eq!(journal.hashes(&task.path, &task.identity), None);
+    assert_eq!(journal.counts().unwrap().hashed, 1);
+}
+
+#[test]
+fn slice_hashes_that_do_not_make_the_file_are_not_given_out() {
+    let (_dir, journal) = scratch();
+    let task = task("a.bin");
+    for wrong in [0, 1000, 1002] {
+        let hashes = Hashes {
+            whole: MD5,
+            slices: Some(slices(16, wrong)),
+        };
+        journal.remember(&task.path, &task.identity, hashes);
+        journal.flush().unwrap();
+        let known = journal.hashes(&task.path, &task.identity).unwrap();
+        assert_eq!(
+            known,
+            Hashes {
+                whole: MD5,
+                slices: None
+            }
+        );
+    }
+}
+
+#[test]
+fn a_file_displaced_by_another_is_not_skipped() {
+    let (_dir, journal) = scratch();
+    let first = Task {
+        conflict: Conflict::Overwrite,
+        ..task("one")
+    };
+    let second = Task {
+        path: "/data/two".into(),
+        ..first.clone()
+    };
+    journal.finish(&first, MD5, 1);
+    journal.finish(&second, [2; 16], 2);
+    journal.flush().unwrap();
+    assert!(journal.finished(&first).is_none());
+    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
+}
+
+#[test]
+fn files_of_one_name_that_are_both_kept_are_both_known() {
+    let (_dir, journal) = scratch();
+    let first = Task {
+        conflict: Conflict::KeepBoth,
+        ..task("one")
+    };
+    let second = Task {
+        path: "/data/two".into(),
+        ..first.clone()
+    };
+    journal.finish(&first, MD5, 1);
+    journal.finish(&second, [2; 16], 2);
+    journal.finish(&first, MD5, 3); // sent again by force
+    journal.flush().unwrap();
+    assert_eq!(journal.finished(&first).unwrap().file_id, 3);
+    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
+    assert_eq!(journal.counts().unwrap().finished, 2);
+}
+
+#[test]
+fn one_file_to_two_places_is_known_at_both() {
+    let (_dir, journal) = scratch();
+    let here = task("a.bin");
+    let there = Task {
+        remote: Remote::new(0, "b/a.bin").unwrap(),
+        ..here.clone()
+    };
+    journal.finish(&here, MD5, 1);
+    journal.finish(&there, MD5, 2);
+    journal.flush().unwrap();
+    assert_eq!(journal.finished(&here).unwrap().file_id, 1);
+    assert_eq!(journal.finished(&there).unwrap().file_id, 2);
+    // Known content of the file changed: neither counts, whatever the identity says.
+    journal.remember(
+        &here.path,
+        &here.identity,
+        Hashes {
+            whole: [3; 16],
+            slices: None,
+        },
+    );
+    journal.flush().unwrap();
+    assert!(journal.finished(&here).is_none() && journal.finished(&there).is_none());
+}
