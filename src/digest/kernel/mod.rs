@@ -196,10 +196,8 @@ mod tests {
             let page = unsafe { libc::mmap(std::ptr::null_mut(), 2 * PAGE, access, kind, -1, 0) };
             assert_ne!(page, libc::MAP_FAILED);
             // SAFETY: the second half of what was just mapped.
-            assert_eq!(
-                unsafe { libc::mprotect(page.add(PAGE), PAGE, libc::PROT_NONE) },
-                0
-            );
+            let closed = unsafe { libc::mprotect(page.add(PAGE), PAGE, libc::PROT_NONE) };
+            assert_eq!(closed, 0);
             Cliff(page.cast())
         }
 
