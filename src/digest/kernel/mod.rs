@@ -163,7 +163,9 @@ static TABLE: &[&Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     &avx2::KERNEL,
     #[cfg(target_arch = "x86_64")]
-    &avx512::KERNEL,
+    &avx512::OTHERS,
+    #[cfg(target_arch = "x86_64")]
+    &avx512::INTEL,
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     &neon::KERNEL,
 ];
