@@ -4,7 +4,6 @@
 //! `cargo bench --bench digest` ends in about four minutes; `PANUP_BENCH_SHRINK=16` before it makes files and
 //! counts 16 times smaller, `PANUP_BENCH_KERNEL=avx2` caps the kernel of the table. Both sides of a row read the same files in the same way in turns,
 //! in one process, and must agree on every digest; a ratio is that of the medians of 5 rounds.
-#![allow(missing_docs)]
 
 use std::fs;
 use std::hint::black_box;

@@ -28,8 +28,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::PrivateKeyDer;
 use rustix::time::{ClockId, clock_gettime};
+use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -67,42 +67,85 @@ struct Row {
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for connections in [1, 2, 4, 8] {
-        let row = |name, scheme, wish, streams| Row { name, scheme, wish, connections, streams };
+        let row = |name, scheme, wish, streams| Row {
+            name,
+            scheme,
+            wish,
+            connections,
+            streams,
+        };
         rows.push(row("plain h1", Scheme::Http, Wish::H1, 1));
         rows.push(row("TLS h1", Scheme::Https, Wish::H1, 1));
         rows.extend([1, 2, 4].map(|streams| row("TLS h2", Scheme::Https, Wish::H2, streams)));
     }
-    rows.sort_by_key(|row| (row.name != "plain h1", row.name, row.streams, row.connections));
+    rows.sort_by_key(|row| {
+        (
+            row.name != "plain h1",
+            row.name,
+            row.streams,
+            row.connections,
+        )
+    });
     rows
 }
 
 fn report(criterion: &mut Criterion, sink: &Sink, bytes: &Bytes) {
     let mut group = criterion.benchmark_group("net");
-    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(3));
     group.throughput(Throughput::Bytes(REPORTED as u64));
-    for row in rows().into_iter().filter(|row| row.connections == 4 && row.streams != 2) {
+    for row in rows()
+        .into_iter()
+        .filter(|row| row.connections == 4 && row.streams != 2)
+    {
         let (runtime, pool) = (runtime(), sink.pool(row));
         group.bench_function(format!("{} 4x{}", row.name, row.streams), |bencher| {
-            bencher.iter(|| runtime.block_on(send_all(&pool, sink.origin(row), row, black_box(bytes), REPORTED)));
+            bencher.iter(|| {
+                runtime.block_on(send_all(
+                    &pool,
+                    sink.origin(row),
+                    row,
+                    black_box(bytes),
+                    REPORTED,
+                ))
+            });
         });
     }
     group.finish();
 }
 
 fn table(sink: &Sink, bytes: &Bytes) {
-    let gib: f64 = std::env::var("PANUP_BENCH_GIB").ok().and_then(|text| text.parse().ok()).unwrap_or(1.0);
+    let gib: f64 = std::env::var("PANUP_BENCH_GIB")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1.0);
     let total = (gib * GIB) as usize;
-    println!("\n{:<10} {:>11} {:>8} {:>8} {:>16}", "wire", "connections", "streams", "GiB/s", "client CPU s/GiB");
+    println!(
+        "\n{:<10} {:>11} {:>8} {:>8} {:>16}",
+        "wire", "connections", "streams", "GiB/s", "client CPU s/GiB"
+    );
     for row in rows() {
         let (runtime, pool) = (runtime(), sink.pool(row));
-        runtime.block_on(send_all(&pool, sink.origin(row), row, bytes, SLICE * row.connections * row.streams));
+        runtime.block_on(send_all(
+            &pool,
+            sink.origin(row),
+            row,
+            bytes,
+            SLICE * row.connections * row.streams,
+        ));
         let (cpu, wall) = (cpu_seconds(), Instant::now());
         runtime.block_on(send_all(&pool, sink.origin(row), row, bytes, total));
         let (cpu, wall) = (cpu_seconds() - cpu, wall.elapsed().as_secs_f64());
         let gib = total as f64 / GIB;
         println!(
             "{:<10} {:>11} {:>8} {:>8.2} {:>16.3}",
-            row.name, row.connections, row.streams, gib / wall, cpu / gib
+            row.name,
+            row.connections,
+            row.streams,
+            gib / wall,
+            cpu / gib
         );
     }
 }
@@ -113,12 +156,20 @@ async fn send_all(pool: &Pool, origin: Origin, row: Row, bytes: &Bytes, total: u
     let mut sending = JoinSet::new();
     for number in 0..slices {
         if sending.len() == row.connections * row.streams {
-            sending.join_next().await.expect("not empty").expect("no panic");
+            sending
+                .join_next()
+                .await
+                .expect("not empty")
+                .expect("no panic");
         }
         let (pool, origin) = (pool.clone(), origin.clone());
         let at = number * SLICE % bytes.len();
         let body = Body::from(bytes.slice(at..at + SLICE));
-        let outgoing = Outgoing { body, version: row.wish, ..Outgoing::new(Method::POST, "/", Operation::Slice) };
+        let outgoing = Outgoing {
+            body,
+            version: row.wish,
+            ..Outgoing::new(Method::POST, "/", Operation::Slice)
+        };
         sending.spawn(async move { pool.send(&origin, outgoing).await.expect("a reply") });
     }
     while let Some(sent) = sending.join_next().await {
@@ -133,7 +184,11 @@ fn cpu_seconds() -> f64 {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 /// More than any cache holds, so that bytes come from memory as a mapped file's do.
@@ -141,7 +196,9 @@ fn payload() -> Bytes {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(PAYLOAD);
     while bytes.len() < PAYLOAD {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes.into()
@@ -170,18 +227,34 @@ impl Sink {
             lines.read_line(&mut line).expect("the sink speaks");
             line.trim().to_owned()
         };
-        let (plain, tls) = (line().parse().expect("a port"), line().parse().expect("a port"));
+        let (plain, tls) = (
+            line().parse().expect("a port"),
+            line().parse().expect("a port"),
+        );
         let mut pem = String::new();
         while !pem.contains("END CERTIFICATE") {
             pem += &line();
             pem.push('\n');
         }
-        Sink { child, plain, tls, pem }
+        Sink {
+            child,
+            plain,
+            tls,
+            pem,
+        }
     }
 
     fn origin(&self, row: Row) -> Origin {
-        let port = if row.scheme == Scheme::Http { self.plain } else { self.tls };
-        Origin { scheme: row.scheme, host: "localhost".to_owned(), port }
+        let port = if row.scheme == Scheme::Http {
+            self.plain
+        } else {
+            self.tls
+        };
+        Origin {
+            scheme: row.scheme,
+            host: "localhost".to_owned(),
+            port,
+        }
     }
 
     fn pool(&self, row: Row) -> Pool {
@@ -218,10 +291,9 @@ async fn sink() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let plain = TcpListener::bind(any).await.expect("a port");
     let tls = TcpListener::bind(any).await.expect("a port");
-    for listener in [&plain, &tls] {
-        println!("{}", listener.local_addr().expect("bound").port());
-    }
-    println!("{}", made.cert.pem());
+    let [plain_port, tls_port] =
+        [&plain, &tls].map(|listener| listener.local_addr().expect("bound").port());
+    print!("{plain_port}\n{tls_port}\n{}", made.cert.pem());
     // A parent that is gone, however it ended, closes this.
     std::thread::spawn(|| {
         let ended = std::io::stdin().read(&mut [0]);
@@ -236,7 +308,9 @@ async fn take(listener: TcpListener, tls: Option<TlsAcceptor>) {
         let (stream, _) = listener.accept().await.expect("still bound");
         let tls = tls.clone();
         tokio::spawn(async move {
-            let Some(tls) = tls else { return swallow(stream, Wish::H1).await };
+            let Some(tls) = tls else {
+                return swallow(stream, Wish::H1).await;
+            };
             let stream = tls.accept(stream).await.expect("TLS");
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             swallow(stream, if h2 { Wish::H2 } else { Wish::H1 }).await;
@@ -259,7 +333,11 @@ async fn swallow(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, v
                 .serve_connection(TokioIo::new(stream), service)
                 .await
         }
-        _ => hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await,
+        _ => {
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+        }
     };
 }
 

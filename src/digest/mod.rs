@@ -7,6 +7,7 @@ mod hasher;
 pub mod kernel;
 pub mod lanes;
 mod padding;
+mod rack;
 mod rest;
 mod value;
 mod whole;

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 
 use super::Md5;
 use super::kernel::State;
-use super::lanes::{Chain, Counted, End, Lanes};
+use super::lanes::{End, Lanes};
 use super::padding::START;
+use super::rack::{Chain, Counted};
 use super::whole::{File, only_slice};
 
 /// The open files. A whole is the longest chain of its file, so wholes go first.

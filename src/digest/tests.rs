@@ -276,6 +276,15 @@ fn whole_and_slices_agree_for_any_number_of_files() {
 }
 
 #[test]
+fn long_files_are_seated_staggered() {
+    let data = data((2 << 20) + 5000);
+    let files: Vec<&[u8]> = (0..17).map(|n| &data[64 * n..]).collect();
+    for kernel in kernels().into_iter().filter(|kernel| kernel.lanes() > 1) {
+        check_files(kernel, &files, 1 << 20);
+    }
+}
+
+#[test]
 fn whole_and_slices_agree_at_the_ends_of_slices() {
     let data = data(64 * 40);
     let slice = 64 * 8;

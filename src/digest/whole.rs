@@ -6,8 +6,9 @@ use std::iter;
 
 use super::Md5;
 use super::kernel::{Group, SLICES, States, WIDEST};
-use super::lanes::{End, Lanes, RUN, lead};
+use super::lanes::{End, Lanes};
 use super::padding::{BLOCK, START, close};
+use super::rack::{RUN, lead};
 use super::rest::Rest;
 
 impl Lanes<'_> {

@@ -147,14 +147,17 @@ pub(super) struct Stream {
     greeting: Greeting,
 }
 
-/// What became of the last flush that HTTP asked for.
+/// What is owed to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flush {
     /// This connection flushes when told.
     AtOnce,
-    /// Nothing waits.
+    /// Nothing. A flush must then wake nobody, or the task would turn for ever: HTTP/2 flushes
+    /// at the end of every turn.
     Done,
-    /// Asked for; due before the next read.
+    /// Something was written, and no flush asked for yet.
+    Unasked,
+    /// A flush, before the next read.
     Due,
 }
 
@@ -217,6 +220,12 @@ impl Stream {
         flushed
     }
 
+    fn note_write(&mut self) {
+        if self.flush == Flush::Done {
+            self.flush = Flush::Unasked;
+        }
+    }
+
     /// A greeting counts as acted on when the task that reads came back for more and found none.
     fn note_greeting(&mut self, read: &Poll<io::Result<()>>) {
         self.greeting = match (self.greeting, read) {
@@ -253,6 +262,7 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.note_write();
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -261,6 +271,7 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.note_write();
         Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 
@@ -271,8 +282,8 @@ impl Write for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.flush {
             Flush::AtOnce => return Pin::new(&mut self.io).poll_flush(cx),
-            Flush::Due => {}
-            Flush::Done => {
+            Flush::Due | Flush::Done => {}
+            Flush::Unasked => {
                 self.flush = Flush::Due;
                 cx.waker().wake_by_ref();
             }

@@ -163,7 +163,9 @@ static TABLE: &[&Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     &avx2::KERNEL,
     #[cfg(target_arch = "x86_64")]
-    &avx512::KERNEL,
+    &avx512::OTHERS,
+    #[cfg(target_arch = "x86_64")]
+    &avx512::INTEL,
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     &neon::KERNEL,
 ];
@@ -178,3 +180,94 @@ pub(super) const SLICES: usize = WIDEST / 2;
 /// not sixteen.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two pages, the second one closed: reading behind a stream that ends at the border kills.
+    struct Cliff(*mut u8);
+
+    impl Cliff {
+        fn new() -> Self {
+            let (access, kind) = (
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            );
+            // SAFETY: fresh anonymous memory, no address asked for.
+            let page = unsafe { libc::mmap(std::ptr::null_mut(), 2 * PAGE, access, kind, -1, 0) };
+            assert_ne!(page, libc::MAP_FAILED);
+            // SAFETY: the second half of what was just mapped.
+            let closed = unsafe { libc::mprotect(page.add(PAGE), PAGE, libc::PROT_NONE) };
+            assert_eq!(closed, 0);
+            Cliff(page.cast())
+        }
+
+        /// The last `length` bytes before the border.
+        fn edge(&self, length: usize) -> &[u8] {
+            assert!(length <= PAGE);
+            // SAFETY: inside the first page, which lives as long as `self` and is never written.
+            unsafe { std::slice::from_raw_parts(self.0.add(PAGE - length), length) }
+        }
+    }
+
+    impl Drop for Cliff {
+        fn drop(&mut self) {
+            // SAFETY: mapped by `new`; every view of it borrows `self`.
+            unsafe { libc::munmap(self.0.cast(), 2 * PAGE) };
+        }
+    }
+
+    const PAGE: usize = 4096;
+
+    #[test]
+    fn no_kernel_reads_behind_its_streams() {
+        let cliff = Cliff::new();
+        for kernel in available() {
+            let groups = || kernel.groups.iter().chain(kernel.shared);
+            for blocks in 1..=9 {
+                let mut expected = [1, 2, 3, 4];
+                portable::KERNEL.chain(&mut expected, cliff.edge(64 * blocks));
+                let mut state = [1, 2, 3, 4];
+                kernel.chain(&mut state, cliff.edge(64 * blocks));
+                assert_eq!(state, expected, "{kernel:?}, one chain");
+                for group in groups() {
+                    let mut states = States([[1; WIDEST], [2; WIDEST], [3; WIDEST], [4; WIDEST]]);
+                    group.run(
+                        &mut states,
+                        &vec![cliff.edge(64 * blocks); group.lanes()],
+                        blocks,
+                    );
+                    for lane in 0..group.lanes() {
+                        assert_eq!(states.chain(lane), expected, "{kernel:?}, lane {lane}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_outside_a_group_are_left_alone() {
+        let block = [7; 64];
+        for kernel in available() {
+            for group in kernel.groups {
+                let mut states = States::new();
+                group.run(&mut states, &vec![&block[..]; group.lanes()], 1);
+                let untouched = (group.lanes()..WIDEST).all(|lane| states.chain(lane) == [0; 4]);
+                assert!(untouched, "{kernel:?}, {} lanes", group.lanes());
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "streams hold the run")]
+    fn a_stream_shorter_than_the_run_is_refused() {
+        let group = available().flat_map(|kernel| kernel.groups).next();
+        let Some(group) = group else {
+            panic!("streams hold the run: no groups here")
+        };
+        let mut streams = vec![&[0; 128][..]; group.lanes()];
+        streams[group.lanes() - 1] = &[0; 127];
+        group.run(&mut States::new(), &streams, 2);
+    }
+}

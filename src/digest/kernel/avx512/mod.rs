@@ -5,39 +5,63 @@ mod eight;
 mod one;
 mod sixteen;
 
-use super::{Group, Kernel};
+use std::arch::x86_64::__cpuid;
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "avx512",
-    present: || is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
-    chain: one::chain,
-    groups: &[
-        Group {
-            lanes: 8,
-            run: eight::separate,
-        },
-        Group {
-            lanes: 16,
-            run: sixteen::one_group,
-        },
-        Group {
-            lanes: 32,
-            run: sixteen::two_groups,
-        },
-    ],
-    shared: &[
-        Group {
-            lanes: 8,
-            run: eight::shared,
-        },
-        Group {
-            lanes: 16,
-            run: sixteen::shared,
-        },
-    ],
-    // The single chain is a vector as well: eight chains take hardly longer.
-    least: 2,
-};
+use super::{Group, Kernel, State, scalar};
+
+/// Intel: the single chain is a vector too.
+pub(super) static INTEL: Kernel = kernel(|| present() && is_intel(), one::chain);
+
+/// Others: `vprold` takes two cycles on Zen 4, so a single chain is faster in general registers.
+pub(super) static OTHERS: Kernel = kernel(|| present() && !is_intel(), scalar::chain_bmi);
+
+const fn kernel(present: fn() -> bool, chain: unsafe fn(&mut State, &[u8])) -> Kernel {
+    Kernel {
+        name: "avx512",
+        present,
+        chain,
+        groups: GROUPS,
+        shared: SHARED,
+        // Eight chains in a vector take hardly longer than a single one.
+        least: 2,
+    }
+}
+
+static GROUPS: &[Group] = &[
+    Group {
+        lanes: 8,
+        run: eight::separate,
+    },
+    Group {
+        lanes: 16,
+        run: sixteen::one_group,
+    },
+    Group {
+        lanes: 32,
+        run: sixteen::two_groups,
+    },
+];
+
+static SHARED: &[Group] = &[
+    Group {
+        lanes: 8,
+        run: eight::shared,
+    },
+    Group {
+        lanes: 16,
+        run: sixteen::shared,
+    },
+];
+
+fn present() -> bool {
+    let vectors = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+    vectors && (scalar::BMI.present)()
+}
+
+/// By the first third of the vendor's name, `GenuineIntel`.
+fn is_intel() -> bool {
+    __cpuid(0).ebx.to_le_bytes() == *b"Genu"
+}
 
 /// The steps in vectors of one length, for [`super::rounds`].
 macro_rules! steps {

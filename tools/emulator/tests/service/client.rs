@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 /// A request that can still be spoilt.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    pub method: &'static str,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-    pub chunked: bool,
+pub(crate) struct Ask {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) chunked: bool,
 }
 
 impl Ask {
     /// A request with all that every call needs.
-    pub fn to(method: &'static str, path: &str) -> Self {
+    pub(crate) fn to(method: &'static str, path: &str) -> Self {
         let headers = [
             ("Host", "emulator"),
             ("Authorization", "Bearer emulator-token"),
@@ -35,12 +35,12 @@ impl Ask {
         }
     }
 
-    pub fn json(path: &str, body: &Value) -> Self {
+    pub(crate) fn json(path: &str, body: &Value) -> Self {
         let ask = Self::to("POST", path).body(body.to_string().into_bytes());
         ask.header("Content-Type", "application/json")
     }
 
-    pub fn form(path: &str, parts: &[Part]) -> Self {
+    pub(crate) fn form(path: &str, parts: &[Part]) -> Self {
         let mut body = Vec::new();
         for part in parts {
             body.extend_from_slice(format!("--{BOUNDARY}\r\n").as_bytes());
@@ -57,7 +57,7 @@ impl Ask {
     }
 
     /// Sets a header in place of what it was; an empty value leaves it out.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         if !value.is_empty() {
             self.headers.push((name.to_owned(), value.to_owned()));
@@ -65,17 +65,17 @@ impl Ask {
         self
     }
 
-    pub fn body(mut self, body: Vec<u8>) -> Self {
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self
     }
 
-    pub fn chunked(mut self) -> Self {
+    pub(crate) fn chunked(mut self) -> Self {
         self.chunked = true;
         self
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             bytes += &format!("{name}: {value}\r\n");
@@ -96,29 +96,29 @@ impl Ask {
     }
 
     /// Sends it on a connection of its own.
-    pub fn send(&self, base: &str) -> Answer {
+    pub(crate) fn send(&self, base: &str) -> Answer {
         self.try_send(base).expect("an answer")
     }
 
-    pub fn try_send(&self, base: &str) -> io::Result<Answer> {
+    pub(crate) fn try_send(&self, base: &str) -> io::Result<Answer> {
         Wire::open(base)?.ask(self)
     }
 }
 
 /// One part of a form.
-pub struct Part {
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Part {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
-pub fn text(name: &str, value: impl ToString) -> Part {
+pub(crate) fn text(name: &str, value: impl ToString) -> Part {
     Part {
         head: format!("Content-Disposition: form-data; name=\"{name}\""),
         body: value.to_string().into_bytes(),
     }
 }
 
-pub fn file(name: &str, bytes: &[u8]) -> Part {
+pub(crate) fn file(name: &str, bytes: &[u8]) -> Part {
     Part {
         head: format!(
             "Content-Disposition: form-data; name=\"{name}\"; filename=\"blob\"\r\n\
@@ -129,10 +129,10 @@ pub fn file(name: &str, bytes: &[u8]) -> Part {
 }
 
 /// One connection.
-pub struct Wire(pub TcpStream);
+pub(crate) struct Wire(pub(crate) TcpStream);
 
 impl Wire {
-    pub fn open(base: &str) -> io::Result<Self> {
+    pub(crate) fn open(base: &str) -> io::Result<Self> {
         let address = base.strip_prefix("http://").expect("a plain address");
         let stream = TcpStream::connect(address)?;
         // A test that hangs shall fail, not hang.
@@ -140,7 +140,7 @@ impl Wire {
         Ok(Self(stream))
     }
 
-    pub fn ask(&mut self, ask: &Ask) -> io::Result<Answer> {
+    pub(crate) fn ask(&mut self, ask: &Ask) -> io::Result<Answer> {
         // The other side may answer and close before it has read everything.
         let sent = self.0.write_all(&ask.bytes());
         match self.answer() {
@@ -150,7 +150,7 @@ impl Wire {
     }
 
     /// Reads one answer, which has a `Content-Length` as all of the emulator's have.
-    pub fn answer(&mut self) -> io::Result<Answer> {
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -172,35 +172,35 @@ impl Wire {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines();
         let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         values.next()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
-    pub fn code(&self) -> i64 {
+    pub(crate) fn code(&self) -> i64 {
         self.json()["code"].as_i64().expect("a code")
     }
 
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.json()["message"]
             .as_str()
             .expect("a message")
             .to_owned()
     }
 
-    pub fn data(&self) -> Value {
+    pub(crate) fn data(&self) -> Value {
         let answer = self.json();
         assert_eq!(answer["code"], 0, "{answer}");
         answer["data"].clone()
@@ -208,7 +208,7 @@ impl Answer {
 
     /// Refused under HTTP 200 with code 1 and a message that has these words.
     #[track_caller]
-    pub fn refused(&self, words: &str) {
+    pub(crate) fn refused(&self, words: &str) {
         assert_eq!(self.status, 200, "{self:?}");
         let (code, message) = (self.code(), self.message());
         assert_eq!(code, 1, "{message}");
@@ -216,18 +216,18 @@ impl Answer {
     }
 }
 
-pub fn md5(bytes: &[u8]) -> String {
+pub(crate) fn md5(bytes: &[u8]) -> String {
     let sum = Md5::digest(bytes);
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes that differ from place to place.
-pub fn bytes(length: usize) -> Vec<u8> {
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
     let scrambled = |n: usize| (n.wrapping_mul(0x9E37_79B9) >> 13) as u8;
     (0..length).map(scrambled).collect()
 }
 
-pub fn create_body(name: &str, content: &[u8]) -> Value {
+pub(crate) fn create_body(name: &str, content: &[u8]) -> Value {
     json!({
         "parentFileID": 0,
         "filename": name,
@@ -236,16 +236,16 @@ pub fn create_body(name: &str, content: &[u8]) -> Value {
     })
 }
 
-pub fn create(emulator: &Emulator, name: &str, content: &[u8]) -> Answer {
+pub(crate) fn create(emulator: &Emulator, name: &str, content: &[u8]) -> Answer {
     Ask::json(CREATE, &create_body(name, content)).send(&emulator.api())
 }
 
-pub fn preupload_id(answer: &Answer) -> String {
+pub(crate) fn preupload_id(answer: &Answer) -> String {
     let data = answer.data();
     data["preuploadID"].as_str().expect("an id").to_owned()
 }
 
-pub fn slice(id: &str, no: u64, content: &[u8]) -> Ask {
+pub(crate) fn slice(id: &str, no: u64, content: &[u8]) -> Ask {
     let parts = [
         text("preuploadID", id),
         text("sliceNo", no),
@@ -255,12 +255,12 @@ pub fn slice(id: &str, no: u64, content: &[u8]) -> Ask {
     Ask::form(SLICE, &parts)
 }
 
-pub fn complete(id: &str) -> Ask {
+pub(crate) fn complete(id: &str) -> Ask {
     Ask::json(COMPLETE, &json!({"preuploadID": id}))
 }
 
 /// Asks until it is no longer pending.
-pub fn completed(emulator: &Emulator, id: &str) -> Answer {
+pub(crate) fn completed(emulator: &Emulator, id: &str) -> Answer {
     loop {
         let answer = complete(id).send(&emulator.api());
         let pending = answer.code() == 20103 || answer.json()["data"]["completed"] == false;
@@ -270,7 +270,7 @@ pub fn completed(emulator: &Emulator, id: &str) -> Answer {
     }
 }
 
-pub fn single_parts(name: &str, content: &[u8]) -> Vec<Part> {
+pub(crate) fn single_parts(name: &str, content: &[u8]) -> Vec<Part> {
     vec![
         text("parentFileID", 0),
         text("filename", name),
@@ -280,12 +280,12 @@ pub fn single_parts(name: &str, content: &[u8]) -> Vec<Part> {
     ]
 }
 
-pub fn single(name: &str, content: &[u8]) -> Ask {
+pub(crate) fn single(name: &str, content: &[u8]) -> Ask {
     Ask::form(SINGLE, &single_parts(name, content))
 }
 
 /// Uploads a file in slices, in order, to the servers in turn.
-pub fn upload(emulator: &Emulator, name: &str, content: &[u8], slice_size: usize) -> Answer {
+pub(crate) fn upload(emulator: &Emulator, name: &str, content: &[u8], slice_size: usize) -> Answer {
     let id = preupload_id(&create(emulator, name, content));
     let servers = emulator.servers();
     for (at, piece) in content.chunks(slice_size).enumerate() {
@@ -295,10 +295,10 @@ pub fn upload(emulator: &Emulator, name: &str, content: &[u8], slice_size: usize
     completed(emulator, &id)
 }
 
-pub const BOUNDARY: &str = "a.boundary_of-the'tests";
-pub const CREATE: &str = "/upload/v2/file/create";
-pub const SLICE: &str = "/upload/v2/file/slice";
-pub const COMPLETE: &str = "/upload/v2/file/upload_complete";
-pub const DOMAIN: &str = "/upload/v2/file/domain";
-pub const SINGLE: &str = "/upload/v2/file/single/create";
-pub const TOKEN: &str = "/api/v1/access_token";
+pub(crate) const BOUNDARY: &str = "a.boundary_of-the'tests";
+pub(crate) const CREATE: &str = "/upload/v2/file/create";
+pub(crate) const SLICE: &str = "/upload/v2/file/slice";
+pub(crate) const COMPLETE: &str = "/upload/v2/file/upload_complete";
+pub(crate) const DOMAIN: &str = "/upload/v2/file/domain";
+pub(crate) const SINGLE: &str = "/upload/v2/file/single/create";
+pub(crate) const TOKEN: &str = "/api/v1/access_token";
