@@ -113,22 +113,36 @@ impl Options {
             let message = format!("{api} would get the access token unencrypted");
             return Err(invalid(message).advice("use https://, or allow it with --allow-http"));
         }
-        for (name, value) in
-            [("concurrency", self.concurrency), ("connections", self.connections), ("hash threads", self.hash_threads)]
-        {
+        for (name, value) in [
+            ("concurrency", self.concurrency),
+            ("connections", self.connections),
+            ("hash threads", self.hash_threads),
+        ] {
             if value == Some(0) {
                 return Err(invalid(format!("{name} must be at least 1")));
             }
         }
         if self.limit_rate == Some(0) {
-            return Err(invalid("the rate limit must be at least 1 byte per second".to_owned()));
+            return Err(invalid(
+                "the rate limit must be at least 1 byte per second".to_owned(),
+            ));
         }
         // The documents limit single/create to 1 GB; the decimal reading is the safe one.
         if self.single_max > 1_000_000_000 {
-            return Err(invalid("single/create takes at most 1,000,000,000 bytes".to_owned()));
+            return Err(invalid(
+                "single/create takes at most 1,000,000,000 bytes".to_owned(),
+            ));
         }
-        let rates = [self.call_rates.create, self.call_rates.complete, self.call_rates.single];
-        if rates.into_iter().flatten().any(|rate| !rate.is_finite() || rate <= 0.0) {
+        let rates = [
+            self.call_rates.create,
+            self.call_rates.complete,
+            self.call_rates.single,
+        ];
+        if rates
+            .into_iter()
+            .flatten()
+            .any(|rate| !rate.is_finite() || rate <= 0.0)
+        {
             return Err(invalid("a call rate must be above 0".to_owned()));
         }
         Ok(api)
@@ -150,22 +164,53 @@ mod tests {
 
     #[test]
     fn a_token_goes_over_plain_http_to_loopback_only() {
-        let with = |api: &str, allow_http| Options { api: api.to_owned(), allow_http, ..options() }.check();
+        let with = |api: &str, allow_http| {
+            Options {
+                api: api.to_owned(),
+                allow_http,
+                ..options()
+            }
+            .check()
+        };
         assert!(with("http://127.0.0.1:1", false).is_ok());
         assert!(with("http://example.com", false).is_err());
         assert!(with("http://example.com", true).is_ok());
-        assert_eq!(with("example.com", false).expect("https").scheme, Scheme::Https);
+        assert_eq!(
+            with("example.com", false).expect("https").scheme,
+            Scheme::Https
+        );
     }
 
     #[test]
     fn zeros_are_refused() {
         for wrong in [
-            Options { concurrency: Some(0), ..options() },
-            Options { connections: Some(0), ..options() },
-            Options { hash_threads: Some(0), ..options() },
-            Options { limit_rate: Some(0), ..options() },
-            Options { single_max: 1_000_000_001, ..options() },
-            Options { call_rates: CallRates { create: Some(0.0), ..CallRates::default() }, ..options() },
+            Options {
+                concurrency: Some(0),
+                ..options()
+            },
+            Options {
+                connections: Some(0),
+                ..options()
+            },
+            Options {
+                hash_threads: Some(0),
+                ..options()
+            },
+            Options {
+                limit_rate: Some(0),
+                ..options()
+            },
+            Options {
+                single_max: 1_000_000_001,
+                ..options()
+            },
+            Options {
+                call_rates: CallRates {
+                    create: Some(0.0),
+                    ..CallRates::default()
+                },
+                ..options()
+            },
         ] {
             assert_eq!(wrong.check().expect_err("no sense").kind(), Kind::Invalid);
         }

@@ -6,12 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply, Version, Wish};
-use crate::wire::{self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply};
+use crate::wire::{
+    self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply,
+};
 
 /// The service behind one API base.
 #[derive(Debug, Clone)]
@@ -62,13 +64,11 @@ impl Service {
     /// The service at `api`, spoken to through `pool`.
     #[must_use]
     pub fn new(pool: Pool, api: Origin, limits: Limits) -> Service {
-        Service { pool, api: Arc::new(api), limits }
-    }
-
-    /// The API base.
-    #[must_use]
-    pub fn api(&self) -> &Origin {
-        &self.api
+        Service {
+            pool,
+            api: Arc::new(api),
+            limits,
+        }
     }
 
     /// `create`: announces a file.
@@ -77,7 +77,11 @@ impl Service {
     /// As the service or the way to it fails.
     pub async fn create(&self, token: &str, facts: &FileFacts) -> Result<CreateReply> {
         let body = Some(wire::create_body(facts));
-        wire::create_reply(&self.json(Operation::Create, Some(token), wire::path::CREATE, body).await?)
+        wire::create_reply(
+            &self
+                .json(Operation::Create, Some(token), wire::path::CREATE, body)
+                .await?,
+        )
     }
 
     /// `upload_complete`: ends an upload, or asks how far it is.
@@ -86,7 +90,10 @@ impl Service {
     /// As the service or the way to it fails; a code 20103 is [`Completed::Pending`], no error.
     pub async fn complete(&self, token: &str, preupload_id: &str) -> Result<Completed> {
         let body = Some(wire::complete_body(preupload_id));
-        match self.json(Operation::Complete, Some(token), wire::path::COMPLETE, body).await {
+        match self
+            .json(Operation::Complete, Some(token), wire::path::COMPLETE, body)
+            .await
+        {
             Ok(data) => wire::complete_reply(&data),
             Err(error) if wire::is_verifying(&error) => Ok(Completed::Pending),
             Err(error) => Err(error),
@@ -98,17 +105,31 @@ impl Service {
     /// # Errors
     /// As the service or the way to it fails.
     pub async fn domain(&self, token: &str) -> Result<Vec<String>> {
-        wire::domain_reply(&self.json(Operation::Domain, Some(token), wire::path::DOMAIN, None).await?)
+        wire::domain_reply(
+            &self
+                .json(Operation::Domain, Some(token), wire::path::DOMAIN, None)
+                .await?,
+        )
     }
 
     /// `slice`: sends one slice.
     ///
     /// # Errors
     /// As the service or the way to it fails; names the slice.
-    pub async fn slice(&self, token: &str, call: &SliceCall, carriage: &Carriage) -> Result<Travelled> {
+    pub async fn slice(
+        &self,
+        token: &str,
+        call: &SliceCall,
+        carriage: &Carriage,
+    ) -> Result<Travelled> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::slice_frame(&boundary, &call.preupload_id, call.number, &call.md5);
-        let upload = Upload { operation: Operation::Slice, path: wire::path::SLICE, boundary, frame };
+        let upload = Upload {
+            operation: Operation::Slice,
+            path: wire::path::SLICE,
+            boundary,
+            frame,
+        };
         let (_, travelled) = self
             .carry(token, upload, call.content.clone(), carriage)
             .await
@@ -129,7 +150,12 @@ impl Service {
     ) -> Result<(SingleReply, Option<Travelled>)> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::single_frame(&boundary, facts);
-        let upload = Upload { operation: Operation::Single, path: wire::path::SINGLE, boundary, frame };
+        let upload = Upload {
+            operation: Operation::Single,
+            path: wire::path::SINGLE,
+            boundary,
+            frame,
+        };
         match self.carry(token, upload, content, carriage).await {
             Ok((data, travelled)) => Ok((wire::single_reply(&data)?, Some(travelled))),
             Err(error) if wire::is_verifying(&error) => Ok((SingleReply::Unfinished, None)),
@@ -143,7 +169,11 @@ impl Service {
     /// As the service or the way to it fails.
     pub async fn login(&self, client_id: &str, client_secret: &str) -> Result<Login> {
         let body = Some(wire::login_body(client_id, client_secret));
-        wire::login_reply(&self.json(Operation::Login, None, wire::path::TOKEN, body).await?)
+        wire::login_reply(
+            &self
+                .json(Operation::Login, None, wire::path::TOKEN, body)
+                .await?,
+        )
     }
 
     async fn json(
@@ -153,10 +183,16 @@ impl Service {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Fields> {
-        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
         let mut outgoing = Outgoing::new(method, path, operation);
         outgoing.headers = headers(operation, token)?;
-        outgoing.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        outgoing
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         outgoing.body = Body::new(body.map(Bytes::from));
         outgoing.limits = self.limits;
         let reply = self.pool.send(&self.api, outgoing).await?;
@@ -172,14 +208,21 @@ impl Service {
     ) -> Result<(Fields, Travelled)> {
         let mut outgoing = Outgoing::new(Method::POST, upload.path, upload.operation);
         outgoing.headers = headers(upload.operation, Some(token))?;
-        outgoing.headers.insert(CONTENT_TYPE, ascii(upload.operation, &wire::content_type(&upload.boundary))?);
+        outgoing.headers.insert(
+            CONTENT_TYPE,
+            ascii(upload.operation, &wire::content_type(&upload.boundary))?,
+        );
         outgoing.body = Body::new([upload.frame.head, content, upload.frame.tail])
             .counted(Arc::clone(&carriage.sent))
             .paced(carriage.pace.clone());
         outgoing.limits = self.limits;
         outgoing.version = carriage.version;
         let reply = self.pool.send(&carriage.server, outgoing).await?;
-        let travelled = Travelled { version: reply.version, offers_h2: reply.offers_h2, took: reply.took };
+        let travelled = Travelled {
+            version: reply.version,
+            offers_h2: reply.offers_h2,
+            took: reply.took,
+        };
         Ok((open(upload.operation, &reply)?, travelled))
     }
 }
@@ -194,7 +237,10 @@ struct Upload {
 
 fn headers(operation: Operation, token: Option<&str>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(HeaderName::from_static("platform"), HeaderValue::from_static("open_platform"));
+    headers.insert(
+        HeaderName::from_static("platform"),
+        HeaderValue::from_static("open_platform"),
+    );
     if let Some(token) = token {
         let mut bearer = ascii(operation, &format!("Bearer {token}"))?;
         // Keeps it out of debug output, and out of HPACK's tables.
@@ -207,14 +253,26 @@ fn headers(operation: Operation, token: Option<&str>) -> Result<HeaderMap> {
 /// The text as a header value; the text itself may be a secret and is not repeated.
 fn ascii(operation: Operation, text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).map_err(|_| {
-        Error::new(Kind::Auth, operation, "the access token has characters that no header can carry")
-            .advice("check PANUP_TOKEN or the token file")
+        Error::new(
+            Kind::Auth,
+            operation,
+            "the access token has characters that no header can carry",
+        )
+        .advice("check PANUP_TOKEN or the token file")
     })
 }
 
 fn open(operation: Operation, reply: &Reply) -> Result<Fields> {
-    let retry_after = reply.headers.get(RETRY_AFTER).and_then(|value| delay(value.to_str().ok()?, SystemTime::now()));
-    wire::open(Raw { operation, status: reply.status.as_u16(), retry_after, body: &reply.body })
+    let retry_after = reply
+        .headers
+        .get(RETRY_AFTER)
+        .and_then(|value| delay(value.to_str().ok()?, SystemTime::now()));
+    wire::open(Raw {
+        operation,
+        status: reply.status.as_u16(),
+        retry_after,
+        body: &reply.body,
+    })
 }
 
 /// `Retry-After`, in seconds or as a date. What is absurd is judged by the policy, not here.
@@ -232,10 +290,17 @@ mod tests {
 
     #[test]
     fn retry_after_in_both_forms() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("RFC 9110's own date");
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT")
+            .expect("RFC 9110's own date");
         assert_eq!(delay("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(delay("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
-        assert_eq!(delay("Sun, 06 Nov 1994 08:49:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(
+            delay("Sun, 06 Nov 1994 08:49:47 GMT", now),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(
+            delay("Sun, 06 Nov 1994 08:49:00 GMT", now),
+            Some(Duration::ZERO)
+        );
         assert_eq!(delay("soon", now), None);
     }
 

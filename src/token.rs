@@ -61,7 +61,9 @@ impl Credential {
     #[must_use]
     pub fn account(&self) -> String {
         match self {
-            Credential::Token(token) => format!("token-{}", crate::digest::md5(token.expose().as_bytes())),
+            Credential::Token(token) => {
+                format!("token-{}", crate::digest::md5(token.expose().as_bytes()))
+            }
             Credential::Client { id, .. } => id.clone(),
         }
     }
@@ -109,12 +111,19 @@ impl Tokens {
     /// Tokens for `credential` at `api`, cached in `folder` where there is one.
     #[must_use]
     pub fn new(credential: Credential, api: &str, folder: Option<&Path>) -> Tokens {
-        let name = format!("token-{}.json", crate::digest::md5(format!("{api}\n{}", credential.account()).as_bytes()));
+        let name = format!(
+            "token-{}.json",
+            crate::digest::md5(format!("{api}\n{}", credential.account()).as_bytes())
+        );
         let cache = match credential {
             Credential::Token(_) => None,
             Credential::Client { .. } => folder.map(|folder| folder.join(name)),
         };
-        Tokens { credential, cache, current: Mutex::new(None) }
+        Tokens {
+            credential,
+            cache,
+            current: Mutex::new(None),
+        }
     }
 
     /// The credential.
@@ -130,7 +139,10 @@ impl Tokens {
             return Some(token.clone());
         }
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|kept| kept.good(now, refused)).map(|kept| Secret::new(&kept.token))
+        current
+            .as_ref()
+            .filter(|kept| kept.good(now, refused))
+            .map(|kept| Secret::new(&kept.token))
     }
 
     /// Looks on disk, under the lock of all processes; blocks while another process logs in.
@@ -138,7 +150,9 @@ impl Tokens {
     /// # Errors
     /// [`Kind::State`] where the cache cannot be locked or is readable by others.
     pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Result<Found> {
-        let Some(path) = &self.cache else { return Ok(Found::LogIn(Turn(None))) };
+        let Some(path) = &self.cache else {
+            return Ok(Found::LogIn(Turn(None)));
+        };
         let lock = lock(&path.with_extension("lock"))?;
         match read(path)?.filter(|kept| kept.good(now, refused)) {
             Some(kept) => {
@@ -155,8 +169,14 @@ impl Tokens {
     /// # Errors
     /// [`Kind::State`] where it cannot be written; it is kept in memory all the same.
     pub fn keep(&self, login: &Login, now: SystemTime, turn: Turn) -> Result<()> {
-        let kept = Kept { token: login.token.clone(), expires: expiry(&login.expires, now) };
-        let written = self.cache.as_ref().map_or(Ok(()), |path| write(path, &kept));
+        let kept = Kept {
+            token: login.token.clone(),
+            expires: expiry(&login.expires, now),
+        };
+        let written = self
+            .cache
+            .as_ref()
+            .map_or(Ok(()), |path| write(path, &kept));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         drop(turn);
         written
@@ -173,8 +193,13 @@ impl Kept {
 /// The token's end in seconds since 1970. One that cannot be read is given an hour: the 401 that
 /// may come earlier renews it.
 fn expiry(text: &str, now: SystemTime) -> u64 {
-    let read = OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|at| u64::try_from(at.unix_timestamp()).ok());
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let read = OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .and_then(|at| u64::try_from(at.unix_timestamp()).ok());
+    let now = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     read.unwrap_or(now + 3600)
 }
 
@@ -190,7 +215,9 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 fn read(path: &Path) -> Result<Option<Kept>> {
-    let Some(text) = read_private(path)? else { return Ok(None) };
+    let Some(text) = read_private(path)? else {
+        return Ok(None);
+    };
     // A cache that cannot be read is no cache: the next login writes it anew.
     Ok(serde_json::from_str(&text).ok())
 }
@@ -207,7 +234,8 @@ pub fn read_private(path: &Path) -> Result<Option<String>> {
     };
     refuse_if_shared(&file, path)?;
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| state(path, &error))?;
+    file.read_to_string(&mut text)
+        .map_err(|error| state(path, &error))?;
     Ok(Some(text))
 }
 
@@ -220,11 +248,13 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
         create_private_folder(folder).map_err(|error| state(folder, &error))?;
     }
     let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let written = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&fresh).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    });
+    let written = private(OpenOptions::new().write(true).create(true).truncate(true))
+        .open(&fresh)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&fresh, path)
+        });
     written.map_err(|error| {
         drop(fs::remove_file(&fresh));
         state(path, &error)
@@ -237,7 +267,12 @@ fn write(path: &Path, kept: &Kept) -> Result<()> {
 }
 
 fn state(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Kind::State, Operation::Login, format!("the credential's file cannot be used: {error}")).path(path)
+    Error::new(
+        Kind::State,
+        Operation::Login,
+        format!("the credential's file cannot be used: {error}"),
+    )
+    .path(path)
 }
 
 #[cfg(unix)]
@@ -254,7 +289,10 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 #[cfg(unix)]
 fn create_private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 #[cfg(not(unix))]
@@ -265,12 +303,21 @@ fn create_private_folder(path: &Path) -> std::io::Result<()> {
 #[cfg(unix)]
 fn refuse_if_shared(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = file.metadata().map_err(|error| state(path, &error))?.permissions().mode();
+    let mode = file
+        .metadata()
+        .map_err(|error| state(path, &error))?
+        .permissions()
+        .mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    let message = format!("the file holds a secret and others can read it (mode {:o})", mode & 0o777);
-    Err(Error::new(Kind::State, Operation::Login, message).path(path).advice("chmod 600 it, and consider a new secret"))
+    let message = format!(
+        "the file holds a secret and others can read it (mode {:o})",
+        mode & 0o777
+    );
+    Err(Error::new(Kind::State, Operation::Login, message)
+        .path(path)
+        .advice("chmod 600 it, and consider a new secret"))
 }
 
 #[cfg(not(unix))]
@@ -283,11 +330,17 @@ mod tests {
     use super::*;
 
     fn client() -> Credential {
-        Credential::Client { id: "id".into(), secret: Secret::new("hush") }
+        Credential::Client {
+            id: "id".into(),
+            secret: Secret::new("hush"),
+        }
     }
 
     fn login(token: &str) -> Login {
-        Login { token: token.into(), expires: "2030-01-01T08:00:00+08:00".into() }
+        Login {
+            token: token.into(),
+            expires: "2030-01-01T08:00:00+08:00".into(),
+        }
     }
 
     fn at(text: &str) -> SystemTime {
@@ -299,26 +352,49 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let now = at("2029-12-01T00:00:00Z");
         let first = Tokens::new(client(), "api", Some(folder.path()));
-        let Found::LogIn(turn) = first.take(now, None).expect("readable") else { panic!("nothing is cached") };
+        let Found::LogIn(turn) = first.take(now, None).expect("readable") else {
+            panic!("nothing is cached")
+        };
         first.keep(&login("t1"), now, turn).expect("writable");
         let second = Tokens::new(client(), "api", Some(folder.path()));
         assert!(second.peek(now, None).is_none(), "not read yet");
-        let Found::Token(token) = second.take(now, None).expect("readable") else { panic!("cached") };
+        let Found::Token(token) = second.take(now, None).expect("readable") else {
+            panic!("cached")
+        };
         assert_eq!(token.expose(), "t1");
         assert_eq!(second.peek(now, None), Some(Secret::new("t1")));
-        assert!(second.peek(at("2029-12-31T23:54:59Z"), None).is_some(), "more than five minutes left");
-        assert!(second.peek(at("2029-12-31T23:55:01Z"), None).is_none(), "less than five minutes left");
-        assert!(matches!(second.take(now, Some(&token)).expect("readable"), Found::LogIn(_)), "refused");
+        assert!(
+            second.peek(at("2029-12-31T23:54:59Z"), None).is_some(),
+            "more than five minutes left"
+        );
+        assert!(
+            second.peek(at("2029-12-31T23:55:01Z"), None).is_none(),
+            "less than five minutes left"
+        );
+        assert!(
+            matches!(
+                second.take(now, Some(&token)).expect("readable"),
+                Found::LogIn(_)
+            ),
+            "refused"
+        );
     }
 
     #[test]
     fn a_refused_token_that_another_process_renewed_is_not_renewed_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let now = at("2029-12-01T00:00:00Z");
-        let (one, two) = (Tokens::new(client(), "api", Some(folder.path())), Tokens::new(client(), "api", Some(folder.path())));
-        let Found::LogIn(turn) = one.take(now, None).expect("readable") else { panic!("nothing is cached") };
+        let (one, two) = (
+            Tokens::new(client(), "api", Some(folder.path())),
+            Tokens::new(client(), "api", Some(folder.path())),
+        );
+        let Found::LogIn(turn) = one.take(now, None).expect("readable") else {
+            panic!("nothing is cached")
+        };
         one.keep(&login("t2"), now, turn).expect("writable");
-        let Found::Token(token) = two.take(now, Some(&Secret::new("t1"))).expect("readable") else { panic!("t2 is good") };
+        let Found::Token(token) = two.take(now, Some(&Secret::new("t1"))).expect("readable") else {
+            panic!("t2 is good")
+        };
         assert_eq!(token.expose(), "t2");
     }
 
@@ -329,7 +405,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secret");
         write_private(&path, "x").expect("writable");
-        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
+            0o600
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
         assert_eq!(read_private(&path).expect_err("shared").kind(), Kind::State);
     }
@@ -338,14 +417,22 @@ mod tests {
     fn no_debug_form_shows_a_secret() {
         let tokens = Tokens::new(client(), "api", None);
         let now = at("2029-12-01T00:00:00Z");
-        tokens.keep(&login("t0ken"), now, Turn(None)).expect("memory only");
+        tokens
+            .keep(&login("t0ken"), now, Turn(None))
+            .expect("memory only");
         let shown = format!("{tokens:?}");
-        assert!(!shown.contains("hush") && !shown.contains("t0ken"), "{shown}");
+        assert!(
+            !shown.contains("hush") && !shown.contains("t0ken"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn an_unreadable_end_gives_an_hour() {
         let now = at("2029-12-01T00:00:00Z");
-        assert_eq!(expiry("soon", now) - expiry("2029-12-01T08:00:00+08:00", now), 3600);
+        assert_eq!(
+            expiry("soon", now) - expiry("2029-12-01T08:00:00+08:00", now),
+            3600
+        );
     }
 }

@@ -26,7 +26,9 @@ fn rooms_import_only_lower_floors() {
     let mut wrong = Vec::new();
     for (room, file, text) in library() {
         for import in words_after(&text, "crate::") {
-            let Some(above) = floor(&import) else { continue };
+            let Some(above) = floor(&import) else {
+                continue;
+            };
             if import != room && above >= floor(&room).expect("checked by library()") {
                 wrong.push(format!("{} ({room}) imports {import}", file.display()));
             }
@@ -42,7 +44,11 @@ fn every_import_of_the_crate_is_a_room_or_a_public_error_name() {
     for (_, file, text) in library() {
         for import in words_after(&text, "crate::") {
             let room = floor(&import).is_some();
-            assert!(room || known.contains(&import.as_str()), "{}: crate::{import}", file.display());
+            assert!(
+                room || known.contains(&import.as_str()),
+                "{}: crate::{import}",
+                file.display()
+            );
         }
     }
 }
@@ -76,7 +82,11 @@ fn packages_stay_in_their_rooms() {
     for (room, file, text) in library() {
         for (package, rooms) in homes {
             let used = text.contains(package);
-            assert!(!used || rooms.contains(&room.as_str()), "{} uses {package}", file.display());
+            assert!(
+                !used || rooms.contains(&room.as_str()),
+                "{} uses {package}",
+                file.display()
+            );
         }
     }
 }
@@ -100,7 +110,11 @@ fn the_command_sees_public_names_only() {
             assert_eq!(import, "cli", "{}", file.display());
         }
         for hidden in ["journal", "net", "policy", "source"] {
-            assert!(!text.contains(&format!("panup::{hidden}")), "{} sees {hidden}", file.display());
+            assert!(
+                !text.contains(&format!("panup::{hidden}")),
+                "{} sees {hidden}",
+                file.display()
+            );
         }
     }
 }
@@ -110,15 +124,26 @@ fn library() -> Vec<(String, PathBuf, String)> {
     let mut files = Vec::new();
     for file in rust_files(Path::new("src")) {
         let below = file.strip_prefix("src").expect("found there");
-        let first = below.components().next().expect("a file").as_os_str().to_string_lossy().into_owned();
+        let first = below
+            .components()
+            .next()
+            .expect("a file")
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let room = first.trim_end_matches(".rs").to_owned();
         if ["lib", "main", "cli"].contains(&room.as_str()) || is_test_file(&file) {
             continue;
         }
-        assert!(floor(&room).is_some(), "{room} has no floor: put it on the map here and in README");
+        assert!(
+            floor(&room).is_some(),
+            "{room} has no floor: put it on the map here and in README"
+        );
         let text = fs::read_to_string(&file).expect("readable");
         let product = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-        let product = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let product = product
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         files.push((room, file.clone(), product.collect::<Vec<_>>().join("\n")));
     }
     assert!(files.len() > 30, "the walk itself must work");
@@ -127,10 +152,15 @@ fn library() -> Vec<(String, PathBuf, String)> {
 
 /// Files that a `#[cfg(test)] mod …;` line brings in.
 fn is_test_file(file: &Path) -> bool {
-    let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+    let name = file
+        .file_stem()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
     let parent = file.parent().expect("a folder");
     let in_tests = parent.file_name().is_some_and(|name| name == "tests");
-    let declared = fs::read_to_string(parent.join("mod.rs")).is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")));
+    let declared = fs::read_to_string(parent.join("mod.rs"))
+        .is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")));
     in_tests || declared
 }
 
@@ -148,7 +178,10 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn floor(room: &str) -> Option<u8> {
-    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
+    FLOORS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .map(|(_, floor)| *floor)
 }
 
 /// The first path segment after each `crate::`, braces opened.
@@ -156,9 +189,17 @@ fn words_after(text: &str, mark: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (at, _) in text.match_indices(mark) {
         let rest = &text[at + mark.len()..];
-        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let word = |text: &str| {
+            text.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect::<String>()
+        };
         match rest.strip_prefix('{') {
-            Some(list) => words.extend(list[..list.find('}').unwrap_or(0)].split(',').map(|part| word(part.trim()))),
+            Some(list) => words.extend(
+                list[..list.find('}').unwrap_or(0)]
+                    .split(',')
+                    .map(|part| word(part.trim())),
+            ),
             None => words.push(word(rest)),
         }
     }
@@ -168,5 +209,7 @@ fn words_after(text: &str, mark: &str) -> Vec<String> {
 
 fn is_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
-    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|mark| code.contains(mark))
+    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]
+        .iter()
+        .any(|mark| code.contains(mark))
 }

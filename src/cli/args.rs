@@ -82,11 +82,21 @@ pub struct Upload {
     pub single_max: Size,
 
     /// Bodies in flight.
-    #[arg(long, value_name = "auto|N", default_value = "auto", help_heading = "How")]
+    #[arg(
+        long,
+        value_name = "auto|N",
+        default_value = "auto",
+        help_heading = "How"
+    )]
     pub concurrency: Count,
 
     /// Connections per server.
-    #[arg(long, value_name = "auto|N", default_value = "auto", help_heading = "How")]
+    #[arg(
+        long,
+        value_name = "auto|N",
+        default_value = "auto",
+        help_heading = "How"
+    )]
     pub connections: Count,
 
     /// The HTTP version; auto measures both where a server offers both.
@@ -143,7 +153,12 @@ pub struct Account {
     pub allow_http: bool,
 
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR", help_heading = "State")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PANUP_STATE_DIR",
+        help_heading = "State"
+    )]
     pub state_dir: Option<PathBuf>,
 }
 

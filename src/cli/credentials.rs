@@ -4,7 +4,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use panup::{Client, Credential, Error, Kind, Operation, Options, Secret, read_private, write_private};
+use panup::{
+    Client, Credential, Error, Kind, Operation, Options, Secret, read_private, write_private,
+};
 
 use super::args::{Account, Login, Logout};
 use super::{complain, say, state_dir};
@@ -25,10 +27,14 @@ pub fn find(account: &Account) -> Result<Credential, Error> {
     }
     let kept = state_dir(account.state_dir.as_deref()).map(|folder| folder.join(KEPT));
     if let Some((id, secret)) = kept.map(|path| kept_pair(&path)).transpose()?.flatten() {
-        return Ok(Credential::Client { id, secret: Secret::new(&secret) });
+        return Ok(Credential::Client {
+            id,
+            secret: Secret::new(&secret),
+        });
     }
     let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or run `panup login`";
-    Err(Error::new(Kind::Invalid, Operation::Configure, message).advice("to try panup without an account, add --emulator"))
+    Err(Error::new(Kind::Invalid, Operation::Configure, message)
+        .advice("to try panup without an account, add --emulator"))
 }
 
 /// Client credentials as kept by `panup login`: two lines, 0600.
@@ -44,13 +50,19 @@ pub fn login(login: &Login) -> Result<ExitCode, Error> {
         Some(Credential::Client { id, secret }) => (id, secret.expose().to_owned()),
         _ => (ask("client id: ")?, ask_hidden("client secret: ")?),
     };
-    let mut options = Options::new(Credential::Client { id: id.clone(), secret: Secret::new(&secret) });
+    let mut options = Options::new(Credential::Client {
+        id: id.clone(),
+        secret: Secret::new(&secret),
+    });
     super::upload::account_options(&mut options, &login.account)?;
     options.state_dir = Some(folder.clone());
     let runtime = super::upload::runtime()?;
     runtime.block_on(async { Client::new(options)?.login().await })?;
     write_private(&folder.join(KEPT), &format!("{id}\n{secret}\n"))?;
-    say(&format!("logged in as {id}; the credentials are kept in {}", folder.join(KEPT).display()));
+    say(&format!(
+        "logged in as {id}; the credentials are kept in {}",
+        folder.join(KEPT).display()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,7 +80,11 @@ pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
             dropped |= remove(&entry.path())?;
         }
     }
-    say(if dropped { "logged out" } else { "nobody was logged in" });
+    say(if dropped {
+        "logged out"
+    } else {
+        "nobody was logged in"
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,12 +97,18 @@ fn remove(path: &Path) -> Result<bool, Error> {
 }
 
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    std::env::var(name)
+        .ok()
+        .map(|value| value.trim().to_owned())
+        .filter(|value| !value.is_empty())
 }
 
 fn from_environment() -> Result<Option<Credential>, Error> {
     match (variable("PANUP_CLIENT_ID"), variable("PANUP_CLIENT_SECRET")) {
-        (Some(id), Some(secret)) => Ok(Some(Credential::Client { id, secret: Secret::new(&secret) })),
+        (Some(id), Some(secret)) => Ok(Some(Credential::Client {
+            id,
+            secret: Secret::new(&secret),
+        })),
         (None, None) => Ok(None),
         _ => {
             let message = "PANUP_CLIENT_ID and PANUP_CLIENT_SECRET belong together, and one of them is missing";
@@ -97,16 +119,25 @@ fn from_environment() -> Result<Option<Credential>, Error> {
 
 fn from_file(path: &Path) -> Result<Credential, Error> {
     let text = read_private(path)?.ok_or_else(|| {
-        Error::new(Kind::Invalid, Operation::Configure, "the token file is not there").path(path)
+        Error::new(
+            Kind::Invalid,
+            Operation::Configure,
+            "the token file is not there",
+        )
+        .path(path)
     })?;
     Ok(Credential::Token(Secret::new(text.trim())))
 }
 
 fn kept_pair(path: &Path) -> Result<Option<(String, String)>, Error> {
-    let Some(text) = read_private(path)? else { return Ok(None) };
+    let Some(text) = read_private(path)? else {
+        return Ok(None);
+    };
     let mut lines = text.lines();
     match (lines.next(), lines.next()) {
-        (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => Ok(Some((id.to_owned(), secret.to_owned()))),
+        (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
+            Ok(Some((id.to_owned(), secret.to_owned())))
+        }
         _ => {
             let message = "the kept credentials cannot be read; run `panup login` again";
             Err(Error::new(Kind::State, Operation::Login, message).path(path))
@@ -120,7 +151,11 @@ fn ask(prompt: &str) -> Result<String, Error> {
     let read = std::io::stdin().lock().read_line(&mut line);
     match read {
         Ok(_) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
-        _ => Err(Error::new(Kind::Invalid, Operation::Configure, format!("no {}", prompt.trim_end_matches(": ")))),
+        _ => Err(Error::new(
+            Kind::Invalid,
+            Operation::Configure,
+            format!("no {}", prompt.trim_end_matches(": ")),
+        )),
     }
 }
 
@@ -137,7 +172,10 @@ fn ask_hidden(prompt: &str) -> Result<String, Error> {
 
 /// `stty` is on every Unix and knows every terminal; a crate would be another dependency for one bit.
 fn echo(setting: &str) -> bool {
-    std::process::Command::new("stty").arg(setting).status().is_ok_and(|status| status.success())
+    std::process::Command::new("stty")
+        .arg(setting)
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 fn no_folder() -> Error {

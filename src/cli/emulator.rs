@@ -32,15 +32,24 @@ mod embedded {
         /// # Errors
         /// Where the folder cannot be made or no port can be had.
         pub fn start(upload: &Upload) -> Result<Option<Local>, Error> {
-            let Some(asked) = &upload.emulator else { return Ok(None) };
+            let Some(asked) = &upload.emulator else {
+                return Ok(None);
+            };
             let failed = |error: std::io::Error| {
-                Error::new(Kind::Invalid, Operation::Configure, format!("the emulator cannot start: {error}"))
+                Error::new(
+                    Kind::Invalid,
+                    Operation::Configure,
+                    format!("the emulator cannot start: {error}"),
+                )
             };
             let folder = match asked {
                 Some(folder) => folder.clone(),
                 None => std::env::temp_dir().join(format!("panup-emulator-{}", std::process::id())),
             };
-            let config = Config { store: Store::Dir(folder.clone()), ..Config::default() };
+            let config = Config {
+                store: Store::Dir(folder.clone()),
+                ..Config::default()
+            };
             let emulator = Emulator::start(config).map_err(failed)?;
             Ok(Some(Local { emulator, folder }))
         }

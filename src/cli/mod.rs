@@ -42,7 +42,11 @@ pub fn run() -> ExitCode {
 /// Wrong usage or configuration, and credentials that were refused, before anything was uploaded.
 fn fail(error: &Error) -> ExitCode {
     complain(&format!("panup: {error}"));
-    ExitCode::from(if error.kind() == Kind::Auth { REFUSED } else { USAGE })
+    ExitCode::from(if error.kind() == Kind::Auth {
+        REFUSED
+    } else {
+        USAGE
+    })
 }
 
 /// Some files failed, the others are done.
@@ -88,7 +92,11 @@ fn log(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PANUP_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }
 
 /// `--state-dir`, or the platform's state folder.
@@ -97,5 +105,9 @@ fn state_dir(asked: Option<&Path>) -> Option<PathBuf> {
         return Some(asked.to_owned());
     }
     let dirs = directories::ProjectDirs::from("", "", "panup")?;
-    Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
+    Some(
+        dirs.state_dir()
+            .unwrap_or_else(|| dirs.data_local_dir())
+            .to_owned(),
+    )
 }

@@ -23,7 +23,12 @@ pub struct Report {
 impl Report {
     /// Nothing said yet.
     pub fn new(output: Output, screen: Screen) -> Report {
-        Report { output, screen, summary: Summary::default(), started: Instant::now() }
+        Report {
+            output,
+            screen,
+            summary: Summary::default(),
+            started: Instant::now(),
+        }
     }
 
     /// A file ended.
@@ -33,11 +38,21 @@ impl Report {
             return self.screen.hidden(|| say(&json_line(outcome)));
         }
         match &outcome.status {
-            Status::Failed(error) => self.screen.hidden(|| complain(&format!("failed    {error}"))),
+            Status::Failed(error) => self
+                .screen
+                .hidden(|| complain(&format!("failed    {error}"))),
             status if !self.output.quiet && !self.screen.is_live() => {
-                let id = status.file_id().map(|id| format!(", id {id}")).unwrap_or_default();
+                let id = status
+                    .file_id()
+                    .map(|id| format!(", id {id}"))
+                    .unwrap_or_default();
                 let path = outcome.path.display();
-                say(&format!("{:<9} {path} -> {} ({}{id})", status.name(), outcome.remote, human(outcome.size)));
+                say(&format!(
+                    "{:<9} {path} -> {} ({}{id})",
+                    status.name(),
+                    outcome.remote,
+                    human(outcome.size)
+                ));
             }
             _ => {}
         }
@@ -50,12 +65,14 @@ impl Report {
         if self.output.json {
             return say(&failure(&refused.path, "", 0, &refused.error));
         }
-        self.screen.hidden(|| complain(&format!("failed    {}", refused.error)));
+        self.screen
+            .hidden(|| complain(&format!("failed    {}", refused.error)));
     }
 
     /// Something to know that stops nothing.
     pub fn warning(&self, error: &Error) {
-        self.screen.hidden(|| complain(&format!("warning   {error}")));
+        self.screen
+            .hidden(|| complain(&format!("warning   {error}")));
     }
 
     /// A word to the user.
@@ -72,7 +89,16 @@ impl Report {
     pub fn summary(mut self) -> u64 {
         self.summary.elapsed = self.started.elapsed();
         self.screen.clear();
-        let Summary { files, uploaded, reused, skipped, failed, bytes, sent, .. } = self.summary;
+        let Summary {
+            files,
+            uploaded,
+            reused,
+            skipped,
+            failed,
+            bytes,
+            sent,
+            ..
+        } = self.summary;
         let seconds = self.summary.elapsed.as_secs_f64();
         if self.output.json {
             let line = json!({

@@ -25,7 +25,10 @@ impl Screen {
     /// Bars if there is a terminal and the user wants to see them.
     pub fn new(progress: Arc<Progress>, output: Output) -> Screen {
         let live = std::io::stderr().is_terminal() && !output.quiet && !output.json;
-        Screen { progress, bars: live.then(Bars::new) }
+        Screen {
+            progress,
+            bars: live.then(Bars::new),
+        }
     }
 
     /// Whether there are bars.
@@ -39,15 +42,23 @@ impl Screen {
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let total = read(&self.progress.bytes);
         bars.hashing.set_length(total);
-        bars.hashing.set_position(read(&self.progress.hashed).min(total));
+        bars.hashing
+            .set_position(read(&self.progress.hashed).min(total));
         bars.sending.set_length(total);
-        bars.sending.set_position(read(&self.progress.acked).min(total));
+        bars.sending
+            .set_position(read(&self.progress.acked).min(total));
         let (done, files) = (read(&self.progress.files_done), read(&self.progress.files));
         let in_flight = self.progress.in_flight.load(Ordering::Relaxed);
         let permits = self.progress.permits.load(Ordering::Relaxed);
         let retries = read(&self.progress.retries);
-        let retries = if retries > 0 { format!(", {retries} retries") } else { String::new() };
-        bars.sending.set_message(format!("{done}/{files} files, {in_flight}/{permits} in flight{retries}"));
+        let retries = if retries > 0 {
+            format!(", {retries} retries")
+        } else {
+            String::new()
+        };
+        bars.sending.set_message(format!(
+            "{done}/{files} files, {in_flight}/{permits} in flight{retries}"
+        ));
     }
 
     /// Does `print` with the bars out of the way.
@@ -72,14 +83,24 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let bar = |name: &'static str, template: &str| {
             // A template is a constant of ours; if it cannot be read, the plain bar does.
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            all.add(ProgressBar::new(0)).with_style(style.progress_chars("=> ")).with_prefix(name)
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            all.add(ProgressBar::new(0))
+                .with_style(style.progress_chars("=> "))
+                .with_prefix(name)
         };
-        let hashing = bar("hashing", "{prefix:8} [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13}");
+        let hashing = bar(
+            "hashing",
+            "{prefix:8} [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13}",
+        );
         let sending = bar(
             "sending",
             "{prefix:8} [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13} eta {eta:4} {msg}",
         );
-        Bars { all, hashing, sending }
+        Bars {
+            all,
+            hashing,
+            sending,
+        }
     }
 }

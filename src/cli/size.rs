@@ -14,11 +14,17 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Size, String> {
         let refused = || format!("{text:?} is no size; write for example 4194304, 4M, 4MiB or 4MB");
         let text = text.strip_suffix("/s").unwrap_or(text);
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let number: f64 = number.parse().map_err(|_| refused())?;
         let unit = unit.trim();
-        let base: f64 = if unit.len() == 2 && unit.ends_with(['B', 'b']) { 1000.0 } else { 1024.0 };
+        let base: f64 = if unit.len() == 2 && unit.ends_with(['B', 'b']) {
+            1000.0
+        } else {
+            1024.0
+        };
         let power = match unit.chars().next().map(|c| c.to_ascii_uppercase()) {
             None | Some('B') if unit.len() <= 1 => 0,
             Some('K') => 1,
@@ -27,10 +33,15 @@ impl FromStr for Size {
             Some('T') => 4,
             _ => return Err(refused()),
         };
-        let known = ["", "B", "IB"].contains(&unit.get(1..).unwrap_or("").to_ascii_uppercase().as_str());
+        let known =
+            ["", "B", "IB"].contains(&unit.get(1..).unwrap_or("").to_ascii_uppercase().as_str());
         let bytes = number * base.powi(power);
         // f64 holds whole bytes up to 8 PiB, far above any file.
-        if known && bytes.is_finite() && bytes < 9e15 { Ok(Size(bytes as u64)) } else { Err(refused()) }
+        if known && bytes.is_finite() && bytes < 9e15 {
+            Ok(Size(bytes as u64))
+        } else {
+            Err(refused())
+        }
     }
 }
 
@@ -44,9 +55,15 @@ impl FromStr for Rates {
     fn from_str(text: &str) -> Result<Rates, String> {
         let mut rates = CallRates::default();
         for pair in text.split(',') {
-            let refused = || format!("{pair:?} is no call rate; write for example create=5,complete=20,single=5");
+            let refused = || {
+                format!("{pair:?} is no call rate; write for example create=5,complete=20,single=5")
+            };
             let (name, rate) = pair.split_once('=').ok_or_else(refused)?;
-            let rate: f64 = rate.parse().ok().filter(|rate| *rate > 0.0).ok_or_else(refused)?;
+            let rate: f64 = rate
+                .parse()
+                .ok()
+                .filter(|rate| *rate > 0.0)
+                .ok_or_else(refused)?;
             match name.trim() {
                 "create" => rates.create = Some(rate),
                 "complete" => rates.complete = Some(rate),
@@ -69,11 +86,32 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let good = [("0", 0), ("7", 7), ("7B", 7), ("4K", 4096), ("4k", 4096), ("4KiB", 4096), ("4KB", 4000)];
-        for (text, bytes) in good.into_iter().chain([("1.5M", 3 << 19), ("10G", 10 << 30), ("2MB/s", 2_000_000)]) {
+        let good = [
+            ("0", 0),
+            ("7", 7),
+            ("7B", 7),
+            ("4K", 4096),
+            ("4k", 4096),
+            ("4KiB", 4096),
+            ("4KB", 4000),
+        ];
+        for (text, bytes) in
+            good.into_iter()
+                .chain([("1.5M", 3 << 19), ("10G", 10 << 30), ("2MB/s", 2_000_000)])
+        {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
-        for bad in ["", "x", "-1", "4X", "4KX", "1e3", "4 K B", "4MiBx", "99999999999T"] {
+        for bad in [
+            "",
+            "x",
+            "-1",
+            "4X",
+            "4KX",
+            "1e3",
+            "4 K B",
+            "4MiBx",
+            "99999999999T",
+        ] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
     }
@@ -81,7 +119,10 @@ mod tests {
     #[test]
     fn rates() {
         let Rates(rates) = "create=2.5,single=9".parse().expect("two rates");
-        assert_eq!((rates.create, rates.complete, rates.single), (Some(2.5), None, Some(9.0)));
+        assert_eq!(
+            (rates.create, rates.complete, rates.single),
+            (Some(2.5), None, Some(9.0))
+        );
         for bad in ["", "create", "create=0", "create=x", "slice=3"] {
             assert!(bad.parse::<Rates>().is_err(), "{bad}");
         }

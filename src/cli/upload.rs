@@ -4,7 +4,10 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use panup::{Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options, Resume, Run, Secret, Status};
+use panup::{
+    Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options, Resume, Run,
+    Secret, Status,
+};
 
 use super::args::{Account, HttpVersion, OnConflict, Upload};
 use super::emulator::Local;
@@ -42,8 +45,16 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
 
 /// A runtime for the run. Its threads only move bytes between sockets and maps; hashing has its own.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    built.map_err(|error| Error::new(Kind::State, Operation::Configure, format!("no runtime: {error}")))
+    let built = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    built.map_err(|error| {
+        Error::new(
+            Kind::State,
+            Operation::Configure,
+            format!("no runtime: {error}"),
+        )
+    })
 }
 
 fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
@@ -92,7 +103,9 @@ pub fn account_options(options: &mut Options, account: &Account) -> Result<(), E
     options.api.clone_from(&account.api);
     options.allow_http = account.allow_http;
     for path in &account.ca_cert {
-        options.roots.push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
+        options
+            .roots
+            .push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
     }
     Ok(())
 }
@@ -128,9 +141,13 @@ async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> E
             }
             _ = beat.tick() => report.beat(),
         }
-        refusals.try_iter().for_each(|refused| report.refused(&refused));
+        refusals
+            .try_iter()
+            .for_each(|refused| report.refused(&refused));
     }
-    refusals.try_iter().for_each(|refused| report.refused(&refused));
+    refusals
+        .try_iter()
+        .for_each(|refused| report.refused(&refused));
     let failed = report.summary();
     match (refused, interrupted, failed) {
         (true, ..) => ExitCode::from(REFUSED),
@@ -149,7 +166,9 @@ struct Signals {
 impl Signals {
     #[cfg(unix)]
     fn new() -> Signals {
-        Signals { term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok() }
+        Signals {
+            term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+        }
     }
 
     #[cfg(not(unix))]
@@ -184,7 +203,11 @@ fn dry_run(walk: Walk, refusals: &Receiver<Refused>) -> ExitCode {
             Ok(facts) => {
                 files += 1;
                 bytes += facts.len();
-                say(&format!("{} -> {remote} ({} bytes)", path.display(), facts.len()));
+                say(&format!(
+                    "{} -> {remote} ({} bytes)",
+                    path.display(),
+                    facts.len()
+                ));
             }
             Err(error) => {
                 failed += 1;
@@ -196,8 +219,15 @@ fn dry_run(walk: Walk, refusals: &Receiver<Refused>) -> ExitCode {
         failed += 1;
         complain(&refused.error.to_string());
     }
-    complain(&format!("{files} files, {} would be uploaded", super::size::human(bytes)));
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(SOME_FAILED) }
+    complain(&format!(
+        "{files} files, {} would be uploaded",
+        super::size::human(bytes)
+    ));
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_FAILED)
+    }
 }
 
 /// `--verbose`: what went where, over which version.
@@ -213,7 +243,9 @@ fn servers(client: &Client) {
     }
     for (server, version) in client.versions() {
         if let Some(version) = version {
-            complain(&format!("{server}: the bulk went over {version:?}, measured faster"));
+            complain(&format!(
+                "{server}: the bulk went over {version:?}, measured faster"
+            ));
         }
     }
 }

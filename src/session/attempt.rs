@@ -48,7 +48,15 @@ impl<'a> Attempts<'a> {
     pub async fn new(shared: &'a Shared, repeat: Repeat) -> Result<Attempts<'a>> {
         let token = shared.core.keyring.token().await?;
         let (attempt, allowance) = (Attempt::first(), Allowance::of_a_file());
-        Ok(Attempts { shared, repeat, attempt, started: Instant::now(), token, lost: false, allowance })
+        Ok(Attempts {
+            shared,
+            repeat,
+            attempt,
+            started: Instant::now(),
+            token,
+            lost: false,
+            allowance,
+        })
     }
 
     /// The token for the next attempt.
@@ -66,7 +74,11 @@ impl<'a> Attempts<'a> {
     /// A call of `operation` was answered with success.
     pub fn succeeded(&self, operation: Operation) {
         self.shared.core.rates.succeeded(operation, Instant::now());
-        self.shared.allowance.lock().unwrap_or_else(PoisonError::into_inner).earn();
+        self.shared
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .earn();
     }
 
     /// Decides about `error`, and waits where the decision is to wait.
@@ -80,7 +92,12 @@ impl<'a> Attempts<'a> {
             return Err(Shared::cancelled());
         }
         self.attempt.elapsed = self.started.elapsed();
-        let decision = self.shared.core.retry.decide(&error, &self.attempt, self.repeat, &mut fastrand::Rng::new());
+        let decision = self.shared.core.retry.decide(
+            &error,
+            &self.attempt,
+            self.repeat,
+            &mut fastrand::Rng::new(),
+        );
         tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
         self.attempt = self.attempt.next(error.kind(), decision);
         let next = match decision {
@@ -103,7 +120,13 @@ impl<'a> Attempts<'a> {
     }
 
     fn spend(&mut self) -> bool {
-        self.allowance.spend() && self.shared.allowance.lock().unwrap_or_else(PoisonError::into_inner).spend()
+        self.allowance.spend()
+            && self
+                .shared
+                .allowance
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .spend()
     }
 
     async fn wait(&self, delay: Duration) -> Result<()> {
@@ -116,9 +139,13 @@ impl<'a> Attempts<'a> {
     fn tell_limits(&self, error: &Error) {
         let now = Instant::now();
         let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
-        let too_fast = error.http_status() == Some(429) || error.kind() == Kind::Throttled && error.http_status().is_none();
+        let too_fast = error.http_status() == Some(429)
+            || error.kind() == Kind::Throttled && error.http_status().is_none();
         if too_fast {
-            self.shared.core.rates.throttled(error.operation(), error.wait(), now);
+            self.shared
+                .core
+                .rates
+                .throttled(error.operation(), error.wait(), now);
         }
         if !carries {
             return;
@@ -137,10 +164,14 @@ impl<'a> Attempts<'a> {
         let unknown = self.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
         if unknown {
             let unsure = "the answer was lost: the file may have arrived, and sending it again would keep both";
-            return error.context(unsure).advice("look whether it is there before you repeat this");
+            return error
+                .context(unsure)
+                .advice("look whether it is there before you repeat this");
         }
         if self.lost && error.kind() == Kind::Rejected {
-            return error.advice("the answer to an earlier attempt was lost, so it may be this file that is there");
+            return error.advice(
+                "the answer to an earlier attempt was lost, so it may be this file that is there",
+            );
         }
         if self.attempt.number > 2 {
             return error.context(format_args!("after {} attempts", self.attempt.number - 1));
@@ -200,7 +231,10 @@ where
     F: Future<Output = Result<(T, Option<Travelled>)>>,
 {
     let (booking, _permit) = berth;
-    let meter = Meter { taken: Arc::default(), load };
+    let meter = Meter {
+        taken: Arc::default(),
+        load,
+    };
     let carriage = Carriage {
         server: booking.origin.clone(),
         version: booking.wish(),
@@ -269,17 +303,33 @@ async fn overdue(shared: &Shared, load: &Load, avoid: usize) -> (Booking, Permit
     let started = Instant::now();
     loop {
         tokio::time::sleep(HEDGE_LOOK).await;
-        let Some(elsewhere) = shared.core.fleet.expected(&load.crew, avoid, load.bytes) else { continue };
-        let queue = if shared.backlog.load(Ordering::Relaxed) == 0 { Queue::Empty } else { Queue::Waiting };
-        let straggler = Straggler { bytes: load.bytes, sent: 0, age: started.elapsed(), elsewhere };
+        let Some(elsewhere) = shared.core.fleet.expected(&load.crew, avoid, load.bytes) else {
+            continue;
+        };
+        let queue = if shared.backlog.load(Ordering::Relaxed) == 0 {
+            Queue::Empty
+        } else {
+            Queue::Waiting
+        };
+        let straggler = Straggler {
+            bytes: load.bytes,
+            sent: 0,
+            age: started.elapsed(),
+            elsewhere,
+        };
         let total = shared.progress.bytes.load(Ordering::Relaxed);
         let mut hedge = shared.hedge.lock().unwrap_or_else(PoisonError::into_inner);
         if !hedge.should(&straggler, queue, total) {
             continue;
         }
-        let Some(permit) = shared.core.gate.try_enter() else { continue };
+        let Some(permit) = shared.core.gate.try_enter() else {
+            continue;
+        };
         hedge.sent(load.bytes);
-        let booking = shared.core.fleet.book(&load.crew, &[avoid], load.bytes, Instant::now());
+        let booking = shared
+            .core
+            .fleet
+            .book(&load.crew, &[avoid], load.bytes, Instant::now());
         return (booking, permit);
     }
 }

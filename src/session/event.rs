@@ -57,7 +57,9 @@ impl Status {
     #[must_use]
     pub fn file_id(&self) -> Option<i64> {
         match self {
-            Status::Uploaded(id) | Status::Reused(id) | Status::Skipped(id) => Some(*id).filter(|&id| id != 0),
+            Status::Uploaded(id) | Status::Reused(id) | Status::Skipped(id) => {
+                Some(*id).filter(|&id| id != 0)
+            }
             Status::Failed(_) => None,
         }
     }

@@ -45,12 +45,18 @@ pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
     let mut turn: VecDeque<Order> = VecDeque::new();
     loop {
         // Fair between files: every file gets a group, then goes to the back.
-        match if turn.is_empty() { orders.recv().map_err(|_| TryRecvError::Disconnected) } else { orders.try_recv() } {
+        match if turn.is_empty() {
+            orders.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            orders.try_recv()
+        } {
             Ok(order) => turn.push_back(order),
             Err(TryRecvError::Disconnected) if turn.is_empty() => return,
             Err(_) => {}
         }
-        let Some(mut order) = turn.pop_front() else { continue };
+        let Some(mut order) = turn.pop_front() else {
+            continue;
+        };
         if order.file.is_over() {
             continue;
         }
@@ -73,19 +79,36 @@ pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
 
 fn group(order: &mut Order) -> Result<Vec<Slice>> {
     let file = &order.file;
-    let room = usize::try_from(GROUP_BYTES / file.plan.slice_size().max(1)).unwrap_or(GROUP).clamp(1, GROUP);
+    let room = usize::try_from(GROUP_BYTES / file.plan.slice_size().max(1))
+        .unwrap_or(GROUP)
+        .clamp(1, GROUP);
     let numbers: Vec<u32> = order.left.drain(..room.min(order.left.len())).collect();
-    let contents = numbers.iter().map(|&number| file.source.bytes(file.plan.range(number)));
+    let contents = numbers
+        .iter()
+        .map(|&number| file.source.bytes(file.plan.range(number)));
     let contents = contents.collect::<Result<Vec<Bytes>>>()?;
-    let digests = file.known_digests(&numbers).unwrap_or_else(|| hash(&contents));
+    let digests = file
+        .known_digests(&numbers)
+        .unwrap_or_else(|| hash(&contents));
     // What was read through a spoiled map is not the file's; its digest must not leave.
     if file.source.is_spoiled() {
         file.source.check(Operation::Read)?;
-        return Err(Error::new(Kind::Source, Operation::Read, "the file was truncated while it was read")
-            .path(file.source.path()));
+        return Err(Error::new(
+            Kind::Source,
+            Operation::Read,
+            "the file was truncated while it was read",
+        )
+        .path(file.source.path()));
     }
     let slices = numbers.into_iter().zip(digests).zip(contents);
-    Ok(slices.map(|((number, md5), content)| Slice { file: Arc::clone(file), number, md5, content }).collect())
+    Ok(slices
+        .map(|((number, md5), content)| Slice {
+            file: Arc::clone(file),
+            number,
+            md5,
+            content,
+        })
+        .collect())
 }
 
 fn hash(contents: &[Bytes]) -> Vec<Md5> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Error, Kind, Operation, Result};
+use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
 use crate::policy::Repeat;
 use crate::token::Secret;
@@ -23,12 +24,17 @@ use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, SingleRe
 /// Uploads one file to its end.
 pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
     let sent = Arc::new(AtomicU64::new(0));
-    let way = Way { facts: facts(&shared, &hashed), shared, hashed: &hashed, sent: Arc::clone(&sent) };
+    let way = Way {
+        facts: facts(&shared, &hashed),
+        shared,
+        hashed: &hashed,
+        sent: Arc::clone(&sent),
+    };
     let outcome = way.whole().await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
     Outcome {
         path: hashed.source.path().to_owned(),
-        remote: hashed.remote.path().to_owned(),
+        remote: hashed.task.remote.path().to_owned(),
         status,
         size: hashed.source.len(),
         md5: Some(hashed.md5),
@@ -61,7 +67,18 @@ const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 impl Way<'_> {
     async fn whole(&self) -> Result<Status> {
         self.hashed.source.check(Operation::Check)?;
-        if self.facts.size <= self.shared.core.options.single_max {
+        let status = self.any_way().await?;
+        if let Status::Uploaded(id) | Status::Reused(id) = status {
+            self.shared
+                .core
+                .journal
+                .finish(&self.hashed.task, self.hashed.md5.0, id);
+        }
+        Ok(status)
+    }
+
+    async fn any_way(&self) -> Result<Status> {
+        if self.hashed.resume.is_none() && self.facts.size <= self.shared.core.options.single_max {
             if let Some(status) = self.single().await? {
                 return Ok(status);
             }
@@ -78,7 +95,8 @@ impl Way<'_> {
     }
 
     fn begins_again(&self, error: &Error) -> bool {
-        let stale = matches!(error.kind(), Kind::Expired) || error.kind() == Kind::Integrity && error.operation() == Operation::Complete;
+        let stale = matches!(error.kind(), Kind::Expired)
+            || error.kind() == Kind::Integrity && error.operation() == Operation::Complete;
         stale && !self.shared.is_draining()
     }
 
@@ -88,7 +106,9 @@ impl Way<'_> {
         let content = self.content().await?;
         let crew = self.shared.core.single_crew(&self.shared).await?;
         let folders = &self.shared.core.folders;
-        let claim = folders.claim(self.facts.remote.parent(), self.facts.remote.folder()).await;
+        let claim = folders
+            .claim(self.facts.remote.parent(), self.facts.remote.folder())
+            .await;
         let (reply, lost) = self.carry_single(content, crew).await?;
         claim.made();
         match reply {
@@ -111,7 +131,11 @@ impl Way<'_> {
     async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
         let shared = &self.shared;
         let mut attempts = Attempts::new(shared, self.repeat()).await?;
-        let load = Load { crew, bytes: self.facts.size, sent: Arc::clone(&self.sent) };
+        let load = Load {
+            crew,
+            bytes: self.facts.size,
+            sent: Arc::clone(&self.sent),
+        };
         let mut avoid = Vec::new();
         loop {
             shared.core.rates.turn(Operation::Single).await;
@@ -119,13 +143,21 @@ impl Way<'_> {
             if shared.is_draining() {
                 return Err(Shared::cancelled());
             }
-            let booking = shared.core.fleet.book(&load.crew, &avoid, load.bytes, Instant::now());
+            shared.core.gate.started(load.bytes);
+            let booking = shared
+                .core
+                .fleet
+                .book(&load.crew, &avoid, load.bytes, Instant::now());
             let server = booking.server();
             let token = attempts.token();
             let once = |carriage| {
                 let (service, token) = (shared.core.service.clone(), token.clone());
                 let (facts, content) = (self.facts.clone(), content.clone());
-                async move { service.single(token.expose(), &facts, content, &carriage).await }
+                async move {
+                    service
+                        .single(token.expose(), &facts, content, &carriage)
+                        .await
+                }
             };
             match carry(shared, &load, (booking, permit), &once).await {
                 Ok(reply) => {
@@ -149,28 +181,55 @@ impl Way<'_> {
         }
         let source = self.hashed.source.clone();
         let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len()));
-        read.await.map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
+        read.await
+            .map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
     }
 
     async fn sliced(&self, round: Try) -> Result<Status> {
-        let created = match self.create(round).await? {
-            CreateReply::Reused(id) => {
-                Progress::add(&self.shared.progress.acked, self.facts.size);
-                return Ok(Status::Reused(id));
-            }
-            CreateReply::Created(created) => created,
+        let begun = match (&self.hashed.resume, round) {
+            (Some(upload), Try::First) => upload.clone(),
+            _ => match self.create(round).await? {
+                CreateReply::Reused(id) => {
+                    Progress::add(&self.shared.progress.acked, self.facts.size);
+                    return Ok(Status::Reused(id));
+                }
+                CreateReply::Created(created) => self.begun(created),
+            },
         };
-        let sending = self.plan(&created)?;
+        let sending = self.plan(&begun)?;
         let outcome = self.send(&sending).await;
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
             sending.uncount();
+            // What the service does not know, or has found wrong, is of no use to a later run.
+            if matches!(error.kind(), Kind::Expired | Kind::Integrity | Kind::Source) {
+                self.shared.core.journal.abandon(begun.id);
+            }
         }
         outcome
     }
 
+    fn begun(&self, created: Created) -> Upload {
+        let id = self
+            .shared
+            .core
+            .journal
+            .begin(&self.hashed.task, self.hashed.md5.0, &created);
+        Upload {
+            id,
+            created,
+            acked: Acked::default(),
+            started: SystemTime::now(),
+        }
+    }
+
     async fn create(&self, round: Try) -> Result<CreateReply> {
         let facts = &self.facts;
-        let claim = self.shared.core.folders.claim(facts.remote.parent(), facts.remote.folder()).await;
+        let claim = self
+            .shared
+            .core
+            .folders
+            .claim(facts.remote.parent(), facts.remote.folder())
+            .await;
         let once = |token: Secret| {
             let (service, facts) = (self.shared.core.service.clone(), facts.clone());
             async move { service.create(token.expose(), &facts).await }
@@ -181,25 +240,26 @@ impl Way<'_> {
         Ok(reply)
     }
 
-    fn plan(&self, created: &Created) -> Result<Arc<Sending>> {
-        let shared = &self.shared;
+    fn plan(&self, begun: &Upload) -> Result<Arc<Sending>> {
+        let (shared, created) = (&self.shared, &begun.created);
         let plan = Plan::new(self.facts.size, created.slice_size)?;
-        shared.core.slice_size.store(created.slice_size, Ordering::Relaxed);
-        let crew = shared.core.fleet.admit(&created.servers)?;
-        let acked = Acked::default();
+        shared
+            .core
+            .slice_size
+            .store(created.slice_size, Ordering::Relaxed);
         let sending = Sending::new(Start {
             shared: Arc::clone(shared),
             source: self.hashed.source.clone(),
             preupload_id: created.preupload_id.as_str().into(),
             plan,
-            crew,
+            crew: shared.core.fleet.admit(&created.servers)?,
             sent: Arc::clone(&self.sent),
-            journal: None,
+            journal: begun.id,
             digests: self.digests(&plan),
-            left: u32::try_from(plan.left(&acked).count()).unwrap_or(u32::MAX),
+            left: u32::try_from(plan.left(&begun.acked).count()).unwrap_or(u32::MAX),
         });
-        sending.count(plan.acked_bytes(&acked));
-        self.order(&sending, &acked)?;
+        sending.count(plan.acked_bytes(&begun.acked));
+        self.order(&sending, &begun.acked)?;
         Ok(sending)
     }
 
@@ -208,9 +268,17 @@ impl Way<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        self.shared.backlog.fetch_add(left.len() as u64, Ordering::Relaxed);
-        let order = Order { file: Arc::clone(sending), left };
-        self.shared.orders.send(order).map_err(|_| Shared::cancelled())
+        self.shared
+            .backlog
+            .fetch_add(left.len() as u64, Ordering::Relaxed);
+        let order = Order {
+            file: Arc::clone(sending),
+            left,
+        };
+        self.shared
+            .orders
+            .send(order)
+            .map_err(|_| Shared::cancelled())
     }
 
     /// The slices' MD5s, where the hashers knew the slice size beforehand. A file of one slice
@@ -230,7 +298,9 @@ impl Way<'_> {
             return Err(Shared::cancelled());
         }
         self.hashed.source.check(Operation::Complete)?;
-        self.complete(&sending.preupload_id).await.map(Status::Uploaded)
+        self.complete(&sending.preupload_id)
+            .await
+            .map(Status::Uploaded)
     }
 
     async fn complete(&self, preupload_id: &str) -> Result<i64> {
@@ -263,7 +333,8 @@ impl Way<'_> {
     /// keep-both a new create would make a second copy.
     fn after_lost_answer(&self, error: Error, lost: bool) -> Error {
         if error.kind() == Kind::Expired && lost && self.repeat() == Repeat::Ambiguous {
-            let advice = "an answer was lost before, so the file may be there: look before you repeat this";
+            let advice =
+                "an answer was lost before, so the file may be there: look before you repeat this";
             return error.kind_as(Kind::Rejected).advice(advice);
         }
         error
@@ -280,7 +351,7 @@ impl Way<'_> {
 
 fn facts(shared: &Shared, hashed: &Hashed) -> FileFacts {
     FileFacts {
-        remote: hashed.remote.clone(),
+        remote: hashed.task.remote.clone(),
         etag: hashed.md5.to_string(),
         size: hashed.source.len(),
         conflict: shared.core.options.on_conflict,
@@ -288,13 +359,19 @@ fn facts(shared: &Shared, hashed: &Hashed) -> FileFacts {
 }
 
 fn named(error: Error, hashed: &Hashed) -> Error {
-    if error.file().is_some() { error } else { error.path(hashed.source.path()) }
+    if error.file().is_some() {
+        error
+    } else {
+        error.path(hashed.source.path())
+    }
 }
 
 /// The second time, it is not the upload's age: the service refuses the file.
 fn final_kind(error: Error) -> Error {
     match error.kind() {
-        Kind::Expired => error.kind_as(Kind::Rejected).context("also after beginning again"),
+        Kind::Expired => error
+            .kind_as(Kind::Rejected)
+            .context("also after beginning again"),
         _ => error,
     }
 }

@@ -64,7 +64,12 @@ impl Fleet {
     /// No server yet. A name without a scheme gets `default_scheme`.
     #[must_use]
     pub fn new(plain: Plain, default_scheme: Scheme, wish: version::Wish) -> Arc<Fleet> {
-        Arc::new(Fleet { plain, default_scheme, wish, state: Mutex::default() })
+        Arc::new(Fleet {
+            plain,
+            default_scheme,
+            wish,
+            state: Mutex::default(),
+        })
     }
 
     /// The servers of these names, known ones with what is known of them.
@@ -91,35 +96,69 @@ impl Fleet {
 
     /// Books a body of `bytes` on one of `crew`, not on those to `avoid` if there is another.
     #[must_use]
-    pub fn book(self: &Arc<Self>, crew: &[usize], avoid: &[usize], bytes: u64, now: Instant) -> Booking {
+    pub fn book(
+        self: &Arc<Self>,
+        crew: &[usize],
+        avoid: &[usize],
+        bytes: u64,
+        now: Instant,
+    ) -> Booking {
         let mut state = self.lock();
-        let State { members, worth, chance, .. } = &mut *state;
+        let State {
+            members,
+            worth,
+            chance,
+            ..
+        } = &mut *state;
         let without = |avoid: &[usize]| -> Vec<usize> {
-            (0..members.len()).filter(|index| !crew.contains(index) || avoid.contains(index)).collect()
+            (0..members.len())
+                .filter(|index| !crew.contains(index) || avoid.contains(index))
+                .collect()
         };
-        let picked = worth.pick(now, chance, &without(avoid)).or_else(|| worth.pick(now, chance, &without(&[])));
+        let picked = worth
+            .pick(now, chance, &without(avoid))
+            .or_else(|| worth.pick(now, chance, &without(&[])));
         // A crew is never empty, and its members are never removed.
         let index = picked.unwrap_or(crew[0]);
         worth.started(index, bytes, now);
         let member = &mut members[index];
         let version = member.trial.choose(chance);
         let origin = member.origin.clone();
-        Booking { fleet: Arc::clone(self), index, bytes, version, started: now, settled: false, origin }
+        Booking {
+            fleet: Arc::clone(self),
+            index,
+            bytes,
+            version,
+            started: now,
+            settled: false,
+            origin,
+        }
     }
 
     /// How long a body of `bytes` should take on the best server of `crew` but `avoid`.
     #[must_use]
-    pub fn expected(&self, crew: &[usize], avoid: usize, bytes: u64) -> Option<std::time::Duration> {
+    pub fn expected(
+        &self,
+        crew: &[usize],
+        avoid: usize,
+        bytes: u64,
+    ) -> Option<std::time::Duration> {
         let state = self.lock();
         let others = crew.iter().filter(|&&index| index != avoid);
-        others.filter_map(|&index| state.worth.expected(index, bytes)).min()
+        others
+            .filter_map(|&index| state.worth.expected(index, bytes))
+            .min()
     }
 
     /// The version found faster on each server, for `--verbose`.
     #[must_use]
     pub fn versions(&self) -> Vec<(Origin, Option<version::Version>)> {
         let state = self.lock();
-        state.members.iter().map(|member| (member.origin.clone(), member.trial.winner())).collect()
+        state
+            .members
+            .iter()
+            .map(|member| (member.origin.clone(), member.trial.winner()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,14 +172,22 @@ impl State {
             return index;
         }
         let exposed = named.scheme == Scheme::Http && !named.is_loopback();
-        let origin = if exposed { with_tls(&named) } else { named.clone() };
+        let origin = if exposed {
+            with_tls(&named)
+        } else {
+            named.clone()
+        };
         let fallback = (exposed && fleet.plain == Plain::Allowed).then(|| named.clone());
         let mut trial = Trial::new(fleet.wish);
         if origin.scheme == Scheme::Http {
             trial.offered_h2(false);
         }
         let index = self.worth.add();
-        self.members.push(Member { origin, trial, fallback });
+        self.members.push(Member {
+            origin,
+            trial,
+            fallback,
+        });
         self.known.insert(named, index);
         index
     }
@@ -148,8 +195,16 @@ impl State {
 
 /// The same host with TLS; a port that is not the plain default is kept.
 fn with_tls(named: &Origin) -> Origin {
-    let port = if named.port == Scheme::Http.default_port() { Scheme::Https.default_port() } else { named.port };
-    Origin { scheme: Scheme::Https, port, ..named.clone() }
+    let port = if named.port == Scheme::Http.default_port() {
+        Scheme::Https.default_port()
+    } else {
+        named.port
+    };
+    Origin {
+        scheme: Scheme::Https,
+        port,
+        ..named.clone()
+    }
 }
 
 impl Booking {
@@ -192,7 +247,9 @@ impl Booking {
     pub fn failed(mut self, error: &Error, now: Instant) {
         self.settled = true;
         let mut state = self.fleet.lock();
-        state.worth.failed(self.index, self.bytes, now, error.kind());
+        state
+            .worth
+            .failed(self.index, self.bytes, now, error.kind());
         let member = &mut state.members[self.index];
         if error.kind() != Kind::Transport {
             return;
@@ -229,19 +286,38 @@ mod tests {
     #[test]
     fn plain_servers_get_tls_unless_they_are_loopback() {
         let fleet = fleet(Plain::Refused);
-        assert_eq!(origin_of(&fleet, "http://127.0.0.1:81/"), "http://127.0.0.1:81");
-        assert_eq!(origin_of(&fleet, "http://up.example.com"), "https://up.example.com");
-        assert_eq!(origin_of(&fleet, "http://up.example.com:8080"), "https://up.example.com:8080");
-        assert_eq!(origin_of(&fleet, "up.example.com/"), "https://up.example.com");
+        assert_eq!(
+            origin_of(&fleet, "http://127.0.0.1:81/"),
+            "http://127.0.0.1:81"
+        );
+        assert_eq!(
+            origin_of(&fleet, "http://up.example.com"),
+            "https://up.example.com"
+        );
+        assert_eq!(
+            origin_of(&fleet, "http://up.example.com:8080"),
+            "https://up.example.com:8080"
+        );
+        assert_eq!(
+            origin_of(&fleet, "up.example.com/"),
+            "https://up.example.com"
+        );
     }
 
     #[test]
     fn plain_is_fallen_back_to_only_where_allowed() {
-        for (plain, then) in [(Plain::Refused, "https://up.example.com"), (Plain::Allowed, "http://up.example.com")] {
+        for (plain, then) in [
+            (Plain::Refused, "https://up.example.com"),
+            (Plain::Allowed, "http://up.example.com"),
+        ] {
             let fleet = fleet(plain);
-            let crew = fleet.admit(&["http://up.example.com".to_owned()]).expect("a server");
+            let crew = fleet
+                .admit(&["http://up.example.com".to_owned()])
+                .expect("a server");
             let error = Error::new(Kind::Transport, crate::Operation::Slice, "refused");
-            fleet.book(&crew, &[], 1, Instant::now()).failed(&error, Instant::now());
+            fleet
+                .book(&crew, &[], 1, Instant::now())
+                .failed(&error, Instant::now());
             assert_eq!(origin_of(&fleet, "http://up.example.com"), then);
         }
     }
@@ -249,16 +325,31 @@ mod tests {
     #[test]
     fn one_name_one_server_and_only_the_crew_is_booked() {
         let fleet = fleet(Plain::Refused);
-        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let first = fleet.admit(&names(&["a.example", "b.example/", "https://a.example/"])).expect("two");
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let first = fleet
+            .admit(&names(&["a.example", "b.example/", "https://a.example/"]))
+            .expect("two");
         assert_eq!(first.len(), 2);
-        let second = fleet.admit(&names(&["c.example", "a.example"])).expect("two");
+        let second = fleet
+            .admit(&names(&["c.example", "a.example"]))
+            .expect("two");
         for _ in 0..20 {
             assert!(second.contains(&fleet.book(&second, &[], 1, Instant::now()).server()));
         }
         let avoided = second[0];
-        assert_ne!(fleet.book(&second, &[avoided], 1, Instant::now()).server(), avoided);
-        assert!(second.contains(&fleet.book(&second, &second, 1, Instant::now()).server()), "better one of these than none");
+        assert_ne!(
+            fleet.book(&second, &[avoided], 1, Instant::now()).server(),
+            avoided
+        );
+        assert!(
+            second.contains(&fleet.book(&second, &second, 1, Instant::now()).server()),
+            "better one of these than none"
+        );
         assert!(fleet.admit(&names(&["ht tp://"])).is_err());
     }
 }

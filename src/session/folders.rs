@@ -33,14 +33,20 @@ impl Folders {
     /// Waits until no other call is making one of the folders of `folder` under `parent`, then
     /// claims those that are not known to be there.
     pub async fn claim(self: &Arc<Self>, parent: i64, folder: &str) -> Claim {
-        let wanted: Vec<(i64, String)> = ancestors(folder).map(|path| (parent, path.to_owned())).collect();
+        let wanted: Vec<(i64, String)> = ancestors(folder)
+            .map(|path| (parent, path.to_owned()))
+            .collect();
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Listening starts before looking, so that a release in between is not missed.
             changed.as_mut().enable();
             if let Some(claimed) = self.try_claim(&wanted) {
-                return Claim { folders: Arc::clone(self), claimed, made: false };
+                return Claim {
+                    folders: Arc::clone(self),
+                    claimed,
+                    made: false,
+                };
             }
             changed.await;
         }
@@ -48,11 +54,22 @@ impl Folders {
 
     fn try_claim(&self, wanted: &[(i64, String)]) -> Option<Vec<(i64, String)>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if wanted.iter().any(|folder| state.get(folder) == Some(&Known::Claimed)) {
+        if wanted
+            .iter()
+            .any(|folder| state.get(folder) == Some(&Known::Claimed))
+        {
             return None;
         }
-        let missing: Vec<_> = wanted.iter().filter(|folder| !state.contains_key(*folder)).cloned().collect();
-        state.extend(missing.iter().map(|folder| (folder.clone(), Known::Claimed)));
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|folder| !state.contains_key(*folder))
+            .cloned()
+            .collect();
+        state.extend(
+            missing
+                .iter()
+                .map(|folder| (folder.clone(), Known::Claimed)),
+        );
         Some(missing)
     }
 }
@@ -69,7 +86,11 @@ impl Drop for Claim {
         if self.claimed.is_empty() {
             return;
         }
-        let mut state = self.folders.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .folders
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for folder in self.claimed.drain(..) {
             if self.made {
                 state.insert(folder, Known::Made);
@@ -84,8 +105,12 @@ impl Drop for Claim {
 
 /// `a`, `a/b`, `a/b/c` for `a/b/c`.
 fn ancestors(folder: &str) -> impl Iterator<Item = &str> {
-    let ends = folder.match_indices('/').map(|(at, _)| at).chain(std::iter::once(folder.len()));
-    ends.map(move |end| &folder[..end]).filter(|path| !path.is_empty())
+    let ends = folder
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain(std::iter::once(folder.len()));
+    ends.map(move |end| &folder[..end])
+        .filter(|path| !path.is_empty())
 }
 
 #[cfg(test)]
@@ -102,20 +127,33 @@ mod tests {
 
     #[test]
     fn ancestors_of_a_path() {
-        assert_eq!(ancestors("a/b/c").collect::<Vec<_>>(), ["a", "a/b", "a/b/c"]);
+        assert_eq!(
+            ancestors("a/b/c").collect::<Vec<_>>(),
+            ["a", "a/b", "a/b/c"]
+        );
         assert_eq!(ancestors("").count(), 0);
     }
 
     #[test]
     fn siblings_wait_for_a_missing_folder_and_not_for_a_made_one() {
         let folders = Arc::new(Folders::default());
-        let Poll::Ready(first) = poll(pin!(folders.claim(0, "a/b"))) else { panic!("free") };
+        let Poll::Ready(first) = poll(pin!(folders.claim(0, "a/b"))) else {
+            panic!("free")
+        };
         let mut second = pin!(folders.claim(0, "a/c"));
         assert!(poll(second.as_mut()).is_pending(), "`a` is being made");
-        assert!(poll(pin!(folders.claim(0, ""))).is_ready(), "the root is always there");
-        assert!(poll(pin!(folders.claim(1, "a"))).is_ready(), "another parent");
+        assert!(
+            poll(pin!(folders.claim(0, ""))).is_ready(),
+            "the root is always there"
+        );
+        assert!(
+            poll(pin!(folders.claim(1, "a"))).is_ready(),
+            "another parent"
+        );
         first.made();
-        let Poll::Ready(second) = poll(second.as_mut()) else { panic!("`a` is made") };
+        let Poll::Ready(second) = poll(second.as_mut()) else {
+            panic!("`a` is made")
+        };
         assert_eq!(second.claimed, [(0, "a/c".to_owned())]);
         assert!(poll(pin!(folders.claim(0, "a/b"))).is_ready());
     }
@@ -123,9 +161,13 @@ mod tests {
     #[test]
     fn a_failed_call_leaves_its_folders_to_the_next() {
         let folders = Arc::new(Folders::default());
-        let Poll::Ready(first) = poll(pin!(folders.claim(0, "a"))) else { panic!("free") };
+        let Poll::Ready(first) = poll(pin!(folders.claim(0, "a"))) else {
+            panic!("free")
+        };
         drop(first);
-        let Poll::Ready(second) = poll(pin!(folders.claim(0, "a"))) else { panic!("free again") };
+        let Poll::Ready(second) = poll(pin!(folders.claim(0, "a"))) else {
+            panic!("free again")
+        };
         assert_eq!(second.claimed.len(), 1);
     }
 }

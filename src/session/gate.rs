@@ -34,7 +34,13 @@ impl Gate {
     /// A gate that lets through what `limit` allows.
     #[must_use]
     pub fn new(limit: Limit) -> Arc<Gate> {
-        Arc::new(Gate { state: Mutex::new(State { limit, in_flight: 0, waiting: VecDeque::new() }) })
+        Arc::new(Gate {
+            state: Mutex::new(State {
+                limit,
+                in_flight: 0,
+                waiting: VecDeque::new(),
+            }),
+        })
     }
 
     /// Waits for a permit, in order of asking. Dropping the future leaves the queue.
@@ -67,6 +73,11 @@ impl Gate {
         Some(self.permit())
     }
 
+    /// A body of `bytes` sets out: its size tells how many fit into the gateway's 60 s.
+    pub fn started(&self, bytes: u64) {
+        self.lock().limit.on_start(bytes);
+    }
+
     /// A body of `bytes` was acknowledged, `took` after its start.
     pub fn acked(self: &Arc<Self>, now: Instant, bytes: u64, took: Duration) {
         let mut state = self.lock();
@@ -95,14 +106,18 @@ impl Gate {
     }
 
     fn permit(self: &Arc<Self>) -> Permit {
-        Permit { gate: Some(Arc::clone(self)) }
+        Permit {
+            gate: Some(Arc::clone(self)),
+        }
     }
 
     /// Hands permits to those that wait, the lock given back first: a refused permit comes back here.
     fn hand_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut ready = Vec::new();
         while state.has_room() {
-            let Some(waiter) = state.waiting.pop_front() else { break };
+            let Some(waiter) = state.waiting.pop_front() else {
+                break;
+            };
             state.in_flight += 1;
             ready.push(waiter);
         }

@@ -16,7 +16,9 @@ use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::window::{Share, Window};
 use crate::digest::{End, Lanes, Md5};
-use crate::error::{Error, Result};
+use crate::error::{Error, Operation, Result};
+use crate::journal::{Finished, Hashes, SliceHashes, Task, Upload};
+use crate::options::Resume;
 use crate::source::Source;
 use crate::wire::{Remote, check_size};
 
@@ -25,16 +27,18 @@ use crate::wire::{Remote, check_size};
 pub struct Hashed {
     /// The open file.
     pub source: Source,
-    /// Where it goes.
-    pub remote: Remote,
     /// The whole file's MD5.
     pub md5: Md5,
     /// The slices' MD5s for the slice size that was expected.
     pub slices: Option<Digests>,
     /// The contents, where they were read rather than mapped.
     pub content: Option<Bytes>,
-    /// The file's part of the window.
-    pub share: Share,
+    /// What the journal calls this file.
+    pub task: Task,
+    /// An earlier upload of exactly this file to exactly this place, to go on with.
+    pub resume: Option<Upload>,
+    /// The file's part of the window, held until the file ends.
+    pub _share: Share,
     /// When its turn came.
     pub started: Instant,
 }
@@ -46,6 +50,12 @@ pub struct Digests {
     pub slice_size: u64,
     /// One for each slice, in order.
     pub md5s: Vec<Md5>,
+}
+
+/// What hashing a file gives.
+struct Etag {
+    md5: Md5,
+    slices: Option<Digests>,
 }
 
 /// What the hashers hand on.
@@ -60,8 +70,9 @@ pub enum Admitted {
 /// An item that is a readable file of a size that the service takes.
 struct Candidate {
     source: Source,
-    remote: Remote,
+    task: Task,
     started: Instant,
+    share: Share,
 }
 
 /// Starts the hashing threads; they end when `items` does, or when the run is told to stop.
@@ -77,7 +88,10 @@ pub fn start(
     let pool = super::threads("panup-hash", threads + 2)?;
     let (small, small_in) = bounded(LOOK_AHEAD);
     let (large, large_in) = bounded(LOOK_AHEAD);
-    let stage = Stage { shared: Arc::clone(shared), out: out.clone() };
+    let stage = Stage {
+        shared: Arc::clone(shared),
+        out: out.clone(),
+    };
     pool.spawn({
         let stage = stage.clone();
         move || stage.sort(items, &small, &large)
@@ -123,7 +137,11 @@ impl Stage {
             let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
             Progress::add(&self.shared.progress.files, 1);
             Progress::add(&self.shared.progress.bytes, size);
-            let lane = if size < self.shared.core.source_settings.map_from { small } else { large };
+            let lane = if size < self.shared.core.source_settings.map_from {
+                small
+            } else {
+                large
+            };
             if lane.send(item).is_err() {
                 return;
             }
@@ -132,12 +150,16 @@ impl Stage {
 
     fn hash_small(&self, items: &Receiver<Item>) {
         while let Ok(first) = items.recv() {
-            let batch: Vec<Item> = std::iter::once(first).chain(items.try_iter().take(SMALL_BATCH - 1)).collect();
+            let batch: Vec<Item> = std::iter::once(first)
+                .chain(items.try_iter().take(SMALL_BATCH - 1))
+                .collect();
             let mut read = Vec::with_capacity(batch.len());
             for item in batch {
-                let Some((candidate, share)) = self.admit(&item, &self.shared.small) else { continue };
+                let Some(candidate) = self.admit(&item, &self.shared.small) else {
+                    continue;
+                };
                 match self.read(&candidate) {
-                    Ok(content) => read.push((candidate, share, content)),
+                    Ok(content) => read.push((candidate, content)),
                     Err(error) => self.fail(&item, candidate.source.len(), error),
                 }
             }
@@ -155,17 +177,17 @@ impl Stage {
         Ok(content.into())
     }
 
-    fn hash_batch(&self, read: Vec<(Candidate, Share, Bytes)>) {
+    fn hash_batch(&self, read: Vec<(Candidate, Bytes)>) {
         let mut digests = Vec::with_capacity(read.len());
         {
-            let streams: Vec<&[u8]> = read.iter().map(|(_, _, content)| content.as_ref()).collect();
+            let streams: Vec<&[u8]> = read.iter().map(|(_, content)| content.as_ref()).collect();
             let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
             if lanes.batch(&streams, &mut digests) == End::Stopped {
                 return;
             }
         }
-        for ((candidate, share, content), md5) in read.into_iter().zip(digests) {
-            self.ready(candidate, share, md5, None, Some(content));
+        for ((candidate, content), md5) in read.into_iter().zip(digests) {
+            self.ready(candidate, Etag { md5, slices: None }, Some(content));
         }
     }
 
@@ -177,7 +199,13 @@ impl Stage {
             let batch = std::iter::once(first).chain(items.try_iter().take(share - 1));
             let mut open = Vec::new();
             for item in batch {
-                open.extend(self.admit(&item, &self.shared.window).map(|(candidate, share)| (candidate, share, item)));
+                let Some(candidate) = self.admit(&item, &self.shared.window) else {
+                    continue;
+                };
+                match self.remembered(&candidate) {
+                    Some(etag) => self.ready(candidate, etag, None),
+                    None => open.push((candidate, item)),
+                }
             }
             self.hash_mapped(open);
             if self.shared.is_draining() {
@@ -187,35 +215,84 @@ impl Stage {
     }
 
     /// Hashes mapped files together. Those that cannot be mapped are read to the end one by one.
-    fn hash_mapped(&self, open: Vec<(Candidate, Share, Item)>) {
-        let mut digests: Vec<Option<(Md5, Option<Digests>)>> = open.iter().map(|_| None).collect();
+    fn hash_mapped(&self, open: Vec<(Candidate, Item)>) {
+        let mut digests: Vec<Option<Etag>> = open.iter().map(|_| None).collect();
         let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
-        let mut maps = open.iter().enumerate().filter_map(|(index, (candidate, ..))| {
-            candidate.source.advise_sequential();
-            candidate.source.mapped().map(|map| (index, map))
-        });
+        let mut maps = open
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (candidate, _))| {
+                candidate.source.advise_sequential();
+                candidate.source.mapped().map(|map| (index, map))
+            });
         let slice_size = self.shared.core.slice_size.load(Ordering::Relaxed);
         let end = match usize::try_from(slice_size) {
             Ok(size) if open.len() >= LANES_FROM && size > 0 => {
-                lanes.whole_and_slices(&mut || maps.next(), size, &mut |index, whole, md5s| {
-                    digests[index] = Some((whole, Some(Digests { slice_size, md5s })));
+                lanes.whole_and_slices(&mut || maps.next(), size, &mut |index, md5, md5s| {
+                    digests[index] = Some(Etag {
+                        md5,
+                        slices: Some(Digests { slice_size, md5s }),
+                    });
                 })
             }
-            _ => lanes.run(&mut || maps.next(), &mut |index, whole| digests[index] = Some((whole, None))),
+            _ => lanes.run(&mut || maps.next(), &mut |index, md5| {
+                digests[index] = Some(Etag { md5, slices: None })
+            }),
         };
         if end == End::Stopped {
             return;
         }
-        for ((candidate, share, item), digest) in open.into_iter().zip(digests) {
-            match digest.map_or_else(|| self.hash_read(&candidate.source), Ok) {
-                Ok((md5, slices)) => self.ready(candidate, share, md5, slices, None),
+        for ((candidate, item), digest) in open.into_iter().zip(digests) {
+            let hashed = digest.map_or_else(|| self.hash_read(&candidate.source), Ok);
+            // What was hashed is what the identity names, or it is not remembered.
+            match hashed.and_then(|etag| candidate.source.check(Operation::Read).map(|()| etag)) {
+                Ok(etag) => {
+                    self.remember(&candidate, &etag);
+                    self.ready(candidate, etag, None);
+                }
                 Err(error) => self.fail(&item, candidate.source.len(), error),
             }
         }
     }
 
+    /// The MD5s from an earlier run, where the file is still the same: no byte is read.
+    fn remembered(&self, candidate: &Candidate) -> Option<Etag> {
+        if self.shared.core.options.resume == Resume::Nothing {
+            return None;
+        }
+        let hashes = self
+            .shared
+            .core
+            .journal
+            .hashes(&candidate.task.path, &candidate.task.identity)?;
+        Progress::add(&self.shared.progress.hashed, candidate.source.len());
+        let digests = |slices: SliceHashes| Digests {
+            slice_size: slices.size,
+            md5s: slices.md5s.into_iter().map(Md5).collect(),
+        };
+        Some(Etag {
+            md5: Md5(hashes.whole),
+            slices: hashes.slices.map(digests),
+        })
+    }
+
+    fn remember(&self, candidate: &Candidate, etag: &Etag) {
+        let slices = etag.slices.as_ref().map(|slices| SliceHashes {
+            size: slices.slice_size,
+            md5s: slices.md5s.iter().map(|md5| md5.0).collect(),
+        });
+        let hashes = Hashes {
+            whole: etag.md5.0,
+            slices,
+        };
+        self.shared
+            .core
+            .journal
+            .remember(&candidate.task.path, &candidate.task.identity, hashes);
+    }
+
     /// One pass of reads over a file that cannot be mapped.
-    fn hash_read(&self, source: &Source) -> Result<(Md5, Option<Digests>)> {
+    fn hash_read(&self, source: &Source) -> Result<Etag> {
         let mut hasher = crate::digest::Hasher::new();
         let mut at = 0;
         while at < source.len() && !self.shared.is_draining() {
@@ -224,17 +301,28 @@ impl Stage {
             Progress::add(&self.shared.progress.hashed, end - at);
             at = end;
         }
-        Ok((hasher.finish(), None))
+        Ok(Etag {
+            md5: hasher.finish(),
+            slices: None,
+        })
     }
 
     /// Opens an item and takes its place in the window; `None` where it has ended already.
-    fn admit(&self, item: &Item, window: &Arc<Window>) -> Option<(Candidate, Share)> {
+    fn admit(&self, item: &Item, window: &Arc<Window>) -> Option<Candidate> {
         let started = Instant::now();
-        let opened = self.open(item);
-        match opened {
-            Ok((source, remote)) => {
+        match self.open(item) {
+            Ok((source, task)) => {
+                if let Some(finished) = self.finished(&task) {
+                    self.skip(item, &source, &finished);
+                    return None;
+                }
                 let share = window.enter(source.len())?;
-                Some((Candidate { source, remote, started }, share))
+                Some(Candidate {
+                    source,
+                    task,
+                    started,
+                    share,
+                })
             }
             Err(error) => {
                 let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
@@ -244,18 +332,67 @@ impl Stage {
         }
     }
 
-    fn open(&self, item: &Item) -> Result<(Source, Remote)> {
+    fn open(&self, item: &Item) -> Result<(Source, Task)> {
         let named = |error: Error| error.path(&item.path);
-        let source = Source::open(&item.path, &self.shared.core.source_settings)?;
+        let core = &self.shared.core;
+        let source = Source::open(&item.path, &core.source_settings)?;
         check_size(source.len()).map_err(named)?;
-        let remote = Remote::new(item.parent_id, &item.remote).map_err(named)?;
-        Ok((source, remote))
+        let task = Task {
+            account: Arc::clone(&core.account),
+            remote: Remote::new(item.parent_id, &item.remote).map_err(named)?,
+            conflict: core.options.on_conflict,
+            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
+            identity: *source.identity(),
+        };
+        Ok((source, task))
     }
 
-    fn ready(&self, candidate: Candidate, share: Share, md5: Md5, slices: Option<Digests>, content: Option<Bytes>) {
-        let Candidate { source, remote, started } = candidate;
-        let hashed = Hashed { source, remote, md5, slices, content, share, started };
+    fn finished(&self, task: &Task) -> Option<Finished> {
+        let known = self.shared.core.options.resume == Resume::Everything;
+        known
+            .then(|| self.shared.core.journal.finished(task))
+            .flatten()
+    }
+
+    fn ready(&self, candidate: Candidate, etag: Etag, content: Option<Bytes>) {
+        let Candidate {
+            source,
+            task,
+            started,
+            share,
+        } = candidate;
+        let goes_on = self.shared.core.options.resume != Resume::Nothing;
+        let resume = goes_on
+            .then(|| self.shared.core.journal.resume(&task, &etag.md5.0))
+            .flatten();
+        let Etag { md5, slices } = etag;
+        let hashed = Hashed {
+            source,
+            md5,
+            slices,
+            content,
+            task,
+            resume,
+            _share: share,
+            started,
+        };
         drop(self.out.send(Admitted::Ready(Box::new(hashed))));
+    }
+
+    fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
+        for counter in [&self.shared.progress.hashed, &self.shared.progress.acked] {
+            Progress::add(counter, source.len());
+        }
+        let outcome = Outcome {
+            path: item.path.clone(),
+            remote: item.remote.clone(),
+            status: Status::Skipped(finished.file_id),
+            size: source.len(),
+            md5: Some(Md5(finished.md5)),
+            sent: 0,
+            elapsed: Duration::ZERO,
+        };
+        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
     }
 
     fn fail(&self, item: &Item, size: u64, error: Error) {
@@ -279,11 +416,19 @@ fn share(waiting: usize, threads: usize) -> usize {
     if waiting < LANES_FROM {
         return 1;
     }
-    waiting.div_ceil(threads).max(8).min(waiting).min(LARGE_BATCH)
+    waiting
+        .div_ceil(threads)
+        .max(8)
+        .min(waiting)
+        .min(LARGE_BATCH)
 }
 
 fn name(error: Error, path: &Path) -> Error {
-    if error.file().is_some() { error } else { error.path(path) }
+    if error.file().is_some() {
+        error
+    } else {
+        error.path(path)
+    }
 }
 
 /// Bytes read at a time where a large file cannot be mapped.
@@ -295,7 +440,10 @@ mod tests {
 
     #[test]
     fn large_files_are_shared_out() {
-        assert_eq!([1, 2, 3, 8, 16, 100].map(|waiting| share(waiting, 2)), [1, 1, 3, 8, 8, 32]);
+        assert_eq!(
+            [1, 2, 3, 8, 16, 100].map(|waiting| share(waiting, 2)),
+            [1, 1, 3, 8, 8, 32]
+        );
         assert_eq!(share(20, 1), 20);
     }
 }

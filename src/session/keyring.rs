@@ -47,14 +47,19 @@ impl Keyring {
     /// As [`Keyring::token`]; a pasted token cannot be renewed.
     pub async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
-            return Err(why.clone().advice("it was pasted and cannot be renewed: get a new one, or use client credentials"));
+            return Err(why.clone().advice(
+                "it was pasted and cannot be renewed: get a new one, or use client credentials",
+            ));
         }
         self.other_than(Some(refused)).await
     }
 
     /// A token cache that could not be written, once.
     pub fn take_trouble(&self) -> Option<Error> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     async fn other_than(&self, refused: Option<&Secret>) -> Result<Secret> {
@@ -65,7 +70,12 @@ impl Keyring {
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
-        if let Some(error) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        if let Some(error) = self
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+        {
             return Err(error);
         }
         self.look_or_log_in(refused.cloned()).await
@@ -74,7 +84,8 @@ impl Keyring {
     async fn look_or_log_in(&self, refused: Option<Secret>) -> Result<Secret> {
         let tokens = Arc::clone(&self.tokens);
         // The lock of all processes blocks while another one logs in.
-        let looked = tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
+        let looked =
+            tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
         let turn = match looked.await.map_err(|error| panicked(&error))?? {
             Found::Token(token) => return Ok(token),
             Found::LogIn(turn) => turn,
@@ -82,11 +93,16 @@ impl Keyring {
         let Credential::Client { id, secret } = self.tokens.credential() else {
             unreachable!("a pasted token is always found");
         };
-        let login = self.service.login(id, secret.expose()).await.inspect_err(|error| {
-            if error.kind() == Kind::Auth {
-                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-            }
-        })?;
+        let login = self
+            .service
+            .login(id, secret.expose())
+            .await
+            .inspect_err(|error| {
+                if error.kind() == Kind::Auth {
+                    *self.refused.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(error.clone());
+                }
+            })?;
         if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn) {
             *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
@@ -95,5 +111,9 @@ impl Keyring {
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {
-    Error::new(Kind::State, Operation::Login, format!("the token cache could not be read: {error}"))
+    Error::new(
+        Kind::State,
+        Operation::Login,
+        format!("the token cache could not be read: {error}"),
+    )
 }

@@ -19,7 +19,7 @@ mod window;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, unbounded};
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 pub use event::{Event, Outcome, Progress, Status, Summary};
 
 use crate::error::{Error, Kind, Operation, Result};
-use crate::journal::Journal;
+use crate::journal::{Account, Journal};
 use crate::net::{Limits, Pool, PoolSettings};
 use crate::options::{Http, Options};
 use crate::policy::{Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
@@ -62,8 +62,15 @@ impl Item {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Item {
         let path = path.into();
-        let remote = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Item { path, parent_id: 0, remote }
+        let remote = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        Item {
+            path,
+            parent_id: 0,
+            remote,
+        }
     }
 }
 
@@ -85,6 +92,9 @@ struct Core {
     fleet: Arc<Fleet>,
     folders: Arc<Folders>,
     journal: Journal,
+    /// A journal that could not be opened: told once, and the upload goes on.
+    trouble: Mutex<Option<Error>>,
+    account: Arc<Account>,
     retry: Retry,
     bandwidth: Option<Mutex<Bandwidth>>,
     source_settings: source::Settings,
@@ -105,11 +115,17 @@ const CHANNEL: usize = 32;
 const USUAL_SLICE: u64 = 16 << 20;
 
 /// Small files in memory at once, hashed and not yet uploaded.
-const SMALL_WINDOW: Size = Size { files: 256, bytes: 24 << 20 };
+const SMALL_WINDOW: Size = Size {
+    files: 256,
+    bytes: 24 << 20,
+};
 
 /// Mapped files hashed and not yet uploaded: bounded by open files, and by what the page cache is
 /// likely to still hold when it is sent.
-const LARGE_WINDOW: Size = Size { files: 128, bytes: 4 << 30 };
+const LARGE_WINDOW: Size = Size {
+    files: 128,
+    bytes: 4 << 30,
+};
 
 /// Interrupted: what is in flight may take this long to land.
 const GRACE: Duration = Duration::from_secs(5);
@@ -123,15 +139,37 @@ impl Client {
         let api = options.check()?;
         let pool = Pool::new(pool_settings(&options))?;
         let service = Service::new(pool.clone(), api.clone(), Limits::default());
-        let tokens = Tokens::new(options.credential.clone(), &api.to_string(), options.state_dir.as_deref());
-        let limit = LimitSettings { fixed: options.concurrency, ..LimitSettings::default() };
-        let plain = if options.allow_http { Plain::Allowed } else { Plain::Refused };
+        let tokens = Tokens::new(
+            options.credential.clone(),
+            &api.to_string(),
+            options.state_dir.as_deref(),
+        );
+        let (journal, trouble) = match options.state_dir.as_deref().map(Journal::open) {
+            Some(Ok(journal)) => (journal, None),
+            Some(Err(error)) => (
+                Journal::off(),
+                Some(error.advice("this run cannot be resumed")),
+            ),
+            None => (Journal::off(), None),
+        };
+        let limit = LimitSettings {
+            fixed: options.concurrency,
+            ..LimitSettings::default()
+        };
+        let plain = if options.allow_http {
+            Plain::Allowed
+        } else {
+            Plain::Refused
+        };
         let wish = match options.http {
             Http::Auto => version::Wish::Auto,
             Http::H1 => version::Wish::H1,
             Http::H2 => version::Wish::H2,
         };
-        let maps = source::Settings { maps: options.maps, ..source::Settings::default() };
+        let maps = source::Settings {
+            maps: options.maps,
+            ..source::Settings::default()
+        };
         let core = Core {
             keyring: Keyring::new(tokens, service.clone()),
             service,
@@ -140,9 +178,16 @@ impl Client {
             rates: Rates::new(&options.call_rates),
             fleet: Fleet::new(plain, api.scheme, wish),
             folders: Arc::default(),
-            journal: Journal::off(),
+            journal,
+            trouble: Mutex::new(trouble),
+            account: Arc::new(Account {
+                api: api.to_string(),
+                name: options.credential.account(),
+            }),
             retry: Retry::default(),
-            bandwidth: options.limit_rate.map(|rate| Mutex::new(Bandwidth::new(rate))),
+            bandwidth: options
+                .limit_rate
+                .map(|rate| Mutex::new(Bandwidth::new(rate))),
             source_settings: maps,
             hash_threads: options.hash_threads.unwrap_or_else(processors),
             carried: AtomicU64::new(0),
@@ -150,7 +195,9 @@ impl Client {
             single: tokio::sync::Mutex::default(),
             options,
         };
-        Ok(Client { core: Arc::new(core) })
+        Ok(Client {
+            core: Arc::new(core),
+        })
     }
 
     /// Uploads one file to its end. Dropping the future cancels it.
@@ -162,7 +209,10 @@ impl Client {
         let mut failure = None;
         while let Some(event) = run.next().await {
             match event {
-                Event::File(Outcome { status: Status::Failed(error), .. }) => failure = Some(error),
+                Event::File(Outcome {
+                    status: Status::Failed(error),
+                    ..
+                }) => failure = Some(error),
                 Event::File(outcome) => return Ok(outcome),
                 Event::Warning(_) => {}
             }
@@ -195,16 +245,33 @@ impl Client {
             let (ordered, slices) = (ordered.clone(), slices.clone());
             feeders.spawn(move || feed::run(&ordered, &slices));
         }
-        let (gate, runtime) = (Arc::clone(&self.core.gate), tokio::runtime::Handle::current());
+        let (gate, runtime) = (
+            Arc::clone(&self.core.gate),
+            tokio::runtime::Handle::current(),
+        );
         let dispatcher = std::thread::Builder::new().name("panup-dispatch".to_owned());
         let started = dispatcher.spawn(move || slice::dispatch(&sliced, &gate, &runtime));
         started.map_err(|error| no_thread(&error))?;
         let (out, hashed) = mpsc::unbounded_channel();
         hash::start(&shared, items.into_iter(), &out)?;
         drop(out);
+        let unopened = self
+            .core
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        unopened
+            .into_iter()
+            .for_each(|trouble| shared.tell(Event::Warning(trouble)));
         let progress = Arc::clone(&shared.progress);
         let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashed));
-        Ok(Run { shared, events: received, progress, conductor })
+        Ok(Run {
+            shared,
+            events: received,
+            progress,
+            conductor,
+        })
     }
 
     /// Fetches a token, or finds a good one in the cache: sees that the credential is taken.
@@ -283,7 +350,11 @@ impl Drop for Run {
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
-    let mut files = Files { shared: Arc::clone(&shared), tasks: JoinSet::new(), active: HashMap::new() };
+    let mut files = Files {
+        shared: Arc::clone(&shared),
+        tasks: JoinSet::new(),
+        active: HashMap::new(),
+    };
     let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
     let mut open = true;
     while open || !files.tasks.is_empty() {
@@ -313,14 +384,16 @@ impl Files {
     fn start(&mut self, file: Hashed) {
         let unfinished = Outcome {
             path: file.source.path().to_owned(),
-            remote: file.remote.path().to_owned(),
+            remote: file.task.remote.path().to_owned(),
             status: Status::Failed(Shared::cancelled().path(file.source.path())),
             size: file.source.len(),
             md5: Some(file.md5),
             sent: 0,
             elapsed: Duration::ZERO,
         };
-        let handle = self.tasks.spawn(file::upload(Arc::clone(&self.shared), file));
+        let handle = self
+            .tasks
+            .spawn(file::upload(Arc::clone(&self.shared), file));
         self.active.insert(handle.id(), unfinished);
     }
 
@@ -350,7 +423,9 @@ impl Files {
     /// After an interrupt: what is in flight may land, then every file that is left is told off.
     async fn drain(&mut self) {
         let deadline = tokio::time::Instant::now() + GRACE;
-        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await {
+        while let Ok(Some(ended)) =
+            tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await
+        {
             self.joined(ended);
         }
         self.tasks.abort_all();
@@ -367,7 +442,13 @@ async fn finish(shared: &Arc<Shared>) {
     if let Ok(Err(error)) = flushed {
         shared.tell(Event::Warning(error));
     }
-    for trouble in [shared.core.journal.trouble(), shared.core.keyring.take_trouble()].into_iter().flatten() {
+    shared
+        .core
+        .keyring
+        .take_trouble()
+        .into_iter()
+        .for_each(|trouble| shared.tell(Event::Warning(trouble)));
+    while let Some(trouble) = shared.core.journal.trouble() {
         shared.tell(Event::Warning(trouble));
     }
     shared.tell_end();
@@ -378,11 +459,16 @@ async fn tick(shared: std::sync::Weak<Shared>) {
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
         beat.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         let gate = &shared.core.gate;
         gate.progressed(Instant::now(), shared.core.carried.load(Ordering::Relaxed));
         let (in_flight, permits) = gate.load();
-        shared.progress.in_flight.store(in_flight, Ordering::Relaxed);
+        shared
+            .progress
+            .in_flight
+            .store(in_flight, Ordering::Relaxed);
         shared.progress.permits.store(permits, Ordering::Relaxed);
     }
 }
@@ -401,9 +487,16 @@ fn processors() -> usize {
 /// A pool of named threads; its threads end when their work does.
 fn threads(name: &'static str, count: usize) -> Result<rayon::ThreadPool> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
-    builder.thread_name(move |index| format!("{name}-{index}")).build().map_err(|error| no_thread(&error))
+    builder
+        .thread_name(move |index| format!("{name}-{index}"))
+        .build()
+        .map_err(|error| no_thread(&error))
 }
 
 fn no_thread(error: &dyn std::error::Error) -> Error {
-    Error::new(Kind::State, Operation::Configure, format!("no thread could be started: {error}"))
+    Error::new(
+        Kind::State,
+        Operation::Configure,
+        format!("no thread could be started: {error}"),
+    )
 }

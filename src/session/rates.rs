@@ -31,7 +31,9 @@ impl Rates {
 
     /// Waits for this call's turn.
     pub async fn turn(&self, operation: Operation) {
-        let Some(rate) = self.of(operation) else { return };
+        let Some(rate) = self.of(operation) else {
+            return;
+        };
         let ticket = lock(rate).take(Instant::now());
         loop {
             let wait = lock(rate).wait(ticket, Instant::now());

@@ -7,10 +7,10 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use tokio::sync::{mpsc, watch};
 
+use super::Core;
 use super::event::{Event, Progress};
 use super::feed::Order;
 use super::window::Window;
-use super::Core;
 use crate::error::{Error, Kind, Operation};
 use crate::net::Pace;
 use crate::policy::{Allowance, Hedge};
@@ -72,7 +72,13 @@ impl Shared {
     /// A run that is about to start.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Shared> {
-        let Parts { core, window, small, orders, events } = parts;
+        let Parts {
+            core,
+            window,
+            small,
+            orders,
+            events,
+        } = parts;
         let progress = Arc::new(Progress::default());
         let pace = pace(&core, &progress);
         Arc::new(Shared {
@@ -118,13 +124,22 @@ impl Shared {
     /// Waits until the run is told to stop.
     pub async fn draining(&self) {
         // The sender lives in `self`, so waiting cannot fail.
-        drop(self.phase.subscribe().wait_for(|&phase| phase == Phase::Draining).await);
+        drop(
+            self.phase
+                .subscribe()
+                .wait_for(|&phase| phase == Phase::Draining)
+                .await,
+        );
     }
 
     /// What a file that was not finished is told.
     #[must_use]
     pub fn cancelled() -> Error {
-        Error::new(Kind::Cancelled, Operation::Slice, "interrupted; the same command goes on where it was")
+        Error::new(
+            Kind::Cancelled,
+            Operation::Slice,
+            "interrupted; the same command goes on where it was",
+        )
     }
 }
 
@@ -134,7 +149,10 @@ fn pace(core: &Arc<Core>, progress: &Arc<Progress>) -> Pace {
         Progress::add(&progress.sent, bytes);
         Progress::add(&core.carried, bytes);
         match &core.bandwidth {
-            Some(bandwidth) => bandwidth.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now(), bytes),
+            Some(bandwidth) => bandwidth
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(Instant::now(), bytes),
             None => std::time::Duration::ZERO,
         }
     })

@@ -11,6 +11,7 @@ use super::fleet::Crew;
 use super::run::Shared;
 use crate::digest::Md5;
 use crate::error::{Error, Result};
+use crate::journal::UploadId;
 use crate::plan::Plan;
 use crate::source::Source;
 
@@ -29,8 +30,8 @@ pub struct Sending {
     pub crew: Crew,
     /// Content bytes that went over the wire for this file.
     pub sent: Arc<AtomicU64>,
-    /// The journal's row for this upload, where there is one.
-    pub journal: Option<crate::journal::UploadId>,
+    /// The journal's name for this upload.
+    pub journal: UploadId,
     /// Content bytes counted as acknowledged in the run's progress.
     pub counted: AtomicU64,
     digests: Option<Vec<Md5>>,
@@ -60,7 +61,7 @@ pub struct Start {
     /// See [`Sending::sent`].
     pub sent: Arc<AtomicU64>,
     /// See [`Sending::journal`].
-    pub journal: Option<crate::journal::UploadId>,
+    pub journal: UploadId,
     /// The slices' MD5s where the file was hashed by slices already.
     pub digests: Option<Vec<Md5>>,
     /// Slices left to send.
@@ -71,7 +72,17 @@ impl Sending {
     /// An upload with `start.left` slices to go.
     #[must_use]
     pub fn new(start: Start) -> Arc<Sending> {
-        let Start { shared, source, preupload_id, plan, crew, sent, journal, digests, left } = start;
+        let Start {
+            shared,
+            source,
+            preupload_id,
+            plan,
+            crew,
+            sent,
+            journal,
+            digests,
+            left,
+        } = start;
         Arc::new(Sending {
             shared,
             source,
@@ -93,8 +104,17 @@ impl Sending {
     /// That slice's error.
     pub async fn ended(&self) -> Result<()> {
         // The sender lives in `self`, so waiting cannot fail.
-        drop(self.stage.subscribe().wait_for(|stage| stage.left == 0 || stage.over).await);
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        drop(
+            self.stage
+                .subscribe()
+                .wait_for(|stage| stage.left == 0 || stage.over)
+                .await,
+        );
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .map_or(Ok(()), Err)
     }
 
     /// Waits until nothing more is to be sent.
@@ -116,12 +136,18 @@ impl Sending {
 
     /// Takes back what was counted: the file begins anew.
     pub fn uncount(&self) {
-        Progress::sub(&self.shared.progress.acked, self.counted.swap(0, Ordering::Relaxed));
+        Progress::sub(
+            &self.shared.progress.acked,
+            self.counted.swap(0, Ordering::Relaxed),
+        );
     }
 
     /// A slice failed for good; the others are not worth sending.
     pub fn fail(&self, error: Error) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
         self.close();
     }
 
@@ -140,7 +166,10 @@ impl Sending {
     #[must_use]
     pub fn known_digests(&self, numbers: &[u32]) -> Option<Vec<Md5>> {
         let digests = self.digests.as_ref()?;
-        numbers.iter().map(|&number| digests.get(number as usize - 1).copied()).collect()
+        numbers
+            .iter()
+            .map(|&number| digests.get(number as usize - 1).copied())
+            .collect()
     }
 }
 

@@ -1,8 +1,8 @@
 //! One slice's way from the channel to its acknowledgement. The dispatcher takes a slice, waits
 //! for a permit, and sets an attempt going; the attempt ends with an ack or fails its file.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -48,9 +48,10 @@ async fn send(slice: Slice, permit: Permit) {
 
 fn acked(slice: &Slice) {
     let file = &slice.file;
-    if let Some(upload) = file.journal {
-        file.shared.core.journal.ack(upload, Ack::new(slice.number));
-    }
+    file.shared
+        .core
+        .journal
+        .ack(file.journal, Ack::new(slice.number));
     file.source.release(file.plan.range(slice.number));
     file.acked(slice.content.len() as u64);
 }
@@ -76,12 +77,21 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Some(permit) => permit,
             None => shared.core.gate.enter().await,
         };
-        let booking = shared.core.fleet.book(&load.crew, &avoid, load.bytes, Instant::now());
+        shared.core.gate.started(load.bytes);
+        let booking = shared
+            .core
+            .fleet
+            .book(&load.crew, &avoid, load.bytes, Instant::now());
         let server = booking.server();
         let token = attempts.token();
         let once = |carriage| {
             let (service, token, call) = (shared.core.service.clone(), token.clone(), call.clone());
-            async move { service.slice(token.expose(), &call, &carriage).await.map(|travelled| ((), Some(travelled))) }
+            async move {
+                service
+                    .slice(token.expose(), &call, &carriage)
+                    .await
+                    .map(|travelled| ((), Some(travelled)))
+            }
         };
         let error = match carry_hedged(shared, &load, (booking, permit), &once).await {
             Ok(()) => {
@@ -115,8 +125,12 @@ async fn rehash(slice: &Slice) -> Result<Md5> {
     let again = tokio::task::spawn_blocking(move || digest::md5(&content)).await;
     match again {
         Ok(md5) if md5 == slice.md5 => Ok(md5),
-        _ => Err(Error::new(Kind::Source, Operation::Check, "the contents changed while the file was sent")
-            .path(slice.file.source.path())
-            .slice(slice.number)),
+        _ => Err(Error::new(
+            Kind::Source,
+            Operation::Check,
+            "the contents changed while the file was sent",
+        )
+        .path(slice.file.source.path())
+        .slice(slice.number)),
     }
 }

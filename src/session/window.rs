@@ -37,7 +37,11 @@ impl Window {
     /// A window of `limit`.
     #[must_use]
     pub fn new(limit: Size) -> Arc<Window> {
-        Arc::new(Window { limit, state: Mutex::default(), freed: Condvar::new() })
+        Arc::new(Window {
+            limit,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        })
     }
 
     /// Blocks the thread until a file of `bytes` fits; `None` once the window is closed.
@@ -51,16 +55,12 @@ impl Window {
         self.take(&mut state, bytes)
     }
 
-    /// A share if a file of `bytes` fits at once.
-    #[must_use]
-    pub fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.fits(&state, bytes) { self.take(&mut state, bytes) } else { None }
-    }
-
     /// Lets nobody in any more, and wakes those that wait.
     pub fn close(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.freed.notify_all();
     }
 
@@ -75,13 +75,20 @@ impl Window {
         }
         state.used.files += 1;
         state.used.bytes += bytes;
-        Some(Share { window: Arc::clone(self), bytes })
+        Some(Share {
+            window: Arc::clone(self),
+            bytes,
+        })
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut state = self.window.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .window
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         state.used.files -= 1;
         state.used.bytes -= self.bytes;
         drop(state);
@@ -95,13 +102,25 @@ mod tests {
 
     #[test]
     fn files_and_bytes_are_bounded() {
-        let window = Window::new(Size { files: 2, bytes: 10 });
-        let first = window.try_enter(6).expect("room");
-        assert!(window.try_enter(5).is_none(), "bytes");
-        let second = window.try_enter(1).expect("room");
-        assert!(window.try_enter(1).is_none(), "files");
-        drop((first, second));
-        assert!(window.try_enter(11).is_some(), "a giant passes alone");
+        let window = Window::new(Size {
+            files: 2,
+            bytes: 10,
+        });
+        let state = |files, bytes| State {
+            used: Size { files, bytes },
+            closed: false,
+        };
+        assert!(window.fits(&state(1, 6), 4));
+        assert!(!window.fits(&state(1, 6), 5), "bytes");
+        assert!(!window.fits(&state(2, 2), 1), "files");
+        assert!(window.fits(&state(0, 0), 11), "a giant passes alone");
+        let share = window.enter(6).expect("room");
+        assert_eq!(
+            window.state.lock().expect("no panic").used,
+            Size { files: 1, bytes: 6 }
+        );
+        drop(share);
+        assert_eq!(window.state.lock().expect("no panic").used, Size::default());
     }
 
     #[test]
