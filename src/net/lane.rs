@@ -209,7 +209,7 @@ impl Lane {
         let failed = |error| Failure::exchange(&self.origin, error);
         let (sender, driver) = match version {
             Version::H1 => {
-                let (sender, connection) = h1_settings().handshake(stream).await.map_err(failed)?;
+                let (sender, connection) = http1::handshake(stream).await.map_err(failed)?;
                 (Sender::H1(sender), Driver::H1(Box::new(connection)))
             }
             Version::H2 => {
@@ -480,10 +480,6 @@ impl Drop for OpenCount {
     }
 }
 
-fn h1_settings() -> http1::Builder {
-    http1::Builder::new()
-}
-
 fn h2_settings() -> http2::Builder<TokioExecutor> {
     let mut settings = http2::Builder::new(TokioExecutor::new());
     settings
@@ -499,8 +495,9 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
     settings
 }
 
-/// What one stream may have queued inside h2.
-const H2_SEND_BUFFER: usize = 1 << 20;
+/// What one stream may have queued inside h2: two chunks, so that the next one is ready when a
+/// window opens.
+const H2_SEND_BUFFER: usize = 256 << 10;
 
 /// A connection whose peer vanished is noticed within twice this.
 const PING_EVERY: Duration = Duration::from_secs(15);

@@ -203,4 +203,4 @@ impl Shared {
 const STREAMS: usize = 4;
 
 /// A server that refuses to look at a request this often is not just closing connections.
-const SILENT_REPEATS: u32 = 3;
+const SILENT_REPEATS: u32 = 5;
