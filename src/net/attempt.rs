@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::body::{BodyStream, Ledger};
 use super::exchange::{Outgoing, Reply, Version};
 use super::fault::{self, Failure};
-use super::lane::{Lease, Sender};
+use super::lease::{Lease, Sender};
 use super::origin::Origin;
 use super::roster::Fate;
 use super::watch::{Progress, Sight, Verdict, Watch};
