@@ -337,7 +337,11 @@ impl Stage {
     fn hash_read(&self, source: &Source) -> Result<Etag> {
         let mut hasher = crate::digest::Hasher::new();
         let mut at = 0;
-        while at < source.len() && !self.shared.is_draining() {
+        while at < source.len() {
+            // Half a file's MD5 is nobody's: it must neither be sent nor remembered.
+            if self.shared.is_draining() {
+                return Err(Shared::cancelled());
+            }
             let end = (at + READ).min(source.len());
             hasher.update(&source.bytes(at..end)?);
             Progress::add(&self.shared.progress.hashed, end - at);

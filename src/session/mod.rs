@@ -207,18 +207,20 @@ impl Client {
     /// What made the file fail.
     pub async fn upload(&self, item: Item) -> Result<Outcome> {
         let mut run = self.start([item])?;
-        let mut failure = None;
+        let mut ended = None;
+        // To the run's end, not the file's: what was done is then on disk.
         while let Some(event) = run.next().await {
-            match event {
-                Event::File(Outcome {
-                    status: Status::Failed(error),
-                    ..
-                }) => failure = Some(error),
-                Event::File(outcome) => return Ok(outcome),
-                Event::Warning(_) => {}
+            if let Event::File(outcome) = event {
+                ended = Some(outcome);
             }
         }
-        Err(failure.unwrap_or_else(Shared::cancelled))
+        match ended.ok_or_else(Shared::cancelled)? {
+            Outcome {
+                status: Status::Failed(error),
+                ..
+            } => Err(error),
+            outcome => Ok(outcome),
+        }
     }
 
     /// Starts uploading files. They are taken from `items` as the work goes on, so a hundred
