@@ -6,9 +6,11 @@
 mod attempt;
 mod body;
 mod connect;
+mod drive;
 mod exchange;
 mod fault;
 mod lane;
+mod lease;
 mod origin;
 mod pool;
 mod roster;

@@ -145,7 +145,7 @@ impl Pool {
                 lease.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
             let lost = match attempt::exchange(lease, origin, &outgoing, &self.0.user_agent).await {
                 Ok(reply) => {
-                    lane.answered(reply.version);
+                    lane.tally().answered(reply.version);
                     return Ok(Reply {
                         offers_h2: lane.offers_h2(),
                         ..reply
@@ -174,7 +174,7 @@ impl Pool {
         let lanes: Vec<_> = self.0.lanes().values().cloned().collect();
         let mut stats: Vec<_> = lanes
             .iter()
-            .map(|lane| (lane.origin.clone(), lane.stats()))
+            .map(|lane| (lane.origin.clone(), lane.tally().stats()))
             .collect();
         stats.sort_by(|(left, _), (right, _)| left.cmp(right));
         stats
@@ -203,4 +203,4 @@ impl Shared {
 const STREAMS: usize = 4;
 
 /// A server that refuses to look at a request this often is not just closing connections.
-const SILENT_REPEATS: u32 = 3;
+const SILENT_REPEATS: u32 = 5;

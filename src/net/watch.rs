@@ -103,8 +103,9 @@ fn look_again(limit: Duration) -> Duration {
     (limit / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// Four streams with a chunk of 256 KiB each, and the 512 KiB that TLS may hold.
-const H2_QUEUED: u64 = 3 << 19;
+/// Four streams with 256 KiB and a chunk of 128 KiB in h2, the 64 KiB that TLS may hold, and a
+/// little more.
+const H2_QUEUED: u64 = 2 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -182,3 +182,31 @@ async fn without_a_maximum_each_h1_request_has_its_connection_and_h2_spreads() {
         }
     }
 }
+
+#[tokio::test]
+async fn connections_that_end_in_good_order_cost_nothing() {
+    for wish in [Wish::H1, Wish::H2] {
+        let manner = Manner {
+            served_at_most: 20,
+            ..Manner::tls(&["h2", "http/1.1"])
+        };
+        let server = Server::start(manner).await;
+        let pool = pool(|settings| settings.connections_per_server = Some(3));
+        let sending: Vec<_> = (0..600)
+            .map(|number| {
+                let (pool, origin) = (pool.clone(), https(server.port));
+                let outgoing = wishing(wish, post("/", pattern(number * 97)));
+                tokio::spawn(async move { (number, pool.send(&origin, outgoing).await) })
+            })
+            .collect();
+        for send in sending {
+            let (number, reply) = send.await.expect("no panic");
+            assert_eq!(reply.expect("a reply").body, pattern(number * 97));
+        }
+        assert!(
+            server.seen.connections.all() >= 600 / 24,
+            "{}",
+            server.seen.connections.all()
+        );
+    }
+}

@@ -4,7 +4,7 @@
 mod h1;
 mod h2;
 mod limits;
-mod server;
+pub(super) mod server;
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn http(port: u16) -> Origin {
     }
 }
 
-fn https(port: u16) -> Origin {
+pub(super) fn https(port: u16) -> Origin {
     Origin {
         scheme: Scheme::Https,
         host: "localhost".to_owned(),

@@ -1,6 +1,7 @@
 //! What the pool is tested against.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -13,17 +14,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// The one certificate of all tests, its own authority.
-pub(super) struct Authority {
-    pub(super) pem: String,
+pub(in crate::net) struct Authority {
+    pub(in crate::net) pem: String,
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
-pub(super) fn authority() -> &'static Authority {
+pub(in crate::net) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(|| {
         let names = ["localhost", "127.0.0.1", "upload.test"].map(str::to_owned);
@@ -36,7 +37,7 @@ pub(super) fn authority() -> &'static Authority {
     })
 }
 
-pub(super) fn acceptor(protocols: &[&str]) -> TlsAcceptor {
+pub(in crate::net) fn acceptor(protocols: &[&str]) -> TlsAcceptor {
     let Authority {
         certificate, key, ..
     } = authority();
@@ -54,7 +55,7 @@ pub(super) fn acceptor(protocols: &[&str]) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-pub(super) async fn listener() -> (TcpListener, u16) {
+pub(in crate::net) async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     (listener, port)
@@ -164,6 +165,8 @@ pub(super) struct Manner {
     pub(super) streams: u32,
     /// Each request waits for a permit and uses it up.
     pub(super) permits: Arc<Semaphore>,
+    /// After so many requests a connection is ended in good order: GOAWAY, or `Connection: close`.
+    pub(super) served_at_most: usize,
 }
 
 impl Manner {
@@ -172,6 +175,7 @@ impl Manner {
             protocols: None,
             streams: 100,
             permits: Arc::new(Semaphore::new(1 << 20)),
+            served_at_most: usize::MAX,
         }
     }
 
@@ -225,18 +229,33 @@ async fn serve(
     manner: &Manner,
     seen: &Arc<Seen>,
 ) {
-    let service = service_fn(|request| respond(request, manner.permits.clone(), Arc::clone(seen)));
+    let (served, ending) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let service = service_fn(|request| {
+        if served.fetch_add(1, Ordering::SeqCst) + 1 == manner.served_at_most {
+            ending.notify_one();
+        }
+        respond(request, manner.permits.clone(), Arc::clone(seen))
+    });
     // Clients cut connections in these tests; that is no failure of the server's.
-    let _ = if h2 {
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+    if h2 {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .max_concurrent_streams(manner.streams)
-            .serve_connection(TokioIo::new(stream), service)
-            .await
+            .clone();
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            _ = &mut serving => return,
+            () = ending.notified() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
     } else {
-        hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await
-    };
+        let builder = hyper::server::conn::http1::Builder::new();
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            _ = &mut serving => return,
+            () = ending.notified() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
 }
 
 /// Answers with the body that came, so that every byte is compared.

@@ -1,0 +1,190 @@
+//! A connection's own task. In: an open stream. Out: hyper's handle to send on it, and the future
+//! that moves its bytes until it ends. Never: a request of its own, but HTTP/2's pings.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
+
+use super::body::BodyStream;
+use super::exchange::Version;
+use super::lane::Lane;
+use super::lease::Sender;
+use super::pool::ServerStats;
+use super::stream::{Meter, Stream};
+
+/// A connection ready to send, and the side of it that has to be driven.
+pub(super) struct Opened {
+    pub(super) version: Version,
+    pub(super) sender: Sender,
+    pub(super) driver: Driver,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// hyper's side of a connection, which somebody has to poll. It ends when the connection does.
+pub(super) enum Driver {
+    H1(Box<http1::Connection<Stream, BodyStream>>),
+    H2(Box<http2::Connection<Stream, BodyStream, TokioExecutor>>),
+}
+
+impl Opened {
+    /// Begins HTTP on `stream`.
+    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+        let (version, meter) = (stream.version(), stream.meter());
+        let (sender, driver) = match version {
+            Version::H1 => {
+                let (sender, connection) = http1::handshake(stream).await?;
+                (Sender::H1(sender), Driver::H1(Box::new(connection)))
+            }
+            Version::H2 => {
+                let (sender, connection) = h2_settings().handshake(stream).await?;
+                (Sender::H2(sender), Driver::H2(Box::new(connection)))
+            }
+        };
+        Ok(Opened {
+            version,
+            sender,
+            driver,
+            meter,
+        })
+    }
+}
+
+impl Driver {
+    /// Drives the connection to its end; tells the lane what the peer allows once that is known,
+    /// and lets the connection go when it was idle for too long.
+    pub(super) async fn drive(
+        mut self,
+        lane: Weak<Lane>,
+        link: u64,
+        (meter, _counted): (Arc<Meter>, OpenCount),
+    ) {
+        let mut greeting = Greeting::Awaited;
+        let mut look = Some(Instant::now());
+        loop {
+            let due = look.unwrap_or_else(Instant::now);
+            tokio::select! {
+                () = &mut self => break,
+                () = meter.greeted(), if greeting == Greeting::Awaited => {
+                    greeting = Greeting::Heard;
+                    if let Some(lane) = lane.upgrade() {
+                        lane.allows(link, self.streams());
+                    }
+                }
+                () = tokio::time::sleep_until(due), if look.is_some() => {
+                    let left = lane.upgrade().and_then(|lane| lane.close_if_idle(link));
+                    look = left.map(|left| Instant::now() + left);
+                }
+            }
+        }
+        if let Some(lane) = lane.upgrade() {
+            lane.ended(link);
+        }
+    }
+
+    /// How many streams the peer allows at once, as far as it has said.
+    fn streams(&self) -> usize {
+        match self {
+            Driver::H1(_) => 1,
+            Driver::H2(connection) => connection.current_max_send_streams(),
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // How a connection ends is told to its requests, by hyper.
+        match self.get_mut() {
+            Driver::H1(connection) => Pin::new(connection).poll(cx).map(drop),
+            Driver::H2(connection) => Pin::new(connection).poll(cx).map(drop),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Greeting {
+    Awaited,
+    Heard,
+}
+
+/// What happened on one server's connections.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    opened: AtomicU64,
+    open: AtomicU64,
+    h1: AtomicU64,
+    h2: AtomicU64,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Tally {
+    /// The count of bytes given to sockets.
+    pub(super) fn bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bytes)
+    }
+
+    pub(super) fn answered(&self, version: Version) {
+        let counter = match version {
+            Version::H1 => &self.h1,
+            Version::H2 => &self.h2,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> ServerStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ServerStats {
+            opened: read(&self.opened),
+            open: read(&self.open),
+            h1_requests: read(&self.h1),
+            h2_requests: read(&self.h2),
+            bytes: read(&self.bytes),
+        }
+    }
+}
+
+/// Counts a connection as open until its task is gone, however it ends.
+pub(super) struct OpenCount(Arc<Tally>);
+
+impl OpenCount {
+    pub(super) fn new(tally: &Arc<Tally>) -> Self {
+        tally.opened.fetch_add(1, Ordering::Relaxed);
+        tally.open.fetch_add(1, Ordering::Relaxed);
+        OpenCount(Arc::clone(tally))
+    }
+}
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn h2_settings() -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    settings
+        .timer(TokioTimer::new())
+        // Until its settings are read the peer may allow one stream only.
+        .initial_max_send_streams(1)
+        // Replies are small; these are for the peer's sake, not ours.
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(1 << 22)
+        .max_send_buf_size(H2_SEND_BUFFER)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY);
+    settings
+}
+
+/// What one stream may have queued inside h2: two chunks, so that the next one is ready when a
+/// window opens.
+const H2_SEND_BUFFER: usize = 256 << 10;
+
+/// A connection whose peer vanished is noticed within twice this.
+const PING_EVERY: Duration = Duration::from_secs(15);

@@ -1,0 +1,114 @@
+//! One request's right to a connection. In: a grant. Out: the means to send, and the right given
+//! back at the end, however it comes. Never: a decision who is next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use tokio::task::AbortHandle;
+
+use super::body::BodyStream;
+use super::exchange::Version;
+use super::lane::Lane;
+use super::roster::Fate;
+use super::stream::Meter;
+
+/// One request's right to one connection. Dropped, it gives the right back.
+#[derive(Debug)]
+pub(super) struct Lease {
+    lane: Arc<Lane>,
+    link: u64,
+    sender: Option<Sender>,
+    meter: Arc<Meter>,
+    task: AbortHandle,
+    idle_for: Option<Duration>,
+    fate: Fate,
+}
+
+impl Lease {
+    /// The right to connection `link` of `lane`, unused for `idle_for` if ever used.
+    pub(super) fn new(
+        (lane, link): (Arc<Lane>, u64),
+        sender: Sender,
+        (meter, task): (Arc<Meter>, AbortHandle),
+        idle_for: Option<Duration>,
+    ) -> Self {
+        Lease {
+            lane,
+            link,
+            sender: Some(sender),
+            meter,
+            task,
+            idle_for,
+            fate: Fate::Keep,
+        }
+    }
+
+    pub(super) fn sender(&mut self) -> &mut Sender {
+        self.sender
+            .as_mut()
+            .expect("only dropping the lease takes the sender")
+    }
+
+    pub(super) fn version(&self) -> Version {
+        match self.sender {
+            Some(Sender::H2(_)) => Version::H2,
+            _ => Version::H1,
+        }
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// How long the connection was unused before; `None` for its first request.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        self.idle_for
+    }
+
+    /// What becomes of the connection when the lease ends.
+    pub(super) fn end_with(&mut self, fate: Fate) {
+        self.fate = fate;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let sender = self.sender.take();
+        match (self.fate, sender) {
+            (Fate::Keep, Some(Sender::H1(sender))) if !sender.is_ready() => {
+                self.return_later(sender)
+            }
+            (fate, sender) => {
+                if fate == Fate::Close {
+                    self.task.abort();
+                }
+                self.lane.released(self.link, fate, sender);
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// hyper is ready for the next request a moment after the last byte of a reply was read.
+    fn return_later(&self, mut sender: http1::SendRequest<BodyStream>) {
+        let (lane, link) = (Arc::clone(&self.lane), self.link);
+        self.lane.spawn(async move {
+            let fate = if sender.ready().await.is_ok() {
+                Fate::Keep
+            } else {
+                Fate::Close
+            };
+            lane.released(link, fate, Some(Sender::H1(sender)));
+        });
+    }
+}
+
+/// hyper's handle of a connection.
+#[derive(Debug)]
+pub(super) enum Sender {
+    /// One request at a time.
+    H1(http1::SendRequest<BodyStream>),
+    /// Streams.
+    H2(http2::SendRequest<BodyStream>),
+}
