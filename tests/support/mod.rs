@@ -119,6 +119,16 @@ pub fn failure(outcome: &Outcome) -> &panup::Error {
     }
 }
 
+/// Uploads `items` with `options`; every one must arrive.
+pub async fn upload_all(options: Options, items: impl IntoIterator<Item = Item>) -> Vec<Outcome> {
+    let client = Client::new(options).expect("options that make sense");
+    let outcomes = upload(&client, items).await;
+    for outcome in &outcomes {
+        assert!(matches!(outcome.status, Status::Uploaded(_)), "{outcome:?}");
+    }
+    outcomes
+}
+
 /// An item below the root folder, under the remote path `remote`.
 pub fn item(path: &Path, remote: &str) -> Item {
     let mut item = Item::new(path);
@@ -126,19 +136,19 @@ pub fn item(path: &Path, remote: &str) -> Item {
     item
 }
 
-/// Writes a file of `size` bytes that differ from those of another `seed`. The period 251 is prime,
-/// so that no two slices, blocks or pages of a file are the same.
-pub fn make(path: &Path, size: u64, seed: u64) {
+/// Writes a file of `size` bytes that differ from those of another `seed`. The period is prime, so
+/// that no two slices, blocks or pages of a file are the same.
+pub fn make(path: &Path, size: u64, seed: u8) {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).expect("a folder");
     }
     let mut file = fs::File::create(path).expect("a file");
-    let mut at = 0;
-    while at < size {
-        let piece = usize::try_from((size - at).min(PIECE)).expect("a small piece");
-        let bytes: Vec<u8> = (0..piece as u64).map(|i| byte(at + i, seed)).collect();
-        file.write_all(&bytes).expect("written");
-        at += piece as u64;
+    let piece: Vec<u8> = (0..PIECE).map(|at| (at % PERIOD) as u8 ^ seed).collect();
+    let mut left = size;
+    while left > 0 {
+        let next = left.min(PIECE);
+        file.write_all(&piece[..next as usize]).expect("written");
+        left -= next;
     }
 }
 
@@ -163,10 +173,6 @@ pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn byte(at: u64, seed: u64) -> u8 {
-    ((at + seed * 7) % 251) as u8 ^ (seed as u8)
-}
-
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> usize {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -181,5 +187,8 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> usize {
 /// Calls per second: more than a test makes.
 const QUICK: f64 = 10_000.0;
 
-/// Bytes that are made or compared at once.
-const PIECE: u64 = 1 << 20;
+/// The contents repeat after so many bytes.
+const PERIOD: u64 = 251;
+
+/// Bytes that are made or compared at once, a whole number of periods.
+const PIECE: u64 = PERIOD << 12;
