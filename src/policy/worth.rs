@@ -66,13 +66,32 @@ impl Servers {
         let candidates = || (0..self.servers.len()).filter(|index| !exclude.contains(index));
         let typical = self.typical_pace();
         let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
+        // An untried server that has its first slice gets no second one while others take it.
         let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
+        let proving = |index: usize| {
+            self.servers[index].pace.is_none() && self.servers[index].slices_in_flight > 0
+        };
+        let others =
+            candidates().any(|index| !proving(index) && self.servers[index].takes_work(now));
+        let awake = awake.filter(|&index| !others || !proving(index));
         // Equal costs are common at the start; chance keeps a hundred runs from starting alike.
         awake
             .map(|index| (index, cost(index) * (1.0 + 0.01 * rng.f64())))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(index, _)| index)
             .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
+    }
+
+    /// Whether the next slice had better wait for the first word from one of these servers: each
+    /// of them has a slice already and has never acknowledged one. A server ten times slower than
+    /// the others then costs the run one slice's time, not three.
+    #[must_use]
+    pub fn unproven(&self, candidates: &[usize]) -> bool {
+        candidates.len() > 1
+            && candidates
+                .iter()
+                .filter_map(|&index| self.servers.get(index))
+                .all(|server| server.pace.is_none() && server.slices_in_flight > 0)
     }
 
     /// A slice of `bytes` goes to server `index`.

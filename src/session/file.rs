@@ -147,7 +147,8 @@ impl Way<'_> {
             let booking = shared
                 .core
                 .fleet
-                .book(&load.crew, &avoid, load.bytes, Instant::now());
+                .berth(&load.crew, &avoid, load.bytes)
+                .await;
             let server = booking.server();
             let token = attempts.token();
             let once = |carriage| {

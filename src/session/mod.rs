@@ -2,6 +2,7 @@
 //! outcome. Never: a decision that a lower room could make, or a file that stops another.
 
 mod attempt;
+mod chain;
 mod event;
 mod feed;
 mod file;
