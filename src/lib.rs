@@ -19,7 +19,9 @@ pub mod policy;
 pub mod source;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
+pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
-pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
+pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
+pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;

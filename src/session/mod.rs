@@ -15,6 +15,8 @@ mod rates;
 mod run;
 mod sending;
 mod slice;
+mod state;
+mod sums;
 mod window;
 
 use std::collections::HashMap;
@@ -28,6 +30,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use event::{Event, Outcome, Progress, Status, Summary};
+pub use state::State;
+pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Account, Journal};
