@@ -19,7 +19,7 @@ pub mod policy;
 pub mod source;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
-pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
+pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
 pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;

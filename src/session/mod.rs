@@ -30,7 +30,7 @@ pub use event::{Event, Outcome, Progress, Status, Summary};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Account, Journal};
-use crate::net::{Limits, Pool, PoolSettings};
+use crate::net::{Pool, PoolSettings};
 use crate::options::{Http, Options};
 use crate::policy::{Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
@@ -138,7 +138,7 @@ impl Client {
     pub fn new(options: Options) -> Result<Client> {
         let api = options.check()?;
         let pool = Pool::new(pool_settings(&options))?;
-        let service = Service::new(pool.clone(), api.clone(), Limits::default());
+        let service = Service::new(pool.clone(), api.clone(), options.timeouts.limits());
         let tokens = Tokens::new(
             options.credential.clone(),
             &api.to_string(),
@@ -184,7 +184,7 @@ impl Client {
                 api: api.to_string(),
                 name: options.credential.account(),
             }),
-            retry: Retry::default(),
+            retry: options.retry.rules(),
             bandwidth: options
                 .limit_rate
                 .map(|rate| Mutex::new(Bandwidth::new(rate))),
@@ -477,6 +477,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
     let mut settings = PoolSettings::default();
     settings.connections_per_server = options.connections;
     settings.roots = options.roots.clone();
+    settings.connect = options.timeouts.connect;
     settings
 }
 
