@@ -35,7 +35,7 @@ pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Account, Journal};
-use crate::net::{Limits, Pool, PoolSettings};
+use crate::net::{Pool, PoolSettings};
 use crate::options::{Http, Options};
 use crate::policy::{Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
@@ -143,7 +143,7 @@ impl Client {
     pub fn new(options: Options) -> Result<Client> {
         let api = options.check()?;
         let pool = Pool::new(pool_settings(&options))?;
-        let service = Service::new(pool.clone(), api.clone(), Limits::default());
+        let service = Service::new(pool.clone(), api.clone(), options.timeouts.limits());
         let tokens = Tokens::new(
             options.credential.clone(),
             &api.to_string(),
@@ -189,7 +189,7 @@ impl Client {
                 api: api.to_string(),
                 name: options.credential.account(),
             }),
-            retry: Retry::default(),
+            retry: options.retry.rules(),
             bandwidth: options
                 .limit_rate
                 .map(|rate| Mutex::new(Bandwidth::new(rate))),
@@ -484,6 +484,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
     let mut settings = PoolSettings::default();
     settings.connections_per_server = options.connections;
     settings.roots = options.roots.clone();
+    settings.connect = options.timeouts.connect;
     settings
 }
 
