@@ -481,11 +481,12 @@ async fn tick(shared: std::sync::Weak<Shared>) {
 }
 
 fn pool_settings(options: &Options) -> PoolSettings {
-    let mut settings = PoolSettings::default();
-    settings.connections_per_server = options.connections;
-    settings.roots = options.roots.clone();
-    settings.connect = options.timeouts.connect;
-    settings
+    PoolSettings {
+        connections_per_server: options.connections,
+        roots: options.roots.clone(),
+        connect: options.timeouts.connect,
+        ..PoolSettings::default()
+    }
 }
 
 fn processors() -> usize {
