@@ -75,7 +75,11 @@ fn name(input: &Input) -> &std::path::Path {
 /// `panup: path: why`, as every tool says it: without the system's number of the error.
 fn refuse(error: &Error) {
     let path = error.file().unwrap_or("-".as_ref());
-    complain(&format!("panup: {}: {}", path.display(), bare(error.message())));
+    complain(&format!(
+        "panup: {}: {}",
+        path.display(),
+        bare(error.message())
+    ));
 }
 
 fn bare(message: &str) -> &str {

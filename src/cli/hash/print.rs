@@ -63,8 +63,9 @@ impl Printer {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) if self.well => {
                 self.well = false;
-                self.bar
-                    .hidden(|| complain(&format!("panup: write error: {}", bare(&error.to_string()))));
+                self.bar.hidden(|| {
+                    complain(&format!("panup: write error: {}", bare(&error.to_string())))
+                });
             }
             Err(_) => {}
         }
