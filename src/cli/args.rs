@@ -28,7 +28,7 @@ pub enum Command {
     Hash(Hash),
     /// Run the local emulator of the service until interrupted.
     #[cfg(feature = "emulator")]
-    Emulate(panup_emulator::cli::Args),
+    Emulate(Box<panup_emulator::cli::Args>),
     /// Show what the journal holds: unfinished and finished uploads.
     Status(Status),
     /// Drop what the journal holds.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Item;
+use super::chain::Chain;
 use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::window::{Share, Window};
@@ -91,6 +92,8 @@ pub fn start(
     let stage = Stage {
         shared: Arc::clone(shared),
         out: out.clone(),
+        chains: Arc::default(),
+        followers: Arc::new(super::threads("panup-slices", threads)?),
     };
     pool.spawn({
         let stage = stage.clone();
@@ -125,6 +128,10 @@ pub(super) const LANES_FROM: usize = 3;
 struct Stage {
     shared: Arc<Shared>,
     out: UnboundedSender<Admitted>,
+    /// Single chains under way.
+    chains: Arc<AtomicUsize>,
+    /// Threads that hash slices beside a single chain.
+    followers: Arc<rayon::ThreadPool>,
 }
 
 impl Stage {
@@ -235,6 +242,16 @@ impl Stage {
                     });
                 })
             }
+            Ok(size) if open.len() == 1 && size > 0 => {
+                maps.next().map_or(End::Done, |(index, map)| {
+                    digests[index] = self.hash_alone(map, size);
+                    if digests[index].is_some() {
+                        End::Done
+                    } else {
+                        End::Stopped
+                    }
+                })
+            }
             _ => lanes.run(&mut || maps.next(), &mut |index, md5| {
                 digests[index] = Some(Etag { md5, slices: None })
             }),
@@ -253,6 +270,31 @@ impl Stage {
                 Err(error) => self.fail(&item, candidate.source.len(), error),
             }
         }
+    }
+
+    /// One file has one chain, which no second processor can help. If one is free, it hashes the
+    /// slices meanwhile, just behind the chain, where the pages still are.
+    fn hash_alone(&self, map: &[u8], slice_size: usize) -> Option<Etag> {
+        let shared = &self.shared;
+        let chain = Chain {
+            map,
+            done: AtomicU64::new(0),
+            counted: &shared.progress.hashed,
+            halt: &shared.halt,
+        };
+        let busy = self.chains.fetch_add(1, Ordering::Relaxed) + 1;
+        let etag = if map.len() > slice_size && busy * 2 <= shared.core.hash_threads {
+            chain.with_slices(&self.followers, slice_size)
+        } else {
+            chain.alone().map(|md5| (md5, None))
+        };
+        self.chains.fetch_sub(1, Ordering::Relaxed);
+        let (md5, md5s) = etag?;
+        let slices = md5s.map(|md5s| Digests {
+            slice_size: slice_size as u64,
+            md5s,
+        });
+        Some(Etag { md5, slices })
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read.
@@ -295,7 +337,11 @@ impl Stage {
     fn hash_read(&self, source: &Source) -> Result<Etag> {
         let mut hasher = crate::digest::Hasher::new();
         let mut at = 0;
-        while at < source.len() && !self.shared.is_draining() {
+        while at < source.len() {
+            // Half a file's MD5 is nobody's: it must neither be sent nor remembered.
+            if self.shared.is_draining() {
+                return Err(Shared::cancelled());
+            }
             let end = (at + READ).min(source.len());
             hasher.update(&source.bytes(at..end)?);
             Progress::add(&self.shared.progress.hashed, end - at);
