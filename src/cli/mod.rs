@@ -6,13 +6,14 @@ mod credentials;
 mod emulator;
 mod hash;
 mod journal;
+mod plan;
 mod report;
 mod screen;
 mod size;
 mod upload;
 mod walk;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -95,6 +96,7 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
 }

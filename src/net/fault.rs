@@ -17,6 +17,8 @@ pub(super) struct Failure {
     kind: Kind,
     message: String,
     timed_out: bool,
+    /// Waiting does not mend it.
+    lasting: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -26,6 +28,7 @@ impl Failure {
             kind,
             message: message.into(),
             timed_out: false,
+            lasting: false,
             cause: None,
         }
     }
@@ -34,6 +37,7 @@ impl Failure {
     pub(super) fn connect(origin: &Origin, error: Box<dyn StdError + Send + Sync>) -> Self {
         let message = format!("{origin}: {}", connect_words(&*error, &origin.host));
         Failure {
+            lasting: is_distrust(&*error),
             cause: Some(error.into()),
             ..Failure::new(Kind::Transport, message)
         }
@@ -110,6 +114,9 @@ impl Failure {
         if self.timed_out {
             error = error.timed_out();
         }
+        if self.lasting {
+            error = error.lasting();
+        }
         match self.cause {
             Some(cause) => error.caused_by(cause),
             None => error,
@@ -137,6 +144,13 @@ pub(super) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
                 BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
             )
         })
+}
+
+/// Whether the peer's certificate is not trusted: it will be the same one in a minute.
+fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+    chain(error)
+        .filter_map(|link| link.downcast_ref::<rustls::Error>())
+        .any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {

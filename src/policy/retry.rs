@@ -86,7 +86,8 @@ impl Retry {
     ) -> Decision {
         let spent = attempt.number >= self.budget.attempts || attempt.elapsed > self.budget.elapsed;
         let may_double = repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
-        if spent || may_double {
+        let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
+        if spent || may_double || hopeless {
             return Decision::GiveUp;
         }
         match error.kind() {
@@ -100,7 +101,11 @@ impl Retry {
     }
 
     fn again(&self, error: &Error, attempt: &Attempt, rng: &mut fastrand::Rng) -> Decision {
-        let after = self.delay(error, attempt.number, rng);
+        let after = if error.is_lasting() {
+            Duration::ZERO
+        } else {
+            self.delay(error, attempt.number, rng)
+        };
         if attempt.elapsed.saturating_add(after) > self.budget.elapsed {
             return Decision::GiveUp;
         }
@@ -245,6 +250,9 @@ impl Allowance {
 
 /// The bound triples, so that the first repeat is quick and the eight together last long.
 const GROWTH: u32 = 3;
+
+/// Where waiting does not help, other servers may: as many as decision 9 of the field notes wants.
+const TRIES_ELSEWHERE: u32 = 3;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

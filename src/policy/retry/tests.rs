@@ -179,3 +179,19 @@ fn an_allowance_ends_and_successes_restore_it() {
     (0..100).for_each(|_| allowance.earn());
     assert_eq!((0..10).filter(|_| allowance.spend()).count(), 3);
 }
+
+#[test]
+fn what_waiting_does_not_mend_is_tried_elsewhere_at_once_and_then_given_up() {
+    let distrust = error(Kind::Transport).lasting();
+    let mut attempt = Attempt::first();
+    for _ in 1..TRIES_ELSEWHERE {
+        let decision = decide(&distrust, attempt);
+        let at_once = Decision::Again {
+            after: Duration::ZERO,
+            elsewhere: true,
+        };
+        assert_eq!(decision, at_once);
+        attempt = attempt.next(Kind::Transport, decision);
+    }
+    assert_eq!(decide(&distrust, attempt), Decision::GiveUp);
+}
