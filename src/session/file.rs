@@ -1,23 +1,23 @@
 //! One file's way once its etag is known: unchanged, create or single, plan, send, unchanged,
 //! complete. Everything that can go wrong ends this file and no other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use super::attempt::{Attempts, Load, Next, call, carry};
+use super::attempt::{Attempts, Load, MAY_BE_OURS, Next, Terms, call, carry};
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
 use super::fleet::Crew;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
-use crate::error::{Error, Kind, Operation, Result};
+use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
-use crate::policy::Repeat;
+use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, SingleReply};
 
@@ -29,6 +29,7 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         shared,
         hashed: &hashed,
         sent: Arc::clone(&sent),
+        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
     };
     let outcome = way.whole().await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
@@ -49,6 +50,7 @@ struct Way<'a> {
     hashed: &'a Hashed,
     facts: FileFacts,
     sent: Arc<AtomicU64>,
+    allowance: Arc<Mutex<Allowance>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -78,20 +80,24 @@ impl Way<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
+        let mut in_doubt = false;
         if self.hashed.resume.is_none() && self.facts.size <= self.shared.core.options.single_max {
             if let Some(status) = self.single().await? {
                 return Ok(status);
             }
+            in_doubt = true;
         }
-        match self.sliced(Try::First).await {
+        let outcome = match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
                 self.hashed.source.check(Operation::Check)?;
+                in_doubt |= error.delivered() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
             }
             outcome => outcome,
-        }
+        };
+        outcome.map_err(|error| if in_doubt { may_be_ours(error) } else { error })
     }
 
     fn begins_again(&self, error: &Error) -> bool {
@@ -104,7 +110,11 @@ impl Way<'_> {
     /// is no id to ask for, so create, which normally answers reuse, has to tell.
     async fn single(&self) -> Result<Option<Status>> {
         let content = self.content().await?;
-        let crew = self.shared.core.single_crew(&self.shared).await?;
+        let crew = self
+            .shared
+            .core
+            .single_crew(&self.shared, &self.allowance)
+            .await?;
         let folders = &self.shared.core.folders;
         let claim = folders
             .claim(self.facts.remote.parent(), self.facts.remote.folder())
@@ -130,7 +140,7 @@ impl Way<'_> {
 
     async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
         let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.repeat()).await?;
+        let mut attempts = Attempts::new(shared, self.terms()).await?;
         let load = Load {
             crew,
             bytes: self.facts.size,
@@ -234,7 +244,7 @@ impl Way<'_> {
             let (service, facts) = (self.shared.core.service.clone(), facts.clone());
             async move { service.create(token.expose(), &facts).await }
         };
-        let (reply, lost) = call(&self.shared, Operation::Create, self.repeat(), once).await?;
+        let (reply, lost) = call(&self.shared, Operation::Create, self.terms(), once).await?;
         claim.made();
         tracing::debug!(?round, lost, ?reply, "created");
         Ok(reply)
@@ -254,6 +264,7 @@ impl Way<'_> {
             plan,
             crew: shared.core.fleet.admit(&created.servers)?,
             sent: Arc::clone(&self.sent),
+            allowance: Arc::clone(&self.allowance),
             journal: begun.id,
             digests: self.digests(&plan),
             left: u32::try_from(plan.left(&begun.acked).count()).unwrap_or(u32::MAX),
@@ -305,13 +316,17 @@ impl Way<'_> {
 
     async fn complete(&self, preupload_id: &str) -> Result<i64> {
         let started = Instant::now();
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            allowance: &self.allowance,
+        };
         let once = |token: Secret| {
             let (service, id) = (self.shared.core.service.clone(), preupload_id.to_owned());
             async move { service.complete(token.expose(), &id).await }
         };
         let mut lost_any = false;
         loop {
-            let (answer, lost) = call(&self.shared, Operation::Complete, Repeat::Safe, &once)
+            let (answer, lost) = call(&self.shared, Operation::Complete, terms, &once)
                 .await
                 .map_err(|error| self.after_lost_answer(error, lost_any))?;
             lost_any |= lost;
@@ -331,13 +346,21 @@ impl Way<'_> {
 
     /// A preuploadID that is gone after a lost answer may be gone because the file is there. Under
     /// keep-both a new create would make a second copy.
-    fn after_lost_answer(&self, error: Error, lost: bool) -> Error {
+    fn after_lost_answer(&self, error: Error, lost_before: bool) -> Error {
+        let lost = lost_before || error.delivered() == Delivery::Unknown;
         if error.kind() == Kind::Expired && lost && self.repeat() == Repeat::Ambiguous {
             let advice =
                 "an answer was lost before, so the file may be there: look before you repeat this";
             return error.kind_as(Kind::Rejected).advice(advice);
         }
         error
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            repeat: self.repeat(),
+            allowance: &self.allowance,
+        }
     }
 
     /// Whether create and single may be said twice.
@@ -374,4 +397,13 @@ fn final_kind(error: Error) -> Error {
             .context("also after beginning again"),
         _ => error,
     }
+}
+
+/// The name is taken, and a call of ours may have taken it.
+fn may_be_ours(error: Error) -> Error {
+    let taken = error.kind() == Kind::Rejected && error.operation() == Operation::Create;
+    if taken && error.delivered() == Delivery::NotDone {
+        return error.advice(MAY_BE_OURS);
+    }
+    error
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
-use super::attempt::{Attempts, Load, Next, carry_hedged};
+use super::attempt::{Attempts, Load, Next, Terms, carry_hedged};
 use super::feed::Slice;
 use super::gate::{Gate, Permit};
 use super::run::Shared;
@@ -58,7 +58,11 @@ fn acked(slice: &Slice) {
 
 async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> {
     let file = &slice.file;
-    let mut attempts = Attempts::new(shared, Repeat::Safe).await?;
+    let terms = Terms {
+        repeat: Repeat::Safe,
+        allowance: &file.allowance,
+    };
+    let mut attempts = Attempts::new(shared, terms).await?;
     let load = Load {
         crew: Arc::clone(&file.crew),
         bytes: slice.content.len() as u64,
