@@ -22,7 +22,8 @@ pub struct Attempts<'a> {
     terms: Terms<'a>,
     attempt: Attempt,
     started: Instant,
-    token: Secret,
+    /// What the last attempt went with.
+    token: Option<Secret>,
     /// An answer was lost on the way, so an earlier attempt may have been carried out.
     lost: bool,
 }
@@ -50,25 +51,27 @@ pub enum Next {
 
 impl<'a> Attempts<'a> {
     /// Nothing tried yet.
-    ///
-    /// # Errors
-    /// Where there is no token to be had.
-    pub async fn new(shared: &'a Shared, terms: Terms<'a>) -> Result<Attempts<'a>> {
-        let token = shared.core.keyring.token().await?;
-        Ok(Attempts {
+    #[must_use]
+    pub fn new(shared: &'a Shared, terms: Terms<'a>) -> Attempts<'a> {
+        Attempts {
             shared,
             terms,
             attempt: Attempt::first(),
             started: Instant::now(),
-            token,
+            token: None,
             lost: false,
-        })
+        }
     }
 
-    /// The token for the next attempt.
-    #[must_use]
-    pub fn token(&self) -> Secret {
-        self.token.clone()
+    /// The token for the next attempt. To be asked for last: one that was got before a long wait
+    /// may have been refused meanwhile.
+    ///
+    /// # Errors
+    /// Where there is no token to be had.
+    pub async fn token(&mut self) -> Result<Secret> {
+        let token = self.shared.core.keyring.token().await?;
+        self.token = Some(token.clone());
+        Ok(token)
     }
 
     /// Whether an answer was lost on the way.
@@ -116,11 +119,17 @@ impl<'a> Attempts<'a> {
                 Next::Again { elsewhere }
             }
             Decision::Refresh => {
-                self.token = self.shared.core.keyring.renew(&self.token, &error).await?;
+                let refused = self.token.take().ok_or_else(|| error.clone())?;
+                self.shared.core.keyring.renew(&refused, &error).await?;
                 Next::Again { elsewhere: false }
             }
             Decision::Rehash => Next::Rehash,
-            Decision::Restart | Decision::GiveUp => return Err(self.last_words(error)),
+            Decision::Restart | Decision::GiveUp => {
+                if error.kind() == Kind::Auth {
+                    self.shared.core.keyring.give_up(&error);
+                }
+                return Err(self.last_words(error));
+            }
         };
         Progress::add(&self.shared.progress.retries, 1);
         Ok(next)
@@ -209,10 +218,11 @@ pub async fn call<T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    let mut attempts = Attempts::new(shared, terms).await?;
+    let mut attempts = Attempts::new(shared, terms);
     loop {
         shared.core.rates.turn(operation).await;
-        match once(attempts.token()).await {
+        let token = attempts.token().await?;
+        match once(token).await {
             Ok(answer) => {
                 attempts.succeeded(operation);
                 return Ok((answer, attempts.lost_an_answer()));

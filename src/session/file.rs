@@ -140,7 +140,7 @@ impl Way<'_> {
 
     async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
         let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.terms()).await?;
+        let mut attempts = Attempts::new(shared, self.terms());
         let load = Load {
             crew,
             bytes: self.facts.size,
@@ -153,13 +153,13 @@ impl Way<'_> {
             if shared.is_draining() {
                 return Err(Shared::cancelled());
             }
+            let token = attempts.token().await?;
             shared.core.gate.started(load.bytes);
             let booking = shared
                 .core
                 .fleet
                 .book(&load.crew, &avoid, load.bytes, Instant::now());
             let server = booking.server();
-            let token = attempts.token();
             let once = |carriage| {
                 let (service, token) = (shared.core.service.clone(), token.clone());
                 let (facts, content) = (self.facts.clone(), content.clone());

@@ -43,6 +43,8 @@ impl Keyring {
     /// # Errors
     /// [`Kind::Auth`] where the credentials are refused, or as the way to the service fails.
     pub async fn token(&self) -> Result<Secret> {
+        // Refused credentials are refused for everybody: another call with them were a storm.
+        self.failures.since(u64::MAX)?;
         self.other_than(None).await
     }
 
@@ -52,12 +54,19 @@ impl Keyring {
     /// As [`Keyring::token`]; a pasted token cannot be renewed.
     pub async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
-            return Err(why.clone().advice(
+            let error = why.clone().advice(
                 "it was pasted and cannot be renewed: get a new one, or use client credentials",
-            ));
+            );
+            self.give_up(&error);
+            return Err(error);
         }
         self.tokens.forget(refused);
         self.other_than(Some(refused)).await
+    }
+
+    /// The service refused a fresh token as well: nobody asks for another one.
+    pub fn give_up(&self, error: &Error) {
+        self.failures.note(error);
     }
 
     /// A token cache that could not be written, once.

@@ -62,7 +62,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
         repeat: Repeat::Safe,
         allowance: &file.allowance,
     };
-    let mut attempts = Attempts::new(shared, terms).await?;
+    let mut attempts = Attempts::new(shared, terms);
     let load = Load {
         crew: Arc::clone(&file.crew),
         bytes: slice.content.len() as u64,
@@ -81,13 +81,13 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Some(permit) => permit,
             None => shared.core.gate.enter().await,
         };
+        let token = attempts.token().await?;
         shared.core.gate.started(load.bytes);
         let booking = shared
             .core
             .fleet
             .book(&load.crew, &avoid, load.bytes, Instant::now());
         let server = booking.server();
-        let token = attempts.token();
         let once = |carriage| {
             let (service, token, call) = (shared.core.service.clone(), token.clone(), call.clone());
             async move {
