@@ -148,6 +148,18 @@ impl Tokens {
             .map(|kept| Secret::new(&kept.token))
     }
 
+    /// Forgets the token in memory if it is the `refused` one, so that nobody sends a slice with it
+    /// while a new one is fetched.
+    pub fn forget(&self, refused: &Secret) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .as_ref()
+            .is_some_and(|kept| kept.token == refused.expose())
+        {
+            *current = None;
+        }
+    }
+
     /// Looks on disk, under the lock of all processes; blocks while another process logs in. Where
     /// there is no writing in the folder, everybody logs in alone; [`Tokens::keep`] will say so.
     ///
@@ -359,6 +371,24 @@ mod tests {
 
     fn at(text: &str) -> SystemTime {
         SystemTime::from(OffsetDateTime::parse(text, &Rfc3339).expect("a date"))
+    }
+
+    #[test]
+    fn a_refused_token_is_forgotten_and_a_newer_one_is_not() {
+        let now = at("2029-12-01T00:00:00Z");
+        let tokens = Tokens::new(client(), "api", None);
+        let keep = |token| {
+            let Found::LogIn(turn) = tokens.take(now, None).expect("no folder") else {
+                panic!("nothing is cached")
+            };
+            tokens.keep(&login(token), now, turn).expect("in memory");
+        };
+        keep("t1");
+        tokens.forget(&Secret::new("t1"));
+        assert_eq!(tokens.peek(now, None), None);
+        keep("t2");
+        tokens.forget(&Secret::new("t1"));
+        assert_eq!(tokens.peek(now, None), Some(Secret::new("t2")));
     }
 
     #[test]

@@ -240,7 +240,7 @@ async fn storm(tls: Tls, rounds: u64) {
             Status::Uploaded(_)
         ));
     }
-    println!(
+    eprintln!(
         "{tls:?}: {} failed, {} completed, {wrong} wrong",
         ends[0], ends[1]
     );

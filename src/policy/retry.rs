@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Delivery, Error, Kind};
+use crate::error::{Delivery, Error, Kind, Operation};
 
 /// The rules of repeating: budgets and delays. One value serves a whole run.
 #[derive(Debug, Clone)]
@@ -94,7 +94,10 @@ impl Retry {
             Kind::Throttled | Kind::Transport => self.again(error, attempt, rng),
             Kind::Protocol if !attempt.garbled => self.again(error, attempt, rng),
             Kind::Auth if !attempt.refreshed => Decision::Refresh,
-            Kind::Integrity if !attempt.rehashed => Decision::Rehash,
+            // Only a slice has an MD5 of its own; a whole file that was refused stays refused.
+            Kind::Integrity if !attempt.rehashed && error.operation() == Operation::Slice => {
+                Decision::Rehash
+            }
             Kind::Expired if !attempt.restarted => Decision::Restart,
             _ => Decision::GiveUp,
         }
@@ -219,16 +222,18 @@ impl Allowance {
         }
     }
 
-    /// For one file: 64 lets every slice of a full gate fail a few times.
+    /// For one file: 512, half as many again as a full gate of 64 slices can spend on eight
+    /// attempts each, and an eighth of the run's.
     #[must_use]
     pub fn of_a_file() -> Self {
-        Allowance::new(64)
+        Allowance::new(512)
     }
 
-    /// For one run: 1,024, four for each permit of the widest gate.
+    /// For one run: 4,096. The 384 files that may be under way at once can all use their eight
+    /// attempts, so that a break of half a minute in the line costs no file.
     #[must_use]
     pub fn of_a_run() -> Self {
-        Allowance::new(1024)
+        Allowance::new(4096)
     }
 
     /// Takes one repeat; `false` says that none is left and the error is final.

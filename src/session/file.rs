@@ -1,13 +1,13 @@
 //! One file's way once its etag is known: unchanged, create or single, plan, send, unchanged,
 //! complete. Everything that can go wrong ends this file and no other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use super::attempt::{Attempts, Load, Next, call, carry};
+use super::attempt::{Attempts, Load, MAY_BE_OURS, Next, Terms, call, carry};
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
 use super::fleet::Crew;
@@ -17,7 +17,7 @@ use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
-use crate::policy::Repeat;
+use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, SingleReply};
 
@@ -29,6 +29,7 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         shared,
         hashed: &hashed,
         sent: Arc::clone(&sent),
+        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
     };
     let outcome = way.whole().await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
@@ -49,6 +50,7 @@ struct Way<'a> {
     hashed: &'a Hashed,
     facts: FileFacts,
     sent: Arc<AtomicU64>,
+    allowance: Arc<Mutex<Allowance>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -86,21 +88,24 @@ impl Way<'_> {
 
     async fn any_way(&self) -> Result<Status> {
         let in_one = self.facts.size <= self.shared.core.options.single_max;
-        if self.hashed.resume.is_none()
-            && in_one
-            && let Some(status) = self.single().await?
-        {
-            return Ok(status);
+        let mut in_doubt = false;
+        if self.hashed.resume.is_none() && in_one {
+            if let Some(status) = self.single().await? {
+                return Ok(status);
+            }
+            in_doubt = true;
         }
-        match self.sliced(Try::First).await {
+        let outcome = match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
                 self.hashed.source.check(Operation::Check)?;
+                in_doubt |= error.delivered() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
             }
             outcome => outcome,
-        }
+        };
+        outcome.map_err(|error| if in_doubt { may_be_ours(error) } else { error })
     }
 
     fn begins_again(&self, error: &Error) -> bool {
@@ -113,7 +118,11 @@ impl Way<'_> {
     /// is no id to ask for, so create, which normally answers reuse, has to tell.
     async fn single(&self) -> Result<Option<Status>> {
         let content = self.content().await?;
-        let crew = self.shared.core.single_crew(&self.shared).await?;
+        let crew = self
+            .shared
+            .core
+            .single_crew(&self.shared, &self.allowance)
+            .await?;
         let folders = &self.shared.core.folders;
         let claim = folders
             .claim(self.facts.remote.parent(), self.facts.remote.folder())
@@ -139,7 +148,7 @@ impl Way<'_> {
 
     async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
         let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.repeat()).await?;
+        let mut attempts = Attempts::new(shared, self.terms());
         let load = Load {
             crew,
             bytes: self.facts.size,
@@ -152,6 +161,7 @@ impl Way<'_> {
             if shared.is_draining() {
                 return Err(Shared::cancelled());
             }
+            let token = attempts.token().await?;
             shared.core.gate.started(load.bytes);
             let booking = shared
                 .core
@@ -159,7 +169,6 @@ impl Way<'_> {
                 .berth(&load.crew, &avoid, load.bytes)
                 .await;
             let server = booking.server();
-            let token = attempts.token();
             let once = |carriage| {
                 let (service, token) = (shared.core.service.clone(), token.clone());
                 let (facts, content) = (self.facts.clone(), content.clone());
@@ -250,7 +259,7 @@ impl Way<'_> {
             let (service, facts) = (self.shared.core.service.clone(), facts.clone());
             async move { service.create(token.expose(), &facts).await }
         };
-        let (reply, lost) = call(&self.shared, Operation::Create, self.repeat(), once).await?;
+        let (reply, lost) = call(&self.shared, Operation::Create, self.terms(), once).await?;
         claim.made();
         tracing::debug!(?round, lost, ?reply, "created");
         Ok(reply)
@@ -270,6 +279,7 @@ impl Way<'_> {
             plan,
             crew: shared.core.fleet.admit(&created.servers)?,
             sent: Arc::clone(&self.sent),
+            allowance: Arc::clone(&self.allowance),
             journal: begun.id,
             digests: self.digests(&plan),
             left: u32::try_from(plan.left(&begun.acked).count()).unwrap_or(u32::MAX),
@@ -340,6 +350,10 @@ impl Way<'_> {
     async fn complete(&self, preupload_id: &str, asked: Asked) -> Result<i64> {
         let started = Instant::now();
         let asked = AtomicBool::new(asked == Asked::Perhaps);
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            allowance: &self.allowance,
+        };
         let once = |token: Secret| {
             let (service, id) = (self.shared.core.service.clone(), preupload_id.to_owned());
             let asked = &asked;
@@ -354,7 +368,7 @@ impl Way<'_> {
             }
         };
         loop {
-            let (answer, _) = call(&self.shared, Operation::Complete, Repeat::Safe, &once)
+            let (answer, _) = call(&self.shared, Operation::Complete, terms, &once)
                 .await
                 .map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
             match answer {
@@ -379,6 +393,13 @@ impl Way<'_> {
             return error.kind_as(Kind::Rejected).advice(advice);
         }
         error
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            repeat: self.repeat(),
+            allowance: &self.allowance,
+        }
     }
 
     /// Whether create and single may be said twice.
@@ -415,4 +436,13 @@ fn final_kind(error: Error) -> Error {
             .context("also after beginning again"),
         _ => error,
     }
+}
+
+/// The name is taken, and a call of ours may have taken it.
+fn may_be_ours(error: Error) -> Error {
+    let taken = error.kind() == Kind::Rejected && error.operation() == Operation::Create;
+    if taken && error.delivered() == Delivery::NotDone {
+        return error.advice(MAY_BE_OURS);
+    }
+    error
 }

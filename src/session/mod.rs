@@ -4,6 +4,7 @@
 mod attempt;
 mod chain;
 mod event;
+mod failures;
 mod feed;
 mod file;
 mod fleet;
@@ -37,11 +38,12 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Account, Journal};
 use crate::net::{Pool, PoolSettings};
 use crate::options::{Http, Options};
-use crate::policy::{Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
+use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
 use crate::source;
 use crate::token::{Secret, Tokens};
-use attempt::call;
+use attempt::{Terms, call};
+use failures::Failures;
 use fleet::{Crew, Fleet, Plain};
 use folders::Folders;
 use gate::Gate;
@@ -110,6 +112,8 @@ struct Core {
     slice_size: AtomicU64,
     /// The servers for single/create, once asked for.
     single: tokio::sync::Mutex<Option<Crew>>,
+    /// Times that they were asked for in vain.
+    unasked: Failures,
 }
 
 /// Slices hashed ahead of the dispatcher; with those in flight it is the read-ahead.
@@ -176,7 +180,7 @@ impl Client {
             ..source::Settings::default()
         };
         let core = Core {
-            keyring: Keyring::new(tokens, service.clone()),
+            keyring: Keyring::new(tokens, service.clone(), options.retry.rules()),
             service,
             pool,
             gate: Gate::new(Limit::new(limit, Instant::now())),
@@ -198,6 +202,7 @@ impl Client {
             carried: AtomicU64::new(0),
             slice_size: AtomicU64::new(USUAL_SLICE),
             single: tokio::sync::Mutex::default(),
+            unasked: Failures::default(),
             options,
         };
         Ok(Client {
@@ -304,16 +309,24 @@ impl Client {
 
 impl Core {
     /// The servers for single/create, asked for once.
-    async fn single_crew(&self, shared: &Shared) -> Result<Crew> {
+    async fn single_crew(&self, shared: &Shared, allowance: &Mutex<Allowance>) -> Result<Crew> {
+        let failed = self.unasked.count();
         let mut known = self.single.lock().await;
         if let Some(crew) = &*known {
             return Ok(Arc::clone(crew));
         }
+        self.unasked.since(failed)?;
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            allowance,
+        };
         let once = |token: Secret| {
             let service = self.service.clone();
             async move { service.domain(token.expose()).await }
         };
-        let (names, _) = call(shared, Operation::Domain, Repeat::Safe, once).await?;
+        let (names, _) = call(shared, Operation::Domain, terms, once)
+            .await
+            .inspect_err(|error| self.unasked.note(error))?;
         let crew = self.fleet.admit(&names)?;
         *known = Some(Arc::clone(&crew));
         Ok(crew)

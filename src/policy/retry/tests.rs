@@ -1,7 +1,6 @@
 //! The table of DESIGN.md, row by row, and the delays.
 
 use super::*;
-use crate::error::Operation;
 
 fn error(kind: Kind) -> Error {
     Error::new(kind, Operation::Slice, "x")
@@ -45,6 +44,12 @@ fn each_kind_is_repeated_as_the_table_says() {
         let second = decide(&error(kind), Attempt::first().next(kind, first));
         assert_eq!(second, twice, "{kind:?} twice");
     }
+}
+
+#[test]
+fn a_whole_file_that_failed_its_check_is_not_completed_again() {
+    let refused = Error::new(Kind::Integrity, Operation::Complete, "文件上传失败");
+    assert_eq!(decide(&refused, Attempt::first()), Decision::GiveUp);
 }
 
 #[test]
