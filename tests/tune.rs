@@ -12,7 +12,13 @@ fn a_table_within_the_budget_and_the_flag_to_use() {
     let emulator = emulator();
     let room = tempfile::tempdir().expect("a folder");
     let run = tune(&emulator, room.path(), &["--budget", "4M", "--try", "1,3"]).assert();
-    let out = text(&run.success().get_output().stdout);
+    let run = run.success();
+    let told = text(&run.get_output().stderr);
+    assert!(
+        told.contains("panup-tune") && told.contains("delete"),
+        "{told}"
+    );
+    let out = text(&run.get_output().stdout);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(
         lines.len(),

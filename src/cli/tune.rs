@@ -62,7 +62,8 @@ async fn measure_all(
         folder.remove(&path);
         table.add(measured?);
     }
-    table.finish(&tune.dest);
+    table.finish();
+    target.farewell(tune);
     Ok(if table.failed() {
         ExitCode::from(SOME_FAILED)
     } else {
@@ -135,16 +136,16 @@ fn see(meter: &mut Meter, progress: &Progress) {
 }
 
 fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<Status>) -> Row {
-    let (error, rate) = match status {
-        Some(Status::Failed(error)) => (Some(error), 0.0),
-        Some(_) => (None, meter.whole()),
-        None => (None, meter.later_part()),
+    let (error, rate, time) = match status {
+        Some(Status::Failed(error)) => (Some(error), 0.0, meter.sending()),
+        Some(_) => (None, meter.whole(), meter.until_acked()),
+        None => (None, meter.later_part(), meter.sending()),
     };
     Row {
         concurrency: trial.concurrency,
         permits: progress.permits.load(Ordering::Relaxed),
         sent: meter.sent(),
-        seconds: meter.sending().as_secs_f64(),
+        seconds: time.as_secs_f64(),
         rate,
         retries: progress.retries.load(Ordering::Relaxed),
         error,
@@ -205,6 +206,18 @@ impl Target {
     fn new(tune: &Tune) -> Result<Target, Error> {
         let options = account(tune)?;
         Ok(Target { options })
+    }
+
+    /// What is left behind on the other side.
+    fn farewell(&self, tune: &Tune) {
+        #[cfg(feature = "emulator")]
+        if tune.emulator {
+            return;
+        }
+        complain(&format!(
+            "the files stay in {:?}: panup has no call to delete them, please do",
+            tune.dest
+        ));
     }
 }
 
@@ -285,7 +298,7 @@ fn failed(what: &str, error: &std::io::Error) -> Error {
 }
 
 /// Often enough that a setting that ends within a second is measured to a few percent.
-const BEAT: Duration = Duration::from_millis(20);
+const BEAT: Duration = Duration::from_millis(5);
 
 /// For hashing, logging in and creating, before the first byte leaves.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -68,14 +68,16 @@ impl Meter {
         self.last().at.saturating_sub(self.first().at)
     }
 
-    /// Acknowledged bytes per second, from the first byte that left to the last acknowledgement.
-    pub fn whole(&self) -> f64 {
+    /// From the first byte that left to the last acknowledgement; the calls after it do not count.
+    pub fn until_acked(&self) -> Duration {
         let acked = self.last().acked;
         let end = self.sights.iter().find(|sight| sight.acked == acked);
-        per_second(
-            acked,
-            end.map_or(Duration::ZERO, |end| end.at.saturating_sub(self.first().at)),
-        )
+        end.map_or(Duration::ZERO, |end| end.at.saturating_sub(self.first().at))
+    }
+
+    /// Acknowledged bytes per second in that time: of a run that came to its end.
+    pub fn whole(&self) -> f64 {
+        per_second(self.last().acked, self.until_acked())
     }
 
     /// Bytes per second that left in the last three quarters: of a run that was ended early, whose
@@ -131,8 +133,9 @@ mod tests {
             (9000, 1000, 1000),
         ]);
         assert_eq!(meter.whole(), 500.0);
+        assert_eq!(meter.until_acked(), Duration::from_secs(2));
         assert_eq!(meter.sending(), Duration::from_secs(6));
-        assert_eq!(meter.sights.len(), 7, "idle sights are dropped");
+        assert_eq!(meter.sights.len(), 6, "idle sights are dropped");
     }
 
     #[test]

@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(settings(512 << 20, &[]), some(&[1, 2, 4, 8]));
         assert_eq!(settings(1 << 30, &[]), some(&[1, 2, 4, 8, 16]));
         assert_eq!(settings(4 << 30, &[]), some(&DOUBLINGS));
-        assert_eq!(settings(1 << 20, &[3, 50]), some(&[3, 50]));
+        assert_eq!(settings(4 << 20, &[3, 50]), some(&[3, 50]));
     }
 
     #[test]

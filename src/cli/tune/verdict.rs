@@ -71,12 +71,12 @@ impl Table {
         self.rows.iter().any(|row| row.error.is_some())
     }
 
-    /// What follows, and what is left behind in the remote folder `dest`.
-    pub fn finish(&self, dest: &str) {
+    /// What follows.
+    pub fn finish(&self) {
         let verdict = Verdict::of(&self.rows);
         if self.output.json {
             let line = json!({
-                "event": "summary", "budget": self.budget, "sent": self.sent(), "dest": dest,
+                "event": "summary", "budget": self.budget, "sent": self.sent(),
                 "best": verdict.and_then(|verdict| verdict.best), "flag": verdict.map(Verdict::flag),
                 "behind": verdict.and_then(|verdict| verdict.auto_behind),
             });
@@ -86,11 +86,8 @@ impl Table {
             Some(verdict) => say(&verdict.text()),
             None => complain("nothing was measured"),
         }
-        complain(&format!(
-            "{} sent of {}. The files stay in {dest:?}: panup has no call to delete them, please do.",
-            human(self.sent()),
-            human(self.budget)
-        ));
+        let (sent, budget) = (human(self.sent()), human(self.budget));
+        complain(&format!("{sent} sent of {budget}"));
     }
 }
 
