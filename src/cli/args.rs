@@ -29,6 +29,8 @@ pub enum Command {
     /// Run the local emulator of the service until interrupted.
     #[cfg(feature = "emulator")]
     Emulate(Box<panup_emulator::cli::Args>),
+    /// Find out how many bodies in flight this link wants, by uploading generated files.
+    Tune(Box<Tune>),
     /// Show what the journal holds: unfinished and finished uploads.
     Status(Status),
     /// Drop what the journal holds.
@@ -126,6 +128,54 @@ pub struct Upload {
     /// Send again what the journal knows as finished.
     #[arg(long, help_heading = "State")]
     pub force: bool,
+
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `panup tune`
+#[derive(Debug, clap::Args)]
+pub struct Tune {
+    /// The service and the account.
+    #[command(flatten)]
+    pub account: Account,
+
+    /// No account needed: measure against an emulator in this process, which keeps nothing.
+    #[cfg(feature = "emulator")]
+    #[arg(long, conflicts_with_all = ["api", "token_file"])]
+    pub emulator: bool,
+
+    /// Bytes to send at most, resends included. 1G is enough for up to 16 slices of 16 MiB at
+    /// once, each doubling of that number takes a doubled budget.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1G",
+        help_heading = "How far"
+    )]
+    pub budget: Size,
+
+    /// Bodies in flight to try besides auto; as many doublings from 1 as the budget allows by default.
+    #[arg(long = "try", value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..), help_heading = "How far")]
+    pub settings: Vec<u16>,
+
+    /// Seconds for each setting at most.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), help_heading = "How far")]
+    pub seconds: u64,
+
+    /// The remote folder's id; 0 is the root.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where to")]
+    pub parent_id: i64,
+
+    /// A remote folder below that for the generated files. They stay there until you delete them.
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "panup-tune",
+        help_heading = "Where to"
+    )]
+    pub dest: String,
 
     /// What to print.
     #[command(flatten)]

@@ -10,6 +10,7 @@ mod plan;
 mod report;
 mod screen;
 mod size;
+mod tune;
 mod upload;
 mod walk;
 
@@ -31,6 +32,7 @@ pub fn run() -> ExitCode {
         Command::Hash(hash) => hash::run(&hash),
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => return panup_emulator::cli::run(*emulate),
+        Command::Tune(tune) => tune::run(&tune),
         Command::Status(status) => journal::status(&status),
         Command::Forget(forget) => journal::forget(&forget),
         Command::Login(login) => credentials::login(&login),

@@ -159,26 +159,29 @@ async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> E
 }
 
 /// Ctrl-C, and what service managers send.
-struct Signals {
+pub struct Signals {
     #[cfg(unix)]
     term: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
+    /// From now on they are caught.
     #[cfg(unix)]
-    fn new() -> Signals {
+    pub fn new() -> Signals {
         Signals {
             term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
         }
     }
 
+    /// From now on they are caught.
     #[cfg(not(unix))]
-    fn new() -> Signals {
+    pub fn new() -> Signals {
         Signals {}
     }
 
+    /// Waits for the next one.
     #[cfg(unix)]
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let term = async {
             match &mut self.term {
                 Some(term) => drop(term.recv().await),
@@ -191,8 +194,9 @@ impl Signals {
         }
     }
 
+    /// Waits for the next one.
     #[cfg(not(unix))]
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         drop(tokio::signal::ctrl_c().await);
     }
 }

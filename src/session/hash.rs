@@ -162,7 +162,8 @@ impl Stage {
                 .collect();
             let mut read = Vec::with_capacity(batch.len());
             for item in batch {
-                let Some(candidate) = self.admit(&item, &self.shared.small) else {
+                let let_go = || self.hash_batch(std::mem::take(&mut read));
+                let Some(candidate) = self.admit(&item, &self.shared.small, let_go) else {
                     continue;
                 };
                 match self.read(&candidate) {
@@ -206,7 +207,8 @@ impl Stage {
             let batch = std::iter::once(first).chain(items.try_iter().take(share - 1));
             let mut open = Vec::new();
             for item in batch {
-                let Some(candidate) = self.admit(&item, &self.shared.window) else {
+                let let_go = || self.hash_mapped(std::mem::take(&mut open));
+                let Some(candidate) = self.admit(&item, &self.shared.window, let_go) else {
                     continue;
                 };
                 match self.remembered(&candidate) {
@@ -354,7 +356,7 @@ impl Stage {
     }
 
     /// Opens an item and takes its place in the window; `None` where it has ended already.
-    fn admit(&self, item: &Item, window: &Arc<Window>) -> Option<Candidate> {
+    fn admit(&self, item: &Item, window: &Arc<Window>, let_go: impl FnOnce()) -> Option<Candidate> {
         let started = Instant::now();
         match self.open(item) {
             Ok((source, task)) => {
@@ -362,7 +364,7 @@ impl Stage {
                     self.skip(item, &source, &finished);
                     return None;
                 }
-                let share = window.enter(source.len())?;
+                let share = enter(window, source.len(), let_go)?;
                 Some(Candidate {
                     source,
                     task,
@@ -456,6 +458,15 @@ impl Stage {
     }
 }
 
+/// Room in the window, waited for if need be. Whoever waits must first let go of what it has in
+/// there itself: a batch larger than the window would wait for its own files for ever.
+fn enter(window: &Arc<Window>, bytes: u64, let_go: impl FnOnce()) -> Option<Share> {
+    window.try_enter(bytes).or_else(|| {
+        let_go();
+        window.enter(bytes)
+    })
+}
+
 /// How many of `waiting` large files one thread takes. Two are hashed side by side by two threads;
 /// up to eight fill the lanes of one; more are shared out.
 pub(super) fn share(waiting: usize, threads: usize) -> usize {
@@ -482,7 +493,26 @@ pub(super) const READ: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {
+    use super::super::window::Size;
     use super::*;
+
+    #[test]
+    fn a_batch_larger_than_the_window_does_not_wait_for_itself() {
+        let window = Window::new(Size {
+            files: 9,
+            bytes: 10,
+        });
+        let mut held = Vec::new();
+        let mut let_go = 0;
+        for _ in 0..5 {
+            let share = enter(&window, 4, || {
+                let_go += 1;
+                held.clear();
+            });
+            held.push(share.expect("not closed"));
+        }
+        assert_eq!((let_go, held.len()), (2, 1), "two at a time");
+    }
 
     #[test]
     fn large_files_are_shared_out() {

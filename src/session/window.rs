@@ -55,6 +55,15 @@ impl Window {
         self.take(&mut state, bytes)
     }
 
+    /// The same without waiting; `None` where it does not fit now.
+    #[must_use]
+    pub fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fits(&state, bytes)
+            .then(|| self.take(&mut state, bytes))
+            .flatten()
+    }
+
     /// Lets nobody in any more, and wakes those that wait.
     pub fn close(&self) {
         self.state
@@ -115,6 +124,7 @@ mod tests {
         assert!(!window.fits(&state(2, 2), 1), "files");
         assert!(window.fits(&state(0, 0), 11), "a giant passes alone");
         let share = window.enter(6).expect("room");
+        assert!(window.try_enter(5).is_none() && window.try_enter(4).is_some());
         assert_eq!(
             window.state.lock().expect("no panic").used,
             Size { files: 1, bytes: 6 }
