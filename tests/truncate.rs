@@ -1,6 +1,8 @@
 //! Files that change under the hash and under the send: an error that says what changed, never a
 //! signal, never a wrong file, and the others go on.
 
+#![allow(clippy::print_stderr, reason = "a storm says what it did")]
+
 mod rig;
 
 use std::fs::{self, File, OpenOptions};
