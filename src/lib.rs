@@ -1,4 +1,7 @@
-//! panup puts files on the 123pan open platform as fast as disk, processor and link allow.
+//! panup puts files on the 123pan open platform (upload v2) as fast as disk, processor and link
+//! allow, and loses nothing on the way.
+//!
+//! # One file
 //!
 //! ```
 //! use panup::{Client, Credential, Item, Options, Secret};
@@ -21,9 +24,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A [`Client`] is an account: connections, token, limits and journal. [`Client::start`] takes any
-//! number of files and gives a [`Run`], which tells how each [`Item`] ended; dropping either cancels.
-//! README has the map of the house: which room does what, and which may import which.
+//! [`Client::start`] takes any number of files and gives a [`Run`]: events as they happen, counters
+//! to sample, an end that is graceful or, by dropping it, at once. It runs on the caller's tokio.
+//!
+//! # The house
+//!
+//! One byte, one path: `file → map → digest → create → plan → slice → body → connection → ack →
+//! journal`. Every word is a room or a file of that name, and a room imports only lower floors:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | `error`: every way to fail, and whether repeating can help |
+//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send |
+//! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
+//! | 3 | `service`: the calls, one attempt each; `token`: the credential; `journal`: what is remembered |
+//! | 4 | `options`: every setting, checked once |
+//! | 5 | `session`: the conductor; `session/file.rs` reads aloud |
+//!
+//! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
+//! once, whether to repeat and what a reply means are plain functions of their arguments.
 
 mod error;
 mod options;
@@ -44,8 +63,10 @@ pub mod policy;
 pub mod source;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
-pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
-pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
+pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
+pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
+pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
+pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;
 

@@ -83,6 +83,9 @@ struct Kept {
     token: String,
     /// Seconds since 1970.
     expires: u64,
+    /// When it was fetched, in seconds since 1970.
+    #[serde(default)]
+    fetched: u64,
 }
 
 impl fmt::Debug for Kept {
@@ -145,22 +148,27 @@ impl Tokens {
             .map(|kept| Secret::new(&kept.token))
     }
 
-    /// Looks on disk, under the lock of all processes; blocks while another process logs in.
+    /// Looks on disk, under the lock of all processes; blocks while another process logs in. Where
+    /// there is no writing in the folder, everybody logs in alone; [`Tokens::keep`] will say so.
     ///
     /// # Errors
-    /// [`Kind::State`] where the cache cannot be locked or is readable by others.
+    /// [`Kind::State`] where the cache is readable by others.
     pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Result<Found> {
         let Some(path) = &self.cache else {
             return Ok(Found::LogIn(Turn(None)));
         };
-        let lock = lock(&path.with_extension("lock"))?;
-        match read(path)?.filter(|kept| kept.good(now, refused)) {
+        let lock = lock(&path.with_extension("lock")).ok();
+        let cached = match read(path) {
+            Err(_) if lock.is_none() => None,
+            cached => cached?,
+        };
+        match cached.filter(|kept| kept.good(now, refused)) {
             Some(kept) => {
                 let token = Secret::new(&kept.token);
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
                 Ok(Found::Token(token))
             }
-            None => Ok(Found::LogIn(Turn(Some(lock)))),
+            None => Ok(Found::LogIn(Turn(lock))),
         }
     }
 
@@ -172,6 +180,7 @@ impl Tokens {
         let kept = Kept {
             token: login.token.clone(),
             expires: expiry(&login.expires, now),
+            fetched: seconds(now),
         };
         let written = self
             .cache
@@ -185,22 +194,27 @@ impl Tokens {
 
 impl Kept {
     fn good(&self, now: SystemTime, refused: Option<&Secret>) -> bool {
+        // A token that lives for minutes only must not be renewed at every call.
+        let half = Duration::from_secs(self.expires.saturating_sub(self.fetched) / 2);
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires);
-        end > now + EARLY && refused.is_none_or(|refused| refused.expose() != self.token)
+        end > now + EARLY.min(half) && refused.is_none_or(|refused| refused.expose() != self.token)
     }
 }
 
-/// The token's end in seconds since 1970. One that cannot be read is given an hour: the 401 that
-/// may come earlier renews it.
+/// The token's end in seconds since 1970. One that cannot be read, or that is past already because
+/// a clock is wrong, is given an hour: the 401 that may come earlier renews it.
 fn expiry(text: &str, now: SystemTime) -> u64 {
     let read = OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .and_then(|at| u64::try_from(at.unix_timestamp()).ok());
-    let now = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    read.unwrap_or(now + 3600)
+    let now = seconds(now);
+    read.filter(|&end| end > now).unwrap_or(now + 3600)
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 fn lock(path: &Path) -> Result<File> {
@@ -425,6 +439,37 @@ mod tests {
             !shown.contains("hush") && !shown.contains("t0ken"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_short_life_or_a_wrong_clock_is_no_reason_to_log_in_at_every_call() {
+        let tokens = Tokens::new(client(), "api", None);
+        let now = at("2029-12-31T23:57:00Z");
+        tokens
+            .keep(&login("brief"), now, Turn(None))
+            .expect("memory only");
+        assert!(tokens.peek(now, None).is_some(), "three minutes to live");
+        assert!(tokens.peek(at("2029-12-31T23:58:31Z"), None).is_none());
+        let later = at("2031-01-01T00:00:00Z");
+        tokens
+            .keep(&login("past"), later, Turn(None))
+            .expect("memory only");
+        assert!(tokens.peek(later, None).is_some(), "whose clock is wrong?");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_leaves_everybody_to_log_in_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let blocked = folder.path().join("file");
+        fs::write(&blocked, "in the way").expect("writable");
+        let now = at("2029-12-01T00:00:00Z");
+        let tokens = Tokens::new(client(), "api", Some(&blocked.join("state")));
+        let Found::LogIn(turn) = tokens.take(now, None).expect("no reason to stop") else {
+            panic!("nothing is cached")
+        };
+        let error = tokens.keep(&login("t1"), now, turn).expect_err("no folder");
+        assert_eq!(error.kind(), Kind::State);
+        assert_eq!(tokens.peek(now, None), Some(Secret::new("t1")));
     }
 
     #[test]

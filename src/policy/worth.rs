@@ -66,14 +66,11 @@ impl Servers {
         let candidates = || (0..self.servers.len()).filter(|index| !exclude.contains(index));
         let typical = self.typical_pace();
         let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
-        // An untried server that has its first slice gets no second one while others take it.
         let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
-        let proving = |index: usize| {
-            self.servers[index].pace.is_none() && self.servers[index].slices_in_flight > 0
-        };
-        let others =
-            candidates().any(|index| !proving(index) && self.servers[index].takes_work(now));
-        let awake = awake.filter(|&index| !others || !proving(index));
+        // An untried server that has its first slice gets no second one while others take it.
+        let proven = candidates()
+            .any(|index| !self.servers[index].is_proving() && self.servers[index].takes_work(now));
+        let awake = awake.filter(|&index| !proven || !self.servers[index].is_proving());
         // Equal costs are common at the start; chance keeps a hundred runs from starting alike.
         awake
             .map(|index| (index, cost(index) * (1.0 + 0.01 * rng.f64())))
@@ -82,16 +79,25 @@ impl Servers {
             .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
     }
 
-    /// Whether the next slice had better wait for the first word from one of these servers: each
-    /// of them has a slice already and has never acknowledged one. A server ten times slower than
-    /// the others then costs the run one slice's time, not three.
+    /// Whether the next slice had better wait a moment: servers that have their first slice and
+    /// are not yet late with it may turn out well or ten times slower, and those that have proven
+    /// themselves are busy. Otherwise the first to answer would get all, or the slow one too much.
     #[must_use]
-    pub fn unproven(&self, candidates: &[usize]) -> bool {
-        candidates.len() > 1
-            && candidates
+    pub fn unproven(&self, candidates: &[usize], now: Instant) -> bool {
+        if candidates.len() < 2 {
+            return false;
+        }
+        let of = || {
+            candidates
                 .iter()
                 .filter_map(|&index| self.servers.get(index))
-                .all(|server| server.pace.is_none() && server.slices_in_flight > 0)
+        };
+        let typical = of()
+            .any(|server| server.pace.is_some())
+            .then(|| self.typical_pace());
+        let in_time = typical.map_or(f64::INFINITY, |pace| LATE * pace * (self.slice + REQUEST));
+        let proving = of().any(|server| server.is_proving() && server.silence(now) < in_time);
+        proving && of().all(|server| server.is_proving() || server.slices_in_flight >= BUSY)
     }
 
     /// A slice of `bytes` goes to server `index`.
@@ -181,6 +187,11 @@ impl Server {
         self.slices_in_flight = self.slices_in_flight.saturating_sub(1);
     }
 
+    /// It has its first slice, and nothing is known of it.
+    fn is_proving(&self) -> bool {
+        self.pace.is_none() && self.slices_in_flight > 0
+    }
+
     /// Not resting, or due for a probe and not being probed.
     fn takes_work(&self, now: Instant) -> bool {
         match self.rests_until {
@@ -229,6 +240,12 @@ fn since(then: Option<Instant>, now: Instant) -> f64 {
 
 /// What a request costs beside its bytes, in bytes: keeps small slices comparable with large ones.
 const REQUEST: f64 = 65_536.0;
+
+/// A first slice is late after this many times what the best server needed.
+const LATE: f64 = 2.0;
+
+/// Slices that keep a proven server busy while others prove themselves.
+const BUSY: u32 = 2;
 
 /// Weight of the newest acknowledgement.
 const LEARNS: f64 = 0.3;

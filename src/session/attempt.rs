@@ -74,6 +74,7 @@ impl<'a> Attempts<'a> {
     /// A call of `operation` was answered with success.
     pub fn succeeded(&self, operation: Operation) {
         self.shared.core.rates.succeeded(operation, Instant::now());
+        self.shared.core.keyring.proven();
         self.shared
             .allowance
             .lock()

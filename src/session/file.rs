@@ -2,7 +2,7 @@
 //! complete. Everything that can go wrong ends this file and no other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use super::fleet::Crew;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
-use crate::error::{Error, Kind, Operation, Result};
+use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
 use crate::policy::Repeat;
@@ -58,6 +58,13 @@ enum Try {
     Last,
 }
 
+/// Whether complete was asked before, by whoever began this upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    No,
+    Perhaps,
+}
+
 /// complete asks again after this long; the documents' own figure.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -78,10 +85,12 @@ impl Way<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
-        if self.hashed.resume.is_none() && self.facts.size <= self.shared.core.options.single_max {
-            if let Some(status) = self.single().await? {
-                return Ok(status);
-            }
+        let in_one = self.facts.size <= self.shared.core.options.single_max;
+        if self.hashed.resume.is_none()
+            && in_one
+            && let Some(status) = self.single().await?
+        {
+            return Ok(status);
         }
         match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
@@ -198,7 +207,13 @@ impl Way<'_> {
             },
         };
         let sending = self.plan(&begun)?;
-        let outcome = self.send(&sending).await;
+        // Every slice was there already: an earlier run may have asked for the end.
+        let asked = if round == Try::First && sending.is_complete() {
+            Asked::Perhaps
+        } else {
+            Asked::No
+        };
+        let outcome = self.send(&sending, asked).await;
         if let Err(error) = &outcome {
             sending.uncount();
             // What the service does not know, or has found wrong, is of no use to a later run.
@@ -292,30 +307,56 @@ impl Way<'_> {
         (known.slice_size == plan.slice_size()).then(|| known.md5s.clone())
     }
 
-    async fn send(&self, sending: &Arc<Sending>) -> Result<Status> {
+    async fn send(&self, sending: &Arc<Sending>, asked: Asked) -> Result<Status> {
         let _ends = EndsWithTask(Arc::clone(sending));
-        sending.ended().await?;
+        tokio::select! {
+            biased;
+            ended = sending.ended() => ended?,
+            () = self.shared.draining() => {
+                sending.land();
+                sending.ended().await?;
+            }
+        }
         if self.shared.is_draining() {
             return Err(Shared::cancelled());
         }
         self.hashed.source.check(Operation::Complete)?;
-        self.complete(&sending.preupload_id)
+        self.keep_acks().await;
+        self.complete(&sending.preupload_id, asked)
             .await
             .map(Status::Uploaded)
     }
 
-    async fn complete(&self, preupload_id: &str) -> Result<i64> {
+    /// Under keep-both a later run must see that nothing but complete was left, whatever happens to
+    /// this one: then an id that the service does not know may be a file that is there.
+    async fn keep_acks(&self) {
+        if self.repeat() == Repeat::Ambiguous {
+            let journal = self.shared.core.journal.clone();
+            // What cannot be kept is told at the end of the run.
+            drop(tokio::task::spawn_blocking(move || journal.flush()).await);
+        }
+    }
+
+    async fn complete(&self, preupload_id: &str, asked: Asked) -> Result<i64> {
         let started = Instant::now();
+        let asked = AtomicBool::new(asked == Asked::Perhaps);
         let once = |token: Secret| {
             let (service, id) = (self.shared.core.service.clone(), preupload_id.to_owned());
-            async move { service.complete(token.expose(), &id).await }
+            let asked = &asked;
+            async move {
+                let answer = service.complete(token.expose(), &id).await;
+                let open = match &answer {
+                    Ok(answer) => *answer == Completed::Pending,
+                    Err(error) => error.delivered() == Delivery::Unknown,
+                };
+                asked.fetch_or(open, Ordering::Relaxed);
+                answer
+            }
         };
-        let mut lost_any = false;
         loop {
-            let (answer, lost) = call(&self.shared, Operation::Complete, Repeat::Safe, &once)
+            let (answer, _) = call(&self.shared, Operation::Complete, Repeat::Safe, &once)
                 .await
-                .map_err(|error| self.after_lost_answer(error, lost_any))?;
-            lost_any |= lost;
+                .map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
             match answer {
                 Completed::Done(id) => return Ok(id),
                 Completed::Pending if started.elapsed() > LONGEST_VERIFY => {
@@ -330,12 +371,11 @@ impl Way<'_> {
         }
     }
 
-    /// A preuploadID that is gone after a lost answer may be gone because the file is there. Under
-    /// keep-both a new create would make a second copy.
-    fn after_lost_answer(&self, error: Error, lost: bool) -> Error {
-        if error.kind() == Kind::Expired && lost && self.repeat() == Repeat::Ambiguous {
-            let advice =
-                "an answer was lost before, so the file may be there: look before you repeat this";
+    /// A preuploadID that is gone after complete was asked for, and not answered for good, may be
+    /// gone because the file is there. Under keep-both a new create would make a second copy.
+    fn unless_asked(&self, error: Error, asked: bool) -> Error {
+        if error.kind() == Kind::Expired && asked && self.repeat() == Repeat::Ambiguous {
+            let advice = "an earlier answer is not known, so the file may be there: look, and `panup forget` it before you repeat this";
             return error.kind_as(Kind::Rejected).advice(advice);
         }
         error

@@ -115,11 +115,13 @@ impl Fleet {
             tokio::pin!(heard);
             // Listening starts before looking, so that an answer in between is not missed.
             heard.as_mut().enable();
-            if !self.lock().worth.unproven(crew)
-                || tokio::time::timeout_at(deadline, heard).await.is_err()
+            if !self.lock().worth.unproven(crew, Instant::now())
+                || tokio::time::Instant::now() >= deadline
             {
                 return self.book(crew, avoid, bytes, Instant::now());
             }
+            // Looked at again soon all the same: a first slice also becomes late by itself.
+            drop(tokio::time::timeout(PROVING / 30, heard).await);
         }
     }
 

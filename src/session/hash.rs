@@ -111,17 +111,17 @@ pub fn start(
 }
 
 /// Files that are known and not yet hashed; a bound for memory, not for speed.
-const LOOK_AHEAD: usize = 8192;
+pub(super) const LOOK_AHEAD: usize = 8192;
 
 /// Small files read and hashed at a time: the lanes of the widest kernel, four times over.
-const SMALL_BATCH: usize = 64;
+pub(super) const SMALL_BATCH: usize = 64;
 
 /// Mapped files hashed at a time by one thread.
 const LARGE_BATCH: usize = 32;
 
 /// From three files on, lanes beat one chain after the other (measured: 6.3 against 4.5 cycles a
 /// byte for one chain, but eight at once).
-const LANES_FROM: usize = 3;
+pub(super) const LANES_FROM: usize = 3;
 
 /// What each hashing thread works with.
 #[derive(Clone)]
@@ -337,7 +337,11 @@ impl Stage {
     fn hash_read(&self, source: &Source) -> Result<Etag> {
         let mut hasher = crate::digest::Hasher::new();
         let mut at = 0;
-        while at < source.len() && !self.shared.is_draining() {
+        while at < source.len() {
+            // Half a file's MD5 is nobody's: it must neither be sent nor remembered.
+            if self.shared.is_draining() {
+                return Err(Shared::cancelled());
+            }
             let end = (at + READ).min(source.len());
             hasher.update(&source.bytes(at..end)?);
             Progress::add(&self.shared.progress.hashed, end - at);
@@ -454,7 +458,7 @@ impl Stage {
 
 /// How many of `waiting` large files one thread takes. Two are hashed side by side by two threads;
 /// up to eight fill the lanes of one; more are shared out.
-fn share(waiting: usize, threads: usize) -> usize {
+pub(super) fn share(waiting: usize, threads: usize) -> usize {
     if waiting < LANES_FROM {
         return 1;
     }
@@ -465,7 +469,7 @@ fn share(waiting: usize, threads: usize) -> usize {
         .min(LARGE_BATCH)
 }
 
-fn name(error: Error, path: &Path) -> Error {
+pub(super) fn name(error: Error, path: &Path) -> Error {
     if error.file().is_some() {
         error
     } else {
@@ -474,7 +478,7 @@ fn name(error: Error, path: &Path) -> Error {
 }
 
 /// Bytes read at a time where a large file cannot be mapped.
-const READ: u64 = 4 << 20;
+pub(super) const READ: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! One token for everybody: however many tasks and processes meet a token that has ended, one of
 //! them logs in and the others wait for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::{Error, Kind, Operation, Result};
@@ -17,6 +17,8 @@ pub struct Keyring {
     turn: tokio::sync::Mutex<()>,
     /// A login that was refused is final: the credentials are wrong for all who wait as well.
     refused: Mutex<Option<Error>>,
+    /// A token fetched in place of a refused one, with which no call has succeeded yet.
+    unproven: Mutex<Option<Secret>>,
     trouble: Mutex<Option<Error>>,
 }
 
@@ -29,6 +31,7 @@ impl Keyring {
             service,
             turn: tokio::sync::Mutex::default(),
             refused: Mutex::default(),
+            unproven: Mutex::default(),
             trouble: Mutex::default(),
         }
     }
@@ -44,22 +47,30 @@ impl Keyring {
     /// A token other than the one that was `refused`.
     ///
     /// # Errors
-    /// As [`Keyring::token`]; a pasted token cannot be renewed.
+    /// As [`Keyring::token`]; a pasted token cannot be renewed, and one that is refused as soon as it
+    /// was renewed is final: the next would fare no better.
     pub async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
             return Err(why.clone().advice(
                 "it was pasted and cannot be renewed: get a new one, or use client credentials",
             ));
         }
+        let fresh = lock(&self.unproven).as_ref() == Some(refused);
+        if fresh {
+            let final_word = why.clone().context("also with a new token");
+            return Err(lock(&self.refused).get_or_insert(final_word).clone());
+        }
         self.other_than(Some(refused)).await
+    }
+
+    /// A call succeeded.
+    pub fn proven(&self) {
+        lock(&self.unproven).take();
     }
 
     /// A token cache that could not be written, once.
     pub fn take_trouble(&self) -> Option<Error> {
-        self.trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        lock(&self.trouble).take()
     }
 
     async fn other_than(&self, refused: Option<&Secret>) -> Result<Secret> {
@@ -70,12 +81,7 @@ impl Keyring {
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
-        if let Some(error) = self
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-        {
+        if let Some(error) = lock(&self.refused).clone() {
             return Err(error);
         }
         self.look_or_log_in(refused.cloned()).await
@@ -83,6 +89,7 @@ impl Keyring {
 
     async fn look_or_log_in(&self, refused: Option<Secret>) -> Result<Secret> {
         let tokens = Arc::clone(&self.tokens);
+        let renewal = refused.is_some();
         // The lock of all processes blocks while another one logs in.
         let looked =
             tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
@@ -99,15 +106,19 @@ impl Keyring {
             .await
             .inspect_err(|error| {
                 if error.kind() == Kind::Auth {
-                    *self.refused.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(error.clone());
+                    *lock(&self.refused) = Some(error.clone());
                 }
             })?;
+        *lock(&self.unproven) = renewal.then(|| Secret::new(&login.token));
         if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn) {
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            *lock(&self.trouble) = Some(error);
         }
         Ok(Secret::new(&login.token))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {

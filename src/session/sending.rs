@@ -42,8 +42,24 @@ pub struct Sending {
 #[derive(Debug, Clone, Copy)]
 struct Stage {
     left: u32,
-    over: bool,
+    flying: u32,
+    end: End,
 }
+
+/// How a sending comes to its end before every slice is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Not in sight.
+    No,
+    /// Nothing new sets out; what is in flight may land.
+    Landing,
+    /// Nothing is worth sending any more: what is in flight is dropped.
+    Over,
+}
+
+/// A slice in flight; dropping it says that it has landed, one way or the other.
+#[derive(Debug)]
+pub struct Flight(Arc<Sending>);
 
 /// What a [`Sending`] starts from.
 #[derive(Debug)]
@@ -94,11 +110,16 @@ impl Sending {
             counted: AtomicU64::new(0),
             digests,
             failure: Mutex::default(),
-            stage: watch::Sender::new(Stage { left, over: false }),
+            stage: watch::Sender::new(Stage {
+                left,
+                flying: 0,
+                end: End::No,
+            }),
         })
     }
 
-    /// Waits until every slice is acknowledged, or the first one has failed for good.
+    /// Waits until every slice is acknowledged, the first one has failed for good, or the last one
+    /// has landed after [`Sending::land`].
     ///
     /// # Errors
     /// That slice's error.
@@ -107,7 +128,11 @@ impl Sending {
         drop(
             self.stage
                 .subscribe()
-                .wait_for(|stage| stage.left == 0 || stage.over)
+                .wait_for(|stage| match stage.end {
+                    End::No => stage.left == 0,
+                    End::Landing => stage.flying == 0,
+                    End::Over => true,
+                })
                 .await,
         );
         self.failure
@@ -117,9 +142,27 @@ impl Sending {
             .map_or(Ok(()), Err)
     }
 
-    /// Waits until nothing more is to be sent.
+    /// Waits until what is in flight is not worth sending any more.
     pub async fn closed(&self) {
-        drop(self.stage.subscribe().wait_for(|stage| stage.over).await);
+        let mut stage = self.stage.subscribe();
+        drop(stage.wait_for(|stage| stage.end == End::Over).await);
+    }
+
+    /// Whether every slice is acknowledged.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stage.borrow().left == 0
+    }
+
+    /// A slice sets out; `None` where nothing more is to be sent.
+    #[must_use]
+    pub fn depart(self: &Arc<Self>) -> Option<Flight> {
+        let departed = self.stage.send_if_modified(|stage| {
+            let may = stage.end == End::No;
+            stage.flying += u32::from(may);
+            may
+        });
+        departed.then(|| Flight(Arc::clone(self)))
     }
 
     /// One slice more was acknowledged.
@@ -151,15 +194,24 @@ impl Sending {
         self.close();
     }
 
-    /// Nothing more is to be sent.
-    pub fn close(&self) {
-        self.stage.send_modify(|stage| stage.over = true);
+    /// Nothing more is to be sent; what is in flight may land.
+    pub fn land(&self) {
+        self.stage.send_modify(|stage| {
+            if stage.end == End::No {
+                stage.end = End::Landing;
+            }
+        });
     }
 
-    /// Whether nothing more is to be sent: failed, cancelled, or its task is gone.
+    /// Nothing more is to be sent, and what is in flight is dropped.
+    pub fn close(&self) {
+        self.stage.send_modify(|stage| stage.end = End::Over);
+    }
+
+    /// Whether nothing more is to be sent: failed, interrupted, or its task is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stage.borrow().over
+        self.stage.borrow().end != End::No
     }
 
     /// The MD5s of these slices, where the file was hashed by slices already.
@@ -170,6 +222,12 @@ impl Sending {
             .iter()
             .map(|&number| digests.get(number as usize - 1).copied())
             .collect()
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.stage.send_modify(|stage| stage.flying -= 1);
     }
 }
 

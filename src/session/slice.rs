@@ -30,9 +30,10 @@ pub fn dispatch(slices: &Receiver<Slice>, gate: &Arc<Gate>, runtime: &Handle) {
 async fn send(slice: Slice, permit: Permit) {
     let file = Arc::clone(&slice.file);
     file.shared.backlog.fetch_sub(1, Ordering::Relaxed);
-    if file.is_over() || file.shared.is_draining() {
-        return file.close();
+    if file.shared.is_draining() {
+        return file.land();
     }
+    let Some(_flight) = file.depart() else { return };
     let shared = Arc::clone(&file.shared);
     let outcome = tokio::select! {
         outcome = attempts(&shared, &slice, permit) => outcome,
@@ -41,6 +42,8 @@ async fn send(slice: Slice, permit: Permit) {
     };
     match outcome {
         Ok(()) => acked(&slice),
+        // The others in flight may still land.
+        Err(error) if error.kind() == Kind::Cancelled => file.land(),
         Err(error) => file.fail(error),
     }
 }
