@@ -19,6 +19,8 @@ pub(super) struct Failure {
     timed_out: bool,
     /// Waiting does not mend it.
     lasting: bool,
+    /// The host's name was not found.
+    unnamed: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -29,6 +31,7 @@ impl Failure {
             message: message.into(),
             timed_out: false,
             lasting: false,
+            unnamed: false,
             cause: None,
         }
     }
@@ -38,9 +41,16 @@ impl Failure {
         let message = format!("{origin}: {}", connect_words(&*error, &origin.host));
         Failure {
             lasting: is_distrust(&*error),
+            unnamed: is_unnamed(&*error),
             cause: Some(error.into()),
             ..Failure::new(Kind::Transport, message)
         }
+    }
+
+    /// The same, given up soon if the name was not found, where `hopeless` says so.
+    pub(super) fn hopeless_if_unnamed(mut self, hopeless: bool) -> Self {
+        self.lasting |= self.unnamed && hopeless;
+        self
     }
 
     /// No connection came about in time.
@@ -157,8 +167,13 @@ fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
     chain(error).find_map(|link| link.downcast_ref::<h2::Error>())
 }
 
+/// Whether the name lookup failed; hyper-util has no type for it, only these words.
+fn is_unnamed(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|link| link.to_string() == "dns error")
+}
+
 fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
-    if chain(error).any(|link| link.to_string() == "dns error") {
+    if is_unnamed(error) {
         return format!("host not found: {host}");
     }
     let proxy = chain(error).find_map(|link| link.downcast_ref::<super::connect::ProxyError>());
