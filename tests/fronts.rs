@@ -313,7 +313,7 @@ fn nginx(front: &Front, folder: &Path, ports: &[u16], behind: &[String]) -> Stri
     let mut text = format!(
         "daemon off;\nmaster_process off;\nerror_log {at}/error.log warn;\npid {at}/gateway.pid;\n\
          events {{ worker_connections 1024; }}\nhttp {{\naccess_log off;\n\
-         client_max_body_size 0;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n\
+         client_max_body_size 0;\nclient_body_buffer_size 64k;\nclient_body_temp_path {at}/body;\nproxy_temp_path {at}/proxy;\n\
          fastcgi_temp_path {at}/fastcgi;\nuwsgi_temp_path {at}/uwsgi;\nscgi_temp_path {at}/scgi;\n\
          ssl_certificate {at}/chain.pem;\nssl_certificate_key {at}/key.pem;\n\
          proxy_http_version 1.1;\nproxy_set_header Connection \"\";\nproxy_set_header Host $host;\n\

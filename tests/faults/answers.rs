@@ -210,8 +210,8 @@ fn a_slice_whose_md5_is_refused_is_hashed_again_once() {
     Row::new("refused always")
         .one_slice()
         .fault(Fault::on(Operation::Slice, refused()))
-        .fails(Kind::Integrity)
-        .says("slice 1")
+        .fails(Kind::Source)
+        .says("refused twice")
         .calls("create 1, slice 2")
         .check();
 }

@@ -180,7 +180,7 @@ fn a_preupload_id_is_gone_after_a_lost_answer() {
         .check();
     row(Conflict::KeepBoth)
         .fails(Kind::Rejected)
-        .says("look before you repeat this")
+        .says("the file may be there")
         .calls("create 1, slice 1, complete 2")
         .check();
 }
