@@ -6,7 +6,6 @@ mod plan;
 mod service;
 mod session;
 mod token;
-mod wire;
 
 pub mod digest;
 #[doc(hidden)]
@@ -17,6 +16,8 @@ pub mod net;
 pub mod policy;
 #[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
+pub mod wire;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};

@@ -240,10 +240,6 @@ async fn storm(tls: Tls, rounds: u64) {
             Status::Uploaded(_)
         ));
     }
-    println!(
-        "{tls:?}: {} failed, {} completed, {wrong} wrong",
-        ends[0], ends[1]
-    );
     assert_eq!(wrong, 0);
     assert!(ends[0] >= rounds, "files must be caught: {ends:?}");
 }
