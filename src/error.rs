@@ -62,7 +62,7 @@ pub enum Operation {
     Configure,
     /// Opening or reading the local file.
     Read,
-    /// Comparing the local file's identity.
+    /// Looking at the local file's name and size before it is read, or comparing its identity after.
     Check,
     /// `POST /api/v1/access_token`.
     Login,

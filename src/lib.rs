@@ -1,4 +1,39 @@
-//! panup puts files on the 123pan open platform as fast as disk, processor and link allow.
+//! panup puts files on the 123pan open platform (upload v2) as fast as disk, processor and link
+//! allow, and loses nothing on the way.
+//!
+//! # One file
+//!
+//! ```no_run
+//! use panup::{Client, Credential, Item, Options, Secret};
+//!
+//! # async fn example() -> panup::Result<()> {
+//! let options = Options::new(Credential::Token(Secret::new("…")));
+//! let client = Client::new(options)?;
+//! let outcome = client.upload(Item::new("archive.tar.zst")).await?;
+//! println!("{}: file id {:?}", outcome.path.display(), outcome.status.file_id());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::start`] takes any number of files and gives a [`Run`]: events as they happen, counters
+//! to sample, an end that is graceful or, by dropping it, at once. It runs on the caller's tokio.
+//!
+//! # The house
+//!
+//! One byte, one path: `file → map → digest → create → plan → slice → body → connection → ack →
+//! journal`. Every word is a room or a file of that name, and a room imports only lower floors:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | `error`: every way to fail, and whether repeating can help |
+//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send |
+//! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
+//! | 3 | `service`: the calls, one attempt each; `token`: the credential; `journal`: what is remembered |
+//! | 4 | `options`: every setting, checked once |
+//! | 5 | `session`: the conductor; `session/file.rs` reads aloud |
+//!
+//! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
+//! once, whether to repeat and what a reply means are plain functions of their arguments.
 
 mod error;
 mod options;
@@ -20,7 +55,9 @@ pub mod source;
 pub mod wire;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
-pub use options::{CallRates, DEFAULT_API, Http, Options, Resume};
-pub use session::{Client, Event, Item, Outcome, Progress, Run, Status, Summary};
+pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
+pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
+pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
+pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;

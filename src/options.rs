@@ -2,9 +2,11 @@
 //! settings that are known to make sense. Never: a file, a socket, an environment variable.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Operation, Result};
-use crate::net::{Origin, Scheme};
+use crate::net::{Limits, Origin, Scheme};
+use crate::policy;
 use crate::token::Credential;
 use crate::wire::Conflict;
 
@@ -46,6 +48,10 @@ pub struct Options {
     pub resume: Resume,
     /// Whether files may be memory-mapped; they are read where not.
     pub maps: bool,
+    /// How often a failed call is repeated, and after which waits.
+    pub retry: Retry,
+    /// After which silence a call is given up.
+    pub timeouts: Timeouts,
 }
 
 /// The HTTP version to use.
@@ -83,6 +89,82 @@ pub struct CallRates {
     pub single: Option<f64>,
 }
 
+/// How often one call is tried, and how long is waited between: anything between nothing and a
+/// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first one included. Default 8.
+    pub attempts: u32,
+    /// From the start of the first attempt to the start of the last. Default 10 minutes.
+    pub give_up_after: Duration,
+    /// The first wait's bound after a failure of the wire. Default 250 ms.
+    pub base: Duration,
+    /// The same where the service asks for less. Default 1 s.
+    pub throttled_base: Duration,
+    /// The bound of every wait. Default 30 s.
+    pub cap: Duration,
+}
+
+/// How long silence lasts before a call is given up, to be repeated elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name lookup, TCP, proxy and TLS together. Default 10 s.
+    pub connect: Duration,
+    /// From the last byte of a body to the end of the reply. Default 60 s, the gateway's own limit.
+    pub answer: Duration,
+    /// While a body is sent: without a byte accepted by the socket. Default 20 s.
+    pub stall: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        let rules = policy::Retry::default();
+        Retry {
+            attempts: rules.budget.attempts,
+            give_up_after: rules.budget.elapsed,
+            base: rules.base,
+            throttled_base: rules.throttled_base,
+            cap: rules.cap,
+        }
+    }
+}
+
+impl Retry {
+    /// The rules that these settings mean.
+    pub(crate) fn rules(&self) -> policy::Retry {
+        policy::Retry {
+            budget: policy::Budget {
+                attempts: self.attempts,
+                elapsed: self.give_up_after,
+            },
+            base: self.base,
+            throttled_base: self.throttled_base,
+            cap: self.cap,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Timeouts {
+            connect: Duration::from_secs(10),
+            answer: limits.answer,
+            stall: limits.stall,
+        }
+    }
+}
+
+impl Timeouts {
+    /// The limits of one request.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            answer: self.answer,
+            stall: self.stall,
+        }
+    }
+}
+
 impl Options {
     /// The defaults, for `credential`.
     #[must_use]
@@ -103,6 +185,8 @@ impl Options {
             state_dir: None,
             resume: Resume::Everything,
             maps: true,
+            retry: Retry::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -122,6 +206,7 @@ impl Options {
                 return Err(invalid(format!("{name} must be at least 1")));
             }
         }
+        self.check_retries()?;
         if self.limit_rate == Some(0) {
             return Err(invalid(
                 "the rate limit must be at least 1 byte per second".to_owned(),
@@ -146,6 +231,23 @@ impl Options {
             return Err(invalid("a call rate must be above 0".to_owned()));
         }
         Ok(api)
+    }
+}
+
+impl Options {
+    fn check_retries(&self) -> Result<()> {
+        if self.retry.attempts == 0 {
+            return Err(invalid("a call is tried at least once".to_owned()));
+        }
+        let limits = [
+            self.timeouts.connect,
+            self.timeouts.answer,
+            self.timeouts.stall,
+        ];
+        if limits.iter().any(Duration::is_zero) {
+            return Err(invalid("time-outs must be above 0".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -202,6 +304,20 @@ mod tests {
             },
             Options {
                 single_max: 1_000_000_001,
+                ..options()
+            },
+            Options {
+                retry: Retry {
+                    attempts: 0,
+                    ..Retry::default()
+                },
+                ..options()
+            },
+            Options {
+                timeouts: Timeouts {
+                    stall: Duration::ZERO,
+                    ..Timeouts::default()
+                },
                 ..options()
             },
             Options {

@@ -475,9 +475,6 @@ mod tests {
     #[test]
     fn an_unreadable_end_gives_an_hour() {
         let now = at("2029-12-01T00:00:00Z");
-        assert_eq!(
-            expiry("soon", now) - expiry("2029-12-01T08:00:00+08:00", now),
-            3600
-        );
+        assert_eq!(expiry("soon", now) - seconds(now), 3600);
     }
 }

@@ -24,11 +24,11 @@ pub struct Args {
 pub enum Command {
     /// Upload files and directories.
     Upload(Box<Upload>),
-    /// Print whole-file MD5s in md5sum's format.
+    /// Print whole-file MD5s in md5sum's format, or check them.
     Hash(Hash),
     /// Run the local emulator of the service until interrupted.
     #[cfg(feature = "emulator")]
-    Emulate(panup_emulator::cli::Args),
+    Emulate(Box<panup_emulator::cli::Args>),
     /// Show what the journal holds: unfinished and finished uploads.
     Status(Status),
     /// Drop what the journal holds.
@@ -215,6 +215,7 @@ pub struct Output {
 
 /// `panup hash`
 #[derive(Debug, clap::Args)]
+#[command(after_help = HASH_FORMAT)]
 pub struct Hash {
     /// Files and directories; - or none is standard input.
     #[arg(value_name = "PATH")]
@@ -224,26 +225,68 @@ pub struct Hash {
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16M")]
     pub slices: Option<Size>,
 
-    /// Read MD5s from FILE and check them.
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["paths", "slices"])]
-    pub check: Option<PathBuf>,
+    /// Read MD5s from FILE and check them; - or none is standard input.
+    #[arg(short, long, value_name = "FILE", num_args = 0.., default_missing_value = "-", conflicts_with_all = ["paths", "slices"])]
+    pub check: Option<Vec<PathBuf>>,
 
-    /// With --check: print nothing for files that are right.
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// With --check: print nothing, the exit code tells.
-    #[arg(long)]
-    pub status: bool,
+    /// What to print while checking.
+    #[command(flatten)]
+    pub checking: Checking,
 
     /// Threads; one per processor by default.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+
+    /// Read files instead of mapping them.
+    #[arg(long)]
+    pub no_mmap: bool,
 }
+
+/// What `panup hash --check` prints, and what it minds.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "With --check")]
+pub struct Checking {
+    /// Print nothing for files that are right.
+    #[arg(short, long, requires = "check", conflicts_with_all = ["paths", "slices"])]
+    pub quiet: bool,
+
+    /// Print nothing, the exit code tells.
+    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
+    pub status: bool,
+
+    /// Lines that cannot be read make it fail.
+    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
+    pub strict: bool,
+
+    /// Say which lines cannot be read.
+    #[arg(short, long, requires = "check", conflicts_with_all = ["paths", "slices"])]
+    pub warn: bool,
+
+    /// Missing files do not count.
+    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
+    pub ignore_missing: bool,
+}
+
+/// The end of `panup hash --help`.
+const HASH_FORMAT: &str = "\
+A line is an MD5, two blanks and the path, as md5sum has it; where the path contains a backslash, \
+a line end or a carriage return, these are escaped by a backslash and the line begins with one. \
+A directory stands for all files below it, sorted by name, symbolic links not followed.
+
+With --slices, each file's line is followed by one line for each of its slices: #, the slice's \
+number from 1, a blank, and its MD5 and path in the same format. md5sum and --check take such lines \
+for comments.
+
+Exit codes: 0 all is well; 1 a file could not be read or did not match; 2 wrong usage.";
 
 /// `panup status`
 #[derive(Debug, clap::Args)]
+#[command(after_help = STATUS_FORMAT)]
 pub struct Status {
+    /// Show the newest N finished files.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub finished: u32,
+
     /// The folder for journal, token cache and credentials.
     #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
@@ -253,10 +296,16 @@ pub struct Status {
     pub json: bool,
 }
 
+/// The end of `panup status --help`.
+const STATUS_FORMAT: &str = "\
+With --json: an object with \"event\":\"unfinished\" for each upload that was begun and not finished, \
+oldest first, one with \"finished\" for each of the newest finished files, newest first, and one with \
+\"summary\", the counts. Times are seconds since 1970.";
+
 /// `panup forget`
 #[derive(Debug, clap::Args)]
 pub struct Forget {
-    /// What is known of these files; with --all, of all.
+    /// All that is known of these files, and of everything below these directories.
     #[arg(value_name = "PATH", required_unless_present_any = ["all", "unfinished"])]
     pub paths: Vec<PathBuf>,
 

@@ -1,17 +1,146 @@
-//! `panup status` and `panup forget`.
+//! `panup status` and `panup forget`: what the journal holds, and less of it.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use panup::Error;
+use panup::digest::Md5;
+use panup::{Counts, Error, FinishedFile, Kind, Operation, State, Unfinished};
+use serde_json::json;
 
 use super::args::{Forget, Status};
+use super::size::human;
+use super::{complain, say, state_dir};
 
-/// stub
-pub fn status(_status: &Status) -> Result<ExitCode, Error> {
+/// Shows unfinished uploads, the newest finished files, and how many there are.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn status(status: &Status) -> Result<ExitCode, Error> {
+    let (state, _) = open(status.state_dir.as_deref())?;
+    let unfinished = state.unfinished()?;
+    let finished = state.finished(status.finished)?;
+    let counts = state.counts()?;
+    if status.json {
+        print_objects(&unfinished, &finished, counts);
+    } else {
+        print_lines(&unfinished, &finished, counts);
+    }
+    warn(&state);
     Ok(ExitCode::SUCCESS)
 }
 
-/// stub
-pub fn forget(_forget: &Forget) -> Result<ExitCode, Error> {
+/// Drops what is known of some files, or of all.
+///
+/// # Errors
+/// Where the journal cannot be written.
+pub fn forget(forget: &Forget) -> Result<ExitCode, Error> {
+    let (state, dir) = open(forget.state_dir.as_deref())?;
+    let all = match (forget.all, forget.unfinished) {
+        (true, _) => Some(panup::Forget::Everything),
+        (false, true) => Some(panup::Forget::Unfinished),
+        (false, false) => None,
+    };
+    if let Some(what) = all {
+        let dropped = entries(state.forget(what)?);
+        say(&format!("{dropped} forgotten in {}", dir.display()));
+    }
+    for path in &forget.paths {
+        let dropped = state.forget(panup::Forget::Path(path.clone()))?;
+        say(&match dropped {
+            0 => format!("{}: nothing is known of it", path.display()),
+            _ => format!("{}: {} forgotten", path.display(), entries(dropped)),
+        });
+    }
+    warn(&state);
     Ok(ExitCode::SUCCESS)
+}
+
+fn open(asked: Option<&Path>) -> Result<(State, PathBuf), Error> {
+    let dir = state_dir(asked).ok_or_else(|| {
+        let message = "this system has no state folder for you";
+        Error::new(Kind::State, Operation::Configure, message).advice("name one by --state-dir")
+    })?;
+    Ok((State::open(&dir)?, dir))
+}
+
+fn warn(state: &State) {
+    while let Some(trouble) = state.trouble() {
+        complain(&format!("warning   {trouble}"));
+    }
+}
+
+fn print_lines(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Counts) {
+    say(&format!("{} unfinished", counts.unfinished));
+    for upload in unfinished {
+        say(&format!(
+            "  {} -> {} ({}, {} % sent, begun {})",
+            upload.path.display(),
+            upload.remote,
+            human(upload.size),
+            percent(upload),
+            ago(upload.started)
+        ));
+    }
+    say(&format!("{} finished", counts.finished));
+    for file in finished {
+        say(&format!(
+            "  {} -> {} ({}, id {}, {})",
+            file.path.display(),
+            file.remote,
+            human(file.size),
+            file.finished.file_id,
+            ago(file.finished.at)
+        ));
+    }
+    say(&format!("{} files with known MD5s", counts.hashed));
+}
+
+fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Counts) {
+    for upload in unfinished {
+        let object = json!({
+            "event": "unfinished", "path": upload.path.to_string_lossy(), "remote": upload.remote,
+            "parent_id": upload.parent, "api": upload.account.api, "account": upload.account.name,
+            "size": upload.size, "slices": upload.slices, "acked": upload.acked,
+            "percent": percent(upload), "begun": seconds(upload.started),
+        });
+        say(&object.to_string());
+    }
+    for file in finished {
+        let object = json!({
+            "event": "finished", "path": file.path.to_string_lossy(), "remote": file.remote,
+            "parent_id": file.parent, "api": file.account.api, "account": file.account.name,
+            "size": file.size, "md5": Md5(file.finished.md5).to_string(),
+            "file_id": file.finished.file_id, "finished": seconds(file.finished.at),
+        });
+        say(&object.to_string());
+    }
+    let object = json!({
+        "event": "summary", "unfinished": counts.unfinished, "finished": counts.finished,
+        "hashed": counts.hashed,
+    });
+    say(&object.to_string());
+}
+
+fn entries(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        _ => format!("{count} entries"),
+    }
+}
+
+/// Rounded down: 100 means all.
+fn percent(upload: &Unfinished) -> u64 {
+    (upload.acked * 100).checked_div(upload.slices).unwrap_or(0)
+}
+
+/// `3 hours ago`; a clock that was set back shows as just now.
+fn ago(then: SystemTime) -> String {
+    let past = then.elapsed().unwrap_or(Duration::ZERO);
+    format!("{} ago", indicatif::HumanDuration(past))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_secs()
 }

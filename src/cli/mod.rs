@@ -29,7 +29,7 @@ pub fn run() -> ExitCode {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
         Command::Hash(hash) => hash::run(&hash),
         #[cfg(feature = "emulator")]
-        Command::Emulate(emulate) => return panup_emulator::cli::run(emulate),
+        Command::Emulate(emulate) => return panup_emulator::cli::run(*emulate),
         Command::Status(status) => journal::status(&status),
         Command::Forget(forget) => journal::forget(&forget),
         Command::Login(login) => credentials::login(&login),

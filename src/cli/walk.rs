@@ -58,7 +58,7 @@ impl Walk {
         let mut starts = Vec::new();
         for path in &upload.paths {
             starts.push(Start {
-                remote: join(&folder, &own_name(path)),
+                remote: join(&folder, own_name(path)),
                 path: path.clone(),
             });
         }

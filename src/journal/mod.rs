@@ -70,6 +70,12 @@ impl Journal {
         }))))
     }
 
+    /// Whether there is a journal in the folder `dir`, in whatever condition.
+    #[must_use]
+    pub fn is_in(dir: &Path) -> bool {
+        store::database(dir).exists()
+    }
+
     /// A journal that knows nothing and keeps nothing.
     #[must_use]
     pub fn off() -> Journal {

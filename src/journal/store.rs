@@ -39,7 +39,7 @@ impl Store {
             .mode(0o700)
             .create(dir)
             .map_err(refused)?;
-        let path = dir.join("journal.db");
+        let path = database(dir);
         let lock = private_file(&dir.join("journal.lock")).map_err(refused)?;
         // A file system without locks works as long as nothing is damaged.
         let in_use = lock.lock_shared().is_ok().then_some(lock);
@@ -136,6 +136,11 @@ impl Store {
             Unfit::Unusable(error) => error,
         })
     }
+}
+
+/// The database in the folder `dir`.
+pub(super) fn database(dir: &Path) -> PathBuf {
+    dir.join("journal.db")
 }
 
 /// Why a database cannot be used as it is.

@@ -197,19 +197,10 @@ impl Course<'_> {
         }
     }
 
-    /// A request of which the last byte was not written cannot have been carried out. HTTP/1.1
-    /// connections write nothing else, so there the socket knows; on HTTP/2 what was handed over
-    /// may have left.
     fn delivery(&self, lease: &Lease) -> Delivery {
-        let written = self.written(lease);
-        let needed = match self.version {
-            Version::H1 => self.outgoing.body.len().max(1),
-            Version::H2 => 1,
-        };
-        if self.ledger.is_complete() && written >= needed {
-            Delivery::Unknown
-        } else {
-            Delivery::NotDone
+        match (self.ledger.is_complete(), self.version) {
+            (true, version) => delivery(version, self.outgoing.body.len(), self.written(lease)),
+            (false, _) => Delivery::NotDone,
         }
     }
 
@@ -227,6 +218,21 @@ impl Course<'_> {
             (Version::H2, Err(lost)) if lost.failure.is_of_connection() => Fate::Retire,
             (Version::H2, Err(_)) => Fate::Keep,
         }
+    }
+}
+
+/// Where a body was handed over in full: a request of which the last byte was not `written` cannot
+/// have been carried out. HTTP/1.1 connections write nothing else, so there the socket knows; on
+/// HTTP/2, where other streams write too, any byte may have been the last one.
+fn delivery(version: Version, total: u64, written: u64) -> Delivery {
+    let needed = match version {
+        Version::H1 => total.max(1),
+        Version::H2 => 1,
+    };
+    if written < needed {
+        Delivery::NotDone
+    } else {
+        Delivery::Unknown
     }
 }
 
@@ -297,3 +303,27 @@ const REPLY_MAX: usize = 1 << 20;
 
 /// A connection in steady use is not closed for idleness. Servers wait for seconds at least.
 const STALE_AFTER: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_written_was_not_done() {
+        for (version, total, written, expected) in [
+            (Version::H1, 100, 0, Delivery::NotDone),
+            (Version::H1, 100, 99, Delivery::NotDone),
+            (Version::H1, 100, 100, Delivery::Unknown),
+            (Version::H1, 0, 0, Delivery::NotDone),
+            (Version::H1, 0, 50, Delivery::Unknown),
+            (Version::H2, 100, 0, Delivery::NotDone),
+            (Version::H2, 100, 1, Delivery::Unknown),
+        ] {
+            assert_eq!(
+                delivery(version, total, written),
+                expected,
+                "{version:?} {total} {written}"
+            );
+        }
+    }
+}

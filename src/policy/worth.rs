@@ -67,12 +67,37 @@ impl Servers {
         let typical = self.typical_pace();
         let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
         let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
+        // An untried server that has its first slice gets no second one while others take it.
+        let proven = candidates()
+            .any(|index| !self.servers[index].is_proving() && self.servers[index].takes_work(now));
+        let awake = awake.filter(|&index| !proven || !self.servers[index].is_proving());
         // Equal costs are common at the start; chance keeps a hundred runs from starting alike.
         awake
             .map(|index| (index, cost(index) * (1.0 + 0.01 * rng.f64())))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(index, _)| index)
             .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
+    }
+
+    /// Whether the next slice had better wait a moment: servers that have their first slice and
+    /// are not yet late with it may turn out well or ten times slower, and those that have proven
+    /// themselves are busy. Otherwise the first to answer would get all, or the slow one too much.
+    #[must_use]
+    pub fn unproven(&self, candidates: &[usize], now: Instant) -> bool {
+        if candidates.len() < 2 {
+            return false;
+        }
+        let of = || {
+            candidates
+                .iter()
+                .filter_map(|&index| self.servers.get(index))
+        };
+        let typical = of()
+            .any(|server| server.pace.is_some())
+            .then(|| self.typical_pace());
+        let in_time = typical.map_or(f64::INFINITY, |pace| LATE * pace * (self.slice + REQUEST));
+        let proving = of().any(|server| server.is_proving() && server.silence(now) < in_time);
+        proving && of().all(|server| server.is_proving() || server.slices_in_flight >= BUSY)
     }
 
     /// A slice of `bytes` goes to server `index`.
@@ -162,6 +187,11 @@ impl Server {
         self.slices_in_flight = self.slices_in_flight.saturating_sub(1);
     }
 
+    /// It has its first slice, and nothing is known of it.
+    fn is_proving(&self) -> bool {
+        self.pace.is_none() && self.slices_in_flight > 0
+    }
+
     /// Not resting, or due for a probe and not being probed.
     fn takes_work(&self, now: Instant) -> bool {
         match self.rests_until {
@@ -210,6 +240,12 @@ fn since(then: Option<Instant>, now: Instant) -> f64 {
 
 /// What a request costs beside its bytes, in bytes: keeps small slices comparable with large ones.
 const REQUEST: f64 = 65_536.0;
+
+/// A first slice is late after this many times what the best server needed.
+const LATE: f64 = 2.0;
+
+/// Slices that keep a proven server busy while others prove themselves.
+const BUSY: u32 = 2;
 
 /// Weight of the newest acknowledgement.
 const LEARNS: f64 = 0.3;

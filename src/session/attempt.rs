@@ -233,7 +233,7 @@ where
 {
     let (booking, _permit) = berth;
     let meter = Meter {
-        taken: Arc::default(),
+        taken: Arc::clone(&booking.taken),
         load,
     };
     let carriage = Carriage {
@@ -271,12 +271,12 @@ pub async fn carry_hedged<T, F>(
 where
     F: Future<Output = Result<(T, Option<Travelled>)>>,
 {
-    let first_server = berth.0.server();
+    let watched = (berth.0.server(), Arc::clone(&berth.0.taken));
     let mut first = std::pin::pin!(carry(shared, load, berth, once));
     let twin = tokio::select! {
         biased;
         outcome = &mut first => return outcome,
-        twin = overdue(shared, load, first_server) => twin,
+        twin = overdue(shared, load, watched) => twin,
     };
     tracing::debug!(server = %twin.0.origin, bytes = load.bytes, "a slice straggles and is sent once more");
     let mut second = std::pin::pin!(carry(shared, load, twin, once));
@@ -300,7 +300,12 @@ where
 }
 
 /// Waits until a twin of this slice would pay, and books it.
-async fn overdue(shared: &Shared, load: &Load, avoid: usize) -> (Booking, Permit) {
+async fn overdue(
+    shared: &Shared,
+    load: &Load,
+    watched: (usize, Arc<AtomicU64>),
+) -> (Booking, Permit) {
+    let (avoid, taken) = watched;
     let started = Instant::now();
     loop {
         tokio::time::sleep(HEDGE_LOOK).await;
@@ -314,7 +319,7 @@ async fn overdue(shared: &Shared, load: &Load, avoid: usize) -> (Booking, Permit
         };
         let straggler = Straggler {
             bytes: load.bytes,
-            sent: 0,
+            sent: taken.load(Ordering::Relaxed),
             age: started.elapsed(),
             elsewhere,
         };

@@ -85,10 +85,12 @@ impl Way<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
-        if self.hashed.resume.is_none() && self.facts.size <= self.shared.core.options.single_max {
-            if let Some(status) = self.single().await? {
-                return Ok(status);
-            }
+        let in_one = self.facts.size <= self.shared.core.options.single_max;
+        if self.hashed.resume.is_none()
+            && in_one
+            && let Some(status) = self.single().await?
+        {
+            return Ok(status);
         }
         match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
@@ -154,7 +156,8 @@ impl Way<'_> {
             let booking = shared
                 .core
                 .fleet
-                .book(&load.crew, &avoid, load.bytes, Instant::now());
+                .berth(&load.crew, &avoid, load.bytes)
+                .await;
             let server = booking.server();
             let token = attempts.token();
             let once = |carriage| {

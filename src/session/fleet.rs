@@ -2,8 +2,11 @@
 //! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
 use crate::net::{Origin, Scheme, Version, Wish};
@@ -17,7 +20,13 @@ pub struct Fleet {
     default_scheme: Scheme,
     wish: version::Wish,
     state: Mutex<State>,
+    /// A server has answered, or failed.
+    heard: Notify,
 }
+
+/// How long a body waits for the first server to prove itself. On a link so slow that none has by
+/// then, more bodies at once would not be faster; on a long one this is many round trips.
+const PROVING: Duration = Duration::from_secs(3);
 
 /// Whether a server other than loopback may be spoken to without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +67,8 @@ pub struct Booking {
     settled: bool,
     /// Where it goes.
     pub origin: Origin,
+    /// Bytes of the body that its socket has taken.
+    pub taken: Arc<AtomicU64>,
 }
 
 impl Fleet {
@@ -69,6 +80,7 @@ impl Fleet {
             default_scheme,
             wish,
             state: Mutex::default(),
+            heard: Notify::new(),
         })
     }
 
@@ -91,6 +103,25 @@ impl Fleet {
         match refused {
             Some(error) if crew.is_empty() => Err(error),
             _ => Ok(crew.into()),
+        }
+    }
+
+    /// Books as [`Fleet::book`] does, but not before a server of `crew` has proven itself: each gets
+    /// one body first, for some seconds at most.
+    pub async fn berth(self: &Arc<Self>, crew: &[usize], avoid: &[usize], bytes: u64) -> Booking {
+        let deadline = tokio::time::Instant::now() + PROVING;
+        loop {
+            let heard = self.heard.notified();
+            tokio::pin!(heard);
+            // Listening starts before looking, so that an answer in between is not missed.
+            heard.as_mut().enable();
+            if !self.lock().worth.unproven(crew, Instant::now())
+                || tokio::time::Instant::now() >= deadline
+            {
+                return self.book(crew, avoid, bytes, Instant::now());
+            }
+            // Looked at again soon all the same: a first slice also becomes late by itself.
+            drop(tokio::time::timeout(PROVING / 30, heard).await);
         }
     }
 
@@ -132,17 +163,13 @@ impl Fleet {
             started: now,
             settled: false,
             origin,
+            taken: Arc::default(),
         }
     }
 
     /// How long a body of `bytes` should take on the best server of `crew` but `avoid`.
     #[must_use]
-    pub fn expected(
-        &self,
-        crew: &[usize],
-        avoid: usize,
-        bytes: u64,
-    ) -> Option<std::time::Duration> {
+    pub fn expected(&self, crew: &[usize], avoid: usize, bytes: u64) -> Option<Duration> {
         let state = self.lock();
         let others = crew.iter().filter(|&&index| index != avoid);
         others
@@ -225,6 +252,11 @@ impl Booking {
 
     /// The body was acknowledged.
     pub fn acked(mut self, travelled: Option<Travelled>, now: Instant) {
+        self.settle_acked(travelled, now);
+        self.fleet.heard.notify_waiters();
+    }
+
+    fn settle_acked(&mut self, travelled: Option<Travelled>, now: Instant) {
         self.settled = true;
         let took = now.saturating_duration_since(self.started);
         let mut state = self.fleet.lock();
@@ -245,6 +277,11 @@ impl Booking {
 
     /// The body came to grief.
     pub fn failed(mut self, error: &Error, now: Instant) {
+        self.settle_failed(error, now);
+        self.fleet.heard.notify_waiters();
+    }
+
+    fn settle_failed(&mut self, error: &Error, now: Instant) {
         self.settled = true;
         let mut state = self.fleet.lock();
         state
@@ -266,6 +303,7 @@ impl Drop for Booking {
     fn drop(&mut self) {
         if !self.settled {
             self.fleet.lock().worth.dropped(self.index, self.bytes);
+            self.fleet.heard.notify_waiters();
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Item;
+use super::chain::Chain;
 use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::window::{Share, Window};
@@ -91,6 +92,8 @@ pub fn start(
     let stage = Stage {
         shared: Arc::clone(shared),
         out: out.clone(),
+        chains: Arc::default(),
+        followers: Arc::new(super::threads("panup-slices", threads)?),
     };
     pool.spawn({
         let stage = stage.clone();
@@ -108,23 +111,27 @@ pub fn start(
 }
 
 /// Files that are known and not yet hashed; a bound for memory, not for speed.
-const LOOK_AHEAD: usize = 8192;
+pub(super) const LOOK_AHEAD: usize = 8192;
 
 /// Small files read and hashed at a time: the lanes of the widest kernel, four times over.
-const SMALL_BATCH: usize = 64;
+pub(super) const SMALL_BATCH: usize = 64;
 
 /// Mapped files hashed at a time by one thread.
 const LARGE_BATCH: usize = 32;
 
 /// From three files on, lanes beat one chain after the other (measured: 6.3 against 4.5 cycles a
 /// byte for one chain, but eight at once).
-const LANES_FROM: usize = 3;
+pub(super) const LANES_FROM: usize = 3;
 
 /// What each hashing thread works with.
 #[derive(Clone)]
 struct Stage {
     shared: Arc<Shared>,
     out: UnboundedSender<Admitted>,
+    /// Single chains under way.
+    chains: Arc<AtomicUsize>,
+    /// Threads that hash slices beside a single chain.
+    followers: Arc<rayon::ThreadPool>,
 }
 
 impl Stage {
@@ -235,6 +242,16 @@ impl Stage {
                     });
                 })
             }
+            Ok(size) if open.len() == 1 && size > 0 => {
+                maps.next().map_or(End::Done, |(index, map)| {
+                    digests[index] = self.hash_alone(map, size);
+                    if digests[index].is_some() {
+                        End::Done
+                    } else {
+                        End::Stopped
+                    }
+                })
+            }
             _ => lanes.run(&mut || maps.next(), &mut |index, md5| {
                 digests[index] = Some(Etag { md5, slices: None })
             }),
@@ -253,6 +270,31 @@ impl Stage {
                 Err(error) => self.fail(&item, candidate.source.len(), error),
             }
         }
+    }
+
+    /// One file has one chain, which no second processor can help. If one is free, it hashes the
+    /// slices meanwhile, just behind the chain, where the pages still are.
+    fn hash_alone(&self, map: &[u8], slice_size: usize) -> Option<Etag> {
+        let shared = &self.shared;
+        let chain = Chain {
+            map,
+            done: AtomicU64::new(0),
+            counted: &shared.progress.hashed,
+            halt: &shared.halt,
+        };
+        let busy = self.chains.fetch_add(1, Ordering::Relaxed) + 1;
+        let etag = if map.len() > slice_size && busy * 2 <= shared.core.hash_threads {
+            chain.with_slices(&self.followers, slice_size)
+        } else {
+            chain.alone().map(|md5| (md5, None))
+        };
+        self.chains.fetch_sub(1, Ordering::Relaxed);
+        let (md5, md5s) = etag?;
+        let slices = md5s.map(|md5s| Digests {
+            slice_size: slice_size as u64,
+            md5s,
+        });
+        Some(Etag { md5, slices })
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read.
@@ -416,7 +458,7 @@ impl Stage {
 
 /// How many of `waiting` large files one thread takes. Two are hashed side by side by two threads;
 /// up to eight fill the lanes of one; more are shared out.
-fn share(waiting: usize, threads: usize) -> usize {
+pub(super) fn share(waiting: usize, threads: usize) -> usize {
     if waiting < LANES_FROM {
         return 1;
     }
@@ -427,7 +469,7 @@ fn share(waiting: usize, threads: usize) -> usize {
         .min(LARGE_BATCH)
 }
 
-fn name(error: Error, path: &Path) -> Error {
+pub(super) fn name(error: Error, path: &Path) -> Error {
     if error.file().is_some() {
         error
     } else {
@@ -436,7 +478,7 @@ fn name(error: Error, path: &Path) -> Error {
 }
 
 /// Bytes read at a time where a large file cannot be mapped.
-const READ: u64 = 4 << 20;
+pub(super) const READ: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //! outcome. Never: a decision that a lower room could make, or a file that stops another.
 
 mod attempt;
+mod chain;
 mod event;
 mod feed;
 mod file;
@@ -14,6 +15,8 @@ mod rates;
 mod run;
 mod sending;
 mod slice;
+mod state;
+mod sums;
 mod window;
 
 use std::collections::HashMap;
@@ -27,10 +30,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use event::{Event, Outcome, Progress, Status, Summary};
+pub use state::State;
+pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Account, Journal};
-use crate::net::{Limits, Pool, PoolSettings};
+use crate::net::{Pool, PoolSettings};
 use crate::options::{Http, Options};
 use crate::policy::{Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
@@ -138,7 +143,7 @@ impl Client {
     pub fn new(options: Options) -> Result<Client> {
         let api = options.check()?;
         let pool = Pool::new(pool_settings(&options))?;
-        let service = Service::new(pool.clone(), api.clone(), Limits::default());
+        let service = Service::new(pool.clone(), api.clone(), options.timeouts.limits());
         let tokens = Tokens::new(
             options.credential.clone(),
             &api.to_string(),
@@ -184,7 +189,7 @@ impl Client {
                 api: api.to_string(),
                 name: options.credential.account(),
             }),
-            retry: Retry::default(),
+            retry: options.retry.rules(),
             bandwidth: options
                 .limit_rate
                 .map(|rate| Mutex::new(Bandwidth::new(rate))),
@@ -476,10 +481,12 @@ async fn tick(shared: std::sync::Weak<Shared>) {
 }
 
 fn pool_settings(options: &Options) -> PoolSettings {
-    let mut settings = PoolSettings::default();
-    settings.connections_per_server = options.connections;
-    settings.roots = options.roots.clone();
-    settings
+    PoolSettings {
+        connections_per_server: options.connections,
+        roots: options.roots.clone(),
+        connect: options.timeouts.connect,
+        ..PoolSettings::default()
+    }
 }
 
 fn processors() -> usize {

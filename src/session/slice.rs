@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
@@ -84,7 +83,8 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
         let booking = shared
             .core
             .fleet
-            .book(&load.crew, &avoid, load.bytes, Instant::now());
+            .berth(&load.crew, &avoid, load.bytes)
+            .await;
         let server = booking.server();
         let token = attempts.token();
         let once = |carriage| {
@@ -105,11 +105,22 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
         };
         // A file that changed under the attempt is not repeated: its bytes are not the file's.
         file.source.check(Operation::Slice)?;
-        match attempts.failed(error).await? {
+        match attempts.failed(error).await.map_err(not_ours)? {
             Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}
             Next::Rehash => call.md5 = rehash(slice).await?.to_string(),
         }
+    }
+}
+
+/// A slice whose MD5 is refused twice, with the same bytes hashed anew in between: what leaves here
+/// is not what arrives there, and the file cannot be trusted to arrive.
+fn not_ours(error: Error) -> Error {
+    match error.kind() {
+        Kind::Integrity => error
+            .kind_as(Kind::Source)
+            .context("the slice's MD5 was refused twice"),
+        _ => error,
     }
 }
 

@@ -110,7 +110,7 @@ fn check_component(name: &str) -> Result<()> {
 }
 
 fn invalid(message: String) -> Error {
-    Error::new(Kind::Invalid, Operation::Configure, message)
+    Error::new(Kind::Invalid, Operation::Check, message)
 }
 
 #[cfg(test)]
@@ -140,11 +140,9 @@ mod tests {
         for bad in [
             "", "/", "   ", "a/ /b", "a\"b", "a\\b", "a:b", "a*b", "a?b", "a|b", "a>b", "a<b",
         ] {
-            assert_eq!(
-                Remote::new(0, bad).expect_err(bad).kind(),
-                Kind::Invalid,
-                "{bad:?}"
-            );
+            let error = Remote::new(0, bad).expect_err(bad);
+            assert_eq!(error.kind(), Kind::Invalid, "{bad:?}");
+            assert_eq!(error.operation(), Operation::Check, "it is about the file");
         }
         assert!(Remote::new(0, &"é".repeat(255)).is_ok());
         assert!(Remote::new(0, &"é".repeat(256)).is_err());

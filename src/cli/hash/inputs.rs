@@ -1,0 +1,55 @@
+//! From the paths that were typed to what is hashed, found as it is asked for.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+
+use ignore::WalkBuilder;
+use panup::{Error, Input, Kind, Operation};
+
+/// The files at and below `paths`, sorted by name below each; standard input for `-` and for
+/// nothing. Folders that cannot be read go to `refused`.
+pub fn below(
+    paths: &[PathBuf],
+    refused: Sender<Error>,
+) -> impl Iterator<Item = Input> + Send + 'static {
+    let paths = match paths {
+        [] => vec![PathBuf::from("-")],
+        paths => paths.to_vec(),
+    };
+    paths
+        .into_iter()
+        .flat_map(move |path| -> Box<dyn Iterator<Item = Input> + Send> {
+            if path.is_dir() {
+                return Box::new(walk(&path, refused.clone()));
+            }
+            Box::new(std::iter::once(typed(path)))
+        })
+}
+
+/// What is missing is handed on too, so that it is reported in its place.
+pub fn typed(path: PathBuf) -> Input {
+    match path.as_os_str() == "-" {
+        true => Input::Stdin,
+        false => Input::File(path),
+    }
+}
+
+fn walk(folder: &Path, refused: Sender<Error>) -> impl Iterator<Item = Input> + Send + 'static {
+    let mut builder = WalkBuilder::new(folder);
+    builder
+        .standard_filters(false)
+        .sort_by_file_name(std::ffi::OsStr::cmp);
+    let folder = folder.to_owned();
+    builder.build().filter_map(move |entry| match entry {
+        Ok(entry) => {
+            let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+            is_file.then(|| Input::File(entry.into_path()))
+        }
+        Err(error) => {
+            // It names the path itself; nobody is left to hear of it after the last line.
+            let error = Error::new(Kind::Source, Operation::Read, error.to_string()).path(&folder);
+            refused.send(error).ok();
+            None
+        }
+    })
+}

@@ -1,0 +1,89 @@
+//! `panup hash`: md5sum's output and verdicts, with the library's speed. In: paths, or lists of
+//! MD5s. Out: lines in the order of the arguments. Never: a file that stops another.
+
+mod bar;
+mod check;
+mod inputs;
+mod line;
+mod print;
+
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+
+use panup::{Error, FileSum, HashOptions, Input};
+
+use super::args::Hash;
+use super::{SOME_FAILED, complain};
+use print::Printer;
+
+/// Prints MD5s, or checks them.
+///
+/// # Errors
+/// Wrong usage: nothing was hashed.
+pub fn run(hash: &Hash) -> Result<ExitCode, Error> {
+    let mut options = HashOptions::default();
+    options.threads = hash.threads;
+    options.slice_size = hash.slices.map(|size| size.0);
+    options.maps = !hash.no_mmap;
+    let well = match &hash.check {
+        Some(lists) => check::run(lists, hash.checking, &options)?,
+        None => print(hash, &options)?,
+    };
+    Ok(match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(SOME_FAILED),
+    })
+}
+
+/// Whether all could be read.
+fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
+    let (refused, refusals) = channel();
+    let sums = panup::hash_files(inputs::below(&hash.paths, refused), options)?;
+    let mut printer = Printer::new(sums.progress());
+    let mut well = true;
+    for FileSum { input, sum } in sums {
+        let name = name(&input);
+        match sum {
+            Ok(sum) => {
+                printer.line(&line::written(&sum.md5, name));
+                for (number, md5) in (1..).zip(&sum.slices) {
+                    printer.line(&line::slice(number, md5, name));
+                }
+            }
+            Err(error) => {
+                well = false;
+                printer.aside(|| refuse(&error));
+            }
+        }
+    }
+    let written = printer.end();
+    for error in refusals {
+        well = false;
+        refuse(&error);
+    }
+    Ok(well && written)
+}
+
+/// As md5sum names it.
+fn name(input: &Input) -> &std::path::Path {
+    match input {
+        Input::File(path) => path,
+        Input::Stdin => "-".as_ref(),
+    }
+}
+
+/// `panup: path: why`, as every tool says it: without the system's number of the error.
+fn refuse(error: &Error) {
+    let path = error.file().unwrap_or("-".as_ref());
+    complain(&format!(
+        "panup: {}: {}",
+        path.display(),
+        bare(error.message())
+    ));
+}
+
+fn bare(message: &str) -> &str {
+    message
+        .rsplit_once(" (os error ")
+        .map_or(message, |(words, _)| words)
+}

@@ -1,0 +1,11 @@
+//! Files arrive whole: at every boundary size, one or many, whatever the servers are like, and what
+//! cannot arrive is one clear error that stops no other file.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod again;
+mod many;
+mod refused;
+mod servers;
+mod sizes;
