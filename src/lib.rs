@@ -50,7 +50,6 @@ mod plan;
 mod service;
 mod session;
 mod token;
-mod wire;
 
 pub mod digest;
 #[doc(hidden)]
@@ -61,6 +60,8 @@ pub mod net;
 pub mod policy;
 #[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
+pub mod wire;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};

@@ -230,6 +230,8 @@ impl World {
             End::Killed(after) => {
                 reached(self, &run, after);
                 drop(run);
+                // What was about to set out may still be counted, in the next run's account.
+                self.faults += 3;
                 (Vec::new(), None)
             }
             End::Interrupted(after) => {
@@ -316,7 +318,8 @@ impl World {
     /// With nothing in the way, one more run does all that is left, and the next does nothing.
     async fn end(&mut self) {
         self.rig.emulator.clear_faults();
-        self.faults = 0;
+        // Those of a run killed just before.
+        self.faults = self.faults.min(3);
         self.run(End::Whole).await;
         let stored = self.rig.stored();
         for file in (0..FILES).filter(|&file| self.there[file]) {

@@ -155,7 +155,7 @@ impl Rig {
 
     /// The binary on `args`, `upload` first, with the token in its environment.
     pub fn panup(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_panup"));
+        let mut command = Command::new(binary());
         command
             .args(args)
             .env_clear()
@@ -189,6 +189,18 @@ impl Drop for Killed {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// The binary: cargo names it to tests; examples find it in the folder above theirs.
+fn binary() -> PathBuf {
+    let beside = || {
+        let own = std::env::current_exe().expect("this runs");
+        own.ancestors()
+            .nth(2)
+            .expect("a target folder")
+            .join("panup")
+    };
+    option_env!("CARGO_BIN_EXE_panup").map_or_else(beside, PathBuf::from)
 }
 
 /// Bytes that differ from seed to seed.
