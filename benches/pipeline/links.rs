@@ -148,7 +148,7 @@ fn notes() {
         "Shaped links are the emulator's model: bandwidth shared by all connections, the latency added to \n\
          each answer and each new connection. There is no TCP window, slow start or loss in it, so a single \n\
          connection gets the whole bandwidth, which on a real path of that round trip it may not.\n\
-         Goodput there is what sockets took between two moments of a stream, framing and headers apart."
+         Goodput there is what left between two moments of a stream, but for what the kernel still held."
     );
     if !full() {
         println!("PANUP_BENCH_FULL=1 measures the whole grid, 20 s a cell.");

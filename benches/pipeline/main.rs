@@ -11,7 +11,8 @@
 //!
 //! Sizes: `PANUP_BENCH_GIB` (the one big file, 1; 4 in full), `PANUP_BENCH_FILES` (16),
 //! `PANUP_BENCH_FILE_MIB` (128), `PANUP_BENCH_SMALL` (10,000). Client and emulator share this
-//! machine's processors, so loopback goodput is a floor for the client's.
+//! machine's processors, so loopback goodput is a floor for the client's. Call rates start so high
+//! that they do not count (`--call-rate`); a real service has limits of its own.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -20,6 +21,7 @@ mod corpus;
 mod emulator;
 mod hashing;
 mod links;
+mod queues;
 mod send;
 mod sizes;
 
