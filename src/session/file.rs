@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-
-use super::attempt::{Attempts, Load, MAY_BE_OURS, Next, Terms, call, carry};
+use super::attempt::{MAY_BE_OURS, Terms, call};
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
-use super::fleet::Crew;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
@@ -19,7 +16,7 @@ use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
 use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
-use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, SingleReply};
+use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
 /// Uploads one file to its end.
 pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
@@ -45,12 +42,12 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
 }
 
 /// A file, and all that its steps need.
-struct Way<'a> {
-    shared: Arc<Shared>,
-    hashed: &'a Hashed,
-    facts: FileFacts,
-    sent: Arc<AtomicU64>,
-    allowance: Arc<Mutex<Allowance>>,
+pub(super) struct Way<'a> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) hashed: &'a Hashed,
+    pub(super) facts: FileFacts,
+    pub(super) sent: Arc<AtomicU64>,
+    pub(super) allowance: Arc<Mutex<Allowance>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -112,96 +109,6 @@ impl Way<'_> {
         let stale = matches!(error.kind(), Kind::Expired)
             || error.kind() == Kind::Integrity && error.operation() == Operation::Complete;
         stale && !self.shared.is_draining()
-    }
-
-    /// One call with everything in it. `None` where the service took it and did not finish it: there
-    /// is no id to ask for, so create, which normally answers reuse, has to tell.
-    async fn single(&self) -> Result<Option<Status>> {
-        let content = self.content().await?;
-        let crew = self
-            .shared
-            .core
-            .single_crew(&self.shared, &self.allowance)
-            .await?;
-        let folders = &self.shared.core.folders;
-        let claim = folders
-            .claim(self.facts.remote.parent(), self.facts.remote.folder())
-            .await;
-        let (reply, lost) = self.carry_single(content, crew).await?;
-        claim.made();
-        match reply {
-            SingleReply::Done(id) => {
-                Progress::add(&self.shared.progress.acked, self.facts.size);
-                Ok(Some(Status::Uploaded(id)))
-            }
-            SingleReply::Unfinished if self.repeat() == Repeat::Ambiguous => {
-                let message = "the service took the file and did not say that it is complete";
-                let error = Error::new(Kind::Protocol, Operation::Single, message);
-                Err(error.advice("look whether it is there before you repeat this: sending it again would keep both"))
-            }
-            SingleReply::Unfinished => {
-                tracing::debug!(lost, "single/create did not finish; asking create");
-                Ok(None)
-            }
-        }
-    }
-
-    async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
-        let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.terms());
-        let load = Load {
-            crew,
-            bytes: self.facts.size,
-            sent: Arc::clone(&self.sent),
-        };
-        let mut avoid = Vec::new();
-        loop {
-            shared.core.rates.turn(Operation::Single).await;
-            let permit = shared.core.gate.enter().await;
-            if shared.is_draining() {
-                return Err(Shared::cancelled());
-            }
-            let token = attempts.token().await?;
-            shared.core.gate.started(load.bytes);
-            let booking = shared
-                .core
-                .fleet
-                .berth(&load.crew, &avoid, load.bytes)
-                .await;
-            let server = booking.server();
-            let once = |carriage| {
-                let (service, token) = (shared.core.service.clone(), token.clone());
-                let (facts, content) = (self.facts.clone(), content.clone());
-                async move {
-                    service
-                        .single(token.expose(), &facts, content, &carriage)
-                        .await
-                }
-            };
-            match carry(shared, &load, (booking, permit), &once).await {
-                Ok(reply) => {
-                    attempts.succeeded(Operation::Single);
-                    return Ok((reply, attempts.lost_an_answer()));
-                }
-                Err(error) => {
-                    self.hashed.source.check(Operation::Single)?;
-                    match attempts.failed(error).await? {
-                        Next::Again { elsewhere: true } => avoid = vec![server],
-                        Next::Again { elsewhere: false } | Next::Rehash => {}
-                    }
-                }
-            }
-        }
-    }
-
-    async fn content(&self) -> Result<Bytes> {
-        if let Some(content) = &self.hashed.content {
-            return Ok(content.clone());
-        }
-        let source = self.hashed.source.clone();
-        let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len()));
-        read.await
-            .map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
     }
 
     async fn sliced(&self, round: Try) -> Result<Status> {
@@ -395,7 +302,7 @@ impl Way<'_> {
         error
     }
 
-    fn terms(&self) -> Terms<'_> {
+    pub(super) fn terms(&self) -> Terms<'_> {
         Terms {
             repeat: self.repeat(),
             allowance: &self.allowance,
@@ -403,7 +310,7 @@ impl Way<'_> {
     }
 
     /// Whether create and single may be said twice.
-    fn repeat(&self) -> Repeat {
+    pub(super) fn repeat(&self) -> Repeat {
         match self.facts.conflict {
             Conflict::KeepBoth => Repeat::Ambiguous,
             Conflict::Fail | Conflict::Overwrite => Repeat::Safe,
