@@ -494,6 +494,60 @@ async fn a_token_that_ends_between_slices_costs_nothing_twice() {
     rig.assert_stored(&[&item]);
 }
 
+/// Killed between the service's commit and its answer: the next run cannot know, and does not make
+/// a second copy. What was never sent leaves no such word.
+#[test]
+fn under_keep_both_a_killed_single_is_not_repeated() {
+    let rig = Rig::new();
+    let item = rig.file("f", 1000, 1);
+    let path = item.path.to_str().expect("Unicode");
+    let upload = || rig.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
+    let stall = Action::StallAnswer { millis: 600_000 };
+    rig.emulator
+        .inject(Fault::on(Operation::Single, stall).nth(1));
+    let process = Killed(upload().spawn().expect("a binary"));
+    wait("the file is there", || rig.stored().len() == 1);
+    drop(process);
+    let file = only_file(&upload().output().expect("a binary"), 1);
+    assert_eq!(file["error"]["kind"], "rejected");
+    let message = file["error"]["message"].as_str().expect("a text");
+    assert!(message.contains("may be there"), "{message}");
+    assert_eq!(
+        rig.emulator.stats().of(Operation::Single).calls,
+        1,
+        "not asked again"
+    );
+    let forgot = rig.panup(&["forget", path]).status().expect("a binary");
+    assert!(forgot.success());
+    assert_eq!(
+        only_file(&upload().output().expect("a binary"), 0)["status"],
+        "uploaded"
+    );
+}
+
+#[test]
+fn under_keep_both_a_refused_single_may_be_tried_again() {
+    let rig = Rig::new();
+    let item = rig.file("f", 1000, 1);
+    let path = item.path.to_str().expect("Unicode");
+    let upload = || rig.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
+    let refused = Action::Code {
+        code: 1,
+        message: "no".to_owned(),
+    };
+    rig.emulator
+        .inject(Fault::on(Operation::Single, refused).nth(1));
+    assert_eq!(
+        only_file(&upload().output().expect("a binary"), 1)["error"]["kind"],
+        "rejected"
+    );
+    assert_eq!(
+        only_file(&upload().output().expect("a binary"), 0)["status"],
+        "uploaded"
+    );
+    rig.assert_stored(&[&item]);
+}
+
 /// The one file of a `--json` run that ended with `code`.
 fn only_file(output: &Output, code: i32) -> serde_json::Value {
     assert_eq!(output.status.code(), Some(code), "{output:?}");

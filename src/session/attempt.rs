@@ -100,7 +100,7 @@ impl<'a> Attempts<'a> {
         self.lost |= error.delivered() == Delivery::Unknown;
         self.tell_limits(&error);
         if self.shared.is_draining() {
-            return Err(Shared::cancelled());
+            return Err(Shared::cancelled().delivery(error.delivered()));
         }
         self.attempt.elapsed = self.started.elapsed();
         let decision = self.shared.core.retry.decide(
@@ -221,7 +221,10 @@ where
 {
     let mut attempts = Attempts::new(shared, terms);
     loop {
-        shared.core.rates.turn(operation).await;
+        tokio::select! {
+            () = shared.core.rates.turn(operation) => {}
+            () = shared.draining() => return Err(Shared::cancelled()),
+        }
         let token = attempts.token().await?;
         match once(token).await {
             Ok(answer) => {

@@ -12,7 +12,7 @@ use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::journal::Upload;
+use crate::journal::{Upload, UploadId};
 use crate::plan::{Acked, Plan};
 use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
@@ -27,6 +27,7 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         hashed: &hashed,
         sent: Arc::clone(&sent),
         allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
+        intent: tokio::sync::Mutex::default(),
     };
     let outcome = way.whole().await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
@@ -48,6 +49,8 @@ pub(super) struct Way<'a> {
     pub(super) facts: FileFacts,
     pub(super) sent: Arc<AtomicU64>,
     pub(super) allowance: Arc<Mutex<Allowance>>,
+    /// The journal's word of a call that is not answered yet.
+    pub(super) intent: tokio::sync::Mutex<Option<UploadId>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -84,6 +87,7 @@ impl Way<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
+        self.refuse_if_unanswered()?;
         let in_one = self.facts.size <= self.shared.core.options.single_max;
         let mut in_doubt = false;
         if self.hashed.resume.is_none() && in_one {
@@ -164,9 +168,13 @@ impl Way<'_> {
             .await;
         let once = |token: Secret| {
             let (service, facts) = (self.shared.core.service.clone(), facts.clone());
-            async move { service.create(token.expose(), &facts).await }
+            async move {
+                self.intend().await;
+                service.create(token.expose(), &facts).await
+            }
         };
-        let (reply, lost) = call(&self.shared, Operation::Create, self.terms(), once).await?;
+        let outcome = call(&self.shared, Operation::Create, self.terms(), once).await;
+        let (reply, lost) = self.answered(outcome).await?;
         claim.made();
         tracing::debug!(?round, lost, ?reply, "created");
         Ok(reply)

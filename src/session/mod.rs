@@ -15,6 +15,7 @@ mod fleet;
 mod folders;
 mod gate;
 mod hash;
+mod intent;
 mod keyring;
 mod rates;
 mod run;

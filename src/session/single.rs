@@ -27,7 +27,8 @@ impl Way<'_> {
         let claim = folders
             .claim(self.facts.remote.parent(), self.facts.remote.folder())
             .await;
-        let (reply, lost) = self.carry_single(content, crew).await?;
+        let outcome = self.carry_single(content, crew).await;
+        let (reply, lost) = self.answered(outcome).await?;
         claim.made();
         match reply {
             SingleReply::Done(id) => {
@@ -56,11 +57,13 @@ impl Way<'_> {
         };
         let mut avoid = Vec::new();
         loop {
-            shared.core.rates.turn(Operation::Single).await;
-            let permit = shared.core.gate.enter().await;
-            if shared.is_draining() {
-                return Err(Shared::cancelled());
-            }
+            let permit = tokio::select! {
+                permit = async {
+                    shared.core.rates.turn(Operation::Single).await;
+                    shared.core.gate.enter().await
+                } => permit,
+                () = shared.draining() => return Err(Shared::cancelled()),
+            };
             let token = attempts.token().await?;
             shared.core.gate.started(load.bytes);
             let booking = shared
@@ -73,6 +76,7 @@ impl Way<'_> {
                 let (service, token) = (shared.core.service.clone(), token.clone());
                 let (facts, content) = (self.facts.clone(), content.clone());
                 async move {
+                    self.intend().await;
                     service
                         .single(token.expose(), &facts, content, &carriage)
                         .await
