@@ -128,6 +128,7 @@ struct Facts {
     retry_after: Option<Duration>,
     delivery: Delivery,
     timed_out: bool,
+    lasting: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -149,6 +150,7 @@ impl Error {
             retry_after: None,
             delivery: Delivery::NotDone,
             timed_out: false,
+            lasting: false,
             source: None,
         }))
     }
@@ -211,6 +213,13 @@ impl Error {
     #[must_use]
     pub fn timed_out(self) -> Self {
         self.with(|facts| facts.timed_out = true)
+    }
+
+    /// Marks a failure that waiting does not mend, such as a certificate that is not trusted: only
+    /// another server can help.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        self.with(|facts| facts.lasting = true)
     }
 
     /// Turns the failure into another kind, keeping everything else.
@@ -295,6 +304,12 @@ impl Error {
     #[must_use]
     pub fn delivered(&self) -> Delivery {
         self.0.delivery
+    }
+
+    /// Whether waiting does not mend it.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.0.lasting
     }
 
     /// Whether time ran out, here or at the gateway.

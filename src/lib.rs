@@ -3,16 +3,25 @@
 //!
 //! # One file
 //!
-//! ```no_run
+//! ```
 //! use panup::{Client, Credential, Item, Options, Secret};
 //!
-//! # async fn example() -> panup::Result<()> {
-//! let options = Options::new(Credential::Token(Secret::new("…")));
+//! # let emulator = panup_emulator::Emulator::start(panup_emulator::Config::default())?;
+//! # let folder = tempfile::tempdir()?;
+//! # let (token, archive) = (emulator.token(), folder.path().join("archive.tar.zst"));
+//! # std::fs::write(&archive, "contents")?;
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let mut options = Options::new(Credential::Token(Secret::new(token)));
+//! # options.api = emulator.api();
+//! options.on_conflict = panup::Conflict::Overwrite;
 //! let client = Client::new(options)?;
-//! let outcome = client.upload(Item::new("archive.tar.zst")).await?;
-//! println!("{}: file id {:?}", outcome.path.display(), outcome.status.file_id());
-//! # Ok(())
-//! # }
+//! let outcome = client.upload(Item::new(&archive)).await?;
+//! println!("{} {:?}", outcome.status.name(), outcome.status.file_id());
+//! # assert_eq!(outcome.status.name(), "uploaded");
+//! # assert_eq!(outcome.status.file_id(), Some(emulator.files()[0].file_id));
+//! # Ok::<(), panup::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! [`Client::start`] takes any number of files and gives a [`Run`]: events as they happen, counters
@@ -41,7 +50,6 @@ mod plan;
 mod service;
 mod session;
 mod token;
-mod wire;
 
 pub mod digest;
 #[doc(hidden)]
@@ -52,6 +60,8 @@ pub mod net;
 pub mod policy;
 #[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
+pub mod wire;
 
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
@@ -60,3 +70,8 @@ pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Su
 pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;
+
+/// README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -36,23 +36,20 @@ pub fn status(status: &Status) -> Result<ExitCode, Error> {
 /// Where the journal cannot be written.
 pub fn forget(forget: &Forget) -> Result<ExitCode, Error> {
     let (state, dir) = open(forget.state_dir.as_deref())?;
-    if forget.all || forget.unfinished {
-        let what = match forget.all {
-            true => panup::Forget::Everything,
-            false => panup::Forget::Unfinished,
-        };
-        say(&format!(
-            "{} entries forgotten in {}",
-            state.forget(what)?,
-            dir.display()
-        ));
+    let all = match (forget.all, forget.unfinished) {
+        (true, _) => Some(panup::Forget::Everything),
+        (false, true) => Some(panup::Forget::Unfinished),
+        (false, false) => None,
+    };
+    if let Some(what) = all {
+        let dropped = entries(state.forget(what)?);
+        say(&format!("{dropped} forgotten in {}", dir.display()));
     }
     for path in &forget.paths {
         let dropped = state.forget(panup::Forget::Path(path.clone()))?;
         say(&match dropped {
             0 => format!("{}: nothing is known of it", path.display()),
-            1 => format!("{}: 1 entry forgotten", path.display()),
-            _ => format!("{}: {dropped} entries forgotten", path.display()),
+            _ => format!("{}: {} forgotten", path.display(), entries(dropped)),
         });
     }
     warn(&state);
@@ -123,6 +120,13 @@ fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: C
         "hashed": counts.hashed,
     });
     say(&object.to_string());
+}
+
+fn entries(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        _ => format!("{count} entries"),
+    }
 }
 
 /// Rounded down: 100 means all.

@@ -6,6 +6,7 @@ mod credentials;
 mod emulator;
 mod hash;
 mod journal;
+mod plan;
 mod report;
 mod screen;
 mod size;
@@ -13,7 +14,7 @@ mod tune;
 mod upload;
 mod walk;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -97,6 +98,7 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .init();
 }

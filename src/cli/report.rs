@@ -135,7 +135,8 @@ fn json_line(outcome: &Outcome) -> String {
     line.to_string()
 }
 
-fn failure(path: &Path, remote: &str, size: u64, error: &Error) -> String {
+/// The object of a file that failed before it was sent.
+pub fn failure(path: &Path, remote: &str, size: u64, error: &Error) -> String {
     failure_object(path, remote, size, error).to_string()
 }
 

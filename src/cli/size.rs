@@ -62,7 +62,7 @@ impl FromStr for Rates {
             let rate: f64 = rate
                 .parse()
                 .ok()
-                .filter(|rate| *rate > 0.0)
+                .filter(|&rate: &f64| rate > 0.0 && rate.is_finite())
                 .ok_or_else(refused)?;
             match name.trim() {
                 "create" => rates.create = Some(rate),
@@ -123,7 +123,14 @@ mod tests {
             (rates.create, rates.complete, rates.single),
             (Some(2.5), None, Some(9.0))
         );
-        for bad in ["", "create", "create=0", "create=x", "slice=3"] {
+        for bad in [
+            "",
+            "create",
+            "create=0",
+            "create=inf",
+            "create=x",
+            "slice=3",
+        ] {
             assert!(bad.parse::<Rates>().is_err(), "{bad}");
         }
     }

@@ -5,16 +5,17 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options, Resume, Run,
+    Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume, Run,
     Secret, Status,
 };
 
-use super::args::{Account, HttpVersion, OnConflict, Upload};
+use super::args::{Account, HttpVersion, OnConflict, Output, Upload};
 use super::emulator::Local;
+use super::plan::Plan;
 use super::report::Report;
 use super::screen::Screen;
 use super::walk::{Refused, Walk};
-use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, say, state_dir};
+use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir};
 
 /// Uploads, and says how it went.
 ///
@@ -24,7 +25,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
     let (refused, refusals) = channel();
     let walk = Walk::new(upload, refused)?;
     if upload.select.dry_run {
-        return Ok(dry_run(walk, &refusals));
+        return Ok(dry_run(walk, &refusals, upload.output));
     }
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
@@ -200,37 +201,23 @@ impl Signals {
     }
 }
 
-fn dry_run(walk: Walk, refusals: &Receiver<Refused>) -> ExitCode {
-    let (mut files, mut bytes, mut failed) = (0u64, 0u64, 0u64);
-    for Item { path, remote, .. } in walk.items() {
-        match std::fs::metadata(&path) {
-            Ok(facts) => {
-                files += 1;
-                bytes += facts.len();
-                say(&format!(
-                    "{} -> {remote} ({} bytes)",
-                    path.display(),
-                    facts.len()
-                ));
-            }
-            Err(error) => {
-                failed += 1;
-                complain(&format!("{}: {error}", path.display()));
-            }
+fn dry_run(walk: Walk, refusals: &Receiver<Refused>, output: Output) -> ExitCode {
+    let mut report = Plan::new(output);
+    for item in walk.items() {
+        match std::fs::metadata(&item.path) {
+            Ok(facts) => report.file(&item, facts.len()),
+            Err(error) => report.refused(&Refused {
+                error: Error::read(&item.path, error),
+                path: item.path,
+            }),
         }
     }
-    for refused in refusals.try_iter() {
-        failed += 1;
-        complain(&refused.error.to_string());
-    }
-    complain(&format!(
-        "{files} files, {} would be uploaded",
-        super::size::human(bytes)
-    ));
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(SOME_FAILED)
+    refusals
+        .try_iter()
+        .for_each(|refused| report.refused(&refused));
+    match report.summary() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(SOME_FAILED),
     }
 }
 

@@ -17,6 +17,10 @@ pub(super) struct Failure {
     kind: Kind,
     message: String,
     timed_out: bool,
+    /// Waiting does not mend it.
+    lasting: bool,
+    /// The host's name was not found.
+    unnamed: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -26,6 +30,8 @@ impl Failure {
             kind,
             message: message.into(),
             timed_out: false,
+            lasting: false,
+            unnamed: false,
             cause: None,
         }
     }
@@ -34,9 +40,17 @@ impl Failure {
     pub(super) fn connect(origin: &Origin, error: Box<dyn StdError + Send + Sync>) -> Self {
         let message = format!("{origin}: {}", connect_words(&*error, &origin.host));
         Failure {
+            lasting: is_distrust(&*error),
+            unnamed: is_unnamed(&*error),
             cause: Some(error.into()),
             ..Failure::new(Kind::Transport, message)
         }
+    }
+
+    /// The same, given up soon if the name was not found, where `hopeless` says so.
+    pub(super) fn hopeless_if_unnamed(mut self, hopeless: bool) -> Self {
+        self.lasting |= self.unnamed && hopeless;
+        self
     }
 
     /// No connection came about in time.
@@ -110,6 +124,9 @@ impl Failure {
         if self.timed_out {
             error = error.timed_out();
         }
+        if self.lasting {
+            error = error.lasting();
+        }
         match self.cause {
             Some(cause) => error.caused_by(cause),
             None => error,
@@ -139,12 +156,24 @@ pub(super) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
         })
 }
 
+/// Whether the peer's certificate is not trusted: it will be the same one in a minute.
+fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+    chain(error)
+        .filter_map(|link| link.downcast_ref::<rustls::Error>())
+        .any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+}
+
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
     chain(error).find_map(|link| link.downcast_ref::<h2::Error>())
 }
 
+/// Whether the name lookup failed; hyper-util has no type for it, only these words.
+fn is_unnamed(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|link| link.to_string() == "dns error")
+}
+
 fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
-    if chain(error).any(|link| link.to_string() == "dns error") {
+    if is_unnamed(error) {
         return format!("host not found: {host}");
     }
     let proxy = chain(error).find_map(|link| link.downcast_ref::<super::connect::ProxyError>());

@@ -162,7 +162,11 @@ impl Lane {
     }
 
     async fn open(&self, offer: Offer) -> Result<Opened, Failure> {
-        let stream = self.connector.connect(&self.origin, offer).await?;
+        let connecting = self.connector.connect(&self.origin, offer).await;
+        // A name that was never found is a mistyped one, or there is no network: no waiting helps.
+        // One that was found before is a resolver's bad hour, which ends.
+        let never = self.tally.stats().opened == 0;
+        let stream = connecting.map_err(|failure| failure.hopeless_if_unnamed(never))?;
         let opened = Opened::new(stream.counted_into(self.tally.bytes())).await;
         opened.map_err(|error| Failure::exchange(&self.origin, error))
     }

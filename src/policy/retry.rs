@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Delivery, Error, Kind};
+use crate::error::{Delivery, Error, Kind, Operation};
 
 /// The rules of repeating: budgets and delays. One value serves a whole run.
 #[derive(Debug, Clone)]
@@ -86,21 +86,29 @@ impl Retry {
     ) -> Decision {
         let spent = attempt.number >= self.budget.attempts || attempt.elapsed > self.budget.elapsed;
         let may_double = repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
-        if spent || may_double {
+        let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
+        if spent || may_double || hopeless {
             return Decision::GiveUp;
         }
         match error.kind() {
             Kind::Throttled | Kind::Transport => self.again(error, attempt, rng),
             Kind::Protocol if !attempt.garbled => self.again(error, attempt, rng),
             Kind::Auth if !attempt.refreshed => Decision::Refresh,
-            Kind::Integrity if !attempt.rehashed => Decision::Rehash,
+            // Only a slice has an MD5 of its own; a whole file that was refused stays refused.
+            Kind::Integrity if !attempt.rehashed && error.operation() == Operation::Slice => {
+                Decision::Rehash
+            }
             Kind::Expired if !attempt.restarted => Decision::Restart,
             _ => Decision::GiveUp,
         }
     }
 
     fn again(&self, error: &Error, attempt: &Attempt, rng: &mut fastrand::Rng) -> Decision {
-        let after = self.delay(error, attempt.number, rng);
+        let after = if error.is_lasting() {
+            Duration::ZERO
+        } else {
+            self.delay(error, attempt.number, rng)
+        };
         if attempt.elapsed.saturating_add(after) > self.budget.elapsed {
             return Decision::GiveUp;
         }
@@ -214,16 +222,18 @@ impl Allowance {
         }
     }
 
-    /// For one file: 64 lets every slice of a full gate fail a few times.
+    /// For one file: 512, half as many again as a full gate of 64 slices can spend on eight
+    /// attempts each, and an eighth of the run's.
     #[must_use]
     pub fn of_a_file() -> Self {
-        Allowance::new(64)
+        Allowance::new(512)
     }
 
-    /// For one run: 1,024, four for each permit of the widest gate.
+    /// For one run: 4,096. The 384 files that may be under way at once can all use their eight
+    /// attempts, so that a break of half a minute in the line costs no file.
     #[must_use]
     pub fn of_a_run() -> Self {
-        Allowance::new(1024)
+        Allowance::new(4096)
     }
 
     /// Takes one repeat; `false` says that none is left and the error is final.
@@ -245,6 +255,9 @@ impl Allowance {
 
 /// The bound triples, so that the first repeat is quick and the eight together last long.
 const GROWTH: u32 = 3;
+
+/// Where waiting does not help, other servers may: as many as decision 9 of the field notes wants.
+const TRIES_ELSEWHERE: u32 = 3;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

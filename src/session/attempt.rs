@@ -3,7 +3,7 @@
 //! back while it waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::Progress;
@@ -19,13 +19,22 @@ use crate::token::Secret;
 #[derive(Debug)]
 pub struct Attempts<'a> {
     shared: &'a Shared,
-    repeat: Repeat,
+    terms: Terms<'a>,
     attempt: Attempt,
     started: Instant,
-    token: Secret,
+    /// What the last attempt went with.
+    token: Option<Secret>,
     /// An answer was lost on the way, so an earlier attempt may have been carried out.
     lost: bool,
-    allowance: Allowance,
+}
+
+/// On which terms a call is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Whether repeating can do harm.
+    pub repeat: Repeat,
+    /// Repeats left to the file that it is for.
+    pub allowance: &'a Mutex<Allowance>,
 }
 
 /// What to do after a failure that is not final.
@@ -42,27 +51,27 @@ pub enum Next {
 
 impl<'a> Attempts<'a> {
     /// Nothing tried yet.
+    #[must_use]
+    pub fn new(shared: &'a Shared, terms: Terms<'a>) -> Attempts<'a> {
+        Attempts {
+            shared,
+            terms,
+            attempt: Attempt::first(),
+            started: Instant::now(),
+            token: None,
+            lost: false,
+        }
+    }
+
+    /// The token for the next attempt. To be asked for last: one that was got before a long wait
+    /// may have been refused meanwhile.
     ///
     /// # Errors
     /// Where there is no token to be had.
-    pub async fn new(shared: &'a Shared, repeat: Repeat) -> Result<Attempts<'a>> {
-        let token = shared.core.keyring.token().await?;
-        let (attempt, allowance) = (Attempt::first(), Allowance::of_a_file());
-        Ok(Attempts {
-            shared,
-            repeat,
-            attempt,
-            started: Instant::now(),
-            token,
-            lost: false,
-            allowance,
-        })
-    }
-
-    /// The token for the next attempt.
-    #[must_use]
-    pub fn token(&self) -> Secret {
-        self.token.clone()
+    pub async fn token(&mut self) -> Result<Secret> {
+        let token = self.shared.core.keyring.token().await?;
+        self.token = Some(token.clone());
+        Ok(token)
     }
 
     /// Whether an answer was lost on the way.
@@ -75,11 +84,12 @@ impl<'a> Attempts<'a> {
     pub fn succeeded(&self, operation: Operation) {
         self.shared.core.rates.succeeded(operation, Instant::now());
         self.shared.core.keyring.proven();
-        self.shared
-            .allowance
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .earn();
+        for allowance in self.allowances() {
+            allowance
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .earn();
+        }
     }
 
     /// Decides about `error`, and waits where the decision is to wait.
@@ -96,7 +106,7 @@ impl<'a> Attempts<'a> {
         let decision = self.shared.core.retry.decide(
             &error,
             &self.attempt,
-            self.repeat,
+            self.terms.repeat,
             &mut fastrand::Rng::new(),
         );
         tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
@@ -110,24 +120,34 @@ impl<'a> Attempts<'a> {
                 Next::Again { elsewhere }
             }
             Decision::Refresh => {
-                self.token = self.shared.core.keyring.renew(&self.token, &error).await?;
+                let refused = self.token.take().ok_or_else(|| error.clone())?;
+                self.shared.core.keyring.renew(&refused, &error).await?;
                 Next::Again { elsewhere: false }
             }
             Decision::Rehash => Next::Rehash,
-            Decision::Restart | Decision::GiveUp => return Err(self.last_words(error)),
+            Decision::Restart | Decision::GiveUp => {
+                if error.kind() == Kind::Auth {
+                    self.shared.core.keyring.give_up(&error);
+                }
+                return Err(self.last_words(error));
+            }
         };
         Progress::add(&self.shared.progress.retries, 1);
         Ok(next)
     }
 
-    fn spend(&mut self) -> bool {
-        self.allowance.spend()
-            && self
-                .shared
-                .allowance
+    fn spend(&self) -> bool {
+        self.allowances().into_iter().all(|allowance| {
+            allowance
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .spend()
+        })
+    }
+
+    /// The file's first: one file that goes wrong for ever shall not use up the run's.
+    fn allowances(&self) -> [&Mutex<Allowance>; 2] {
+        [self.terms.allowance, &self.shared.allowance]
     }
 
     async fn wait(&self, delay: Duration) -> Result<()> {
@@ -162,7 +182,14 @@ impl<'a> Attempts<'a> {
     }
 
     fn last_words(&self, error: Error) -> Error {
-        let unknown = self.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
+        // Whoever reads this error has to know that one of the attempts may have been carried out.
+        let error = if self.lost {
+            error.delivery(Delivery::Unknown)
+        } else {
+            error
+        };
+        let unknown =
+            self.terms.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
         if unknown {
             let unsure = "the answer was lost: the file may have arrived, and sending it again would keep both";
             return error
@@ -170,9 +197,7 @@ impl<'a> Attempts<'a> {
                 .advice("look whether it is there before you repeat this");
         }
         if self.lost && error.kind() == Kind::Rejected {
-            return error.advice(
-                "the answer to an earlier attempt was lost, so it may be this file that is there",
-            );
+            return error.advice(MAY_BE_OURS);
         }
         if self.attempt.number > 2 {
             return error.context(format_args!("after {} attempts", self.attempt.number - 1));
@@ -188,16 +213,17 @@ impl<'a> Attempts<'a> {
 pub async fn call<T, F>(
     shared: &Shared,
     operation: Operation,
-    repeat: Repeat,
+    terms: Terms<'_>,
     once: impl Fn(Secret) -> F,
 ) -> Result<(T, bool)>
 where
     F: Future<Output = Result<T>>,
 {
-    let mut attempts = Attempts::new(shared, repeat).await?;
+    let mut attempts = Attempts::new(shared, terms);
     loop {
         shared.core.rates.turn(operation).await;
-        match once(attempts.token()).await {
+        let token = attempts.token().await?;
+        match once(token).await {
             Ok(answer) => {
                 attempts.succeeded(operation);
                 return Ok((answer, attempts.lost_an_answer()));
@@ -339,6 +365,10 @@ async fn overdue(
         return (booking, permit);
     }
 }
+
+/// Said where a name is taken after an answer was lost.
+pub const MAY_BE_OURS: &str =
+    "the answer to an earlier attempt was lost or unclear, so it may be this file that is there";
 
 /// How often a slice in flight is looked at: well below the half second from which a twin pays.
 const HEDGE_LOOK: Duration = Duration::from_millis(250);

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -32,6 +33,14 @@ pub struct Order {
     pub file: Arc<Sending>,
     /// The slices left, ascending.
     pub left: VecDeque<u32>,
+}
+
+/// What is left when a file is over is never sent, and nobody waits for it.
+impl Drop for Order {
+    fn drop(&mut self) {
+        let left = self.left.len() as u64;
+        self.file.shared.backlog.fetch_sub(left, Ordering::Relaxed);
+    }
 }
 
 /// Slices hashed at a time: two groups of eight lanes, the widest kernel's worth.
@@ -78,11 +87,12 @@ pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
 }
 
 fn group(order: &mut Order) -> Result<Vec<Slice>> {
-    let file = &order.file;
+    let file = Arc::clone(&order.file);
     let room = usize::try_from(GROUP_BYTES / file.plan.slice_size().max(1))
         .unwrap_or(GROUP)
         .clamp(1, GROUP);
-    let numbers: Vec<u32> = order.left.drain(..room.min(order.left.len())).collect();
+    // They leave the order when they are slices: until then they count as left to send.
+    let numbers: Vec<u32> = order.left.iter().take(room).copied().collect();
     let contents = numbers
         .iter()
         .map(|&number| file.source.bytes(file.plan.range(number)));
@@ -100,10 +110,11 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
         )
         .path(file.source.path()));
     }
+    order.left.drain(..numbers.len());
     let slices = numbers.into_iter().zip(digests).zip(contents);
     Ok(slices
         .map(|((number, md5), content)| Slice {
-            file: Arc::clone(file),
+            file: Arc::clone(&file),
             number,
             md5,
             content,

@@ -1,25 +1,22 @@
 //! One file's way once its etag is known: unchanged, create or single, plan, send, unchanged,
 //! complete. Everything that can go wrong ends this file and no other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-
-use super::attempt::{Attempts, Load, Next, call, carry};
+use super::attempt::{MAY_BE_OURS, Terms, call};
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
-use super::fleet::Crew;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Upload;
 use crate::plan::{Acked, Plan};
-use crate::policy::Repeat;
+use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
-use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, SingleReply};
+use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
 /// Uploads one file to its end.
 pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
@@ -29,6 +26,7 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         shared,
         hashed: &hashed,
         sent: Arc::clone(&sent),
+        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
     };
     let outcome = way.whole().await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
@@ -44,11 +42,12 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
 }
 
 /// A file, and all that its steps need.
-struct Way<'a> {
-    shared: Arc<Shared>,
-    hashed: &'a Hashed,
-    facts: FileFacts,
-    sent: Arc<AtomicU64>,
+pub(super) struct Way<'a> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) hashed: &'a Hashed,
+    pub(super) facts: FileFacts,
+    pub(super) sent: Arc<AtomicU64>,
+    pub(super) allowance: Arc<Mutex<Allowance>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -86,113 +85,30 @@ impl Way<'_> {
 
     async fn any_way(&self) -> Result<Status> {
         let in_one = self.facts.size <= self.shared.core.options.single_max;
-        if self.hashed.resume.is_none()
-            && in_one
-            && let Some(status) = self.single().await?
-        {
-            return Ok(status);
+        let mut in_doubt = false;
+        if self.hashed.resume.is_none() && in_one {
+            if let Some(status) = self.single().await? {
+                return Ok(status);
+            }
+            in_doubt = true;
         }
-        match self.sliced(Try::First).await {
+        let outcome = match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
                 self.hashed.source.check(Operation::Check)?;
+                in_doubt |= error.delivered() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
             }
             outcome => outcome,
-        }
+        };
+        outcome.map_err(|error| if in_doubt { may_be_ours(error) } else { error })
     }
 
     fn begins_again(&self, error: &Error) -> bool {
         let stale = matches!(error.kind(), Kind::Expired)
             || error.kind() == Kind::Integrity && error.operation() == Operation::Complete;
         stale && !self.shared.is_draining()
-    }
-
-    /// One call with everything in it. `None` where the service took it and did not finish it: there
-    /// is no id to ask for, so create, which normally answers reuse, has to tell.
-    async fn single(&self) -> Result<Option<Status>> {
-        let content = self.content().await?;
-        let crew = self.shared.core.single_crew(&self.shared).await?;
-        let folders = &self.shared.core.folders;
-        let claim = folders
-            .claim(self.facts.remote.parent(), self.facts.remote.folder())
-            .await;
-        let (reply, lost) = self.carry_single(content, crew).await?;
-        claim.made();
-        match reply {
-            SingleReply::Done(id) => {
-                Progress::add(&self.shared.progress.acked, self.facts.size);
-                Ok(Some(Status::Uploaded(id)))
-            }
-            SingleReply::Unfinished if self.repeat() == Repeat::Ambiguous => {
-                let message = "the service took the file and did not say that it is complete";
-                let error = Error::new(Kind::Protocol, Operation::Single, message);
-                Err(error.advice("look whether it is there before you repeat this: sending it again would keep both"))
-            }
-            SingleReply::Unfinished => {
-                tracing::debug!(lost, "single/create did not finish; asking create");
-                Ok(None)
-            }
-        }
-    }
-
-    async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
-        let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.repeat()).await?;
-        let load = Load {
-            crew,
-            bytes: self.facts.size,
-            sent: Arc::clone(&self.sent),
-        };
-        let mut avoid = Vec::new();
-        loop {
-            shared.core.rates.turn(Operation::Single).await;
-            let permit = shared.core.gate.enter().await;
-            if shared.is_draining() {
-                return Err(Shared::cancelled());
-            }
-            shared.core.gate.started(load.bytes);
-            let booking = shared
-                .core
-                .fleet
-                .berth(&load.crew, &avoid, load.bytes)
-                .await;
-            let server = booking.server();
-            let token = attempts.token();
-            let once = |carriage| {
-                let (service, token) = (shared.core.service.clone(), token.clone());
-                let (facts, content) = (self.facts.clone(), content.clone());
-                async move {
-                    service
-                        .single(token.expose(), &facts, content, &carriage)
-                        .await
-                }
-            };
-            match carry(shared, &load, (booking, permit), &once).await {
-                Ok(reply) => {
-                    attempts.succeeded(Operation::Single);
-                    return Ok((reply, attempts.lost_an_answer()));
-                }
-                Err(error) => {
-                    self.hashed.source.check(Operation::Single)?;
-                    match attempts.failed(error).await? {
-                        Next::Again { elsewhere: true } => avoid = vec![server],
-                        Next::Again { elsewhere: false } | Next::Rehash => {}
-                    }
-                }
-            }
-        }
-    }
-
-    async fn content(&self) -> Result<Bytes> {
-        if let Some(content) = &self.hashed.content {
-            return Ok(content.clone());
-        }
-        let source = self.hashed.source.clone();
-        let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len()));
-        read.await
-            .map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
     }
 
     async fn sliced(&self, round: Try) -> Result<Status> {
@@ -250,7 +166,7 @@ impl Way<'_> {
             let (service, facts) = (self.shared.core.service.clone(), facts.clone());
             async move { service.create(token.expose(), &facts).await }
         };
-        let (reply, lost) = call(&self.shared, Operation::Create, self.repeat(), once).await?;
+        let (reply, lost) = call(&self.shared, Operation::Create, self.terms(), once).await?;
         claim.made();
         tracing::debug!(?round, lost, ?reply, "created");
         Ok(reply)
@@ -270,6 +186,7 @@ impl Way<'_> {
             plan,
             crew: shared.core.fleet.admit(&created.servers)?,
             sent: Arc::clone(&self.sent),
+            allowance: Arc::clone(&self.allowance),
             journal: begun.id,
             digests: self.digests(&plan),
             left: u32::try_from(plan.left(&begun.acked).count()).unwrap_or(u32::MAX),
@@ -340,6 +257,10 @@ impl Way<'_> {
     async fn complete(&self, preupload_id: &str, asked: Asked) -> Result<i64> {
         let started = Instant::now();
         let asked = AtomicBool::new(asked == Asked::Perhaps);
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            allowance: &self.allowance,
+        };
         let once = |token: Secret| {
             let (service, id) = (self.shared.core.service.clone(), preupload_id.to_owned());
             let asked = &asked;
@@ -354,7 +275,7 @@ impl Way<'_> {
             }
         };
         loop {
-            let (answer, _) = call(&self.shared, Operation::Complete, Repeat::Safe, &once)
+            let (answer, _) = call(&self.shared, Operation::Complete, terms, &once)
                 .await
                 .map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
             match answer {
@@ -381,8 +302,15 @@ impl Way<'_> {
         error
     }
 
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
+            repeat: self.repeat(),
+            allowance: &self.allowance,
+        }
+    }
+
     /// Whether create and single may be said twice.
-    fn repeat(&self) -> Repeat {
+    pub(super) fn repeat(&self) -> Repeat {
         match self.facts.conflict {
             Conflict::KeepBoth => Repeat::Ambiguous,
             Conflict::Fail | Conflict::Overwrite => Repeat::Safe,
@@ -415,4 +343,13 @@ fn final_kind(error: Error) -> Error {
             .context("also after beginning again"),
         _ => error,
     }
+}
+
+/// The name is taken, and a call of ours may have taken it.
+fn may_be_ours(error: Error) -> Error {
+    let taken = error.kind() == Kind::Rejected && error.operation() == Operation::Create;
+    if taken && error.delivered() == Delivery::NotDone {
+        return error.advice(MAY_BE_OURS);
+    }
+    error
 }

@@ -13,15 +13,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Item;
 use super::chain::Chain;
-use super::event::{Outcome, Progress, Status};
+use super::event::{Outcome, Progress};
 use super::run::Shared;
-use super::window::{Share, Window};
+use super::window::Share;
 use crate::digest::{End, Lanes, Md5};
 use crate::error::{Error, Operation, Result};
-use crate::journal::{Finished, Hashes, SliceHashes, Task, Upload};
+use crate::journal::{Hashes, SliceHashes, Task, Upload};
 use crate::options::Resume;
 use crate::source::Source;
-use crate::wire::{Remote, check_size};
 
 /// A file with its etag, ready for `create` or `single/create`.
 #[derive(Debug)]
@@ -69,11 +68,11 @@ pub enum Admitted {
 }
 
 /// An item that is a readable file of a size that the service takes.
-struct Candidate {
-    source: Source,
-    task: Task,
-    started: Instant,
-    share: Share,
+pub(super) struct Candidate {
+    pub(super) source: Source,
+    pub(super) task: Task,
+    pub(super) started: Instant,
+    pub(super) share: Share,
 }
 
 /// Starts the hashing threads; they end when `items` does, or when the run is told to stop.
@@ -125,9 +124,9 @@ pub(super) const LANES_FROM: usize = 3;
 
 /// What each hashing thread works with.
 #[derive(Clone)]
-struct Stage {
-    shared: Arc<Shared>,
-    out: UnboundedSender<Admitted>,
+pub(super) struct Stage {
+    pub(super) shared: Arc<Shared>,
+    pub(super) out: UnboundedSender<Admitted>,
     /// Single chains under way.
     chains: Arc<AtomicUsize>,
     /// Threads that hash slices beside a single chain.
@@ -355,53 +354,6 @@ impl Stage {
         })
     }
 
-    /// Opens an item and takes its place in the window; `None` where it has ended already.
-    fn admit(&self, item: &Item, window: &Arc<Window>, let_go: impl FnOnce()) -> Option<Candidate> {
-        let started = Instant::now();
-        match self.open(item) {
-            Ok((source, task)) => {
-                if let Some(finished) = self.finished(&task) {
-                    self.skip(item, &source, &finished);
-                    return None;
-                }
-                let share = enter(window, source.len(), let_go)?;
-                Some(Candidate {
-                    source,
-                    task,
-                    started,
-                    share,
-                })
-            }
-            Err(error) => {
-                let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
-                self.fail(item, size, error);
-                None
-            }
-        }
-    }
-
-    fn open(&self, item: &Item) -> Result<(Source, Task)> {
-        let named = |error: Error| error.path(&item.path);
-        let core = &self.shared.core;
-        let source = Source::open(&item.path, &core.source_settings)?;
-        check_size(source.len()).map_err(named)?;
-        let task = Task {
-            account: Arc::clone(&core.account),
-            remote: Remote::new(item.parent_id, &item.remote).map_err(named)?,
-            conflict: core.options.on_conflict,
-            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
-            identity: *source.identity(),
-        };
-        Ok((source, task))
-    }
-
-    fn finished(&self, task: &Task) -> Option<Finished> {
-        let known = self.shared.core.options.resume == Resume::Everything;
-        known
-            .then(|| self.shared.core.journal.finished(task))
-            .flatten()
-    }
-
     fn ready(&self, candidate: Candidate, etag: Etag, content: Option<Bytes>) {
         let Candidate {
             source,
@@ -426,45 +378,6 @@ impl Stage {
         };
         drop(self.out.send(Admitted::Ready(Box::new(hashed))));
     }
-
-    fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
-        for counter in [&self.shared.progress.hashed, &self.shared.progress.acked] {
-            Progress::add(counter, source.len());
-        }
-        let outcome = Outcome {
-            path: item.path.clone(),
-            remote: item.remote.clone(),
-            status: Status::Skipped(finished.file_id),
-            size: source.len(),
-            md5: Some(Md5(finished.md5)),
-            sent: 0,
-            elapsed: Duration::ZERO,
-        };
-        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
-    }
-
-    fn fail(&self, item: &Item, size: u64, error: Error) {
-        let error = name(error, &item.path);
-        let outcome = Outcome {
-            path: item.path.clone(),
-            remote: item.remote.clone(),
-            status: Status::Failed(error),
-            size,
-            md5: None,
-            sent: 0,
-            elapsed: Duration::ZERO,
-        };
-        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
-    }
-}
-
-/// Room in the window, waited for if need be. Whoever waits must first let go of what it has in
-/// there itself: a batch larger than the window would wait for its own files for ever.
-fn enter(window: &Arc<Window>, bytes: u64, let_go: impl FnOnce()) -> Option<Share> {
-    window.try_enter(bytes).or_else(|| {
-        let_go();
-        window.enter(bytes)
-    })
 }
 
 /// How many of `waiting` large files one thread takes. Two are hashed side by side by two threads;

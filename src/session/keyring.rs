@@ -2,11 +2,14 @@
 //! them logs in and the others wait for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use super::failures::Failures;
 use crate::error::{Error, Kind, Operation, Result};
+use crate::policy::{Attempt, Decision, Repeat, Retry};
 use crate::service::Service;
 use crate::token::{Credential, Found, Secret, Tokens};
+use crate::wire::Login;
 
 /// The tokens of one client.
 #[derive(Debug)]
@@ -15,23 +18,25 @@ pub struct Keyring {
     service: Service,
     /// Held by the one task of this process that looks on disk or logs in.
     turn: tokio::sync::Mutex<()>,
-    /// A login that was refused is final: the credentials are wrong for all who wait as well.
-    refused: Mutex<Option<Error>>,
     /// A token fetched in place of a refused one, with which no call has succeeded yet.
     unproven: Mutex<Option<Secret>>,
+    retry: Retry,
+    /// Logins that failed, for all who waited for them.
+    failures: Failures,
     trouble: Mutex<Option<Error>>,
 }
 
 impl Keyring {
     /// A keyring that asks `service` where `tokens` has none.
     #[must_use]
-    pub fn new(tokens: Tokens, service: Service) -> Keyring {
+    pub fn new(tokens: Tokens, service: Service, retry: Retry) -> Keyring {
         Keyring {
             tokens: Arc::new(tokens),
             service,
             turn: tokio::sync::Mutex::default(),
-            refused: Mutex::default(),
             unproven: Mutex::default(),
+            retry,
+            failures: Failures::default(),
             trouble: Mutex::default(),
         }
     }
@@ -41,6 +46,8 @@ impl Keyring {
     /// # Errors
     /// [`Kind::Auth`] where the credentials are refused, or as the way to the service fails.
     pub async fn token(&self) -> Result<Secret> {
+        // Refused credentials are refused for everybody: another call with them were a storm.
+        self.failures.since(u64::MAX)?;
         self.other_than(None).await
     }
 
@@ -51,21 +58,30 @@ impl Keyring {
     /// was renewed is final: the next would fare no better.
     pub async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
-            return Err(why.clone().advice(
+            let error = why.clone().advice(
                 "it was pasted and cannot be renewed: get a new one, or use client credentials",
-            ));
+            );
+            self.give_up(&error);
+            return Err(error);
         }
         let fresh = lock(&self.unproven).as_ref() == Some(refused);
         if fresh {
-            let final_word = why.clone().context("also with a new token");
-            return Err(lock(&self.refused).get_or_insert(final_word).clone());
+            let error = why.clone().context("also with a new token");
+            self.give_up(&error);
+            return Err(error);
         }
+        self.tokens.forget(refused);
         self.other_than(Some(refused)).await
     }
 
     /// A call succeeded.
     pub fn proven(&self) {
         lock(&self.unproven).take();
+    }
+
+    /// The service refused a fresh token as well: nobody asks for another one.
+    pub fn give_up(&self, error: &Error) {
+        self.failures.note(error);
     }
 
     /// A token cache that could not be written, once.
@@ -77,13 +93,12 @@ impl Keyring {
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
+        let failed = self.failures.count();
         let _turn = self.turn.lock().await;
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
-        if let Some(error) = lock(&self.refused).clone() {
-            return Err(error);
-        }
+        self.failures.since(failed)?;
         self.look_or_log_in(refused.cloned()).await
     }
 
@@ -100,20 +115,37 @@ impl Keyring {
         let Credential::Client { id, secret } = self.tokens.credential() else {
             unreachable!("a pasted token is always found");
         };
-        let login = self
-            .service
-            .login(id, secret.expose())
-            .await
-            .inspect_err(|error| {
-                if error.kind() == Kind::Auth {
-                    *lock(&self.refused) = Some(error.clone());
-                }
-            })?;
+        let login = self.log_in(id, secret).await;
+        let login = login.inspect_err(|error| self.failures.note(error))?;
         *lock(&self.unproven) = renewal.then(|| Secret::new(&login.token));
         if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn) {
             *lock(&self.trouble) = Some(error);
         }
         Ok(Secret::new(&login.token))
+    }
+
+    /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
+    /// once; whoever held the oldest then meets a 401 and renews.
+    async fn log_in(&self, id: &str, secret: &Secret) -> Result<Login> {
+        let (mut attempt, started) = (Attempt::first(), Instant::now());
+        loop {
+            let error = match self.service.login(id, secret.expose()).await {
+                Ok(login) => return Ok(login),
+                Err(error) => error,
+            };
+            attempt.elapsed = started.elapsed();
+            let tried = attempt.number;
+            let chance = &mut fastrand::Rng::new();
+            let decision = self.retry.decide(&error, &attempt, Repeat::Safe, chance);
+            attempt = attempt.next(error.kind(), decision);
+            let after = match decision {
+                Decision::Again { after, .. } => after,
+                _ if tried > 1 => return Err(error.context(format_args!("after {tried} attempts"))),
+                _ => return Err(error),
+            };
+            tracing::debug!(%error, ?after, "login failed");
+            tokio::time::sleep(after).await;
+        }
     }
 }
 

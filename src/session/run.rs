@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::Sender;
 use tokio::sync::{mpsc, watch};
 
-use super::Core;
+use super::core::Core;
 use super::event::{Event, Progress};
 use super::feed::Order;
 use super::window::Window;

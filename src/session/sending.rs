@@ -13,6 +13,7 @@ use crate::digest::Md5;
 use crate::error::{Error, Result};
 use crate::journal::UploadId;
 use crate::plan::Plan;
+use crate::policy::Allowance;
 use crate::source::Source;
 
 /// One upload under way.
@@ -30,6 +31,8 @@ pub struct Sending {
     pub crew: Crew,
     /// Content bytes that went over the wire for this file.
     pub sent: Arc<AtomicU64>,
+    /// Repeats left to this file.
+    pub allowance: Arc<Mutex<Allowance>>,
     /// The journal's name for this upload.
     pub journal: UploadId,
     /// Content bytes counted as acknowledged in the run's progress.
@@ -76,6 +79,8 @@ pub struct Start {
     pub crew: Crew,
     /// See [`Sending::sent`].
     pub sent: Arc<AtomicU64>,
+    /// See [`Sending::allowance`].
+    pub allowance: Arc<Mutex<Allowance>>,
     /// See [`Sending::journal`].
     pub journal: UploadId,
     /// The slices' MD5s where the file was hashed by slices already.
@@ -95,6 +100,7 @@ impl Sending {
             plan,
             crew,
             sent,
+            allowance,
             journal,
             digests,
             left,
@@ -106,6 +112,7 @@ impl Sending {
             plan,
             crew,
             sent,
+            allowance,
             journal,
             counted: AtomicU64::new(0),
             digests,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
-use super::attempt::{Attempts, Load, Next, carry_hedged};
+use super::attempt::{Attempts, Load, Next, Terms, carry_hedged};
 use super::feed::Slice;
 use super::gate::{Gate, Permit};
 use super::run::Shared;
@@ -60,7 +60,11 @@ fn acked(slice: &Slice) {
 
 async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> {
     let file = &slice.file;
-    let mut attempts = Attempts::new(shared, Repeat::Safe).await?;
+    let terms = Terms {
+        repeat: Repeat::Safe,
+        allowance: &file.allowance,
+    };
+    let mut attempts = Attempts::new(shared, terms);
     let load = Load {
         crew: Arc::clone(&file.crew),
         bytes: slice.content.len() as u64,
@@ -79,6 +83,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Some(permit) => permit,
             None => shared.core.gate.enter().await,
         };
+        let token = attempts.token().await?;
         shared.core.gate.started(load.bytes);
         let booking = shared
             .core
@@ -86,7 +91,6 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             .berth(&load.crew, &avoid, load.bytes)
             .await;
         let server = booking.server();
-        let token = attempts.token();
         let once = |carriage| {
             let (service, token, call) = (shared.core.service.clone(), token.clone(), call.clone());
             async move {

@@ -181,7 +181,7 @@ impl Default for HashOptions {
 impl HashOptions {
     /// The number of threads and the slice size.
     fn check(&self) -> Result<(usize, Option<usize>)> {
-        let threads = self.threads.unwrap_or_else(super::processors);
+        let threads = self.threads.unwrap_or_else(super::core::processors);
         if threads == 0 {
             return Err(invalid("hash threads must be at least 1"));
         }

@@ -170,6 +170,8 @@ async fn a_host_that_is_not_known() {
     let path = scene.file("x", 5);
     let mut options = scene.options();
     options.api = "https://no-such-host.invalid".to_owned();
+    // A resolver that is away comes back, so a name is looked up again; here it need not be awaited.
+    options.retry.attempts = 2;
     let client = Client::new(options).expect("options that make sense");
     let outcomes = upload(&client, [Item::new(&path)]).await;
     let error = failure(&outcomes[0]);
@@ -186,6 +188,27 @@ async fn a_plain_api_that_is_not_loopback() {
     assert_eq!(error.kind(), Kind::Invalid);
     assert_says(&error, "http://api.invalid");
     assert_says(&error, "https://");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_server_that_is_not_loopback_is_asked_with_tls_only() {
+    for (single_max, step) in [(0, Step::Slice), (1 << 20, Step::Single)] {
+        let scene = Scene::new(Config {
+            servers: 1,
+            advertise: vec!["http://upload.invalid".to_owned()],
+            ..Config::default()
+        });
+        let path = scene.file("x", 5);
+        let mut options = scene.options();
+        options.single_max = single_max;
+        options.retry.attempts = 1;
+        let client = Client::new(options).expect("options that make sense");
+        let outcomes = upload(&client, [Item::new(&path)]).await;
+        let error = failure(&outcomes[0]);
+        assert_facts(error, Kind::Transport, step, &path);
+        assert_says(error, "https://upload.invalid");
+        assert_eq!(outcomes[0].sent, 0, "nothing leaves in the open");
+    }
 }
 
 fn scene() -> Scene {

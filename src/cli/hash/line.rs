@@ -198,7 +198,6 @@ mod tests {
             "x",
             "MD",
             "MD ",
-            "MD  ",
             "MDa  b",
             "MD\\  a",
             "\\MD  a\\x",

@@ -80,6 +80,7 @@ async fn an_unknown_authority_is_named_with_the_remedy() {
         error.message().contains("certificate not trusted"),
         "{error}"
     );
+    assert!(error.is_lasting(), "no waiting makes it trusted");
     assert!(error.message().contains("--ca-cert"), "{error}");
 }
 

@@ -1,7 +1,6 @@
 //! The table of DESIGN.md, row by row, and the delays.
 
 use super::*;
-use crate::error::Operation;
 
 fn error(kind: Kind) -> Error {
     Error::new(kind, Operation::Slice, "x")
@@ -45,6 +44,12 @@ fn each_kind_is_repeated_as_the_table_says() {
         let second = decide(&error(kind), Attempt::first().next(kind, first));
         assert_eq!(second, twice, "{kind:?} twice");
     }
+}
+
+#[test]
+fn a_whole_file_that_failed_its_check_is_not_completed_again() {
+    let refused = Error::new(Kind::Integrity, Operation::Complete, "文件上传失败");
+    assert_eq!(decide(&refused, Attempt::first()), Decision::GiveUp);
 }
 
 #[test]
@@ -178,4 +183,20 @@ fn an_allowance_ends_and_successes_restore_it() {
     assert!(allowance.spend());
     (0..100).for_each(|_| allowance.earn());
     assert_eq!((0..10).filter(|_| allowance.spend()).count(), 3);
+}
+
+#[test]
+fn what_waiting_does_not_mend_is_tried_elsewhere_at_once_and_then_given_up() {
+    let distrust = error(Kind::Transport).lasting();
+    let mut attempt = Attempt::first();
+    for _ in 1..TRIES_ELSEWHERE {
+        let decision = decide(&distrust, attempt);
+        let at_once = Decision::Again {
+            after: Duration::ZERO,
+            elsewhere: true,
+        };
+        assert_eq!(decision, at_once);
+        attempt = attempt.next(Kind::Transport, decision);
+    }
+    assert_eq!(decide(&distrust, attempt), Decision::GiveUp);
 }

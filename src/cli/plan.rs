@@ -1,0 +1,75 @@
+//! What `--dry-run` prints: a line or a JSON object for each file that would go up, and how many
+//! there are.
+
+use panup::Item;
+use serde_json::json;
+
+use super::args::Output;
+use super::report::failure;
+use super::size::human;
+use super::walk::Refused;
+use super::{complain, say};
+
+/// The lines of one dry run.
+pub struct Plan {
+    output: Output,
+    files: u64,
+    bytes: u64,
+    failed: u64,
+}
+
+impl Plan {
+    /// Nothing said yet.
+    pub fn new(output: Output) -> Plan {
+        Plan {
+            output,
+            files: 0,
+            bytes: 0,
+            failed: 0,
+        }
+    }
+
+    /// A file of `size` bytes would go up.
+    pub fn file(&mut self, item: &Item, size: u64) {
+        self.files += 1;
+        self.bytes += size;
+        if self.output.json {
+            let line = json!({
+                "event": "planned", "path": item.path.to_string_lossy(), "remote": item.remote, "size": size,
+            });
+            say(&line.to_string());
+        } else if !self.output.quiet {
+            let path = item.path.display();
+            say(&format!("{path} -> {} ({size} bytes)", item.remote));
+        }
+    }
+
+    /// A path could not even be handed in.
+    pub fn refused(&mut self, refused: &Refused) {
+        self.failed += 1;
+        if self.output.json {
+            say(&failure(&refused.path, "", 0, &refused.error));
+        } else {
+            complain(&format!("failed    {}", refused.error));
+        }
+    }
+
+    /// The last line; returns how many files failed.
+    pub fn summary(self) -> u64 {
+        if self.output.json {
+            // Nothing was uploaded, so nothing but files and failures can be counted.
+            let line = json!({
+                "event": "summary", "files": self.files + self.failed, "uploaded": 0, "reused": 0,
+                "skipped": 0, "failed": self.failed, "bytes": 0, "sent": 0, "seconds": 0.0,
+            });
+            say(&line.to_string());
+        } else if !self.output.quiet {
+            complain(&format!(
+                "{} files, {} would be uploaded",
+                self.files,
+                human(self.bytes)
+            ));
+        }
+        self.failed
+    }
+}

@@ -1,0 +1,109 @@
+//! Who is let in: an item that can be opened, has a name and a size that the service takes, and is
+//! not known as finished. Everybody else has ended before a byte was read.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Item;
+use super::event::{Outcome, Progress, Status};
+use super::hash::{Admitted, Candidate, Stage, name};
+use super::window::{Share, Window};
+use crate::digest::Md5;
+use crate::error::{Error, Result};
+use crate::journal::{Finished, Task};
+use crate::options::Resume;
+use crate::source::Source;
+use crate::wire::{Remote, check_size};
+
+impl Stage {
+    /// Opens an item and takes its place in the window; `None` where it has ended already.
+    pub(super) fn admit(
+        &self,
+        item: &Item,
+        window: &Arc<Window>,
+        let_go: impl FnOnce(),
+    ) -> Option<Candidate> {
+        let started = Instant::now();
+        match self.open(item) {
+            Ok((source, task)) => {
+                if let Some(finished) = self.finished(&task) {
+                    self.skip(item, &source, &finished);
+                    return None;
+                }
+                let share = enter(window, source.len(), let_go)?;
+                Some(Candidate {
+                    source,
+                    task,
+                    started,
+                    share,
+                })
+            }
+            Err(error) => {
+                let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
+                self.fail(item, size, error);
+                None
+            }
+        }
+    }
+
+    fn open(&self, item: &Item) -> Result<(Source, Task)> {
+        let named = |error: Error| error.path(&item.path);
+        let core = &self.shared.core;
+        let source = Source::open(&item.path, &core.source_settings)?;
+        check_size(source.len()).map_err(named)?;
+        let task = Task {
+            account: Arc::clone(&core.account),
+            remote: Remote::new(item.parent_id, &item.remote).map_err(named)?,
+            conflict: core.options.on_conflict,
+            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
+            identity: *source.identity(),
+        };
+        Ok((source, task))
+    }
+
+    fn finished(&self, task: &Task) -> Option<Finished> {
+        let known = self.shared.core.options.resume == Resume::Everything;
+        known
+            .then(|| self.shared.core.journal.finished(task))
+            .flatten()
+    }
+
+    fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
+        for counter in [&self.shared.progress.hashed, &self.shared.progress.acked] {
+            Progress::add(counter, source.len());
+        }
+        let outcome = Outcome {
+            path: item.path.clone(),
+            remote: item.remote.clone(),
+            status: Status::Skipped(finished.file_id),
+            size: source.len(),
+            md5: Some(Md5(finished.md5)),
+            sent: 0,
+            elapsed: Duration::ZERO,
+        };
+        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
+    }
+
+    pub(super) fn fail(&self, item: &Item, size: u64, error: Error) {
+        let error = name(error, &item.path);
+        let outcome = Outcome {
+            path: item.path.clone(),
+            remote: item.remote.clone(),
+            status: Status::Failed(error),
+            size,
+            md5: None,
+            sent: 0,
+            elapsed: Duration::ZERO,
+        };
+        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
+    }
+}
+
+/// Room in the window, waited for if need be. Whoever waits must first let go of what it has in
+/// there itself: a batch larger than the window would wait for its own files for ever.
+fn enter(window: &Arc<Window>, bytes: u64, let_go: impl FnOnce()) -> Option<Share> {
+    window.try_enter(bytes).or_else(|| {
+        let_go();
+        window.enter(bytes)
+    })
+}

@@ -1,0 +1,181 @@
+//! The door: an account as a [`Client`], and files on their way as a [`Run`].
+
+use std::sync::{Arc, PoisonError};
+
+use crossbeam_channel::{bounded, unbounded};
+use tokio::sync::mpsc;
+
+use super::conduct::conduct;
+use super::core::Core;
+use super::event::{Event, Outcome, Progress, Status};
+use super::run::{Parts, Shared};
+use super::window::{Size, Window};
+use super::{Item, feed, hash, no_thread, slice, threads};
+use crate::error::Result;
+use crate::options::Options;
+use crate::policy::version;
+
+/// An account at the service: connections, token, limits and journal, shared by all its runs.
+#[derive(Debug, Clone)]
+pub struct Client {
+    core: Arc<Core>,
+}
+
+impl Client {
+    /// A client that has not said anything to the service yet.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
+    pub fn new(options: Options) -> Result<Client> {
+        Core::new(options).map(|core| Client {
+            core: Arc::new(core),
+        })
+    }
+
+    /// Uploads one file to its end. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// What made the file fail.
+    pub async fn upload(&self, item: Item) -> Result<Outcome> {
+        let mut run = self.start([item])?;
+        let mut ended = None;
+        // To the run's end, not the file's: what was done is then on disk.
+        while let Some(event) = run.next().await {
+            if let Event::File(outcome) = event {
+                ended = Some(outcome);
+            }
+        }
+        match ended.ok_or_else(Shared::cancelled)? {
+            Outcome {
+                status: Status::Failed(error),
+                ..
+            } => Err(error),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Starts uploading files. They are taken from `items` as the work goes on, so a hundred
+    /// thousand of them cost no memory. Needs a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start<I>(&self, items: I) -> Result<Run>
+    where
+        I: IntoIterator<Item = Item>,
+        I::IntoIter: Send + 'static,
+    {
+        let (events, received) = mpsc::unbounded_channel();
+        let (orders, ordered) = unbounded();
+        let (slices, sliced) = bounded(CHANNEL);
+        let shared = Shared::new(Parts {
+            core: Arc::clone(&self.core),
+            window: Window::new(LARGE_WINDOW),
+            small: Window::new(SMALL_WINDOW),
+            orders,
+            events,
+        });
+        let feeders = threads("panup-feed", self.core.hash_threads)?;
+        for _ in 0..self.core.hash_threads {
+            let (ordered, slices) = (ordered.clone(), slices.clone());
+            feeders.spawn(move || feed::run(&ordered, &slices));
+        }
+        let (gate, runtime) = (
+            Arc::clone(&self.core.gate),
+            tokio::runtime::Handle::current(),
+        );
+        let dispatcher = std::thread::Builder::new().name("panup-dispatch".to_owned());
+        let started = dispatcher.spawn(move || slice::dispatch(&sliced, &gate, &runtime));
+        started.map_err(|error| no_thread(&error))?;
+        let (out, hashed) = mpsc::unbounded_channel();
+        hash::start(&shared, items.into_iter(), &out)?;
+        drop(out);
+        let unopened = self
+            .core
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        unopened
+            .into_iter()
+            .for_each(|trouble| shared.tell(Event::Warning(trouble)));
+        let progress = Arc::clone(&shared.progress);
+        let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashed));
+        Ok(Run {
+            shared,
+            events: received,
+            progress,
+            conductor,
+        })
+    }
+
+    /// Fetches a token, or finds a good one in the cache: sees that the credential is taken.
+    ///
+    /// # Errors
+    /// [`Kind::Auth`](crate::Kind::Auth) where the service refuses it.
+    pub async fn login(&self) -> Result<()> {
+        self.core.keyring.token().await.map(drop)
+    }
+
+    /// Connections and requests so far, by server.
+    #[must_use]
+    pub fn servers(&self) -> Vec<(crate::net::Origin, crate::net::ServerStats)> {
+        self.core.pool.stats()
+    }
+
+    /// The HTTP version that was found faster, by server; `None` where it is not known yet.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(crate::net::Origin, Option<version::Version>)> {
+        self.core.fleet.versions()
+    }
+}
+
+/// Files on their way. Dropping it cancels what has not ended; the journal knows how to go on.
+#[derive(Debug)]
+pub struct Run {
+    shared: Arc<Shared>,
+    events: mpsc::UnboundedReceiver<Option<Event>>,
+    progress: Arc<Progress>,
+    conductor: tokio::task::JoinHandle<()>,
+}
+
+impl Run {
+    /// The next event; `None` when every file has ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await.flatten()
+    }
+
+    /// The run's counters.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Starts nothing new and lets what is in flight land, for some seconds at most. Files that
+    /// have not ended then fail with [`Kind::Cancelled`](crate::Kind::Cancelled); [`Run::next`] tells.
+    pub fn interrupt(&self) {
+        self.shared.drain();
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shared.drain();
+        self.conductor.abort();
+    }
+}
+
+/// Slices hashed ahead of the dispatcher; with those in flight it is the read-ahead.
+const CHANNEL: usize = 32;
+
+/// Small files in memory at once, hashed and not yet uploaded.
+const SMALL_WINDOW: Size = Size {
+    files: 256,
+    bytes: 24 << 20,
+};
+
+/// Mapped files hashed and not yet uploaded: bounded by open files, and by what the page cache is
+/// likely to still hold when it is sent.
+const LARGE_WINDOW: Size = Size {
+    files: 128,
+    bytes: 4 << 30,
+};

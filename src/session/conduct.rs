@@ -1,0 +1,144 @@
+//! A run from its first file to its last: sets each hashed file on its way, tells how it ended, and
+//! flushes the journal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::event::{Event, Outcome, Progress, Status};
+use super::file;
+use super::hash::{Admitted, Hashed};
+use super::run::Shared;
+use crate::error::Kind;
+
+/// Takes files from the hashers, sets each on its way, and tells how it ended.
+pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
+    let mut files = Files {
+        shared: Arc::clone(&shared),
+        tasks: JoinSet::new(),
+        active: HashMap::new(),
+    };
+    let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
+    let mut open = true;
+    while open || !files.tasks.is_empty() {
+        tokio::select! {
+            admitted = hashed.recv(), if open => match admitted {
+                Some(Admitted::Ready(file)) => files.start(*file),
+                Some(Admitted::Ended(outcome)) => files.ended(*outcome),
+                None => open = false,
+            },
+            Some(ended) = files.tasks.join_next_with_id(), if !files.tasks.is_empty() => files.joined(ended),
+            () = shared.draining() => break,
+        }
+    }
+    files.drain().await;
+    ticker.abort();
+    finish(&shared).await;
+}
+
+/// The files on their way, and what to say of one whose task did not end by itself.
+struct Files {
+    shared: Arc<Shared>,
+    tasks: JoinSet<Outcome>,
+    active: HashMap<tokio::task::Id, Outcome>,
+}
+
+impl Files {
+    fn start(&mut self, file: Hashed) {
+        let unfinished = Outcome {
+            path: file.source.path().to_owned(),
+            remote: file.task.remote.path().to_owned(),
+            status: Status::Failed(Shared::cancelled().path(file.source.path())),
+            size: file.source.len(),
+            md5: Some(file.md5),
+            sent: 0,
+            elapsed: Duration::ZERO,
+        };
+        let handle = self
+            .tasks
+            .spawn(file::upload(Arc::clone(&self.shared), file));
+        self.active.insert(handle.id(), unfinished);
+    }
+
+    fn joined(&mut self, ended: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
+        match ended {
+            Ok((id, outcome)) => {
+                self.active.remove(&id);
+                self.ended(outcome);
+            }
+            Err(error) => {
+                if let Some(outcome) = self.active.remove(&error.id()) {
+                    self.ended(outcome);
+                }
+            }
+        }
+    }
+
+    fn ended(&self, outcome: Outcome) {
+        // Refused credentials are refused for every file: the run ends.
+        if matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Auth) {
+            self.shared.drain();
+        }
+        Progress::add(&self.shared.progress.files_done, 1);
+        self.shared.tell(Event::File(outcome));
+    }
+
+    /// After an interrupt: what is in flight may land, then every file that is left is told off.
+    async fn drain(&mut self) {
+        let deadline = tokio::time::Instant::now() + GRACE;
+        while let Ok(Some(ended)) =
+            tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await
+        {
+            self.joined(ended);
+        }
+        self.tasks.abort_all();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.joined(ended);
+        }
+    }
+}
+
+/// The journal last: what was acknowledged is on disk when the run has ended.
+async fn finish(shared: &Arc<Shared>) {
+    let journal = shared.core.journal.clone();
+    let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
+    if let Ok(Err(error)) = flushed {
+        shared.tell(Event::Warning(error));
+    }
+    shared
+        .core
+        .keyring
+        .take_trouble()
+        .into_iter()
+        .for_each(|trouble| shared.tell(Event::Warning(trouble)));
+    while let Some(trouble) = shared.core.journal.trouble() {
+        shared.tell(Event::Warning(trouble));
+    }
+    shared.tell_end();
+}
+
+/// Ten times a second: tells the gate how much sockets have taken, and shows its load.
+async fn tick(shared: std::sync::Weak<Shared>) {
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        beat.tick().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let gate = &shared.core.gate;
+        gate.progressed(Instant::now(), shared.core.carried.load(Ordering::Relaxed));
+        let (in_flight, permits) = gate.load();
+        shared
+            .progress
+            .in_flight
+            .store(in_flight, Ordering::Relaxed);
+        shared.progress.permits.store(permits, Ordering::Relaxed);
+    }
+}
+
+/// Interrupted: what is in flight may take this long to land.
+const GRACE: Duration = Duration::from_secs(5);

@@ -1,0 +1,166 @@
+//! What all runs of a client share: connections, token, limits, servers and journal.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::attempt::{Terms, call};
+use super::failures::Failures;
+use super::fleet::{Crew, Fleet, Plain};
+use super::folders::Folders;
+use super::gate::Gate;
+use super::keyring::Keyring;
+use super::rates::Rates;
+use super::run::Shared;
+use crate::error::{Error, Operation, Result};
+use crate::journal::{Account, Journal};
+use crate::net::{Pool, PoolSettings};
+use crate::options::{Http, Options};
+use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
+use crate::service::Service;
+use crate::source;
+use crate::token::{Secret, Tokens};
+
+/// What all runs of a client share.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) options: Options,
+    pub(super) service: Service,
+    pub(super) pool: Pool,
+    pub(super) keyring: Keyring,
+    pub(super) gate: Arc<Gate>,
+    pub(super) rates: Rates,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) folders: Arc<Folders>,
+    pub(super) journal: Journal,
+    /// A journal that could not be opened: told once, and the upload goes on.
+    pub(super) trouble: Mutex<Option<Error>>,
+    pub(super) account: Arc<Account>,
+    pub(super) retry: Retry,
+    pub(super) bandwidth: Option<Mutex<Bandwidth>>,
+    pub(super) source_settings: source::Settings,
+    pub(super) hash_threads: usize,
+    /// Body bytes that sockets took, of all runs.
+    pub(super) carried: AtomicU64,
+    /// The slice size that the next create is expected to answer.
+    pub(super) slice_size: AtomicU64,
+    /// The servers for single/create, once asked for.
+    pub(super) single: tokio::sync::Mutex<Option<Crew>>,
+    /// Times that they were asked for in vain.
+    pub(super) unasked: Failures,
+}
+
+impl Core {
+    /// What `options` ask for; nothing has been said to the service yet.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
+    pub(super) fn new(options: Options) -> Result<Core> {
+        let api = options.check()?;
+        let pool = Pool::new(pool_settings(&options))?;
+        let service = Service::new(pool.clone(), api.clone(), options.timeouts.limits());
+        let tokens = Tokens::new(
+            options.credential.clone(),
+            &api.to_string(),
+            options.state_dir.as_deref(),
+        );
+        let (journal, trouble) = match options.state_dir.as_deref().map(Journal::open) {
+            Some(Ok(journal)) => (journal, None),
+            Some(Err(error)) => (
+                Journal::off(),
+                Some(error.advice("this run cannot be resumed")),
+            ),
+            None => (Journal::off(), None),
+        };
+        let limit = LimitSettings {
+            fixed: options.concurrency,
+            ..LimitSettings::default()
+        };
+        let plain = if options.allow_http {
+            Plain::Allowed
+        } else {
+            Plain::Refused
+        };
+        let wish = match options.http {
+            Http::Auto => version::Wish::Auto,
+            Http::H1 => version::Wish::H1,
+            Http::H2 => version::Wish::H2,
+        };
+        let maps = source::Settings {
+            maps: options.maps,
+            ..source::Settings::default()
+        };
+        Ok(Core {
+            keyring: Keyring::new(tokens, service.clone(), options.retry.rules()),
+            service,
+            pool,
+            gate: Gate::new(Limit::new(limit, Instant::now())),
+            rates: Rates::new(&options.call_rates),
+            fleet: Fleet::new(plain, api.scheme, wish),
+            folders: Arc::default(),
+            journal,
+            trouble: Mutex::new(trouble),
+            account: Arc::new(Account {
+                api: api.to_string(),
+                name: options.credential.account(),
+            }),
+            retry: options.retry.rules(),
+            bandwidth: options
+                .limit_rate
+                .map(|rate| Mutex::new(Bandwidth::new(rate))),
+            source_settings: maps,
+            hash_threads: options.hash_threads.unwrap_or_else(processors),
+            carried: AtomicU64::new(0),
+            slice_size: AtomicU64::new(USUAL_SLICE),
+            single: tokio::sync::Mutex::default(),
+            unasked: Failures::default(),
+            options,
+        })
+    }
+
+    /// The servers for single/create, asked for once.
+    pub(super) async fn single_crew(
+        &self,
+        shared: &Shared,
+        allowance: &Mutex<Allowance>,
+    ) -> Result<Crew> {
+        let failed = self.unasked.count();
+        let mut known = self.single.lock().await;
+        if let Some(crew) = &*known {
+            return Ok(Arc::clone(crew));
+        }
+        self.unasked.since(failed)?;
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            allowance,
+        };
+        let once = |token: Secret| {
+            let service = self.service.clone();
+            async move { service.domain(token.expose()).await }
+        };
+        let (names, _) = call(shared, Operation::Domain, terms, once)
+            .await
+            .inspect_err(|error| self.unasked.note(error))?;
+        let crew = self.fleet.admit(&names)?;
+        *known = Some(Arc::clone(&crew));
+        Ok(crew)
+    }
+}
+
+fn pool_settings(options: &Options) -> PoolSettings {
+    PoolSettings {
+        connections_per_server: options.connections,
+        roots: options.roots.clone(),
+        connect: options.timeouts.connect,
+        ..PoolSettings::default()
+    }
+}
+
+/// One hashing thread for each.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// `sliceSize` in every observation. It is only a guess of what create will say: hashing slices of
+/// another size was work in vain, and nothing worse.
+const USUAL_SLICE: u64 = 16 << 20;

@@ -1,0 +1,123 @@
+//! Signals in the middle of an upload: 130, nothing broken, and the same command goes on.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use panup_emulator::{Action, Config, Fault, Operation};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::program::{Finished, finish, plain, upload};
+use crate::support::Scene;
+
+#[test]
+fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
+    let scene = scene();
+    let path = scene.file("big.bin", SIZE);
+    let child = start(&scene, &["--limit-rate", "400K", "--json"]);
+    // A quarter has arrived; the rest takes seconds at this rate.
+    wait_until(|| scene.emulator.stats().of(Operation::Slice).done >= SLICES / 4);
+    signal(&child, Signal::INT);
+    let done = ended(child).exit(130);
+    let (files, summary) = done.report();
+    assert_eq!(files.len(), 1, "{done:?}");
+    assert_eq!(files[0]["status"], "failed");
+    assert_eq!(files[0]["error"]["kind"], "cancelled");
+    assert_eq!(summary["failed"], 1);
+    assert!(done.stderr.contains("interrupted"), "{done:?}");
+    let before = scene.emulator.stats().of(Operation::Slice).done;
+    assert!(before < SLICES, "it was interrupted in the middle");
+    let mut again = upload(&scene);
+    let (files, _) = finish(again.args(FLAGS).args(["--json", "big.bin"]))
+        .exit(0)
+        .report();
+    assert_eq!(files[0]["status"], "uploaded");
+    let left = SIZE - before * SLICE;
+    let sent = files[0]["sent"].as_u64().expect("a number");
+    assert!(sent <= left, "{sent} bytes sent where {left} were missing");
+    scene.assert_arrived(&path, "big.bin");
+    assert_eq!(scene.emulator.stats().of(Operation::Create).calls, 1);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let scene = scene();
+    scene.file("big.bin", SIZE);
+    let never = Action::StallAnswer { millis: 300_000 };
+    scene.emulator.inject(Fault::on(Operation::Slice, never));
+    let mut child = start(&scene, &["--json"]);
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    wait_until(|| scene.emulator.stats().of(Operation::Slice).in_flight > 0);
+    signal(&child, Signal::INT);
+    let mut note = String::new();
+    errors.read_line(&mut note).expect("a line");
+    assert!(note.contains("once more ends at once"), "{note}");
+    signal(&child, Signal::INT);
+    let done = ended(child).exit(130);
+    assert_eq!(done.stdout, "", "no time for a summary");
+}
+
+#[test]
+fn what_service_managers_send_is_an_interrupt_too() {
+    let scene = scene();
+    scene.file("big.bin", SIZE);
+    let child = start(&scene, &["--limit-rate", "400K", "--json"]);
+    wait_until(|| scene.emulator.stats().of(Operation::Slice).done > 0);
+    signal(&child, Signal::TERM);
+    let (files, _) = ended(child).exit(130).report();
+    assert_eq!(files[0]["error"]["kind"], "cancelled");
+}
+
+fn scene() -> Scene {
+    Scene::new(Config {
+        slice_size: SLICE,
+        polls: 0,
+        ..Config::default()
+    })
+}
+
+/// An upload of `big.bin` in slices that can be interrupted.
+fn start(scene: &Scene, more: &[&str]) -> Child {
+    let mut command = plain(scene.local.path());
+    command.args(["upload", "--api", &scene.emulator.api()]);
+    command.args(FLAGS).args(more).arg("big.bin");
+    command.env("PANUP_TOKEN", scene.emulator.token());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("started")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let id = i32::try_from(child.id()).expect("an id");
+    kill_process(Pid::from_raw(id).expect("not 0"), signal).expect("it runs");
+}
+
+/// The end of `child`, which a test does not wait for longer than [`PATIENCE`].
+fn ended(mut child: Child) -> Finished {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("ours").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("ours");
+            panic!("it did not end");
+        }
+        std::thread::sleep(BEAT);
+    }
+    Finished::from(child.wait_with_output().expect("it ended"))
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come about");
+        std::thread::sleep(BEAT);
+    }
+}
+
+const FLAGS: [&str; 4] = ["--state-dir", "state", "--single-max", "0"];
+
+const SLICE: u64 = 64 << 10;
+const SLICES: u64 = 32;
+const SIZE: u64 = SLICES * SLICE;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const BEAT: Duration = Duration::from_millis(5);

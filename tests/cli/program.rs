@@ -1,0 +1,113 @@
+//! The program, run for a test: nothing of the machine's own settings reaches it, and it never runs
+//! for longer than a test may.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use assert_cmd::Command;
+use panup_emulator::Emulator;
+use serde_json::Value;
+
+use crate::support::Scene;
+
+/// `panup` with a home of its own below `home`.
+pub fn panup(home: &Path) -> Command {
+    let mut command = Command::from_std(plain(home));
+    command.timeout(LONGEST);
+    command
+}
+
+/// The same as `std` has it, for tests that send signals.
+pub fn plain(home: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_panup"));
+    command.env_clear().env("HOME", home).current_dir(home);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// `panup upload` to the scene's emulator, with its token in the environment.
+pub fn upload(scene: &Scene) -> Command {
+    let mut command = panup(scene.local.path());
+    command.args(["upload", "--api", &scene.emulator.api()]);
+    command.args(QUICK);
+    command.env("PANUP_TOKEN", scene.emulator.token());
+    command
+}
+
+/// Runs it to its end.
+pub fn finish(command: &mut Command) -> Finished {
+    Finished::from(command.output().expect("it can be started"))
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Finished {
+        let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+        Finished {
+            code: output.status.code().expect("no signal ended it"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Finished {
+    /// Sees that it ended with `code`.
+    #[track_caller]
+    pub fn exit(self, code: i32) -> Finished {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+
+    /// Every line of standard output as an object.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Value> {
+        let parse = |line: &str| match serde_json::from_str::<Value>(line) {
+            Ok(value) if value.is_object() => value,
+            _ => panic!("no JSON object: {line:?}"),
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
+    /// The objects about files, and the summary, which is the last object.
+    #[track_caller]
+    pub fn report(&self) -> (Vec<Value>, Value) {
+        let mut events = self.events();
+        let summary = events.pop().expect("a summary");
+        assert_eq!(summary["event"], "summary", "{self:?}");
+        events.retain(|event| event["event"] == "file");
+        (events, summary)
+    }
+
+    /// Sees that no output has `secret`.
+    #[track_caller]
+    pub fn hides(&self, secret: &str) -> &Finished {
+        assert!(!self.stdout.contains(secret), "{secret} is printed");
+        assert!(!self.stderr.contains(secret), "{secret} is printed");
+        self
+    }
+}
+
+/// Remote paths of everything that `emulator` stored, sorted.
+pub fn stored(emulator: &Emulator) -> Vec<String> {
+    let mut paths: Vec<String> = emulator.files().into_iter().map(|file| file.path).collect();
+    paths.sort();
+    paths
+}
+
+/// Call rates that a test does not wait for.
+const QUICK: [&str; 2] = ["--call-rate", "create=10000,complete=10000,single=10000"];
+
+/// A program that runs for longer has hung.
+const LONGEST: Duration = Duration::from_secs(60);

@@ -1,0 +1,370 @@
+//! One row: a file, what goes wrong on its way, how it ends and at which price.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use panup::{
+    CallRates, Client, Conflict, Credential, Event, Item, Kind, Options, Outcome, Retry, Secret,
+    Status, Timeouts,
+};
+use panup_emulator::{
+    CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, Operation, Place, Store, Weather,
+};
+
+/// A file on its way through faults.
+pub struct Row {
+    name: String,
+    way: Way,
+    conflict: Conflict,
+    credential: Key,
+    config: Config,
+    timeouts: Timeouts,
+    ends: Ends,
+    calls: &'static str,
+    says: Option<&'static str>,
+    slices: usize,
+}
+
+/// How the file goes up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In [`SLICES`] slices, one after the other: create, slice, complete.
+    Sliced,
+    /// In one call: domain, single.
+    Single,
+}
+
+/// With what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Pasted,
+    Client,
+}
+
+/// How the file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    Uploaded,
+    Reused,
+    Failed(Kind),
+}
+
+impl Row {
+    /// A sliced file under `fail` with a pasted token, nothing wrong.
+    pub fn new(name: impl Into<String>) -> Row {
+        Row {
+            name: name.into(),
+            way: Way::Sliced,
+            conflict: Conflict::Fail,
+            credential: Key::Pasted,
+            config: Config {
+                slice_size: SLICE_SIZE as u64,
+                polls: 0,
+                // The contents are compared here; hashing them costs a poll, a second each.
+                verify: false,
+                ..Config::default()
+            },
+            timeouts: Timeouts::default(),
+            ends: Ends::Uploaded,
+            calls: "",
+            says: None,
+            slices: SLICES,
+        }
+    }
+
+    /// The way that meets `operation`, and the credentials if it takes those.
+    pub fn meeting(name: impl Into<String>, operation: Operation) -> Row {
+        let row = Row::new(name);
+        match operation {
+            Operation::Slice => row.one_slice(),
+            Operation::Domain | Operation::Single => row.single(),
+            Operation::AccessToken => row.client(),
+            _ => row,
+        }
+    }
+
+    pub fn single(mut self) -> Row {
+        self.way = Way::Single;
+        self.one_slice()
+    }
+
+    pub fn client(mut self) -> Row {
+        self.credential = Key::Client;
+        self
+    }
+
+    pub fn conflict(mut self, conflict: Conflict) -> Row {
+        self.conflict = conflict;
+        self
+    }
+
+    pub fn fault(mut self, fault: Fault) -> Row {
+        self.config.faults.push(fault);
+        self
+    }
+
+    pub fn limits(mut self, limits: Limits) -> Row {
+        self.config.limits = limits;
+        self
+    }
+
+    pub fn weather(mut self, place: Place, weather: Weather) -> Row {
+        self.config.weather.push((place, weather));
+        self
+    }
+
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Row {
+        change(&mut self.config);
+        self
+    }
+
+    /// Slices of this size.
+    pub fn slice_size(mut self, bytes: usize) -> Row {
+        self.config.slice_size = bytes as u64;
+        self
+    }
+
+    /// A file of one slice, for faults that strike every slice: with several, which one fails
+    /// first is not said.
+    pub fn one_slice(mut self) -> Row {
+        self.slices = 1;
+        self
+    }
+
+    /// Patience with silence, for rows about silence.
+    pub fn patience(mut self, limit: Duration) -> Row {
+        self.timeouts.answer = limit;
+        self.timeouts.stall = limit;
+        self.timeouts.connect = limit;
+        self
+    }
+
+    pub fn ends(mut self, ends: Ends) -> Row {
+        self.ends = ends;
+        self
+    }
+
+    pub fn fails(self, kind: Kind) -> Row {
+        self.ends(Ends::Failed(kind))
+    }
+
+    /// What the error has to say.
+    pub fn says(mut self, words: &'static str) -> Row {
+        self.says = Some(words);
+        self
+    }
+
+    /// Every call of every operation, such as `create 1, slice 4, complete 1`.
+    pub fn calls(mut self, calls: &'static str) -> Row {
+        self.calls = calls;
+        self
+    }
+
+    /// Uploads the file and compares.
+    pub fn check(self) {
+        let ran = self.run();
+        if let Err(difference) = self.judge(&ran) {
+            panic!("{}: {difference}", self.name);
+        }
+    }
+
+    /// Uploads the file; the emulator is still there to be looked at.
+    pub fn run(&self) -> Ran {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = self.config.clone();
+        config.store = Store::Dir(folder.path().join("cloud"));
+        let emulator = Emulator::start(config).expect("an emulator");
+        let path = folder.path().join("file.bin");
+        fs::write(
+            &path,
+            content(self.config.slice_size as usize * self.slices - 1000),
+        )
+        .expect("written");
+        let outcome = upload(self.options(&emulator), &path);
+        Ran {
+            emulator,
+            outcome,
+            path,
+            folder,
+        }
+    }
+
+    fn options(&self, emulator: &Emulator) -> Options {
+        let mut options = quick(emulator);
+        options.on_conflict = self.conflict;
+        options.concurrency = Some(1);
+        options.timeouts = self.timeouts;
+        if self.way == Way::Sliced {
+            options.single_max = 0;
+        }
+        if self.credential == Key::Client {
+            options.credential = Credential::Client {
+                id: CLIENT_ID.to_owned(),
+                secret: Secret::new(CLIENT_SECRET),
+            };
+        }
+        options
+    }
+
+    fn judge(&self, ran: &Ran) -> Result<(), String> {
+        let mut wrong = String::new();
+        let ended = ran.ended();
+        if ended != self.ends {
+            let _ = write!(wrong, "\n  ended {ended:?}, not {:?}", self.ends);
+        }
+        let calls = calls_when_still(&ran.emulator, self.calls);
+        if calls != self.calls {
+            let _ = write!(wrong, "\n  called {calls:?}, not {:?}", self.calls);
+        }
+        let said = ran.said();
+        if self.says.is_some_and(|words| !said.contains(words)) {
+            let _ = write!(wrong, "\n  does not say {:?}", self.says);
+        }
+        if !matches!(self.ends, Ends::Failed(_)) {
+            wrong.push_str(&ran.difference());
+        }
+        match wrong.as_str() {
+            "" => Ok(()),
+            _ => Err(format!("{wrong}\n  {said}")),
+        }
+    }
+}
+
+/// What a row came to.
+pub struct Ran {
+    pub emulator: Emulator,
+    pub outcome: Outcome,
+    path: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Ran {
+    fn ended(&self) -> Ends {
+        match &self.outcome.status {
+            Status::Uploaded(_) => Ends::Uploaded,
+            Status::Reused(_) => Ends::Reused,
+            Status::Failed(error) => Ends::Failed(error.kind()),
+            status => panic!("nothing is remembered here: {status:?}"),
+        }
+    }
+
+    pub fn said(&self) -> String {
+        match &self.outcome.status {
+            Status::Failed(error) => error.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// What is there is one file, and it is the one that was sent.
+    fn difference(&self) -> String {
+        let there = self.folder.path().join("cloud/file.bin");
+        let same = fs::read(&there).ok() == fs::read(&self.path).ok();
+        match (same, self.emulator.files().len()) {
+            (true, 1) => String::new(),
+            (_, count) => format!("\n  {count} files there, the content equal: {same}"),
+        }
+    }
+}
+
+/// Options whose repeats do not make a test wait.
+pub fn quick(emulator: &Emulator) -> Options {
+    let token = Credential::Token(Secret::new(emulator.token()));
+    let mut options = Options::new(token);
+    options.api = emulator.api();
+    options.roots = emulator
+        .ca_pem()
+        .map(|pem| pem.as_bytes().to_vec())
+        .into_iter()
+        .collect();
+    options.call_rates = CallRates {
+        create: Some(10_000.0),
+        complete: Some(10_000.0),
+        single: Some(10_000.0),
+    };
+    options.retry = Retry {
+        attempts: ATTEMPTS,
+        base: Duration::from_millis(2),
+        throttled_base: Duration::from_millis(2),
+        cap: Duration::from_millis(20),
+        ..Retry::default()
+    };
+    options
+}
+
+fn upload(options: Options, path: &Path) -> Outcome {
+    let client = Client::new(options).expect("sensible options");
+    let mut outcomes = run(&client, vec![Item::new(path)]);
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
+}
+
+/// Every outcome of a run. A run that hangs is a failure of its own.
+pub fn run(client: &Client, items: Vec<Item>) -> Vec<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut run = client.start(items).expect("threads");
+        let mut outcomes = Vec::new();
+        let all = async {
+            while let Some(event) = run.next().await {
+                if let Event::File(outcome) = event {
+                    outcomes.push(outcome);
+                }
+            }
+        };
+        let ended = tokio::time::timeout(HANGS, all).await;
+        assert!(ended.is_ok(), "the run hangs; ended so far: {outcomes:?}");
+        outcomes
+    })
+}
+
+/// The calls, once they are as `wanted` and none is under way, or when they do not get there.
+pub fn calls_when_still(emulator: &Emulator, wanted: &str) -> String {
+    let deadline = Instant::now() + LANDS;
+    loop {
+        let stats = emulator.stats();
+        let still = Operation::ALL.iter().all(|&op| stats.of(op).in_flight == 0);
+        let calls: Vec<String> = Operation::ALL
+            .iter()
+            // How often it is told to wait depends on how fast the emulator hashes.
+            .map(|&op| (op, stats.of(op).calls - stats.of(op).pending))
+            .filter(|&(_, count)| count > 0)
+            .map(|(op, count)| format!("{op} {count}"))
+            .collect();
+        let calls = calls.join(", ");
+        if still && calls == wanted || Instant::now() > deadline {
+            return calls;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Bytes that repeat at no length that matters.
+pub fn content(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(next).collect()
+}
+
+/// Slices of a sliced file.
+pub const SLICES: usize = 3;
+
+/// Small, because nothing here depends on it.
+pub const SLICE_SIZE: usize = 64 << 10;
+
+/// Attempts at one call: enough to see that there is an end.
+pub const ATTEMPTS: u32 = 4;
+
+/// No row takes a tenth of it.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// A call without an answer is entered when its end is noticed.
+const LANDS: Duration = Duration::from_secs(3);

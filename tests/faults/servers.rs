@@ -1,0 +1,163 @@
+//! Servers that are dead, deaf, slow, or die in the middle: the others take over.
+
+use std::fs;
+use std::time::Duration;
+
+use panup::{Client, Item, Status};
+use panup_emulator::{Action, Config, Emulator, Fault, Operation, Place, Service, Weather};
+
+use crate::row::{self, Row};
+
+#[test]
+fn a_server_that_is_dead_from_the_start() {
+    for server in 0..2 {
+        Row::new(format!("server {server}"))
+            .weather(Place::Server(server), service(Service::Dead))
+            .calls("create 1, slice 3, complete 1")
+            .check();
+    }
+}
+
+#[test]
+fn no_server_is_left() {
+    Row::new("both dead")
+        .weather(Place::Server(0), service(Service::Dead))
+        .weather(Place::Server(1), service(Service::Dead))
+        .fails(panup::Kind::Transport)
+        .says("connection refused")
+        .calls("create 1")
+        .check();
+    Row::new("the base too")
+        .weather(Place::Api, service(Service::Dead))
+        .fails(panup::Kind::Transport)
+        .says("connection refused")
+        .calls("")
+        .check();
+}
+
+/// It accepts, and then nothing: calls there count when they are given up.
+#[test]
+fn a_server_that_is_deaf() {
+    Row::new("deaf")
+        .weather(Place::Server(0), service(Service::BlackHole))
+        .patience(Duration::from_millis(500))
+        .calls("create 1, slice 3, complete 1")
+        .check();
+}
+
+#[test]
+fn a_server_that_fails_everything_is_left() {
+    let emulator = emulator(Config {
+        faults: vec![Fault::on(Operation::Slice, Action::status(502)).at(1)],
+        ..small(2)
+    });
+    assert_all_arrive(&emulator, 64, |_| {});
+    let stats = emulator.stats();
+    assert_eq!(stats.of(Operation::Slice).done, 64);
+    let failed = stats.server(1).calls;
+    assert!(failed >= 1, "never tried");
+    assert!(failed <= 16, "{failed} slices went to it");
+}
+
+#[test]
+fn one_of_four_dies_in_the_middle() {
+    let emulator = emulator(Config {
+        faults: vec![Fault::on(Operation::Slice, Action::Kill { server: 2 }).nth(60)],
+        ..small(4)
+    });
+    assert_all_arrive(&emulator, 256, |_| {});
+    let stats = emulator.stats();
+    let tally = stats.of(Operation::Slice);
+    assert_eq!(tally.done - repeated(&emulator), 256);
+    // What was in flight there, and what was tried before it was known.
+    assert!(tally.calls <= 256 + 32, "{tally:?}");
+    // On loopback the shares differ by chance; each takes some of what the dead one would have.
+    for server in [0, 1, 3] {
+        assert!(
+            stats.server(server).calls >= 10,
+            "server {server} did not take over: {:?}",
+            stats.places
+        );
+    }
+}
+
+#[test]
+fn one_of_four_is_slow() {
+    let slow = Weather {
+        latency_ms: 200,
+        ..Weather::default()
+    };
+    let emulator = emulator(Config {
+        weather: vec![(Place::Server(3), slow)],
+        ..small(4)
+    });
+    assert_all_arrive(&emulator, 256, |_| {});
+    let stats = emulator.stats();
+    let slow = stats.server(3).calls;
+    assert!(slow >= 1, "never tried");
+    assert!(slow <= 64, "{slow} of 256 slices went to the slow one");
+}
+
+#[test]
+fn a_server_that_comes_back() {
+    let faults = vec![
+        Fault::on(Operation::Slice, Action::Kill { server: 1 }).nth(10),
+        Fault::on(Operation::Slice, Action::Revive { server: 1 }).nth(60),
+    ];
+    let emulator = emulator(Config { faults, ..small(2) });
+    assert_all_arrive(&emulator, 256, |_| {});
+    assert_eq!(
+        emulator.stats().of(Operation::Slice).done - repeated(&emulator),
+        256
+    );
+}
+
+/// Slices that were done twice: a twin, or one whose answer was lost with its server.
+fn repeated(emulator: &Emulator) -> u64 {
+    let stats = emulator.stats();
+    let done = stats
+        .calls_of(Operation::Slice)
+        .filter(|call| call.outcome == panup_emulator::Outcome::Done);
+    let mut numbers: Vec<Option<u32>> = done.map(|call| call.slice_no).collect();
+    let all = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    (all - numbers.len()) as u64
+}
+
+fn assert_all_arrive(emulator: &Emulator, slices: usize, change: impl FnOnce(&mut panup::Options)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file.bin");
+    fs::write(&path, row::content(slices * SLICE - 7)).expect("written");
+    let mut options = row::quick(emulator);
+    options.single_max = 0;
+    change(&mut options);
+    let client = Client::new(options).expect("sensible");
+    let outcomes = row::run(&client, vec![Item::new(&path)]);
+    assert!(
+        matches!(outcomes[0].status, Status::Uploaded(_)),
+        "{outcomes:?}"
+    );
+}
+
+fn emulator(config: Config) -> Emulator {
+    Emulator::start(config).expect("an emulator")
+}
+
+fn small(servers: usize) -> Config {
+    Config {
+        servers,
+        slice_size: SLICE as u64,
+        polls: 0,
+        ..Config::default()
+    }
+}
+
+fn service(service: Service) -> Weather {
+    Weather {
+        service,
+        ..Weather::default()
+    }
+}
+
+const SLICE: usize = 16 << 10;

@@ -1,0 +1,604 @@
+//! `panup hash` through the binary: md5sum's format, its verdicts and exit codes; `hash_files`
+//! where only the library can be looked at. Where md5sum is installed, both are compared.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use md5::{Digest, Md5};
+use panup::{HashOptions, Input, Kind, hash_files};
+use tempfile::TempDir;
+
+/// Sizes either side of a block, a page, a read, and of where files are mapped.
+const SIZES: [usize; 12] = [
+    0,
+    1,
+    55,
+    56,
+    64,
+    65,
+    4097,
+    65_536,
+    300_001,
+    MAPPED - 1,
+    MAPPED,
+    MAPPED + 12_345,
+];
+
+/// From here on files are mapped.
+const MAPPED: usize = 4 << 20;
+
+/// A folder to work in.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        Desk(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: impl AsRef<OsStr>, bytes: &[u8]) {
+        let path = self.0.path().join(name.as_ref());
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, bytes).expect("room");
+    }
+
+    /// One file of each size, named so that they sort by size.
+    fn sizes(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        for (number, size) in SIZES.into_iter().enumerate() {
+            let name = format!("{folder}/{number:02}");
+            let bytes = noise(size, number as u64);
+            self.write(&name, &bytes);
+            files.push((name, bytes));
+        }
+        files
+    }
+
+    fn hash(&self, args: &[&str]) -> Output {
+        self.hash_input(args, b"")
+    }
+
+    fn hash_input(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut panup = Command::new(env!("CARGO_BIN_EXE_panup"));
+        self.run(panup.arg("hash").args(args), input)
+    }
+
+    fn run(&self, command: &mut Command, input: &[u8]) -> Output {
+        let mut child = command
+            .current_dir(self.0.path())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a program");
+        let mut to = child.stdin.take().expect("piped");
+        to.write_all(input).expect("taken");
+        drop(to);
+        child.wait_with_output().expect("an end")
+    }
+}
+
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(size)
+        .collect()
+}
+
+/// By another implementation than ours.
+fn md5(bytes: &[u8]) -> String {
+    let digits = Md5::digest(bytes);
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn line(name: &str, bytes: &[u8]) -> String {
+    format!("{}  {name}\n", md5(bytes))
+}
+
+fn slice_lines(name: &str, bytes: &[u8], size: usize) -> String {
+    let slices = (1..).zip(bytes.chunks(size));
+    slices
+        .map(|(number, slice)| format!("#{number} {}", line(name, slice)))
+        .collect()
+}
+
+/// Standard output, of a run that ended well and complained of nothing.
+fn good(output: &Output) -> String {
+    assert_eq!(complaints(output), "");
+    assert_eq!(output.status.code(), Some(0));
+    lines(output)
+}
+
+fn lines(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complaints(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn every_size_in_the_order_of_the_arguments() {
+    let desk = Desk::new();
+    let mut files = desk.sizes("d");
+    files.reverse();
+    files.push(files[3].clone());
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let expected: String = files
+        .iter()
+        .map(|(name, bytes)| line(name, bytes))
+        .collect();
+    for options in [&[][..], &["--threads=1"], &["--threads=3"], &["--no-mmap"]] {
+        let args = [options, &names].concat();
+        assert_eq!(good(&desk.hash(&args)), expected, "{options:?}");
+    }
+}
+
+#[test]
+fn slices_behind_each_file() {
+    let desk = Desk::new();
+    let files = desk.sizes("d");
+    for size in [MAPPED + 12_345, 1 << 20, 65_536, 100_003] {
+        let expected: String = files
+            .iter()
+            .map(|(name, bytes)| line(name, bytes) + &slice_lines(name, bytes, size))
+            .collect();
+        let slices = format!("--slices={size}");
+        for options in [&[][..], &["--threads=1"], &["--threads=2", "--no-mmap"]] {
+            let args = [&[slices.as_str(), "d"], options].concat();
+            let output = desk.hash(&args);
+            assert!(good(&output) == expected, "{slices} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn one_file_and_its_slices_on_two_threads() {
+    let desk = Desk::new();
+    // Of two stretches, when a slice is small: 256 MiB and a bit would be slow to make here.
+    let bytes = noise(3 * MAPPED + 1, 9);
+    desk.write("f", &bytes);
+    for size in [MAPPED, MAPPED + 1, 65_536] {
+        let args = [&format!("--slices={size}"), "--threads=2", "f"];
+        let expected = line("f", &bytes) + &slice_lines("f", &bytes, size);
+        assert!(good(&desk.hash(&args)) == expected, "{size}");
+    }
+}
+
+#[test]
+fn the_usual_slice_is_16_mib_and_nothing_has_none() {
+    let desk = Desk::new();
+    let bytes = noise((16 << 20) + 1, 1);
+    desk.write("f", &bytes);
+    desk.write("empty", b"");
+    let expected = line("f", &bytes) + &slice_lines("f", &bytes, 16 << 20) + &line("empty", b"");
+    assert_eq!(good(&desk.hash(&["--slices", "f", "empty"])), expected);
+    assert_eq!(expected.lines().count(), 4);
+}
+
+#[test]
+fn thousands_of_small_files_below_a_folder() {
+    let desk = Desk::new();
+    let mut expected = String::new();
+    for number in 0..3000 {
+        let name = format!("d/{:02}/{number:04}", number / 100);
+        let bytes = noise(number, number as u64);
+        desk.write(&name, &bytes);
+        expected += &line(&name, &bytes);
+    }
+    for threads in ["--threads=1", "--threads=2", "--threads=5"] {
+        assert!(good(&desk.hash(&[threads, "d"])) == expected, "{threads}");
+    }
+}
+
+#[test]
+fn folders_are_sorted_hidden_files_count_and_links_are_not_followed() {
+    let desk = Desk::new();
+    for name in ["d/b/x", "d/a", "d/.hidden", "d/b.c", "d/c/.e/f", "e"] {
+        desk.write(name, name.as_bytes());
+    }
+    symlink(desk.path("e"), desk.path("d/link")).expect("a link");
+    symlink(desk.path("d/b"), desk.path("d/loop")).expect("a link");
+    let expected: String = ["d/.hidden", "d/a", "d/b/x", "d/b.c", "d/c/.e/f"]
+        .map(|name| line(name, name.as_bytes()))
+        .concat();
+    assert_eq!(good(&desk.hash(&["d"])), expected);
+    // What is typed is meant.
+    assert_eq!(good(&desk.hash(&["d/link"])), line("d/link", b"e"));
+}
+
+#[test]
+fn special_names_are_escaped_as_md5sum_does_and_read_back() {
+    let desk = Desk::new();
+    let names = [&b"a\nb"[..], b"a\\b", b"a\rb", b" a ", b"\xff\xfe", b"*a"];
+    for name in names {
+        desk.write(OsStr::from_bytes(name), name);
+    }
+    let output = desk.hash(&["."]);
+    let m = |bytes| md5(bytes).into_bytes();
+    let expected = [
+        [&m(b" a "), &b"  ./ a "[..]].concat(),
+        [&m(b"*a"), &b"  ./*a"[..]].concat(),
+        [b"\\", &m(b"a\nb")[..], b"  ./a\\nb"].concat(),
+        [b"\\", &m(b"a\rb")[..], b"  ./a\\rb"].concat(),
+        [b"\\", &m(b"a\\b")[..], b"  ./a\\\\b"].concat(),
+        [&m(b"\xff\xfe"), &b"  ./\xff\xfe"[..]].concat(),
+    ];
+    let expected = [expected.join(&b'\n'), b"\n".to_vec()].concat();
+    assert_eq!(output.stdout, expected);
+    let checked = desk.hash_input(&["--check"], &output.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{}", complaints(&checked));
+    assert!(
+        checked
+            .stdout
+            .starts_with(b"./ a : OK\n./*a: OK\n\\./a\\nb: OK\n./a\rb: OK\n")
+    );
+    assert_eq!(checked.stdout.split(|&byte| byte == b'\n').count(), 7);
+}
+
+#[test]
+fn standard_input_and_other_streams() {
+    let desk = Desk::new();
+    let bytes = noise(1_000_001, 3);
+    assert_eq!(good(&desk.hash_input(&[], &bytes)), line("-", &bytes));
+    desk.write("a", b"a");
+    desk.write("b", b"b");
+    let expected = line("a", b"a") + &line("-", &bytes) + &line("b", b"b");
+    assert_eq!(good(&desk.hash_input(&["a", "-", "b"], &bytes)), expected);
+    let expected = line("-", &bytes) + &slice_lines("-", &bytes, 300_000);
+    assert_eq!(
+        good(&desk.hash_input(&["--slices=300000"], &bytes)),
+        expected
+    );
+    // Of size 0 to the eye, and no regular file at all.
+    let version = fs::read("/proc/version").expect("Linux");
+    let expected = line("/proc/version", &version) + &line("/dev/null", b"");
+    assert_eq!(good(&desk.hash(&["/proc/version", "/dev/null"])), expected);
+}
+
+#[test]
+fn a_named_pipe_is_read_to_its_end() {
+    let desk = Desk::new();
+    let made = Command::new("mkfifo").arg(desk.path("pipe")).status();
+    assert!(made.expect("coreutils").success());
+    let (path, bytes) = (desk.path("pipe"), noise(200_000, 4));
+    let expected = line("pipe", &bytes);
+    let writer = std::thread::spawn(move || fs::write(path, bytes));
+    assert_eq!(good(&desk.hash(&["pipe"])), expected);
+    writer.join().expect("no panic").expect("read by panup");
+}
+
+#[test]
+fn what_is_missing_is_said_and_stops_nothing() {
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    desk.write("b", b"b");
+    let output = desk.hash(&["a", "gone", "b", "also/gone"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output), line("a", b"a") + &line("b", b"b"));
+    assert_eq!(
+        complaints(&output),
+        "panup: gone: No such file or directory\npanup: also/gone: No such file or directory\n"
+    );
+}
+
+#[test]
+fn lines_that_cannot_be_written_are_a_failure() {
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    let full = File::create("/dev/full").expect("Linux");
+    let mut panup = Command::new(env!("CARGO_BIN_EXE_panup"));
+    panup
+        .args(["hash", "a"])
+        .current_dir(desk.0.path())
+        .stdout(full);
+    let output = panup.stderr(Stdio::piped()).spawn().expect("a program");
+    let output = output.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        complaints(&output),
+        "panup: write error: No space left on device\n"
+    );
+}
+
+/// Lists, options, and what comes of them: exit code, lines, complaints. `@` is the MD5 of `a`.
+const CHECKS: [(&str, &[&str], i32, &str, &str); 16] = [
+    ("@  a\n", &[], 0, "a: OK\n", ""),
+    (
+        "@ *a\n@  b\n",
+        &[],
+        1,
+        "a: OK\nb: FAILED\n",
+        "W: 1 computed checksum did NOT match\n",
+    ),
+    (
+        "@  a\n@  b\n",
+        &["--quiet"],
+        1,
+        "b: FAILED\n",
+        "W: 1 computed checksum did NOT match\n",
+    ),
+    ("@  a\n@  b\n", &["--status"], 1, "", ""),
+    (
+        "MD5 (a) = @\nMD5 (b) = @\nMD5 (b) = @\n",
+        &[],
+        1,
+        "a: OK\nb: FAILED\nb: FAILED\n",
+        "W: 2 computed checksums did NOT match\n",
+    ),
+    (
+        "@  gone\n@  a\n",
+        &[],
+        1,
+        "gone: FAILED open or read\na: OK\n",
+        "panup: gone: No such file or directory\nW: 1 listed file could not be read\n",
+    ),
+    ("@  gone\n@  a\n", &["--ignore-missing"], 0, "a: OK\n", ""),
+    (
+        "@  gone\n",
+        &["--ignore-missing"],
+        1,
+        "",
+        "panup: list: no file was verified\n",
+    ),
+    (
+        "@  gone\n",
+        &["--status"],
+        1,
+        "",
+        "panup: gone: No such file or directory\n",
+    ),
+    (
+        "x\n\n#c\n@  a\r\n",
+        &[],
+        0,
+        "a: OK\n",
+        "W: 1 line is improperly formatted\n",
+    ),
+    (
+        "x\n@  a\ny\n",
+        &["--strict"],
+        1,
+        "a: OK\n",
+        "W: 2 lines are improperly formatted\n",
+    ),
+    (
+        "x\n@  a\n",
+        &["--warn"],
+        0,
+        "a: OK\n",
+        "panup: list: 1: improperly formatted MD5 checksum line\nW: 1 line is improperly formatted\n",
+    ),
+    ("@  a", &[], 0, "a: OK\n", ""),
+    (
+        "x\n",
+        &[],
+        1,
+        "",
+        "panup: list: no properly formatted checksum lines found\n",
+    ),
+    (
+        "",
+        &["--status"],
+        1,
+        "",
+        "panup: list: no properly formatted checksum lines found\n",
+    ),
+    (
+        "@  a\n@  b\n@  gone\nx\n",
+        &[],
+        1,
+        "a: OK\nb: FAILED\ngone: FAILED open or read\n",
+        "panup: gone: No such file or directory\nW: 1 line is improperly formatted\n\
+         W: 1 listed file could not be read\nW: 1 computed checksum did NOT match\n",
+    ),
+];
+
+#[test]
+fn verdicts() {
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    desk.write("b", b"b");
+    for (list, options, code, said, complained) in CHECKS {
+        desk.write("list", list.replace('@', &md5(b"a")).as_bytes());
+        let output = desk.hash(&[options, &["--check", "list"]].concat());
+        let complained = complained.replace("W:", "panup: WARNING:");
+        assert_eq!(lines(&output), said, "{list:?} {options:?}");
+        assert_eq!(complaints(&output), complained, "{list:?} {options:?}");
+        assert_eq!(output.status.code(), Some(code), "{list:?} {options:?}");
+    }
+}
+
+#[test]
+fn md5sum_says_the_same() {
+    if Command::new("md5sum").arg("--version").output().is_err() {
+        return eprintln!("skipped: no md5sum here");
+    }
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    desk.write("b", b"b");
+    for (list, options, ..) in CHECKS {
+        desk.write("list", list.replace('@', &md5(b"a")).as_bytes());
+        let args = [options, &["--check", "list"]].concat();
+        let theirs = desk.run(Command::new("md5sum").args(&args), b"");
+        let ours = desk.hash(&args);
+        assert_eq!(lines(&ours), lines(&theirs), "{list:?} {options:?}");
+        let words = complaints(&theirs).replace("md5sum: ", "panup: ");
+        assert_eq!(complaints(&ours), words, "{list:?} {options:?}");
+        assert_eq!(
+            ours.status.code(),
+            theirs.status.code(),
+            "{list:?} {options:?}"
+        );
+    }
+    desk.sizes("d");
+    let list = desk.hash(&["--slices=1M", "d"]);
+    let theirs = desk.run(
+        Command::new("md5sum").args(["--check", "--strict"]),
+        &list.stdout,
+    );
+    assert_eq!(
+        good(&theirs).lines().count(),
+        SIZES.len(),
+        "slices are comments"
+    );
+}
+
+#[test]
+fn several_lists_and_standard_input() {
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    let list = line("a", b"a");
+    desk.write("one", list.as_bytes());
+    assert_eq!(
+        good(&desk.hash(&["--check", "one", "one"])),
+        "a: OK\na: OK\n"
+    );
+    assert_eq!(
+        good(&desk.hash_input(&["--check", "-"], list.as_bytes())),
+        "a: OK\n"
+    );
+    assert_eq!(
+        good(&desk.hash_input(&["--check"], list.as_bytes())),
+        "a: OK\n"
+    );
+    let output = desk.hash(&["--check", "nolist", "one"]);
+    assert_eq!(
+        (output.status.code(), lines(&output).as_str()),
+        (Some(1), "a: OK\n")
+    );
+    assert_eq!(
+        complaints(&output),
+        "panup: nolist: No such file or directory\n"
+    );
+    // Standard input is the list, so it cannot be a file on it too.
+    let output = desk.hash_input(&["--check"], line("-", b"").as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaints(&output).contains("'standard input': no properly formatted"));
+}
+
+#[test]
+fn wrong_usage() {
+    let desk = Desk::new();
+    desk.write("a", b"a");
+    for args in [
+        &["--quiet", "a"][..],
+        &["--status", "a"],
+        &["--strict"],
+        &["--slices=0", "a"],
+        &["--threads=0", "a"],
+        &["--slices=x", "a"],
+    ] {
+        let output = desk.hash(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_eq!(lines(&output), "", "{args:?}");
+    }
+}
+
+/// Large enough that hashing takes a while, and holes cost no room.
+const LARGE: u64 = 256 << 20;
+
+fn sparse(desk: &Desk, name: &str) -> PathBuf {
+    let path = desk.path(name);
+    let file = File::create(&path).expect("a file");
+    file.set_len(LARGE).expect("holes");
+    path
+}
+
+fn options(threads: usize, slice_size: Option<u64>) -> HashOptions {
+    let mut options = HashOptions::default();
+    options.threads = Some(threads);
+    options.slice_size = slice_size;
+    options
+}
+
+fn poll(mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < deadline, "it never came");
+        std::thread::yield_now();
+    }
+}
+
+/// One chain; a chain and its slices beside it; lanes; lanes with slices.
+#[test]
+fn a_file_truncated_while_it_is_hashed_is_an_error() {
+    for (count, slice_size) in [(1, None), (1, Some(1 << 20)), (3, None), (3, Some(1 << 20))] {
+        let desk = Desk::new();
+        let paths: Vec<PathBuf> = (0..count)
+            .map(|number| sparse(&desk, &number.to_string()))
+            .collect();
+        let inputs = paths.clone().into_iter().map(Input::File);
+        // One thread begins with the first file, whoever else is in its lanes.
+        let threads = if count == 1 { 2 } else { 1 };
+        let mut sums = hash_files(inputs, &options(threads, slice_size)).expect("threads");
+        poll(|| sums.progress().hashed.load(Ordering::Relaxed) > 0);
+        let cut = File::options().write(true).open(&paths[0]).expect("there");
+        cut.set_len(4096).expect("shorter");
+        let error = sums.next().expect("one a file").sum.expect_err("cut");
+        assert_eq!(error.kind(), Kind::Source);
+        assert!(error.to_string().contains("truncated"), "{error}");
+        assert_eq!(error.file(), Some(paths[0].as_path()));
+        let others: Vec<_> = sums.map(|file| file.sum.expect("whole").md5).collect();
+        assert_eq!(others.len(), count - 1);
+        assert!(others.iter().all(|md5| *md5 == others[0]));
+    }
+}
+
+#[test]
+fn dropped_sums_stop_the_work() {
+    for slice_size in [None, Some(1 << 20)] {
+        let desk = Desk::new();
+        let path = sparse(&desk, "f");
+        let inputs = std::iter::repeat_n(Input::File(path), 1000);
+        let sums = hash_files(inputs, &options(2, slice_size)).expect("threads");
+        let progress = Arc::clone(sums.progress());
+        poll(|| progress.hashed.load(Ordering::Relaxed) > 0);
+        drop(sums);
+        // Every thread lets go of the counters when it ends.
+        poll(|| Arc::strong_count(&progress) == 1);
+        assert!(progress.hashed.load(Ordering::Relaxed) < 100 * LARGE);
+    }
+}
+
+#[test]
+fn counters_end_where_the_files_do() {
+    let desk = Desk::new();
+    let files = desk.sizes("d");
+    let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    let paths = files.iter().map(|(name, _)| Input::File(desk.path(name)));
+    let inputs: Vec<Input> = paths.chain([Input::File("gone".into())]).collect();
+    for slice_size in [None, Some(65_536)] {
+        let mut sums = hash_files(inputs.clone(), &options(2, slice_size)).expect("threads");
+        let failed = sums.by_ref().filter(|file| file.sum.is_err()).count();
+        assert_eq!(failed, 1);
+        let progress = sums.progress();
+        let read = [&progress.files, &progress.files_done].map(|c| c.load(Ordering::Relaxed));
+        assert_eq!(read, [SIZES.len() as u64 + 1; 2]);
+        let read = [&progress.bytes, &progress.hashed].map(|c| c.load(Ordering::Relaxed));
+        assert_eq!(read, [bytes as u64; 2]);
+    }
+}
+
+#[test]
+fn a_folder_is_no_file() {
+    let desk = Desk::new();
+    let inputs = [Input::File(desk.0.path().to_owned())];
+    let mut sums = hash_files(inputs, &HashOptions::default()).expect("threads");
+    let error = sums.next().expect("one").sum.expect_err("a folder");
+    assert!(error.message().contains("is a directory"), "{error}");
+    assert!(sums.next().is_none());
+    assert!(Path::new(error.file().expect("named")).is_dir());
+}

@@ -1,0 +1,387 @@
+//! Random scripts of edits, faults, kills and restarts against a small model: nothing wrong is
+//! ever completed, nothing done is lost, calls are bounded, and in the end everything is there.
+
+mod rig;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use panup::{Client, Conflict, Item, Kind, Options, Outcome, Run, Status};
+use panup_emulator::{Action, Cut, Fault, Operation, Tls};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rig::{Rig, noise, told, wait};
+
+/// One slice of the service; files of half a slice go in one call, those of 4 MiB are mapped.
+const SLICE: u64 = 1 << 20;
+
+/// Few files, so that steps meet each other.
+const FILES: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// The file has so many bytes that were never seen before.
+    Write(usize, u64),
+    /// One byte differs.
+    Edit(usize),
+    /// Some bytes more.
+    Append(usize),
+    Delete(usize),
+    /// The nth such call goes wrong.
+    Fault(Operation, Action, u64),
+    /// The service forgets what was not completed.
+    Forget,
+    Run(End),
+}
+
+/// How a run ends.
+#[derive(Clone, Debug)]
+enum End {
+    Whole,
+    /// As kill -9 would end it, once so many calls were made.
+    Killed(u64),
+    Interrupted(u64),
+    /// A file is edited once so many calls were made.
+    Edited(u64, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let file = 0..FILES;
+    let size = prop_oneof![1..SLICE / 2, SLICE..3 * SLICE, 4 * SLICE..6 * SLICE];
+    let operation = prop_oneof![
+        1 => Just(Operation::Create),
+        4 => Just(Operation::Slice),
+        2 => Just(Operation::Complete),
+        1 => Just(Operation::Single),
+    ];
+    let end = prop_oneof![
+        2 => Just(End::Whole),
+        1 => (1..12_u64).prop_map(End::Killed),
+        1 => (1..12_u64).prop_map(End::Interrupted),
+        1 => ((1..12_u64), file.clone()).prop_map(|(calls, file)| End::Edited(calls, file)),
+    ];
+    let step = prop_oneof![
+        3 => (file.clone(), size).prop_map(|(file, size)| Step::Write(file, size)),
+        1 => file.clone().prop_map(Step::Edit),
+        1 => file.clone().prop_map(Step::Append),
+        1 => file.prop_map(Step::Delete),
+        3 => (operation, actions(), 1..4_u64).prop_map(|(on, what, nth)| Step::Fault(on, what, nth)),
+        1 => Just(Step::Forget),
+        4 => end.prop_map(Step::Run),
+    ];
+    prop::collection::vec(step, 4..14)
+}
+
+/// What one repeat overcomes, and what it does not.
+fn actions() -> impl Strategy<Value = Action> {
+    let business = Action::Code {
+        code: 1,
+        message: "no".to_owned(),
+    };
+    prop_oneof![
+        Just(Action::Close(Cut::BeforeBody)),
+        Just(Action::Close(Cut::After(5000))),
+        Just(Action::Close(Cut::AfterBody)),
+        Just(Action::Close(Cut::AfterCommit)),
+        Just(Action::Close(Cut::InAnswer)),
+        Just(Action::Reset),
+        Just(Action::TruncatedJson),
+        Just(Action::WrongJson),
+        Just(Action::NoFileId),
+        Just(Action::NotCompleted),
+        Just(Action::ForgetUploads),
+        Just(Action::LastCall),
+        Just(business),
+    ]
+}
+
+/// What a careful person would know of the world.
+struct World {
+    rig: Rig,
+    options: Options,
+    /// What each file was, ever; the last is what it is, where it is there.
+    versions: [Vec<Vec<u8>>; FILES],
+    there: [bool; FILES],
+    /// What a run said was done, and nothing was uploaded since that could replace it.
+    settled: BTreeMap<usize, Vec<u8>>,
+    faults: u64,
+    seeds: u64,
+}
+
+impl World {
+    fn new(conflict: Conflict) -> World {
+        let rig = Rig::with(Tls::Off, |config| config.slice_size = SLICE);
+        let mut options = rig.options();
+        options.single_max = SLICE / 2;
+        options.concurrency = Some(3);
+        options.on_conflict = conflict;
+        World {
+            rig,
+            options,
+            versions: Default::default(),
+            there: [false; FILES],
+            settled: BTreeMap::new(),
+            faults: 0,
+            seeds: 0,
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Write(file, size) => {
+                self.seeds += 1;
+                let bytes = noise(size, self.seeds);
+                self.becomes(file, bytes);
+            }
+            Step::Edit(file) | Step::Append(file) if !self.there[file] => {}
+            Step::Edit(file) => self.edit(file),
+            Step::Append(file) => {
+                self.seeds += 1;
+                let more = noise(1 + self.seeds % 5000, self.seeds);
+                let bytes = [&self.now(file)[..], &more].concat();
+                self.becomes(file, bytes);
+            }
+            Step::Delete(file) => {
+                self.there[file] = false;
+                drop(fs::remove_file(self.path(file)));
+            }
+            Step::Fault(operation, action, nth) => {
+                self.faults += 1;
+                let fault = Fault::on(operation, action).nth(nth);
+                self.rig.emulator.inject(fault);
+            }
+            Step::Forget => {
+                self.faults += 1;
+                self.rig.emulator.forget_uploads();
+            }
+            Step::Run(end) => self.run(end).await,
+        }
+    }
+
+    fn edit(&mut self, file: usize) {
+        self.seeds += 1;
+        let mut bytes = self.now(file).clone();
+        // Eight bytes that no other edit makes.
+        let at = bytes.len().saturating_sub(8) / 2;
+        let mark = self.seeds.to_le_bytes();
+        let end = bytes.len().min(at + 8);
+        for (byte, mark) in bytes[at..end].iter_mut().zip(mark) {
+            *byte ^= mark;
+        }
+        self.becomes(file, bytes);
+    }
+
+    fn becomes(&mut self, file: usize, bytes: Vec<u8>) {
+        fs::write(self.path(file), &bytes).expect("room");
+        self.versions[file].push(bytes);
+        self.there[file] = true;
+    }
+
+    fn now(&self, file: usize) -> &Vec<u8> {
+        self.versions[file].last().expect("written before")
+    }
+
+    fn path(&self, file: usize) -> std::path::PathBuf {
+        self.rig.path(&format!("f{file}"))
+    }
+
+    fn items(&self) -> Vec<Item> {
+        let there = (0..FILES).filter(|&file| self.there[file]);
+        there.map(|file| Item::new(self.path(file))).collect()
+    }
+
+    async fn run(&mut self, end: End) {
+        let before = self.counts();
+        let slices = self.slices();
+        let items = self.items();
+        let client = Client::new(self.options.clone()).expect("sound");
+        let run = client.start(items.clone()).expect("threads");
+        let (outcomes, edited) = self.ended(run, end).await;
+        drop(client);
+        tokio::task::block_in_place(|| {
+            wait("nothing is under way", || {
+                let stats = self.rig.emulator.stats();
+                stats.operations.values().all(|tally| tally.in_flight == 0)
+            });
+        });
+        for outcome in &outcomes {
+            self.settle(outcome, edited);
+        }
+        self.see_that_nothing_is_wrong();
+        self.see_that_calls_are_bounded(before, items.len() as u64, slices);
+    }
+
+    /// What the run told, and the file that was edited while it went on.
+    async fn ended(&mut self, run: Run, end: End) -> (Vec<Outcome>, Option<usize>) {
+        let calls = self.rig.emulator.stats().calls.len() as u64;
+        let reached = |world: &World, run: &Run, after: u64| {
+            tokio::task::block_in_place(|| {
+                wait("so many calls, or the end", || {
+                    let progress = run.progress();
+                    let made = world.rig.emulator.stats().calls.len() as u64 - calls;
+                    let done = progress.files_done.load(Ordering::Relaxed);
+                    made >= after || done == world.items().len() as u64
+                });
+            });
+        };
+        match end {
+            End::Whole => (told(run).await.0, None),
+            End::Killed(after) => {
+                reached(self, &run, after);
+                drop(run);
+                // What was about to set out may still be counted, in the next run's account.
+                self.faults += 3;
+                (Vec::new(), None)
+            }
+            End::Interrupted(after) => {
+                reached(self, &run, after);
+                run.interrupt();
+                (told(run).await.0, None)
+            }
+            End::Edited(_, file) if !self.there[file] => (told(run).await.0, None),
+            End::Edited(after, file) => {
+                reached(self, &run, after);
+                self.edit(file);
+                (told(run).await.0, Some(file))
+            }
+        }
+    }
+
+    /// What is told as done is there.
+    fn settle(&mut self, outcome: &Outcome, edited: Option<usize>) {
+        let file = (0..FILES).find(|&file| self.path(file) == outcome.path);
+        let file = file.expect("nothing else was handed in");
+        match &outcome.status {
+            Status::Failed(_) => {}
+            status => {
+                let stored = self.rig.stored();
+                let stored = &stored[&outcome.remote];
+                let versions = &self.versions[file];
+                let count = if edited == Some(file) { 2 } else { 1 };
+                let possible = &versions[versions.len() - count..];
+                let status = status.name();
+                assert!(
+                    possible.contains(stored),
+                    "f{file} was told as {status} and is not"
+                );
+                self.settled.insert(file, stored.clone());
+            }
+        }
+    }
+
+    /// Every stored file is what the local one was at some time, and what was settled is still
+    /// that, or something newer.
+    fn see_that_nothing_is_wrong(&self) {
+        let stored = self.rig.stored();
+        for (name, bytes) in &stored {
+            let file: usize = name[1..].parse().expect("one of ours");
+            let known = self.versions[file].iter().position(|known| known == bytes);
+            let at = known.unwrap_or_else(|| panic!("{name} was never that"));
+            let settled = self.settled.get(&file);
+            let since = settled.and_then(|settled| {
+                let mut versions = self.versions[file].iter();
+                versions.position(|known| known == settled)
+            });
+            assert!(since.is_none_or(|since| at >= since), "{name} went back");
+        }
+        for file in self.settled.keys() {
+            assert!(stored.contains_key(&format!("f{file}")), "f{file} is lost");
+        }
+    }
+
+    fn counts(&self) -> [u64; 3] {
+        let stats = self.rig.emulator.stats();
+        [Operation::Create, Operation::Single, Operation::Slice].map(|on| stats.of(on).calls)
+    }
+
+    fn slices(&self) -> u64 {
+        let there = (0..FILES).filter(|&file| self.there[file]);
+        there
+            .map(|file| (self.now(file).len() as u64).div_ceil(SLICE))
+            .sum()
+    }
+
+    /// An upload is begun again once at most; each fault costs one call more at most, or one for
+    /// each slice in flight.
+    fn see_that_calls_are_bounded(&self, before: [u64; 3], files: u64, slices: u64) {
+        let after = self.counts();
+        let [creates, singles, sent] = std::array::from_fn(|at| after[at] - before[at]);
+        assert!(creates <= 2 * files + self.faults, "{creates} creates");
+        assert!(singles <= files + self.faults, "{singles} singles");
+        assert!(
+            sent <= 2 * slices + 3 * self.faults,
+            "{sent} slices for {slices}"
+        );
+    }
+
+    /// With nothing in the way, one more run does all that is left, and the next does nothing.
+    async fn end(&mut self) {
+        self.rig.emulator.clear_faults();
+        // Those of a run killed just before.
+        self.faults = self.faults.min(3);
+        self.run(End::Whole).await;
+        let stored = self.rig.stored();
+        for file in (0..FILES).filter(|&file| self.there[file]) {
+            let stored = &stored[&format!("f{file}")];
+            // Under `fail` an older version may hold the name.
+            if self.options.on_conflict == Conflict::Overwrite {
+                assert!(stored == self.now(file), "f{file} is not the newest");
+            }
+        }
+        let client = Client::new(self.options.clone()).expect("sound");
+        let calls = self.rig.emulator.stats().calls.len();
+        let (outcomes, warnings) = told(client.start(self.items()).expect("threads")).await;
+        assert!(warnings.is_empty(), "{warnings:?}");
+        for outcome in outcomes {
+            match outcome.status {
+                Status::Skipped(_) => {}
+                Status::Failed(error) if self.options.on_conflict == Conflict::Fail => {
+                    assert_eq!(error.kind(), Kind::Rejected, "the name is taken: {error}");
+                }
+                status => panic!("{} is {} again", outcome.remote, status.name()),
+            }
+        }
+        if self.options.on_conflict == Conflict::Overwrite {
+            assert_eq!(self.rig.emulator.stats().calls.len(), calls, "not a call");
+        }
+    }
+}
+
+fn play(conflict: Conflict) {
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: 60,
+        ..Config::with_cases(cases())
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let played = TestRunner::new(config).run(&steps(), |script| {
+        runtime.block_on(async {
+            let mut world = World::new(conflict);
+            for step in script {
+                world.step(step).await;
+            }
+            world.end().await;
+        });
+        Ok(())
+    });
+    if let Err(error) = played {
+        panic!("{error}");
+    }
+}
+
+/// Enough for every pair of steps; the soak and a night set more.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|cases| cases.parse().ok()).unwrap_or(12)
+}
+
+#[test]
+fn random_scripts_under_overwrite() {
+    play(Conflict::Overwrite);
+}
+
+#[test]
+fn random_scripts_under_fail() {
+    play(Conflict::Fail);
+}

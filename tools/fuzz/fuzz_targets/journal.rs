@@ -1,0 +1,80 @@
+//! A database with any bytes in any place is read, repaired, set aside or refused; never a panic.
+//! What it gives for a file is either right in form or nothing.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use libfuzzer_sys::fuzz_target;
+use panup::Conflict;
+use panup::journal::{Account, Hashes, Journal, SliceHashes, Task};
+use panup::source::Identity;
+use panup::wire::{Created, Remote};
+
+fuzz_target!(|data: &[u8]| {
+    let mut database = sound().clone();
+    for patch in data.chunks_exact(4) {
+        let at = usize::from(u16::from_le_bytes([patch[0], patch[1]])) * 3;
+        let at = at % database.len();
+        database[at] = patch[2];
+        let next = (at + 1) % database.len();
+        database[next] ^= patch[3];
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("journal.db"), &database).expect("room");
+    let Ok(journal) = Journal::open(folder.path()) else {
+        return;
+    };
+    let task = task();
+    let _ = journal.finished(&task);
+    if let Some(upload) = journal.resume(&task, &[7; 16]) {
+        assert!(upload.created.slice_size > 0);
+    }
+    let _ = journal.hashes(&task.path, &task.identity);
+    let _ = (journal.unfinished(), journal.finished_files(10), journal.counts());
+    journal.finish(&task, [7; 16], 9);
+    let _ = journal.flush();
+});
+
+/// A database with a row of each sort.
+fn sound() -> &'static Vec<u8> {
+    static SOUND: OnceLock<Vec<u8>> = OnceLock::new();
+    SOUND.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path()).expect("a new one");
+        let task = task();
+        let hashes = Hashes {
+            whole: [7; 16],
+            slices: Some(SliceHashes {
+                size: 16,
+                md5s: vec![[1; 16]; 8],
+            }),
+        };
+        journal.remember(&task.path, &task.identity, hashes);
+        let created = Created {
+            preupload_id: "an id".to_owned(),
+            slice_size: 16,
+            servers: vec!["http://127.0.0.1:1".to_owned()],
+        };
+        journal.begin(&task, [7; 16], &created);
+        let mut other = task.clone();
+        other.remote = Remote::new(0, "g").expect("a name");
+        journal.finish(&other, [7; 16], 11);
+        journal.flush().expect("room");
+        drop(journal);
+        std::fs::read(folder.path().join("journal.db")).expect("there")
+    })
+}
+
+fn task() -> Task {
+    Task {
+        account: Arc::new(Account {
+            api: "http://127.0.0.1:1".to_owned(),
+            name: "somebody".to_owned(),
+        }),
+        remote: Remote::new(0, "f").expect("a name"),
+        conflict: Conflict::Fail,
+        path: PathBuf::from("/somewhere/f"),
+        identity: Identity::from_bytes(&[9; Identity::BYTES]),
+    }
+}
