@@ -92,12 +92,14 @@ fn loopback(folder: &TempDir) -> Line {
 fn shaped(link: Link, corpus: &Corpus, folder: &TempDir) -> Line {
     let bandwidth = link.megabits * 1_000_000 / 8;
     let weather = format!("bandwidth={bandwidth},latency={}", link.rtt);
-    let emulator = Emulator::start(&["--servers", "1", "--weather", &weather]);
     let state = tempfile::tempdir_in(folder).expect("a folder");
-    let sender = Sender::new(&emulator, Some(state.path()));
     let (fixed, auto) = times();
+    // An emulator for each cell: what a run leaves behind in the kernel's queues would go on
+    // arriving for many seconds, and be the next one's rival.
     let flow = |concurrency, (warm_up, until)| {
-        sender.flow(&Job::new(corpus).concurrency(concurrency), warm_up, until)
+        let emulator = Emulator::start(&["--servers", "1", "--weather", &weather]);
+        let job = Job::new(corpus).concurrency(concurrency);
+        Sender::new(&emulator, Some(state.path())).flow(&job, warm_up, until)
     };
     // Fills the journal with the file's MD5.
     flow(Some(1), (Duration::ZERO, Duration::from_millis(500)));
