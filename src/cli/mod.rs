@@ -75,9 +75,13 @@ fn say(line: &str) {
 
 fn say_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
-        // A closed pipe: whoever wanted the output has seen enough.
-        std::process::exit(0);
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    match written {
+        // Whoever wanted the output has seen enough; an upload goes on, and its exit code tells.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("panup: standard output: {error}"));
+        }
+        _ => {}
     }
 }
 

@@ -160,8 +160,10 @@ impl<'a> Attempts<'a> {
     fn tell_limits(&self, error: &Error) {
         let now = Instant::now();
         let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
+        // A server in trouble, whether it says so by status or by code, is no rate that was exceeded.
+        let in_trouble = matches!(error.service_code(), Some(500..=599));
         let too_fast = error.http_status() == Some(429)
-            || error.kind() == Kind::Throttled && error.http_status().is_none();
+            || error.kind() == Kind::Throttled && error.http_status().is_none() && !in_trouble;
         if too_fast {
             self.shared
                 .core
