@@ -13,7 +13,7 @@ use super::event::{Event, Outcome, Progress, Status};
 use super::file;
 use super::hash::{Admitted, Hashed};
 use super::run::Shared;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
@@ -106,16 +106,14 @@ impl Files {
 async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-    if let Ok(Err(error)) = flushed {
-        shared.tell(Event::Warning(error));
-    }
-    shared
-        .core
-        .keyring
-        .take_trouble()
-        .into_iter()
-        .for_each(|trouble| shared.tell(Event::Warning(trouble)));
+    let mut troubles: Vec<Error> = flushed.ok().and_then(Result::err).into_iter().collect();
+    troubles.extend(shared.core.keyring.take_trouble());
     while let Some(trouble) = shared.core.journal.trouble() {
+        troubles.push(trouble);
+    }
+    // A journal that could not be flushed tells the same trouble twice.
+    troubles.dedup();
+    for trouble in troubles {
         shared.tell(Event::Warning(trouble));
     }
     shared.tell_end();
