@@ -21,6 +21,8 @@ pub struct Service {
     pool: Pool,
     api: Arc<Origin>,
     limits: Limits,
+    /// For the calls without content; those with it say theirs in [`Carriage`].
+    version: Wish,
 }
 
 /// How a body travels.
@@ -63,11 +65,12 @@ pub struct SliceCall {
 impl Service {
     /// The service at `api`, spoken to through `pool`.
     #[must_use]
-    pub fn new(pool: Pool, api: Origin, limits: Limits) -> Service {
+    pub fn new(pool: Pool, api: Origin, limits: Limits, version: Wish) -> Service {
         Service {
             pool,
             api: Arc::new(api),
             limits,
+            version,
         }
     }
 
@@ -194,6 +197,7 @@ impl Service {
             .headers
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         outgoing.body = Body::new(body.map(Bytes::from));
+        outgoing.version = self.version;
         outgoing.limits = self.limits;
         let reply = self.pool.send(&self.api, outgoing).await?;
         open(operation, &reply)

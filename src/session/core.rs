@@ -14,7 +14,7 @@ use super::rates::Rates;
 use super::run::Shared;
 use crate::error::{Error, Operation, Result};
 use crate::journal::{Account, Journal};
-use crate::net::{Pool, PoolSettings};
+use crate::net::{Pool, PoolSettings, Wish};
 use crate::options::{Http, Options};
 use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
@@ -58,7 +58,13 @@ impl Core {
     pub(super) fn new(options: Options) -> Result<Core> {
         let api = options.check()?;
         let pool = Pool::new(pool_settings(&options))?;
-        let service = Service::new(pool.clone(), api.clone(), options.timeouts.limits());
+        // A user who wants HTTP/1.1 wants it for every call.
+        let asked = match options.http {
+            Http::H1 => Wish::H1,
+            Http::Auto | Http::H2 => Wish::Auto,
+        };
+        let limits = options.timeouts.limits();
+        let service = Service::new(pool.clone(), api.clone(), limits, asked);
         let tokens = Tokens::new(
             options.credential.clone(),
             &api.to_string(),

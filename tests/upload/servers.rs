@@ -54,6 +54,8 @@ async fn tls_with_http_1_where_the_servers_offer_no_other() {
 async fn tls_with_http_1_where_that_is_asked() {
     let stats = send(tls(Tls::Both), |options| options.http = Http::H1).await;
     assert_eq!(slices_over(&stats, Spoken::Http1), SLICES);
+    let others = stats.calls.iter().filter(|call| call.http != Spoken::Http1);
+    assert_eq!(others.count(), 0, "create and complete as well");
 }
 
 #[tokio::test(flavor = "multi_thread")]
