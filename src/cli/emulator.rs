@@ -48,6 +48,8 @@ mod embedded {
             };
             let config = Config {
                 store: Store::Dir(folder.clone()),
+                // Nobody reads the calls of this one; a hundred thousand of them would be 15 MB.
+                calls_kept: 1000,
                 ..Config::default()
             };
             let emulator = Emulator::start(config).map_err(failed)?;
