@@ -249,6 +249,16 @@ pub struct Load {
     pub sent: Arc<AtomicU64>,
 }
 
+impl Load {
+    /// The place for the next try, not on the servers to `avoid` if there is another; the gate hears
+    /// of the body's size.
+    pub async fn berth(&self, shared: &Shared, avoid: &[usize]) -> Booking {
+        shared.core.gate.started(self.bytes);
+        let fleet = &shared.core.fleet;
+        fleet.berth(&self.crew, avoid, self.bytes).await
+    }
+}
+
 /// One try at carrying a body: booked, sent, settled.
 ///
 /// # Errors

@@ -65,12 +65,7 @@ impl Way<'_> {
                 () = shared.draining() => return Err(Shared::cancelled()),
             };
             let token = attempts.token().await?;
-            shared.core.gate.started(load.bytes);
-            let booking = shared
-                .core
-                .fleet
-                .berth(&load.crew, &avoid, load.bytes)
-                .await;
+            let booking = load.berth(shared, &avoid).await;
             let server = booking.server();
             let once = |carriage| {
                 let (service, token) = (shared.core.service.clone(), token.clone());

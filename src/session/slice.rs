@@ -84,12 +84,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             None => shared.core.gate.enter().await,
         };
         let token = attempts.token().await?;
-        shared.core.gate.started(load.bytes);
-        let booking = shared
-            .core
-            .fleet
-            .berth(&load.crew, &avoid, load.bytes)
-            .await;
+        let booking = load.berth(shared, &avoid).await;
         let server = booking.server();
         let once = |carriage| {
             let (service, token, call) = (shared.core.service.clone(), token.clone(), call.clone());
