@@ -15,7 +15,10 @@ pub(super) struct Roster {
     limits: Rules,
     links: Vec<Link>,
     queue: VecDeque<Waiter>,
-    dials: Vec<Offer>,
+    /// The oldest first.
+    dials: Vec<Dial>,
+    /// Dials that failed since one succeeded.
+    refusals: u32,
     ceiling: Option<Ceiling>,
     offers_h2: Option<bool>,
     next_id: u64,
@@ -49,6 +52,14 @@ struct Link {
 struct Waiter {
     id: u64,
     wish: Wish,
+}
+
+/// A connection on its way.
+#[derive(Debug, Clone, Copy)]
+struct Dial {
+    offer: Offer,
+    /// Whoever waited when it began has a smaller number.
+    began: u64,
 }
 
 /// A server that refused a connection while it keeps others has reached its own maximum.
@@ -92,6 +103,7 @@ impl Roster {
             links: Vec::new(),
             queue: VecDeque::new(),
             dials: Vec::new(),
+            refusals: 0,
             ceiling: None,
             offers_h2,
             next_id: 0,
@@ -118,6 +130,7 @@ impl Roster {
     /// A dial ended well. Before its peer's settings are known, a connection carries one request.
     pub(super) fn opened(&mut self, offer: Offer, version: Version, now: Instant) -> u64 {
         self.dial_ended(offer);
+        self.refusals = 0;
         if offer == Offer::Both {
             self.offers_h2 = Some(version == Version::H2);
         }
@@ -134,10 +147,13 @@ impl Roster {
         id
     }
 
-    /// A dial failed. Answers who has to hear of it: nobody while other connections, open or on
-    /// their way, can still serve.
+    /// A dial failed. Answers who has to hear of it: nobody while an open connection can serve.
+    /// Where there is none, the next dial seldom fares better, and one is always on its way, so
+    /// nobody waits for the last of them: the first failure in a row is told to the request that waited
+    /// longest, another one to all that were waiting when its dial began.
     pub(super) fn dial_failed(&mut self, offer: Offer, now: Instant) -> Vec<u64> {
-        self.dial_ended(offer);
+        let began = self.dial_ended(offer);
+        self.refusals += 1;
         if !self.links.is_empty() {
             let until = now + CEILING_HOLDS;
             self.ceiling = Some(Ceiling {
@@ -145,13 +161,18 @@ impl Roster {
                 until,
             });
         }
-        let (failed, kept) = self
-            .queue
-            .iter()
-            .partition(|waiter| !self.may_be_served(waiter.wish));
-        self.queue = kept;
-        let failed: VecDeque<Waiter> = failed;
-        failed.into_iter().map(|waiter| waiter.id).collect()
+        let mut told = Vec::new();
+        for waiter in std::mem::take(&mut self.queue) {
+            let its_own = self.offer(waiter.wish) == offer
+                && waiter.id < began
+                && (self.refusals > 1 || told.is_empty());
+            if self.is_carried(waiter.wish) || self.is_dialled(waiter.wish) && !its_own {
+                self.queue.push_back(waiter);
+            } else {
+                told.push(waiter.id);
+            }
+        }
+        told
     }
 
     /// The peer allows `streams` at once on this connection.
@@ -246,7 +267,8 @@ impl Roster {
         if self.count_all() >= self.most(now) {
             return None;
         }
-        self.dials.push(offer);
+        let began = self.fresh_id();
+        self.dials.push(Dial { offer, began });
         Some(Act::Dial(offer))
     }
 
@@ -274,12 +296,15 @@ impl Roster {
             .min_by_key(|link| link.busy)
     }
 
-    fn may_be_served(&self, wish: Wish) -> bool {
-        self.dials.iter().any(|&dial| dial == self.offer(wish))
-            || self
-                .links
-                .iter()
-                .any(|link| link.open && fits(wish, link.version, self.offers_h2))
+    /// Whether an open connection will serve `wish`, now or after what it carries.
+    fn is_carried(&self, wish: Wish) -> bool {
+        let mut links = self.links.iter();
+        links.any(|link| link.open && fits(wish, link.version, self.offers_h2))
+    }
+
+    fn is_dialled(&self, wish: Wish) -> bool {
+        let offer = self.offer(wish);
+        self.dials.iter().any(|dial| dial.offer == offer)
     }
 
     fn offer(&self, wish: Wish) -> Offer {
@@ -293,7 +318,7 @@ impl Roster {
     /// How many waiting requests are going to be served without another dial. While connections
     /// are few each request gets its own; beyond that a new one is filled with streams.
     fn coming(&self, offer: Offer) -> usize {
-        let dials = self.dials.iter().filter(|&&dial| dial == offer).count();
+        let dials = self.dials.iter().filter(|dial| dial.offer == offer).count();
         // A server that was never asked is taken for one with HTTP/2: asking once more is cheaper
         // than a dozen connections that nobody needs.
         if offer == Offer::H1 || self.count_all() < self.spread() {
@@ -323,10 +348,10 @@ impl Roster {
         }
     }
 
-    fn dial_ended(&mut self, offer: Offer) {
-        if let Some(dial) = self.dials.iter().position(|&dial| dial == offer) {
-            self.dials.swap_remove(dial);
-        }
+    /// Answers when it began. Of several the oldest is meant, which all alike are taken for.
+    fn dial_ended(&mut self, offer: Offer) -> u64 {
+        let dial = self.dials.iter().position(|dial| dial.offer == offer);
+        dial.map_or(0, |dial| self.dials.remove(dial).began)
     }
 
     fn find(&mut self, id: u64) -> Option<&mut Link> {
@@ -498,8 +523,33 @@ mod tests {
         );
         assert_eq!(dials(&roster.settle(now + CEILING_HOLDS)), 2);
         roster.released(link, Fate::Close, now);
-        roster.dial_failed(Offer::H1, now);
         assert_eq!(roster.dial_failed(Offer::H1, now), waiters[1..]);
+        assert_eq!(roster.dial_failed(Offer::H1, now), [0; 0]);
+    }
+
+    /// Over a distance dials end one by one, each followed by another: there is always one on its way.
+    #[test]
+    fn a_dead_server_is_told_of_although_another_dial_is_always_on_its_way() {
+        let (mut roster, now) = (roster(None), Instant::now());
+        let waiters: Vec<u64> = (0..4).map(|_| roster.join(Wish::H1)).collect();
+        assert_eq!(dials(&roster.settle(now)), 4);
+        assert_eq!(roster.dial_failed(Offer::H1, now), waiters[..1]);
+        let late = roster.join(Wish::H1);
+        assert_eq!(dials(&roster.settle(now)), 1);
+        assert_eq!(roster.dial_failed(Offer::H1, now), waiters[1..]);
+        assert_eq!(roster.dial_failed(Offer::H1, now), [0; 0], "its own comes");
+        assert_eq!(roster.dial_failed(Offer::H1, now), [0; 0]);
+        assert_eq!(roster.dial_failed(Offer::H1, now), [late]);
+    }
+
+    #[test]
+    fn one_dial_that_fails_among_others_costs_one_request() {
+        let (mut roster, now) = (roster(None), Instant::now());
+        let waiters: Vec<u64> = (0..8).map(|_| roster.join(Wish::H2)).collect();
+        assert_eq!(dials(&roster.settle(now)), SPREAD);
+        assert_eq!(roster.dial_failed(Offer::Both, now), waiters[..1]);
+        roster.opened(Offer::Both, Version::H2, now);
+        assert_eq!(roster.dial_failed(Offer::Both, now), [0; 0]);
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_probe::started;
 use tokio::sync::Semaphore;
 
 use super::super::{Version, Wish};
-use super::server::{Manner, Server};
+use super::server::{Manner, Server, listener};
 use super::{http, https, pattern, pool, post, wishing};
+use crate::error::Kind;
 
 mod futures_probe {
     //! Polling without waiting.
@@ -209,4 +211,30 @@ async fn connections_that_end_in_good_order_cost_nothing() {
             server.seen.connections.all()
         );
     }
+}
+
+/// As over a distance: handshakes fail one after another, and the next is always under way.
+#[tokio::test]
+async fn a_server_that_refuses_each_handshake_in_its_own_time_is_heard_of() {
+    let (listener, port) = listener().await;
+    let accepting = tokio::spawn(async move {
+        for number in 0_u32.. {
+            let (stream, _) = listener.accept().await.expect("bound");
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20 + 7 * u64::from(number % 5))).await;
+                drop(stream);
+            });
+        }
+    });
+    let pool = pool(|_| {});
+    let sending = (0..6).map(|_| {
+        let (pool, origin) = (pool.clone(), https(port));
+        tokio::spawn(async move { pool.send(&origin, post("/", "x")).await })
+    });
+    for send in sending.collect::<Vec<_>>() {
+        let ended = tokio::time::timeout(Duration::from_secs(20), send).await;
+        let outcome = ended.expect("not for ever").expect("no panic");
+        assert_eq!(outcome.expect_err("no TLS").kind(), Kind::Transport);
+    }
+    accepting.abort();
 }
