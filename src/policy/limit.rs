@@ -16,7 +16,7 @@ mod meter;
 
 use std::time::{Duration, Instant};
 
-use climb::{Direction, Phase};
+use climb::{Direction, Phase, Undone};
 use cohort::Cohort;
 use evidence::Evidence;
 use meter::Meter;
@@ -50,6 +50,10 @@ pub struct Limit {
     /// The best acknowledged goodput since the link last changed.
     crest: f64,
     next: Direction,
+    /// The last trial upwards, until it is known what it stood against.
+    undone: Option<Undone>,
+    /// Each connection was seen to carry what it carries, whatever the others do.
+    own_pace: bool,
     /// How long to hold before the next trial.
     patience: Duration,
     /// Failures of late, each acknowledgement taking a tenth of them away.
@@ -131,6 +135,8 @@ impl Limit {
             reference: None,
             crest: 0.0,
             next: Direction::Up,
+            undone: None,
+            own_pace: false,
             patience: FIRST_PATIENCE,
             failures: 0.0,
             cut_at: None,
@@ -212,6 +218,7 @@ impl Limit {
             return;
         }
         self.cut_at = Some(now);
+        self.own_pace = false;
         self.calm_at = now + self.worry;
         if weight > 1.0 {
             self.worry = (self.worry * 2).min(LONGEST_WORRY);
@@ -271,11 +278,21 @@ impl Limit {
 
     /// How many bodies arrive well within the gateway's 60 s.
     fn in_time(&self) -> usize {
-        let seconds = if self.phase == Phase::Opening {
-            OPENS_WITHIN
-        } else {
-            ARRIVES_WITHIN
-        };
+        let tried = matches!(
+            self.phase,
+            Phase::Trying {
+                direction: Direction::Up,
+                ..
+            }
+        );
+        self.within(match self.phase {
+            Phase::Opening => OPENS_WITHIN,
+            _ if self.own_pace || tried => OWN_PACE_WITHIN,
+            _ => ARRIVES_WITHIN,
+        })
+    }
+
+    fn within(&self, seconds: f64) -> usize {
         self.bounded(self.evidence.carries_within(seconds))
     }
 
@@ -289,6 +306,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Slices are to arrive in this many seconds, so that a link that halves under them still
 /// delivers within the gateway's 60 s.
 const ARRIVES_WITHIN: f64 = 25.0;
+
+/// Where each connection has a pace of its own, slices do not come sooner for being fewer.
+const OWN_PACE_WITHIN: f64 = 45.0;
 
 /// While the first permits open, goodput is still rising and the bound is nearer to the 60 s.
 const OPENS_WITHIN: f64 = 40.0;

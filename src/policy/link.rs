@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) resets: u64,
     /// Above so many at once a slice is refused with 429.
     pub(super) refuses_above: usize,
+    /// Of each connection's packets every so many-th is lost; 0: none.
+    pub(super) losses: u64,
 }
 
 impl Link {
@@ -36,6 +38,7 @@ impl Link {
             slice: 16_777_216,
             resets: 0,
             refuses_above: usize::MAX,
+            losses: 0,
         }
     }
 
@@ -95,6 +98,19 @@ struct Flow {
     handed: f64,
     began: f64,
     resets: bool,
+    /// Packets until the next is lost.
+    lucky: f64,
+    chance: u64,
+    growth: Growth,
+}
+
+/// How a connection's window grows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Growth {
+    /// Twice as much each round trip, until something is lost.
+    SlowStart,
+    /// As CUBIC does after a loss: quickly to what was carried before it, and slowly beyond.
+    Cubic { since: f64, peak: f64 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -157,6 +173,11 @@ impl World {
                 },
                 _ => Stage::Sending,
             };
+            if flow.window == 0.0 {
+                // Not all at once: connections lose each at its own time.
+                flow.chance = index as u64 + 1;
+                flow.lucky = flow.luck(link.losses as f64);
+            }
             flow.window = flow.window.max(FIRST_WINDOW);
             (flow.size, flow.sent, flow.handed) = (link.slice as f64, 0.0, 0.0);
             (flow.began, flow.resets) = (now, resets);
@@ -192,7 +213,7 @@ impl World {
                 wish.push((index, pace.min(flow.size - flow.sent)));
             }
         }
-        let window = link.window(wish.len());
+        let (now, window) = (self.seconds(), link.window(wish.len()));
         wish.sort_by(|a, b| a.1.total_cmp(&b.1));
         let mut waiting = wish.len();
         for (index, wished) in wish {
@@ -200,7 +221,7 @@ impl World {
             waiting -= 1;
             left -= granted;
             self.delivered += granted;
-            self.handed += self.flows[index].take(granted, window);
+            self.handed += self.flows[index].take(now, granted, (window, link.losses as f64));
         }
     }
 }
@@ -215,18 +236,45 @@ impl Flow {
             handed: 0.0,
             began: 0.0,
             resets: false,
+            lucky: 0.0,
+            chance: 0,
+            growth: Growth::SlowStart,
         }
     }
 
     /// Sends `bytes`; returns how many more the socket has taken, which runs ahead of what arrived.
-    fn take(&mut self, bytes: f64, window: f64) -> f64 {
+    fn take(&mut self, now: f64, bytes: f64, (window, losses): (f64, f64)) -> f64 {
         self.sent += bytes;
-        // Slow start: each round trip doubles the window.
-        self.window = (self.window + bytes).min(window);
+        self.window += match self.growth {
+            Growth::SlowStart => bytes,
+            Growth::Cubic { since, peak } => cubic(now - since, peak) - self.window,
+        };
+        self.window = self.window.clamp(FIRST_WINDOW, window.max(FIRST_WINDOW));
+        self.lucky -= bytes / PACKET;
+        if losses > 0.0 && self.lucky < 0.0 {
+            self.lucky = self.luck(losses);
+            let peak = match self.growth {
+                // Less than before: others need the room.
+                Growth::Cubic { peak, .. } if self.window < peak => self.window * 0.85,
+                _ => self.window,
+            };
+            self.growth = Growth::Cubic { since: now, peak };
+            self.window = (self.window * AFTER_LOSS).max(FIRST_WINDOW);
+        }
         let ahead = (self.sent + (2.0 * self.window).min(SOCKET)).min(self.size);
         let more = (ahead - self.handed).max(0.0);
         self.handed += more;
         more
+    }
+
+    /// Packets until the next loss, one of `losses` being lost by chance: the same chance in each run.
+    fn luck(&mut self, losses: f64) -> f64 {
+        self.chance = self
+            .chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let uniform = ((self.chance >> 11) as f64 + 1.0) / (1_u64 << 53) as f64;
+        -uniform.ln() * losses
     }
 
     fn advance(&mut self, link: &Link, now: f64, busy: usize) -> Option<News> {
@@ -265,11 +313,27 @@ impl Flow {
     }
 }
 
+/// The window of RFC 9438, `passed` seconds after a loss at `peak` bytes.
+fn cubic(passed: f64, peak: f64) -> f64 {
+    let packets = peak / PACKET;
+    let back = (packets * (1.0 - AFTER_LOSS) / CUBIC).cbrt();
+    (packets + CUBIC * (passed - back).powi(3)) * PACKET
+}
+
+/// Packets per cubed second.
+const CUBIC: f64 = 0.4;
+
 /// 5 ms: a quarter of the shortest round trip that matters.
 const STEP: f64 = 0.005;
 
 /// The most that a socket buffers, what is on its way included: Linux' tcp_wmem.
 const SOCKET: f64 = 4_194_304.0;
+
+/// Bytes of a packet.
+const PACKET: f64 = 1460.0;
+
+/// What a loss leaves of a window.
+const AFTER_LOSS: f64 = 0.7;
 
 /// Ten packets, where TCP begins.
 const FIRST_WINDOW: f64 = 14_600.0;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FIRST_PATIENCE, FIRST_WORRY, Limit};
+use super::{ARRIVES_WITHIN, FIRST_PATIENCE, FIRST_WORRY, Limit, OWN_PACE_WITHIN};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
@@ -17,8 +17,27 @@ pub(super) enum Phase {
     Trying {
         from: usize,
         was: f64,
+        /// The same by the sockets' count.
+        sockets: f64,
         direction: Direction,
     },
+}
+
+/// A trial upwards that did not seem to pay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Undone {
+    to: usize,
+    goodput: f64,
+    was: f64,
+}
+
+impl Undone {
+    /// Whether all became slower meanwhile, and the trial less than the rest: `after` is what the old
+    /// number carries now, and half-way between that and what it carried is what the trial stood
+    /// against.
+    fn paid_after_all(self, after: f64) -> bool {
+        after < self.was && self.goodput >= PAYS_ROUGHLY * (self.was * after).sqrt()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +61,15 @@ impl Limit {
             Phase::Trying {
                 from,
                 was,
+                sockets,
                 direction,
             } => {
-                if let Some(goodput) = self.acknowledged(now) {
+                if direction == Direction::Up
+                    && from >= FEW
+                    && self.pays_clearly(now, from, sockets)
+                {
+                    self.each_has_its_own_pace(now);
+                } else if let Some(goodput) = self.measured(now) {
                     self.judge_trial(now, goodput / was.max(1.0), (from, direction), goodput);
                 }
             }
@@ -97,7 +122,7 @@ impl Limit {
     fn judge_doubling(&mut self, now: Instant, from: usize, was: f64) {
         let goodput = self.quick();
         let gain = goodput / was.max(1.0);
-        if gain >= CLEARLY_BETTER && self.is_no_gulp(now, from, was) {
+        if gain >= CLEARLY_BETTER && self.is_no_gulp(now, from, (was, GULP)) {
             // Not waited for: the next doubling follows at once, and is measured against the
             // whole gain that this one promises, so that one false step is not followed by more.
             return self.double(now, was * self.open as f64 / from as f64);
@@ -119,32 +144,68 @@ impl Limit {
         self.hold(now);
     }
 
-    /// Whether more was sent than the new connections' sockets can have swallowed.
-    fn is_no_gulp(&self, now: Instant, from: usize, was: f64) -> bool {
+    /// Whether the sockets alone say that a trial upwards pays: with slow slices, long before the
+    /// acknowledgements do.
+    fn pays_clearly(&self, now: Instant, from: usize, was: f64) -> bool {
         let elapsed = now.saturating_duration_since(self.since);
         let rate = self.meter.over(elapsed).unwrap_or(0.0);
-        let gulp = (self.open - from.min(self.open)) as f64 * GULP;
+        self.is_stream()
+            && elapsed >= STEADY_SPAN
+            && rate >= was * PROPORTIONAL
+            && self.is_no_gulp(now, from, (was, SOCKET))
+    }
+
+    /// Each connection carries what it carries: the number of them is all that counts.
+    fn each_has_its_own_pace(&mut self, now: Instant) {
+        self.own_pace = true;
+        self.patience = Duration::ZERO;
+        self.next = Direction::Up;
+        let steady = self.meter.over(self.steady_span()).unwrap_or(0.0);
+        self.double(now, steady.max(self.quick()));
+    }
+
+    /// Whether more was sent than the new connections' sockets can have swallowed.
+    fn is_no_gulp(&self, now: Instant, from: usize, (was, each): (f64, f64)) -> bool {
+        let elapsed = now.saturating_duration_since(self.since);
+        let rate = self.meter.over(elapsed).unwrap_or(0.0);
+        let gulp = (self.open - from.min(self.open)) as f64 * each;
         elapsed >= self.quick_span() * 3 / 4 && (rate - was) * elapsed.as_secs_f64() > gulp
     }
 
     fn judge_trial(&mut self, now: Instant, gain: f64, tried: (usize, Direction), goodput: f64) {
         let (from, direction) = tried;
+        let (pays, costs_nothing) = if self.slices_are_slow() {
+            (PAYS_ROUGHLY, COSTS_LITTLE)
+        } else {
+            (PAYS, COSTS_NOTHING)
+        };
         let kept = match direction {
             // Fewer are worth having for their own sake, down to where we began; but small losses
             // must not add up, so the best of this link is the measure as well.
             Direction::Down if from > self.settings.start => {
-                gain >= COSTS_NOTHING && goodput >= self.crest * NEAR_CREST
+                gain >= costs_nothing && goodput >= self.crest * NEAR_CREST
             }
-            Direction::Up | Direction::Down => gain >= PAYS,
+            Direction::Up | Direction::Down => gain >= pays,
         };
         self.crest *= CREST_FADES;
-        if kept {
-            self.patience = Duration::ZERO;
-            self.next = direction;
-        } else {
+        if !kept {
+            if direction == Direction::Up {
+                let to = self.open;
+                self.undone = Some(Undone {
+                    to,
+                    goodput,
+                    was: goodput / gain,
+                });
+            }
             self.target = from;
             self.patience = (self.patience * 2).clamp(FIRST_PATIENCE, LONGEST_PATIENCE);
             self.next = opposite(direction);
+            return self.hold(now);
+        }
+        self.patience = Duration::ZERO;
+        self.next = direction;
+        if direction == Direction::Up && from >= FEW && self.is_stream() && gain >= PROPORTIONAL {
+            return self.each_has_its_own_pace(now);
         }
         self.hold(now);
     }
@@ -161,10 +222,18 @@ impl Limit {
         if let Some(direction) = changed(sockets / was.max(1.0), truth / truth_then.max(1.0)) {
             return self.follow(now, direction, sockets);
         }
-        let Some(goodput) = self.acknowledged(now) else {
+        let Some(goodput) = self.measured(now) else {
             return;
         };
         self.crest = self.crest.max(goodput);
+        if let Some(undone) = self.undone.take()
+            && undone.paid_after_all(goodput)
+        {
+            self.target = self.bounded(undone.to);
+            self.patience = Duration::ZERO;
+            self.next = Direction::Up;
+            return self.hold(now);
+        }
         if now >= self.since + span + self.patience {
             self.try_next(now, goodput);
         }
@@ -174,7 +243,10 @@ impl Limit {
     fn follow(&mut self, now: Instant, direction: Direction, sockets: f64) {
         self.patience = FIRST_PATIENCE;
         self.crest = 0.0;
-        self.next = direction;
+        self.undone = None;
+        self.own_pace = false;
+        // Whether the link carries less now, or each connection: only the latter is worth a trial.
+        self.next = Direction::Up;
         match direction {
             Direction::Up => self.double(now, sockets),
             Direction::Down => self.hold(now),
@@ -190,7 +262,15 @@ impl Limit {
         }
         let direction = if worried { Direction::Down } else { self.next };
         let to = match direction {
-            Direction::Up => (from + step).min(self.in_time().max(from)),
+            Direction::Up => {
+                // One more where few are in flight is half as long again for each.
+                let seconds = if from < FEW {
+                    ARRIVES_WITHIN
+                } else {
+                    OWN_PACE_WITHIN
+                };
+                (from + step).min(self.within(seconds).max(from))
+            }
             Direction::Down if from > self.settings.start => {
                 from.saturating_sub(step).max(self.settings.start)
             }
@@ -205,6 +285,7 @@ impl Limit {
                 Phase::Trying {
                     from,
                     was,
+                    sockets: self.meter.over(self.steady_span()).unwrap_or(0.0),
                     direction,
                 },
             );
@@ -231,10 +312,30 @@ impl Limit {
         self.meter.over(span).unwrap_or(0.0)
     }
 
-    /// Goodput of the present permits, by acknowledgements of slices that began under them.
-    fn acknowledged(&self, now: Instant) -> Option<f64> {
+    /// Goodput of the present permits: by acknowledgements of slices that began under them, or, where
+    /// slices are so slow that these would take minutes, by the sockets over a long span.
+    fn measured(&self, now: Instant) -> Option<f64> {
+        let begun = self.since + self.rtt * 6;
+        let span = now.saturating_duration_since(begun);
+        let sockets = self.progress.and_then(|_| self.meter.over(span));
+        if self.slices_are_slow() {
+            return sockets.filter(|_| span >= LONGEST_SPAN);
+        }
         let whole = self.cohort.is_whole(self.open, now) && now >= self.since + STEADY_SPAN;
-        whole.then(|| self.cohort.goodput(self.open))
+        let goodput = self.cohort.goodput(self.open);
+        // Within a few slices' time, of unequal connections the fast ones are heard of oftener.
+        let soon = span.as_secs_f64() < self.evidence.took() * 4.0;
+        let biased = sockets.filter(|sockets| soon && goodput > sockets * BIASED);
+        whole.then(|| biased.unwrap_or(goodput))
+    }
+
+    /// Whether bodies are long enough for their bytes to be a stream: small ones come in bursts.
+    fn is_stream(&self) -> bool {
+        self.progress.is_some() && self.evidence.took() > STREAM
+    }
+
+    fn slices_are_slow(&self) -> bool {
+        self.progress.is_some() && self.evidence.took() > SLOW
     }
 
     /// Six round trips bring a new connection up to speed. Small bodies come in step at first,
@@ -291,6 +392,9 @@ const CLEARLY_BETTER: f64 = 1.5;
 /// What a new connection's socket takes without having sent it.
 const GULP: f64 = 1_048_576.0;
 
+/// The most that one swallows in the end: Linux' `tcp_wmem`.
+const SOCKET: f64 = 4_194_304.0;
+
 /// Twice as many for less than this is the end of the first climb,
 const DOUBLE_AGAIN: f64 = 1.15;
 
@@ -300,8 +404,27 @@ const DOUBLE_STAYS: f64 = 1.08;
 /// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
 const PAYS: f64 = 1.02;
 
+/// Of a quarter more, this is most of what can be gained.
+const PROPORTIONAL: f64 = 1.15;
+
 /// And a quarter fewer may cost no more than the measurement's wavering.
 const COSTS_NOTHING: f64 = 0.99;
+
+/// The same by the sockets, which waver by what they hold.
+const PAYS_ROUGHLY: f64 = 1.1;
+const COSTS_LITTLE: f64 = 0.97;
+
+/// Acknowledgements that tell of so much more than sockets took are those of the fast connections.
+const BIASED: f64 = 1.2;
+
+/// Below this one more is half as many again.
+const FEW: usize = 4;
+
+/// Seconds of a body from which the sockets' count over a second or two is smooth.
+const STREAM: f64 = 0.5;
+
+/// Seconds of a slice from which on trials are judged by the sockets.
+const SLOW: f64 = 4.0;
 
 /// Several losses of two percent may not come to more than this.
 const NEAR_CREST: f64 = 0.98;

@@ -40,7 +40,9 @@ impl Evidence {
 
     /// A slice of `bytes` was acknowledged with `in_flight` in flight, itself included.
     pub(super) fn acked(&mut self, now: Instant, bytes: u64, took: Duration, in_flight: usize) {
-        let weight = if self.acked_at.is_none() { 1.0 } else { 0.2 };
+        // Three times as slow is another link: means over both would be neither's.
+        let other = took.as_secs_f64() > 3.0 * self.seconds;
+        let weight = if other { 1.0 } else { 0.2 };
         self.bytes += (bytes as f64 - self.bytes) * weight;
         self.seconds += (took.as_secs_f64() - self.seconds) * weight;
         self.in_flight += (in_flight as f64 - self.in_flight) * weight;

@@ -215,6 +215,38 @@ fn it_converges_again_when_the_link_changes() {
     insta::assert_snapshot!(curves);
 }
 
+/// A link that loses packets: connections begin fast, are slowed by each loss, and many are needed in
+/// the end. What a trial gains is hidden by what all lose meanwhile.
+#[test]
+fn a_link_that_loses_packets_gets_as_many_as_it_needs() {
+    let mut table = String::new();
+    for (megabits, rtt, losses) in [
+        (1000.0, 80.0, 10_000),
+        (1000.0, 80.0, 2_000),
+        (100.0, 200.0, 10_000),
+        (100.0, 80.0, 1_000),
+    ] {
+        let link = Link {
+            losses,
+            ..Link::new(megabits, rtt)
+        };
+        let run = Plan::auto(120).run(|_| link);
+        let (permits, best) = best_fixed(120, link);
+        let row = format!(
+            "{megabits:4} Mbit/s {rtt:3} ms, one of {losses:5} lost: {:3.0} % after 60 s, whole {:3.0} %, {permits:3} fixed {:3.0} %; permits {}\n",
+            run.used(60..120) * 100.0,
+            run.whole() * 100.0,
+            best * 100.0,
+            run.permits_every(4)
+        );
+        assert!(run.used(60..120) >= 0.95 * best, "{row}");
+        assert!(run.whole() >= 0.8 * best, "{row}");
+        assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
+        table.push_str(&row);
+    }
+    insta::assert_snapshot!(table);
+}
+
 /// Slices of 16 MiB on slow uplinks: each arrives within the gateway's 60 s from the first on.
 #[test]
 fn a_slow_uplink_loses_nothing_to_the_gateways_minute() {
