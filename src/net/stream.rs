@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
@@ -50,6 +51,7 @@ pub(super) struct Wire {
     meter: Arc<Meter>,
     total: Arc<AtomicU64>,
     writes: Writes,
+    backlog: Backlog,
 }
 
 /// What happens to a write that could become larger.
@@ -68,10 +70,12 @@ impl Wire {
             meter: Arc::default(),
             total: Arc::default(),
             writes: Writes::Through,
+            backlog: Backlog::default(),
         }
     }
 
-    fn counted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.backlog.note(self.socket.inner(), &written);
         if let Poll::Ready(Ok(bytes)) = &written {
             self.meter
                 .written
@@ -81,6 +85,72 @@ impl Wire {
         written
     }
 }
+
+/// Keeps the kernel from taking megabytes that it cannot send. Linux lets a socket hold 4 MiB, which a
+/// connection that lost its pace needs many seconds for, and meanwhile everybody who watches (the
+/// stall's clock, the gate, the twins) sees nothing move, or all at once. From the first slow MiB on
+/// it holds no more than is on its way and [`UNSENT`]. Fast connections are left alone: there it would
+/// be a tenth of the processor's time (`cargo bench --bench pipeline`, the table of versions).
+#[derive(Debug, Default)]
+enum Backlog {
+    #[default]
+    Idle,
+    /// Bytes and the time waited for the socket since one was last judged.
+    Watched {
+        bytes: usize,
+        waited: Duration,
+        since: Option<Instant>,
+    },
+    /// It was slow once.
+    Bounded,
+}
+
+impl Backlog {
+    fn note(&mut self, socket: &TcpStream, written: &Poll<io::Result<usize>>) {
+        let (mut bytes, mut waited, mut since) = match *self {
+            Backlog::Bounded => return,
+            Backlog::Idle => (0, Duration::ZERO, None),
+            Backlog::Watched {
+                bytes,
+                waited,
+                since,
+            } => (bytes, waited, since),
+        };
+        match written {
+            Poll::Pending => since = since.or_else(|| Some(Instant::now())),
+            Poll::Ready(written) => {
+                bytes += written.as_ref().copied().unwrap_or_default();
+                waited += since
+                    .take()
+                    .map(|since| since.elapsed())
+                    .unwrap_or_default();
+            }
+        }
+        *self = if bytes < JUDGED {
+            Backlog::Watched {
+                bytes,
+                waited,
+                since,
+            }
+        } else if waited < SLOW {
+            Backlog::Idle
+        } else {
+            bound(socket);
+            Backlog::Bounded
+        };
+    }
+}
+
+/// Where it cannot be set, watching is coarser; nothing else depends on it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bound(socket: &TcpStream) {
+    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "a slow connection's backlog stays as it is");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bound(_: &TcpStream) {}
 
 impl Read for Wire {
     fn poll_read(
@@ -313,6 +383,14 @@ fn wire(io: &mut MaybeHttpsStream<Wire>) -> &mut Wire {
 /// connection to four, `cargo bench --bench net`, least of four runs: without gathering 0.47, by
 /// 48 KiB 0.45, by 64 KiB with 128 KiB held 0.53, by 256 KiB with 512 KiB held 0.59.
 const GATHERED: usize = 48 << 10;
+
+/// Bytes after which a connection's pace is judged, and the wait from which on it is slow: 4 MB/s.
+const JUDGED: usize = 1 << 20;
+const SLOW: Duration = Duration::from_millis(250);
+
+/// What a slow connection's socket may hold besides what is on its way: two chunks.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 256 << 10;
 
 #[cfg(test)]
 mod tests {
