@@ -1,0 +1,20 @@
+//! Who goes when: the gate under schedules made by chance. In: its files, as
+//! they are. Out: scenes, each of which one run plays once, and the drawing of schedules for them.
+//! Never: a change of what is tested; its surroundings are changed instead.
+//!
+//! In this crate `std` has a `Mutex`, and `tokio` has tasks, that belong to the scheduler of the
+//! `shuttle` crate: it runs one task at a time and draws, at each lock, channel and wake-up, which one
+//! goes on. What failed is printed and can be played again.
+
+// The tests inside the library's files are for the real `std` and `tokio`.
+#![cfg(not(test))]
+
+extern crate races_std as std;
+
+pub mod chance;
+#[path = "../../../src/error.rs"]
+pub mod error;
+#[path = "../../../src/session/gate.rs"]
+pub mod gate;
+#[path = "../../../src/policy/mod.rs"]
+pub mod policy;
