@@ -1,4 +1,4 @@
-//! Who goes when: the gate under schedules made by chance. In: its files, as
+//! Who goes when: the gate and the pool's lane under schedules made by chance. In: their files, as
 //! they are. Out: scenes, each of which one run plays once, and the drawing of schedules for them.
 //! Never: a change of what is tested; its surroundings are changed instead.
 //!
@@ -16,5 +16,6 @@ pub mod chance;
 pub mod error;
 #[path = "../../../src/session/gate.rs"]
 pub mod gate;
+pub mod net;
 #[path = "../../../src/policy/mod.rs"]
 pub mod policy;

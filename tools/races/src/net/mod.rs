@@ -1,0 +1,22 @@
+//! The pool's lane among stand-ins. In: what a rush is like. Out: its end. Never: a socket; the lane,
+//! its leases and its roster are the library's own files, and all that they touch is made up.
+
+mod body;
+mod connect;
+mod drive;
+mod exchange;
+mod fault;
+#[path = "../../../../src/net/lane.rs"]
+mod lane;
+#[path = "../../../../src/net/lease.rs"]
+mod lease;
+mod origin;
+#[path = "../../../../src/net/roster.rs"]
+mod roster;
+mod rush;
+mod server;
+mod stream;
+
+pub use exchange::Wish;
+pub use rush::Rush;
+pub use server::Speaks;

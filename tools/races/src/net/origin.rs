@@ -1,0 +1,18 @@
+//! Where a request goes. In: a scheme. Out: the same, which is all of an address that the lane looks
+//! at. Never: a host; there is one server.
+
+/// A server.
+#[derive(Debug)]
+pub struct Origin {
+    /// Plain or TLS.
+    pub scheme: Scheme,
+}
+
+/// Plain or TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain TCP.
+    Http,
+    /// TLS.
+    Https,
+}

@@ -1,0 +1,26 @@
+//! The stream under HTTP. In: a version. Out: the same, and which connection it became. Never: a byte.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::exchange::Version;
+use super::server::Dialling;
+
+/// Says which connection a lease is for, and so whether it came with the right one's handle.
+#[derive(Debug)]
+pub(super) struct Meter {
+    pub(super) wire: usize,
+}
+
+/// A connection before HTTP.
+pub(super) struct Stream {
+    pub(super) version: Version,
+    pub(super) dialling: Dialling,
+}
+
+impl Stream {
+    /// The same: no byte is written here.
+    pub(super) fn counted_into(self, _total: Arc<AtomicU64>) -> Self {
+        self
+    }
+}
