@@ -6,12 +6,19 @@
 //! Acknowledged bytes are the truth, and slow: on 100 Mbit/s a slice of 16 MiB is acknowledged
 //! every 1.3 s, often several at once. Bytes taken by sockets are fast, and run ahead by what the
 //! kernel buffers. So the first climb, by doubling, goes by the sockets (`climb`); what is tried
-//! later, a quarter up or down, is judged by acknowledgements (`cohort`); and how many slices
-//! arrive in time goes by both, whichever is believable (`evidence`).
+//! later, a quarter up or down, is judged by acknowledgements (`cohort`), unless slices are so slow
+//! that these would take minutes (`gauge`); and how many slices arrive in time goes by both,
+//! whichever is believable (`evidence`).
+//!
+//! A link that loses packets is the hard one. Its connections begin fast and lose their pace by and
+//! by, each for itself: goodput falls while nothing is wrong with the number but that it is too small.
+//! So a fall is answered by a trial upwards; a trial that seems not to pay is held against what the old
+//! number carries afterwards as well; and one that gains all that it could is followed by doubling.
 
 mod climb;
 mod cohort;
 mod evidence;
+mod gauge;
 mod meter;
 
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::gauge::GULP;
 use super::{ARRIVES_WITHIN, FIRST_PATIENCE, FIRST_WORRY, Limit, OWN_PACE_WITHIN};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +14,7 @@ pub(super) enum Phase {
     Doubling { from: usize, was: f64 },
     /// Nothing is tried; the references are measured and the link watched for a change.
     Holding,
-    /// A quarter more or fewer than `from`, which carried `was` by acknowledgements.
+    /// A quarter more or fewer than `from`, which carried `was` as [`Limit::measured`] has it.
     Trying {
         from: usize,
         was: f64,
@@ -66,7 +67,7 @@ impl Limit {
             } => {
                 if direction == Direction::Up
                     && from >= FEW
-                    && self.pays_clearly(now, from, sockets)
+                    && self.rises(now, from, sockets, PROPORTIONAL)
                 {
                     self.each_has_its_own_pace(now);
                 } else if let Some(goodput) = self.measured(now) {
@@ -144,17 +145,6 @@ impl Limit {
         self.hold(now);
     }
 
-    /// Whether the sockets alone say that a trial upwards pays: with slow slices, long before the
-    /// acknowledgements do.
-    fn pays_clearly(&self, now: Instant, from: usize, was: f64) -> bool {
-        let elapsed = now.saturating_duration_since(self.since);
-        let rate = self.meter.over(elapsed).unwrap_or(0.0);
-        self.is_stream()
-            && elapsed >= STEADY_SPAN
-            && rate >= was * PROPORTIONAL
-            && self.is_no_gulp(now, from, (was, SOCKET))
-    }
-
     /// Each connection carries what it carries: the number of them is all that counts.
     fn each_has_its_own_pace(&mut self, now: Instant) {
         self.own_pace = true;
@@ -162,14 +152,6 @@ impl Limit {
         self.next = Direction::Up;
         let steady = self.meter.over(self.steady_span()).unwrap_or(0.0);
         self.double(now, steady.max(self.quick()));
-    }
-
-    /// Whether more was sent than the new connections' sockets can have swallowed.
-    fn is_no_gulp(&self, now: Instant, from: usize, (was, each): (f64, f64)) -> bool {
-        let elapsed = now.saturating_duration_since(self.since);
-        let rate = self.meter.over(elapsed).unwrap_or(0.0);
-        let gulp = (self.open - from.min(self.open)) as f64 * each;
-        elapsed >= self.quick_span() * 3 / 4 && (rate - was) * elapsed.as_secs_f64() > gulp
     }
 
     fn judge_trial(&mut self, now: Instant, gain: f64, tried: (usize, Direction), goodput: f64) {
@@ -291,72 +273,6 @@ impl Limit {
             );
         }
     }
-
-    /// Whether new connections are up to speed and goodput rises no more.
-    fn is_level(&self, now: Instant) -> bool {
-        let span = self.quick_span();
-        let elapsed = now.saturating_duration_since(self.since);
-        if elapsed < span || (self.progress.is_none() && !self.cohort.is_whole(self.open, now)) {
-            return false;
-        }
-        let (newer, older) = self.meter.halves(span);
-        elapsed >= span * 4 || newer <= older * STILL_RISING
-    }
-
-    /// Goodput of the last moments, by the sockets.
-    fn quick(&self) -> f64 {
-        let span = match self.progress {
-            Some(_) => self.quick_span() / 2,
-            None => self.steady_span(),
-        };
-        self.meter.over(span).unwrap_or(0.0)
-    }
-
-    /// Goodput of the present permits: by acknowledgements of slices that began under them, or, where
-    /// slices are so slow that these would take minutes, by the sockets over a long span.
-    fn measured(&self, now: Instant) -> Option<f64> {
-        let begun = self.since + self.rtt * 6;
-        let span = now.saturating_duration_since(begun);
-        let sockets = self.progress.and_then(|_| self.meter.over(span));
-        if self.slices_are_slow() {
-            return sockets.filter(|_| span >= LONGEST_SPAN);
-        }
-        let whole = self.cohort.is_whole(self.open, now) && now >= self.since + STEADY_SPAN;
-        let goodput = self.cohort.goodput(self.open);
-        // Within a few slices' time, of unequal connections the fast ones are heard of oftener.
-        let soon = span.as_secs_f64() < self.evidence.took() * 4.0;
-        let biased = sockets.filter(|sockets| soon && goodput > sockets * BIASED);
-        whole.then(|| biased.unwrap_or(goodput))
-    }
-
-    /// Whether bodies are long enough for their bytes to be a stream: small ones come in bursts.
-    fn is_stream(&self) -> bool {
-        self.progress.is_some() && self.evidence.took() > STREAM
-    }
-
-    fn slices_are_slow(&self) -> bool {
-        self.progress.is_some() && self.evidence.took() > SLOW
-    }
-
-    /// Six round trips bring a new connection up to speed. Small bodies come in step at first,
-    /// and some of their cycles have to be seen.
-    fn quick_span(&self) -> Duration {
-        let cycles = Duration::from_secs_f64(4.0 * self.evidence.took().min(0.3));
-        let cycles = if self.evidence.took() > 0.3 {
-            Duration::ZERO
-        } else {
-            cycles
-        };
-        (self.rtt * 6)
-            .max(cycles)
-            .clamp(SHORTEST_SPAN, LONGEST_SPAN)
-    }
-
-    /// A slice's time is the period in which sockets are filled and drained.
-    fn steady_span(&self) -> Duration {
-        let cycle = Duration::from_secs_f64(self.evidence.took().min(60.0));
-        (self.rtt * 12).max(cycle).clamp(STEADY_SPAN, LONGEST_SPAN)
-    }
 }
 
 /// Both signals have to say so: sockets alone swallow a burst whenever slices end together.
@@ -374,26 +290,8 @@ fn opposite(direction: Direction) -> Direction {
     }
 }
 
-/// Four readings of the sockets; with fewer a slope is chance.
-const SHORTEST_SPAN: Duration = Duration::from_millis(400);
-
-/// A trial that is kept or undone in less would follow the weather rather than the link.
-const STEADY_SPAN: Duration = Duration::from_millis(1500);
-
-/// A changed link is to be noticed within a slice's time on 100 Mbit/s.
-const LONGEST_SPAN: Duration = Duration::from_secs(8);
-
-/// Slow start doubles each round trip; below this from half a span to the next it is over.
-const STILL_RISING: f64 = 1.05;
-
 /// Half of what twice as many could gain: no need to wait for the rest.
 const CLEARLY_BETTER: f64 = 1.5;
-
-/// What a new connection's socket takes without having sent it.
-const GULP: f64 = 1_048_576.0;
-
-/// The most that one swallows in the end: Linux' `tcp_wmem`.
-const SOCKET: f64 = 4_194_304.0;
 
 /// Twice as many for less than this is the end of the first climb,
 const DOUBLE_AGAIN: f64 = 1.15;
@@ -414,17 +312,8 @@ const COSTS_NOTHING: f64 = 0.99;
 const PAYS_ROUGHLY: f64 = 1.1;
 const COSTS_LITTLE: f64 = 0.97;
 
-/// Acknowledgements that tell of so much more than sockets took are those of the fast connections.
-const BIASED: f64 = 1.2;
-
 /// Below this one more is half as many again.
 const FEW: usize = 4;
-
-/// Seconds of a body from which the sockets' count over a second or two is smooth.
-const STREAM: f64 = 0.5;
-
-/// Seconds of a slice from which on trials are judged by the sockets.
-const SLOW: f64 = 4.0;
 
 /// Several losses of two percent may not come to more than this.
 const NEAR_CREST: f64 = 0.98;
