@@ -19,7 +19,8 @@ use tower_service::Service;
 use super::fault::Failure;
 use super::origin::{Origin, Scheme};
 use super::pool::{PoolSettings, Proxies, SystemRoots};
-use super::stream::{Stream, Wire};
+use super::socket::Wire;
+use super::stream::Stream;
 use super::tls;
 use crate::error::Result;
 

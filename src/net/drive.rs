@@ -122,9 +122,32 @@ pub(super) struct Tally {
     h1: AtomicU64,
     h2: AtomicU64,
     bytes: Arc<AtomicU64>,
+    /// Microseconds, and one more; 0 before the first connection.
+    round_trip: AtomicU64,
 }
 
 impl Tally {
+    /// A connection was opened within `took`, for which its packets went there and back `times`.
+    pub(super) fn opened_within(&self, took: Duration, times: u32) {
+        let micros = u64::try_from((took / times).as_micros()).unwrap_or(u64::MAX - 1) + 1;
+        let least = |known| {
+            Some(if known == 0 {
+                micros
+            } else {
+                micros.min(known)
+            })
+        };
+        let relaxed = Ordering::Relaxed;
+        // The closure always answers.
+        let _ = self.round_trip.fetch_update(relaxed, relaxed, least);
+    }
+
+    /// The shortest way there and back that was seen, as far as handshakes tell.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let micros = self.round_trip.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Duration::from_micros(micros))
+    }
+
     /// The count of bytes given to sockets.
     pub(super) fn bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.bytes)

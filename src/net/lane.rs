@@ -162,7 +162,17 @@ impl Lane {
     }
 
     async fn open(&self, offer: Offer) -> Result<Opened, Failure> {
+        let began = Instant::now();
         let connecting = self.connector.connect(&self.origin, offer).await;
+        if connecting.is_ok() {
+            // TCP's handshake, and TLS's.
+            let times = if self.origin.scheme == Scheme::Https {
+                2
+            } else {
+                1
+            };
+            self.tally.opened_within(began.elapsed(), times);
+        }
         // A name that was never found is a mistyped one, or there is no network: no waiting helps.
         // One that was found before is a resolver's bad hour, which ends.
         let never = self.tally.stats().opened == 0;

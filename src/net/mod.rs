@@ -14,6 +14,7 @@ mod lease;
 mod origin;
 mod pool;
 mod roster;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;

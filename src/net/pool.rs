@@ -168,6 +168,14 @@ impl Pool {
         }
     }
 
+    /// A round trip to `origin`, as far as the handshakes of its connections tell: the shortest, which
+    /// neither a name lookup nor a busy moment made longer. `None` before the first.
+    #[must_use]
+    pub fn round_trip(&self, origin: &Origin) -> Option<Duration> {
+        let lanes = self.0.lanes();
+        lanes.get(origin)?.tally().round_trip()
+    }
+
     /// What was done so far, by server.
     #[must_use]
     pub fn stats(&self) -> Vec<(Origin, ServerStats)> {

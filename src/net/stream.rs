@@ -3,7 +3,7 @@
 //!
 //! HTTP/2 writes and flushes frame by frame, 16 KiB each. TLS makes a record of every frame and
 //! hands it to the socket at once: 65,536 system calls for a GiB. So two layers conspire. The one
-//! below TLS ([`Wire`]) says "not now" until TLS has [`GATHERED`] bytes of records together, which
+//! below TLS ([`Wire`]) says "not now" until TLS has some dozen KiB of records together, which
 //! then leave in one vectored write. The one above TLS ([`Stream`]) only notes a flush and wakes
 //! the connection's task; that task begins each turn by reading, and before reading the noted
 //! flush is done. Bytes so wait until the task has nothing more to write, never longer.
@@ -11,203 +11,16 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use hyper_util::client::legacy::connect::Connection as _;
 
 use super::exchange::Version;
-
-/// What one connection moved, for those who watch it.
-#[derive(Debug, Default)]
-pub(super) struct Meter {
-    written: AtomicU64,
-    greeted: Notify,
-}
-
-impl Meter {
-    /// Bytes that the socket took, TLS and headers included.
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
-    }
-
-    /// Completes once the peer's first words have been read and acted on. Over HTTP/2 these are
-    /// its settings, with the number of streams that it allows.
-    pub(super) async fn greeted(&self) {
-        self.greeted.notified().await;
-    }
-}
-
-/// The socket itself, counting, and holding small writes back where told.
-#[derive(Debug)]
-pub(super) struct Wire {
-    socket: TokioIo<TcpStream>,
-    meter: Arc<Meter>,
-    total: Arc<AtomicU64>,
-    writes: Writes,
-    backlog: Backlog,
-}
-
-/// What happens to a write that could become larger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writes {
-    /// It is done.
-    Through,
-    /// It waits for [`GATHERED`] bytes or a flush.
-    Gathered,
-}
-
-impl Wire {
-    pub(super) fn new(socket: TokioIo<TcpStream>) -> Self {
-        Wire {
-            socket,
-            meter: Arc::default(),
-            total: Arc::default(),
-            writes: Writes::Through,
-            backlog: Backlog::default(),
-        }
-    }
-
-    fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.backlog.note(self.socket.inner(), &written);
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.meter
-                .written
-                .fetch_add(*bytes as u64, Ordering::AcqRel);
-            self.total.fetch_add(*bytes as u64, Ordering::Relaxed);
-        }
-        written
-    }
-}
-
-/// Keeps the kernel from taking megabytes that it cannot send. Linux lets a socket hold 4 MiB, which a
-/// connection that lost its pace needs many seconds for, and meanwhile everybody who watches (the
-/// stall's clock, the gate, the twins) sees nothing move, or all at once. From the first slow MiB on
-/// it holds no more than is on its way and [`UNSENT`]. Fast connections are left alone: there it would
-/// be a tenth of the processor's time (`cargo bench --bench pipeline`, the table of versions).
-#[derive(Debug, Default)]
-enum Backlog {
-    #[default]
-    Idle,
-    /// Bytes and the time waited for the socket since one was last judged.
-    Watched {
-        bytes: usize,
-        waited: Duration,
-        since: Option<Instant>,
-    },
-    /// It was slow once.
-    Bounded,
-}
-
-impl Backlog {
-    fn note(&mut self, socket: &TcpStream, written: &Poll<io::Result<usize>>) {
-        let (mut bytes, mut waited, mut since) = match *self {
-            Backlog::Bounded => return,
-            Backlog::Idle => (0, Duration::ZERO, None),
-            Backlog::Watched {
-                bytes,
-                waited,
-                since,
-            } => (bytes, waited, since),
-        };
-        match written {
-            Poll::Pending => since = since.or_else(|| Some(Instant::now())),
-            Poll::Ready(written) => {
-                bytes += written.as_ref().copied().unwrap_or_default();
-                waited += since
-                    .take()
-                    .map(|since| since.elapsed())
-                    .unwrap_or_default();
-            }
-        }
-        *self = if bytes < JUDGED {
-            Backlog::Watched {
-                bytes,
-                waited,
-                since,
-            }
-        } else if waited < SLOW {
-            Backlog::Idle
-        } else {
-            bound(socket);
-            Backlog::Bounded
-        };
-    }
-}
-
-/// Where it cannot be set, watching is coarser; nothing else depends on it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn bound(socket: &TcpStream) {
-    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
-        tracing::debug!(%error, "a slow connection's backlog stays as it is");
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn bound(_: &TcpStream) {}
-
-impl Read for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.counted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        // No waker is kept: `Stream` opens the gate itself, and TLS takes "pending" as a reason to
-        // buffer as long as it has room, which GATHERED stays below.
-        if self.writes == Writes::Gathered && total(slices) < GATHERED {
-            return Poll::Pending;
-        }
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.counted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-impl Connection for Wire {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-fn total(slices: &[IoSlice<'_>]) -> usize {
-    slices.iter().map(|slice| slice.len()).sum()
-}
+pub(super) use super::socket::Meter;
+use super::socket::Wire;
 
 /// What HTTP reads from and writes to.
 pub(super) struct Stream {
@@ -245,11 +58,11 @@ impl Stream {
         let flush = match version {
             Version::H1 => Flush::AtOnce,
             Version::H2 => {
-                wire.writes = Writes::Gathered;
+                wire.gather();
                 Flush::Done
             }
         };
-        let meter = Arc::clone(&wire.meter);
+        let meter = wire.meter();
         Stream {
             io,
             meter,
@@ -260,8 +73,7 @@ impl Stream {
 
     /// Adds what is and was written to `total` as well.
     pub(super) fn counted_into(mut self, total: Arc<AtomicU64>) -> Self {
-        total.fetch_add(self.meter.written(), Ordering::Relaxed);
-        wire(&mut self.io).total = total;
+        wire(&mut self.io).count_into(total);
         self
     }
 
@@ -275,9 +87,9 @@ impl Stream {
     }
 
     fn flush_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        wire(&mut self.io).writes = Writes::Through;
+        wire(&mut self.io).write_through();
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        wire(&mut self.io).writes = Writes::Gathered;
+        wire(&mut self.io).gather();
         if flushed.is_ready() {
             self.flush = Flush::Done;
         }
@@ -295,7 +107,7 @@ impl Stream {
         self.greeting = match (self.greeting, read) {
             (Greeting::Awaited, Poll::Ready(Ok(()))) => Greeting::Heard,
             (Greeting::Heard, Poll::Pending) => {
-                self.meter.greeted.notify_one();
+                self.meter.announce_greeting();
                 Greeting::Announced
             }
             (greeting, _) => greeting,
@@ -356,7 +168,7 @@ impl Write for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        wire(&mut self.io).writes = Writes::Through;
+        wire(&mut self.io).write_through();
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
@@ -376,26 +188,10 @@ fn wire(io: &mut MaybeHttpsStream<Wire>) -> &mut Wire {
     }
 }
 
-/// Records wait until there are this many bytes of them: three frames of 16 KiB, a third of the
-/// system calls. It has to stay below the 64 KiB that rustls holds by default, or a held write
-/// would never become large enough to be let through. More is worse: bytes that were just
-/// encrypted are in the cache, and 256 KiB later they are not. Client CPU in s/GiB over one
-/// connection to four, `cargo bench --bench net`, least of four runs: without gathering 0.47, by
-/// 48 KiB 0.45, by 64 KiB with 128 KiB held 0.53, by 256 KiB with 512 KiB held 0.59.
-const GATHERED: usize = 48 << 10;
-
-/// Bytes after which a connection's pace is judged, and the wait from which on it is slow: 4 MB/s.
-const JUDGED: usize = 1 << 20;
-const SLOW: Duration = Duration::from_millis(250);
-
-/// What a slow connection's socket may hold besides what is on its way: two chunks.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 256 << 10;
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
     use hyper::rt::ReadBuf;
@@ -403,6 +199,7 @@ mod tests {
 
     use super::super::connect::{Connector, Offer};
     use super::super::pool::{PoolSettings, Proxies, SystemRoots};
+    use super::super::socket::GATHERED;
     use super::super::tests::{https, server};
     use super::*;
 

@@ -119,7 +119,8 @@ async fn finish(shared: &Arc<Shared>) {
     shared.tell_end();
 }
 
-/// Ten times a second: tells the gate how much sockets have taken, and shows its load.
+/// Ten times a second: tells the gate how far the servers are and how much sockets have taken, and
+/// shows its load.
 async fn tick(shared: std::sync::Weak<Shared>) {
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -128,6 +129,9 @@ async fn tick(shared: std::sync::Weak<Shared>) {
             return;
         };
         let gate = &shared.core.gate;
+        if let Some(rtt) = shared.core.fleet.round_trip(&shared.core.pool) {
+            gate.met(rtt);
+        }
         gate.progressed(Instant::now(), shared.core.carried.load(Ordering::Relaxed));
         let (in_flight, permits) = gate.load();
         shared

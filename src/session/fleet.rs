@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
-use crate::net::{Origin, Scheme, Version, Wish};
+use crate::net::{Origin, Pool, Scheme, Version, Wish};
 use crate::policy::{Servers, Trial, version};
 use crate::service::Travelled;
 
@@ -174,6 +174,16 @@ impl Fleet {
         let others = crew.iter().filter(|&&index| index != avoid);
         others
             .filter_map(|&index| state.worth.expected(index, bytes))
+            .min()
+    }
+
+    /// The shortest round trip to any of the servers, as `pool` knows it.
+    #[must_use]
+    pub fn round_trip(&self, pool: &Pool) -> Option<Duration> {
+        let state = self.lock();
+        let known = state.members.iter();
+        known
+            .filter_map(|member| pool.round_trip(&member.origin))
             .min()
     }
 

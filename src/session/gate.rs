@@ -93,6 +93,11 @@ impl Gate {
         self.hand_on(state);
     }
 
+    /// The shortest round trip to a server is `rtt`, as far as is known.
+    pub fn met(&self, rtt: Duration) {
+        self.lock().limit.on_rtt(rtt);
+    }
+
     /// A body came to grief in a way that asks for fewer at once.
     pub fn troubled(&self, now: Instant, trouble: Trouble) {
         self.lock().limit.on_trouble(now, trouble);
