@@ -443,6 +443,31 @@ async fn lost_answers_never_make_two_files() {
     }
 }
 
+/// The same under fail: nothing is doubled, as the name is taken, and the error says by whom perhaps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
+    let rig = Rig::new();
+    let item = rig.file("f", SIZE, 1);
+    let stall = Action::StallAnswer { millis: 600_000 };
+    rig.emulator
+        .inject(Fault::on(Operation::Complete, stall).nth(1));
+    let run = rig.client().start([item.clone()]).expect("threads");
+    tokio::task::block_in_place(|| {
+        rig.wait_in_flight(Operation::Complete, 1);
+        rig.wait_for_acks(SLICES);
+    });
+    drop(run);
+    rig.emulator.forget_uploads();
+    let error = rig.client().upload(item.clone()).await.expect_err("taken");
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (Kind::Rejected, panup::Operation::Create)
+    );
+    assert!(error.to_string().contains("may be this file"), "{error}");
+    assert_eq!(rig.emulator.files().len(), 1);
+    rig.assert_stored(&[&item]);
+}
+
 /// Killed after complete was carried out: whether the file is there, only the service knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completed_upload_that_is_forgotten_is_not_doubled_under_keep_both() {

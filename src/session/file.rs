@@ -303,11 +303,15 @@ impl Way<'_> {
     /// A preuploadID that is gone after complete was asked for, and not answered for good, may be
     /// gone because the file is there. Under keep-both a new create would make a second copy.
     fn unless_asked(&self, error: Error, asked: bool) -> Error {
-        if error.kind() == Kind::Expired && asked && self.repeat() == Repeat::Ambiguous {
+        if error.kind() != Kind::Expired || !asked {
+            return error;
+        }
+        if self.repeat() == Repeat::Ambiguous {
             let advice = "an earlier answer is not known, so the file may be there: look, and `panup forget` it before you repeat this";
             return error.kind_as(Kind::Rejected).advice(advice);
         }
-        error
+        // Begun again; a name that is taken then may be taken by this file.
+        error.delivery(Delivery::Unknown)
     }
 
     pub(super) fn terms(&self) -> Terms<'_> {
