@@ -1,4 +1,4 @@
-//! One big file's etag: a single serial chain, the longest pole of its upload. A second processor
+//! One big file's MD5: a single serial chain, the longest pole of its upload. A second processor
 //! cannot shorten it, but it can have the slices' MD5s ready when it ends.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,14 +8,11 @@ use crate::digest::{End, Lanes, Md5};
 
 /// A mapped file's chain.
 pub struct Chain<'a> {
-    /// The file's bytes.
-    pub map: &'a [u8],
+    map: &'a [u8],
     /// Bytes that the chain has gone through.
-    pub done: AtomicU64,
-    /// The run's counter of hashed bytes.
-    pub counted: &'a AtomicU64,
-    /// Set when the run is to stop.
-    pub halt: &'a AtomicBool,
+    done: AtomicU64,
+    counted: &'a AtomicU64,
+    halt: &'a AtomicBool,
 }
 
 /// Slices hashed at a time: one group of eight lanes, so that little is left when the chain ends.
@@ -24,7 +21,18 @@ const GROUP: usize = 8;
 /// How often the follower looks how far the chain is: some megabytes of it.
 const LOOK: Duration = Duration::from_millis(5);
 
-impl Chain<'_> {
+impl<'a> Chain<'a> {
+    /// Over the bytes of `map`; what is hashed is added to `counted`, and `halt` stops it.
+    #[must_use]
+    pub fn new(map: &'a [u8], counted: &'a AtomicU64, halt: &'a AtomicBool) -> Chain<'a> {
+        Chain {
+            map,
+            done: AtomicU64::new(0),
+            counted,
+            halt,
+        }
+    }
+
     /// The whole's MD5; `None` if the run was stopped.
     #[must_use]
     pub fn alone(&self) -> Option<Md5> {
@@ -107,12 +115,7 @@ mod tests {
         for length in [1usize, 4096, 8 * 4096, 8 * 4096 + 1, 100_003] {
             let data: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
             let (counted, halt) = (AtomicU64::new(0), AtomicBool::new(false));
-            let chain = Chain {
-                map: &data,
-                done: AtomicU64::new(0),
-                counted: &counted,
-                halt: &halt,
-            };
+            let chain = Chain::new(&data, &counted, &halt);
             let (whole, slices) = chain.with_slices(&pool, 4096).expect("not stopped");
             let mut expected = Vec::new();
             digest::slices(&data, 4096, &mut expected);
@@ -137,12 +140,7 @@ mod tests {
             .expect("a thread");
         let data = vec![0; 1 << 16];
         let (counted, halt) = (AtomicU64::new(0), AtomicBool::new(true));
-        let chain = Chain {
-            map: &data,
-            done: AtomicU64::new(0),
-            counted: &counted,
-            halt: &halt,
-        };
+        let chain = Chain::new(&data, &counted, &halt);
         assert!(chain.with_slices(&pool, 4096).is_none());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -277,12 +277,7 @@ impl Stage {
     /// slices meanwhile, just behind the chain, where the pages still are.
     fn hash_alone(&self, map: &[u8], slice_size: usize) -> Option<Etag> {
         let shared = &self.shared;
-        let chain = Chain {
-            map,
-            done: AtomicU64::new(0),
-            counted: &shared.progress.hashed,
-            halt: &shared.halt,
-        };
+        let chain = Chain::new(map, &shared.progress.hashed, &shared.halt);
         let busy = self.chains.fetch_add(1, Ordering::Relaxed) + 1;
         let etag = if map.len() > slice_size && busy * 2 <= shared.core.hash_threads {
             chain.with_slices(&self.followers, slice_size)

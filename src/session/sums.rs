@@ -55,6 +55,7 @@ where
         },
         threads,
         slice_size,
+        followers: super::threads("panup-slices", threads)?,
         progress: Arc::default(),
         halt: AtomicBool::new(false),
     });
@@ -203,6 +204,8 @@ struct Shared {
     settings: Settings,
     threads: usize,
     slice_size: Option<usize>,
+    /// Threads that hash slices beside a single chain.
+    followers: rayon::ThreadPool,
     progress: Arc<Progress>,
     halt: AtomicBool,
 }

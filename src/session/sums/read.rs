@@ -1,14 +1,12 @@
-//! One input alone: read piece by piece, or its whole and its slices on two threads. In: bytes in
-//! order. Out: their MD5s. Never: more than a few pieces in memory.
+//! One input that is read piece by piece. In: bytes in order. Out: their MD5s. Never: more than a
+//! piece in memory.
 
 use std::io::{self, ErrorKind, Read};
-use std::sync::atomic::AtomicU64;
-use std::thread::{Builder, scope};
 
 use super::super::event::Progress;
 use super::super::hash::READ;
 use super::{Shared, Sum};
-use crate::digest::{Hasher, Lanes, Md5};
+use crate::digest::{Hasher, Md5};
 use crate::error::Result;
 use crate::source::Source;
 
@@ -95,63 +93,5 @@ impl<'s> Reading<'s> {
     }
 }
 
-/// The whole of `data` on this thread, its slices in lanes on another, stretch by stretch, so
-/// that what the one has read from the disk is still in memory for the other. `None` if stopped.
-pub(super) fn beside(data: &[u8], slice_size: usize, shared: &Shared) -> Option<Sum> {
-    let mut whole = Hasher::new();
-    let mut slices = Vec::with_capacity(data.len().div_ceil(slice_size));
-    let stretch = slice_size.saturating_mul((STRETCH / slice_size).max(FULL_LANES));
-    for part in data.chunks(stretch) {
-        let md5s = scope(|scope| {
-            let other = Builder::new().name("panup-hash-cut".to_owned());
-            let other = other.spawn_scoped(scope, || cut(part, slice_size, shared));
-            chain(&mut whole, part, shared);
-            match other {
-                Ok(other) => other
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // No thread is to be had: this one does both.
-                Err(_) => cut(part, slice_size, shared),
-            }
-        });
-        if shared.is_stopped() {
-            return None;
-        }
-        slices.extend(md5s);
-    }
-    Some(Sum {
-        md5: whole.finish(),
-        slices,
-        size: data.len() as u64,
-    })
-}
-
-/// The slices' MD5s; meaningless if stopped.
-fn cut(part: &[u8], slice_size: usize, shared: &Shared) -> Vec<Md5> {
-    // Every byte counts once, and the whole counts it.
-    let uncounted = AtomicU64::new(0);
-    let lanes = Lanes::new().watched(&uncounted, &shared.halt);
-    let mut md5s = Vec::new();
-    lanes.slices(part, slice_size, &mut md5s);
-    md5s
-}
-
-fn chain(whole: &mut Hasher, part: &[u8], shared: &Shared) {
-    for piece in part.chunks(PIECE) {
-        if shared.is_stopped() {
-            return;
-        }
-        whole.update(piece);
-        Progress::add(&shared.progress.hashed, piece.len() as u64);
-    }
-}
-
 /// Bytes per read of a stream: it stays in the second-level cache, and a chain is at full speed.
 const PIECE: usize = 256 << 10;
-
-/// Slices that fill the lanes of the widest kernel.
-const FULL_LANES: usize = 16;
-
-/// At least so many bytes between two meetings of the threads: a third of a second of chain,
-/// against some 50 µs for a thread.
-const STRETCH: usize = 256 << 20;

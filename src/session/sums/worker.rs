@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select};
 
+use super::super::chain::Chain;
 use super::super::event::Progress;
 use super::super::hash::{LANES_FROM, SMALL_BATCH, name, share};
-use super::read::{Reading, beside};
+use super::read::Reading;
 use super::{FileSum, Input, Shared, Sum};
 use crate::digest::Lanes;
 use crate::error::{Error, Operation, Result};
@@ -188,10 +189,9 @@ impl Worker {
         });
         let streams: Vec<&[u8]> = advised.collect();
         let sums = match self.shared.slice_size {
-            // One slow chain and its slices, which fit into the lanes of another thread beside it.
             Some(size) if streams.len() < LANES_FROM && self.shared.threads > 1 => streams
                 .iter()
-                .map(|data| beside(data, size, &self.shared))
+                .map(|data| self.hash_alone(data, size))
                 .collect(),
             _ => self.hash_together(&streams),
         };
@@ -201,6 +201,17 @@ impl Worker {
                 self.tell(job, source.check(Operation::Read).map(|()| sum));
             }
         }
+    }
+
+    /// One slow chain, and its slices in the lanes of another thread just behind it.
+    fn hash_alone(&self, data: &[u8], slice_size: usize) -> Option<Sum> {
+        let chain = Chain::new(data, &self.shared.progress.hashed, &self.shared.halt);
+        let (md5, slices) = chain.with_slices(&self.shared.followers, slice_size)?;
+        Some(Sum {
+            md5,
+            slices: slices?,
+            size: data.len() as u64,
+        })
     }
 
     /// Hashes streams in lanes; nothing for those that a stop came before.
