@@ -14,8 +14,6 @@ pub struct Emulator {
     /// Held open: when it closes, the child ends.
     _stdin: Option<ChildStdin>,
     pub api: String,
-    /// Where the first upload server listens.
-    pub port: u16,
     pub token: String,
     pub roots: Vec<Vec<u8>>,
     _folder: TempDir,
@@ -39,12 +37,11 @@ impl Emulator {
         }
         let mut child = command.spawn().expect("this program runs");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let (mut api, mut port) = (String::new(), 0);
+        let mut api = String::new();
         let token = loop {
             let line = lines.next().expect("the emulator speaks").expect("text");
             match line.split_once(' ') {
                 Some(("api", url)) => url.clone_into(&mut api),
-                Some(("server", url)) if port == 0 => port = port_of(url),
                 Some(("token", token)) => break token.to_owned(),
                 _ => {}
             }
@@ -53,7 +50,6 @@ impl Emulator {
             _stdin: child.stdin.take(),
             child,
             api,
-            port,
             token,
             roots: roots(pem),
             _folder: folder,
@@ -67,11 +63,6 @@ impl Drop for Emulator {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn port_of(url: &str) -> u16 {
-    let port = url.rsplit_once(':').expect("a port").1;
-    port.parse().expect("a number")
 }
 
 fn roots(pem: PathBuf) -> Vec<Vec<u8>> {

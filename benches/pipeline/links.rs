@@ -150,7 +150,7 @@ fn notes() {
         "Shaped links are the emulator's model: bandwidth shared by all connections, the latency added to \n\
          each answer and each new connection. There is no TCP window, slow start or loss in it, so a single \n\
          connection gets the whole bandwidth, which on a real path of that round trip it may not.\n\
-         Goodput there is what left between two moments of a stream, but for what the kernel still held."
+         Goodput there is what the server read between two moments of a stream."
     );
     if !full() {
         println!("PANUP_BENCH_FULL=1 measures the whole grid, 20 s a cell.");

@@ -16,12 +16,12 @@
 
 #![allow(clippy::print_stdout, missing_docs)]
 
+mod arrived;
 mod chart;
 mod corpus;
 mod emulator;
 mod hashing;
 mod links;
-mod queues;
 mod send;
 mod sizes;
 

@@ -14,14 +14,12 @@ use tokio::runtime::Runtime;
 
 use crate::corpus::Corpus;
 use crate::emulator::Emulator;
-use crate::queues;
-use crate::{GIB, MIB};
+use crate::{GIB, MIB, arrived};
 
 /// Sends to one emulator, each run with a client of its own.
 pub struct Sender {
     runtime: Runtime,
     options: Options,
-    port: u16,
     runs: AtomicU64,
 }
 
@@ -90,7 +88,6 @@ impl Sender {
         Sender {
             runtime: runtime.enable_all().build().expect("a runtime"),
             options,
-            port: emulator.port,
             runs: AtomicU64::new(0),
         }
     }
@@ -153,10 +150,10 @@ impl Sender {
             }
             let first = Instant::now();
             watch(&mut run, first + warm_up).await;
-            let (cpu, wall, before) = (cpu_seconds(), Instant::now(), self.arrived(&progress));
+            let (cpu, wall, before) = (cpu_seconds(), Instant::now(), self.arrived());
             watch(&mut run, first + until).await;
             Cost {
-                bytes: self.arrived(&progress).saturating_sub(before),
+                bytes: self.arrived() - before,
                 wall: wall.elapsed().as_secs_f64(),
                 cpu: cpu_seconds() - cpu,
                 permits: permits(&progress),
@@ -164,9 +161,8 @@ impl Sender {
         })
     }
 
-    /// What left, but for what the kernel still holds.
-    fn arrived(&self, progress: &Progress) -> u64 {
-        sent(progress).saturating_sub(queues::waiting(self.port))
+    fn arrived(&self) -> u64 {
+        arrived::bytes(&self.options.api)
     }
 
     fn client(&self, job: &Job) -> Client {

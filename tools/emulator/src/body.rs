@@ -1,8 +1,6 @@
 //! The body of a request, frame by frame. In comes hyper's stream, out go its bytes, counted;
 //! the gateway's deadline and a fault that stalls reading act here and nowhere else.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
+use crate::ledger::Reads;
 use crate::reply::{Refusal, Trouble};
 
 /// A body that is being read.
@@ -17,14 +16,14 @@ pub(crate) struct Body {
     incoming: Incoming,
     /// What its head promised.
     pub(crate) length: Option<u64>,
-    read: Arc<AtomicU64>,
+    read: Reads,
     deadline: Option<Instant>,
     stall: Option<(u64, Duration)>,
     ended: bool,
 }
 
 impl Body {
-    pub(crate) fn new(incoming: Incoming, read: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(incoming: Incoming, read: Reads) -> Self {
         let length = incoming.size_hint().exact();
         Self {
             incoming,
@@ -62,7 +61,7 @@ impl Body {
     }
 
     async fn read_frame(&mut self) -> Result<Option<Bytes>, Trouble> {
-        let reached = |after| self.read.load(Ordering::Relaxed) >= after;
+        let reached = |after| self.read.bytes() >= after;
         if let Some((_, pause)) = self.stall.take_if(|(after, _)| reached(*after)) {
             tokio::time::sleep(pause).await;
         }
@@ -72,7 +71,7 @@ impl Body {
                 Some(Err(_)) => return Err(Trouble::Lost),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
-                        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                        self.read.add(bytes.len() as u64);
                         return Ok(Some(bytes));
                     }
                 }
@@ -88,7 +87,7 @@ impl Body {
 
     /// Reads until `bytes` were read in all, or to the end.
     pub(crate) async fn drain_to(&mut self, bytes: u64) -> Result<(), Trouble> {
-        while self.read.load(Ordering::Relaxed) < bytes {
+        while self.read.bytes() < bytes {
             if self.frame().await?.is_none() {
                 break;
             }

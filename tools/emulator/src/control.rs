@@ -8,6 +8,7 @@ use hyper::http::request::Parts;
 use serde::Serialize;
 
 use crate::body::Body;
+use crate::ledger::Reads;
 use crate::reply::Reply;
 use crate::world::{Script, World, lock};
 
@@ -33,7 +34,7 @@ pub(crate) async fn answer(world: &World, head: &Parts, incoming: Incoming) -> R
 }
 
 async fn script(incoming: Incoming) -> Result<Script, String> {
-    let mut body = Body::new(incoming, std::sync::Arc::default());
+    let mut body = Body::new(incoming, Reads::default());
     let bytes = body
         .small()
         .await

@@ -41,7 +41,7 @@ pub(crate) async fn answer(
     let call = call(&head, &incoming, &connection);
     let strike = Strike::pick(&world, call.operation, call.place);
     let visit = world.ledger.begin(call);
-    let mut body = Body::new(incoming, Arc::clone(&visit.body_bytes));
+    let mut body = Body::new(incoming, visit.reads.clone());
     let mut errand = Errand::new(Arc::clone(&world), world.limits(), visit);
 
     let attended = attend(&mut errand, &strike, &head, &mut body).await;

@@ -17,6 +17,8 @@ pub(crate) struct Ledger {
     started: Instant,
     calls: AtomicU64,
     connections: AtomicU64,
+    /// Body bytes that were read, by place, of calls under way as well.
+    read: Vec<Arc<AtomicU64>>,
 }
 
 impl Ledger {
@@ -32,11 +34,16 @@ impl Ledger {
             started: Instant::now(),
             calls: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            read: (0..=servers).map(|_| Arc::default()).collect(),
         }
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
-        self.lock().clone()
+        let mut stats = self.lock().clone();
+        for (place, read) in stats.places.iter_mut().zip(&self.read) {
+            place.body_bytes = read.load(Ordering::Relaxed);
+        }
+        stats
     }
 
     /// Counts a connection and gives it its number.
@@ -83,7 +90,10 @@ impl Ledger {
         };
         Visit {
             ledger: Arc::clone(self),
-            body_bytes: Arc::default(),
+            reads: Reads {
+                call: Arc::default(),
+                place: Arc::clone(&self.read[place_index(head.place)]),
+            },
             began: now,
             call,
         }
@@ -109,7 +119,6 @@ impl Ledger {
         let place = &mut stats.places[place_index(call.place)];
         place.in_flight -= 1;
         place.calls += 1;
-        place.body_bytes += call.body_bytes;
         *stats.versions.entry(call.http).or_default() += 1;
         *stats.statuses.entry(call.status).or_default() += 1;
         *stats.framings.entry(call.framing).or_default() += 1;
@@ -144,14 +153,33 @@ pub(crate) struct Visit {
     ledger: Arc<Ledger>,
     began: Instant,
     /// Counted by whoever reads the body.
-    pub(crate) body_bytes: Arc<AtomicU64>,
+    pub(crate) reads: Reads,
     pub(crate) call: Call,
+}
+
+/// What was read of one call's body, entered at its place as it comes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    call: Arc<AtomicU64>,
+    place: Arc<AtomicU64>,
+}
+
+impl Reads {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.call.fetch_add(bytes, Ordering::Relaxed);
+        self.place.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Of this call.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.call.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut call = self.call.clone();
-        call.body_bytes = self.body_bytes.load(Ordering::Relaxed);
+        call.body_bytes = self.reads.bytes();
         call.took_ms = millis(self.began, Instant::now());
         self.ledger.end(call);
     }
@@ -190,7 +218,11 @@ mod tests {
         for mut visit in visits {
             visit.call.outcome = Outcome::Done;
             visit.call.status = 200;
-            visit.body_bytes.fetch_add(10, Ordering::Relaxed);
+            visit.reads.add(10);
+            assert!(
+                ledger.snapshot().server(1).body_bytes >= 10,
+                "before it ended"
+            );
         }
         drop(ledger.begin(HEAD));
         let stats = ledger.snapshot();

@@ -87,7 +87,7 @@ pub struct PlaceTally {
     pub place: Place,
     /// Calls that ended there.
     pub calls: u64,
-    /// Body bytes that were read there.
+    /// Body bytes that were read there, of calls under way as well.
     pub body_bytes: u64,
     /// Connections that were accepted there.
     pub connections: u64,
