@@ -37,13 +37,13 @@ fn many(rig: &Rig, process: u64, count: u64) -> Vec<Item> {
 }
 
 fn upload_all(rig: &Rig, items: &[Item]) -> Command {
-    let mut command = as_client(rig.upload(&items[0], &["--concurrency=8"]));
+    let mut command = as_client(rig.upload(&items[0], &["--concurrency=64"]));
     command.args(items[1..].iter().map(|item| &item.path));
     command
 }
 
 #[test]
-fn eight_processes_on_an_expired_token_log_in_once() {
+fn eight_processes_of_sixty_four_tasks_on_an_expired_token_log_in_once() {
     let rig = Rig::new();
     let first = rig.file("first", SLICE, 9999);
     let output = as_client(rig.upload(&first, &[]))
@@ -52,7 +52,7 @@ fn eight_processes_on_an_expired_token_log_in_once() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(rig.emulator.stats().logins, 1);
     rig.emulator.expire_tokens();
-    let all: Vec<Vec<Item>> = (0..8).map(|process| many(&rig, process, 8)).collect();
+    let all: Vec<Vec<Item>> = (0..8).map(|process| many(&rig, process, 64)).collect();
     let running: Vec<_> = all
         .iter()
         .map(|items| upload_all(&rig, items).spawn().expect("a binary"))
