@@ -6,7 +6,7 @@ mod rig;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -196,6 +196,7 @@ async fn deleted_under_the_send() {
 async fn storm(tls: Tls, rounds: u64) {
     let rig = Rig::with(tls, |config| config.slice_size = 256 << 10);
     let (mut ends, mut wrong) = ([0_u64; 2], 0);
+    let truncations = AtomicU64::new(0);
     for round in 0..rounds {
         let items: Vec<Item> = (0..4)
             .map(|at| rig.file(&format!("r{round}-{at}"), LARGE, round * 10 + at))
@@ -210,8 +211,11 @@ async fn storm(tls: Tls, rounds: u64) {
         let outcomes = thread::scope(|scope| {
             // The last file is left alone.
             for (at, item) in items[..3].iter().enumerate() {
-                let over = &over;
-                scope.spawn(move || tease(&item.path, round * 10 + at as u64, over));
+                let (over, truncations) = (&over, &truncations);
+                scope.spawn(move || {
+                    let count = tease(&item.path, round * 10 + at as u64, over);
+                    truncations.fetch_add(count, Ordering::Relaxed);
+                });
             }
             let told = tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current().block_on(told(run))
@@ -242,20 +246,25 @@ async fn storm(tls: Tls, rounds: u64) {
     }
     assert_eq!(wrong, 0);
     assert!(ends[0] >= rounds, "files must be caught: {ends:?}");
+    let truncations = truncations.into_inner();
+    assert!(truncations >= 1000, "thousands of them: {truncations}");
 }
 
-/// Truncates at some moment of the upload, a few times.
-fn tease(path: &Path, seed: u64, over: &AtomicBool) {
+/// Truncates at some moment of the upload and from then on until it is over; how often.
+fn tease(path: &Path, seed: u64, over: &AtomicBool) -> u64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     // Not synchronisation: the moment is random on purpose, from before the hash to the end.
     thread::sleep(Duration::from_micros(rng.u64(0..500_000)));
+    let mut count = 0;
     while !over.load(Ordering::Relaxed) {
+        count += 1;
         let file = File::options().write(true).open(path).expect("ours");
         file.set_len(rng.u64(0..LARGE)).expect("ours");
         thread::sleep(Duration::from_micros(rng.u64(0..500)));
         file.set_len(LARGE).expect("ours");
         thread::sleep(Duration::from_micros(rng.u64(0..2000)));
     }
+    count
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,11 @@ use crate::support::Scene;
 fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
     let scene = scene();
     let path = scene.file("big.bin", SIZE);
-    let child = start(&scene, &["--limit-rate", "400K", "--json"]);
+    // What is in flight is finished, so that must not be all of it.
+    let child = start(
+        &scene,
+        &["--limit-rate", "400K", "--concurrency", "4", "--json"],
+    );
     // A quarter has arrived; the rest takes seconds at this rate.
     wait_until(|| scene.emulator.stats().of(Operation::Slice).done >= SLICES / 4);
     signal(&child, Signal::INT);
