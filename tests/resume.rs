@@ -448,15 +448,17 @@ async fn lost_answers_never_make_two_files() {
 async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
     let rig = Rig::new();
     let item = rig.file("f", SIZE, 1);
-    let stall = Action::StallAnswer { millis: 600_000 };
+    // Each, as the first may still be told to wait.
+    let stall = Action::StallAnswer { millis: 3000 };
     rig.emulator
-        .inject(Fault::on(Operation::Complete, stall).nth(1));
+        .inject(Fault::on(Operation::Complete, stall).from(1));
     let run = rig.client().start([item.clone()]).expect("threads");
     tokio::task::block_in_place(|| {
-        rig.wait_in_flight(Operation::Complete, 1);
         rig.wait_for_acks(SLICES);
+        rig.wait_for_files(1);
     });
     drop(run);
+    rig.emulator.clear_faults();
     rig.emulator.forget_uploads();
     let error = rig.client().upload(item.clone()).await.expect_err("taken");
     assert_eq!(

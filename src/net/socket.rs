@@ -241,3 +241,55 @@ const SLOW: Duration = Duration::from_millis(250);
 /// What a slow connection's socket may hold besides what is on its way: two chunks.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 256 << 10;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::super::tests::server;
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_slow_connection_is_kept_from_buffering() {
+        let (_listener, socket) = socket().await;
+        let bound = |socket| socket2::SockRef::from(socket).tcp_notsent_lowat();
+        let untouched = bound(&socket).expect("Linux");
+        for (waited, expected) in [(SLOW - Duration::from_millis(1), untouched), (SLOW, UNSENT)] {
+            let mut backlog = Backlog::Watched {
+                bytes: JUDGED - 10,
+                waited,
+                since: None,
+            };
+            backlog.note(&socket, &Poll::Ready(Ok(9)));
+            assert_eq!(bound(&socket).expect("Linux"), untouched, "not judged yet");
+            backlog.note(&socket, &Poll::Ready(Ok(1)));
+            assert_eq!(bound(&socket).expect("Linux"), expected, "{waited:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_waiting_counts() {
+        let (_listener, socket) = socket().await;
+        let mut backlog = Backlog::default();
+        let waited = |backlog: &Backlog| match backlog {
+            Backlog::Watched { waited, .. } => *waited,
+            _ => panic!("{backlog:?}"),
+        };
+        let pause = Duration::from_millis(5);
+        backlog.note(&socket, &Poll::Ready(Ok(5)));
+        std::thread::sleep(pause);
+        backlog.note(&socket, &Poll::Ready(Ok(5)));
+        assert_eq!(waited(&backlog), Duration::ZERO, "nobody asked to write");
+        backlog.note(&socket, &Poll::Pending);
+        std::thread::sleep(pause);
+        backlog.note(&socket, &Poll::Ready(Ok(5)));
+        assert!(waited(&backlog) >= pause);
+    }
+
+    /// A connection, and the listener that keeps it.
+    async fn socket() -> (TcpListener, TcpStream) {
+        let (listener, port) = server::listener().await;
+        let connecting = TcpStream::connect(("127.0.0.1", port));
+        (listener, connecting.await.expect("it listens"))
+    }
+}

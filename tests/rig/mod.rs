@@ -105,6 +105,13 @@ impl Rig {
         });
     }
 
+    /// Waits until the service has so many files, whoever has heard of it.
+    pub fn wait_for_files(&self, count: usize) {
+        wait(&format!("{count} files are there"), || {
+            self.emulator.files().len() == count
+        });
+    }
+
     /// Waits until `count` calls of `operation` are under way.
     pub fn wait_in_flight(&self, operation: Operation, count: u64) {
         wait("calls are under way", || {
