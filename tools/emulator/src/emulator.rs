@@ -34,7 +34,7 @@ impl Emulator {
     /// configuration contradicts itself.
     pub fn start(config: Config) -> io::Result<Self> {
         check(&config)?;
-        let identity = tls::identity(config.tls)?;
+        let identity = tls::identity(config.tls, config.listen.ip())?;
         let mut ports = Vec::new();
         let mut doors = Vec::new();
         for at in 0..=config.servers {
