@@ -1,0 +1,204 @@
+//! What can be asked for. In come flags, out go links and settings; nothing is done here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
+
+use crate::wire::Link;
+
+/// Measures which share of a link `panup upload` reaches through real TCP
+///
+/// One row for each link and each setting: the mean share from second 20 on, and before. 100 % is
+/// what TCP can carry at best: payload in packets of 1500 bytes that follow each other without a
+/// gap. Retries are slices that the emulator did not get whole; full and lost are the packets that
+/// the queue and chance dropped.
+///
+/// Exit codes: 0 all was measured; 1 a cell failed; 2 this machine cannot do it (namespaces,
+/// /dev/net/tun, root) or wrong usage; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "link", verbatim_doc_comment)]
+pub struct Args {
+    /// Bandwidths in Mbit/s
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [100, 1000])]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub mbit: Vec<u64>,
+    /// Round trips in ms
+    #[arg(long, value_name = "MS,…", value_delimiter = ',', default_values_t = [10, 80, 200])]
+    pub rtt: Vec<u64>,
+    /// The share of segments that is lost on the way to the server
+    #[arg(long, value_name = "P,…", value_delimiter = ',', default_values_t = [0.0])]
+    #[arg(value_parser = probability)]
+    pub loss: Vec<f64>,
+    /// What waits before the bottleneck at most; auto is a round trip's worth, 512 KiB at least
+    #[arg(long, value_name = "KiB|auto", default_value_t = Queue::Auto)]
+    pub queue: Queue,
+    /// TCP's congestion control on both sides
+    #[arg(long, value_name = "NAME", default_value = "cubic")]
+    pub congestion: String,
+    /// How long each cell is measured
+    #[arg(long, value_name = "N", default_value_t = 38)]
+    #[arg(value_parser = clap::value_parser!(u64).range(SETTLED + 1..))]
+    pub seconds: u64,
+    /// Bodies in flight, as `panup upload` takes them
+    #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
+    #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
+    pub concurrency: Vec<Setting>,
+    /// The HTTP version: 1 is plain, the others go over TLS
+    #[arg(long, value_enum, default_value_t = Http::One)]
+    pub http: Http,
+    /// The size of the file, a sparse one in TMPDIR; it must last as long as a cell
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub file_gib: u64,
+    /// The program that is measured [default: the one of the same build]
+    #[arg(long, value_name = "FILE")]
+    pub panup: Option<PathBuf>,
+}
+
+impl Args {
+    /// Ends the program where the file would not last as long as a cell.
+    pub fn check(&self) {
+        let best = self.links().iter().map(Link::best).fold(0.0, f64::max);
+        let wanted = (best * self.seconds as f64 / GIB).ceil();
+        if self.file_gib as f64 <= wanted {
+            let text = format!(
+                "--file-gib {}: the fastest link wants more than {wanted}",
+                self.file_gib
+            );
+            Args::command()
+                .error(ErrorKind::ValueValidation, text)
+                .exit();
+        }
+    }
+
+    /// Every link that was asked for, the quickest last.
+    pub fn links(&self) -> Vec<Link> {
+        let mut links = Vec::new();
+        for &mbit in &self.mbit {
+            for &rtt in &self.rtt {
+                for &loss in &self.loss {
+                    links.push(self.link(mbit, rtt, loss));
+                }
+            }
+        }
+        links
+    }
+
+    fn link(&self, mbit: u64, rtt: u64, loss: f64) -> Link {
+        let round_trip = mbit * 1_000_000 / 8 * rtt / 1000;
+        let queue = match self.queue {
+            Queue::Auto => round_trip.max(SMALLEST_QUEUE),
+            Queue::KiB(size) => size << 10,
+        };
+        Link {
+            mbit,
+            rtt: Duration::from_millis(rtt),
+            loss,
+            queue,
+        }
+    }
+}
+
+/// How many bodies the client has in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// As many as it finds good.
+    Auto,
+    /// So many.
+    Fixed(u32),
+}
+
+impl FromStr for Setting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Setting, &'static str> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Setting::Auto),
+            (_, Ok(count)) if count > 0 => Ok(Setting::Fixed(count)),
+            _ => Err("auto or a number from 1 on"),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Auto => f.pad("auto"),
+            Setting::Fixed(count) => f.pad(&count.to_string()),
+        }
+    }
+}
+
+/// How long the queue is.
+#[derive(Clone, Copy, Debug)]
+pub enum Queue {
+    /// By the link.
+    Auto,
+    /// So much.
+    KiB(u64),
+}
+
+impl FromStr for Queue {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Queue, &'static str> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Queue::Auto),
+            // Less than one super-packet would let nothing through.
+            (_, Ok(size)) if (128..1 << 32).contains(&size) => Ok(Queue::KiB(size)),
+            _ => Err("auto or a number of KiB from 128 on"),
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Queue::Auto => f.pad("auto"),
+            Queue::KiB(size) => f.pad(&size.to_string()),
+        }
+    }
+}
+
+/// The HTTP version, as `panup upload` takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Http {
+    /// HTTP/1.1, plain
+    #[value(name = "1")]
+    One,
+    /// HTTP/2 over TLS
+    #[value(name = "2")]
+    Two,
+    /// What the client finds best, over TLS
+    Auto,
+}
+
+impl Http {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Http::One => "1",
+            Http::Two => "2",
+            Http::Auto => "auto",
+        }
+    }
+}
+
+fn probability(text: &str) -> Result<f64, &'static str> {
+    let value = text.parse().ok();
+    value
+        .filter(|value| (0.0..1.0).contains(value))
+        .ok_or("a share from 0 to less than 1, such as 0.0001")
+}
+
+/// Seconds after which a client should have found its pace.
+pub const SETTLED: u64 = 20;
+
+/// What `--file-gib` counts.
+const GIB: f64 = (1 << 30) as f64;
+
+/// Half a megabyte is what small routers have; TCP's bursts need it where the round trip is short.
+const SMALLEST_QUEUE: u64 = 512 << 10;

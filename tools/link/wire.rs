@@ -1,0 +1,316 @@
+//! One direction of a link, as a model. In come packets as a TUN device gives them, with the moment;
+//! out come the same packets when they are due. It never looks at a clock and moves no bytes itself.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What joins the two sides.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Megabits per second, each way.
+    pub mbit: u64,
+    /// There and back without a queue.
+    pub rtt: Duration,
+    /// The share of segments that is lost.
+    pub loss: f64,
+    /// Bytes that may wait before the bottleneck.
+    pub queue: u64,
+}
+
+impl Link {
+    /// Bytes of payload that TCP can carry at best in a second.
+    pub fn best(&self) -> f64 {
+        self.mbit as f64 * 1e6 / 8.0 * PAYLOAD / PACKET
+    }
+}
+
+/// Packets on their way in one direction: in the queue, on the wire, or in flight behind it.
+#[derive(Debug)]
+pub struct Line {
+    /// Nanoseconds that a byte takes at the bottleneck.
+    pace: f64,
+    delay: Duration,
+    loss: f64,
+    limit: u64,
+    chance: fastrand::Rng,
+    packets: VecDeque<Packet>,
+    /// How many of `packets` have left the bottleneck.
+    past: usize,
+    /// When the bottleneck will have sent all that it holds.
+    free: Duration,
+    /// Bytes that have not left the bottleneck.
+    held: u64,
+    tally: Tally,
+}
+
+/// What went through a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Bytes of TCP payload that left the bottleneck, those sent again among them.
+    pub payload: u64,
+    /// Packets that found the queue full.
+    pub full: u64,
+    /// Packets that chance took.
+    pub lost: u64,
+}
+
+#[derive(Debug)]
+struct Packet {
+    bytes: Box<[u8]>,
+    size: Size,
+    leaves: Duration,
+}
+
+impl Line {
+    /// The way to the server.
+    pub fn up(link: &Link, chance: fastrand::Rng) -> Line {
+        Line {
+            pace: 8e3 / link.mbit as f64,
+            delay: link.rtt / 2,
+            loss: link.loss,
+            limit: link.queue,
+            chance,
+            packets: VecDeque::new(),
+            past: 0,
+            free: Duration::ZERO,
+            held: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The way back, which loses nothing by chance: it carries little but acknowledgements.
+    pub fn down(link: &Link, chance: fastrand::Rng) -> Line {
+        let link = Link { loss: 0.0, ..*link };
+        Line::up(&link, chance)
+    }
+
+    /// A packet arrives at the queue's end, and stays there unless it is full or chance is against it.
+    pub fn offer(&mut self, bytes: &[u8], now: Duration) {
+        self.settle(now);
+        let size = Size::of(bytes);
+        if self.held + size.wire > self.limit {
+            self.tally.full += 1;
+        } else if self.is_lost(size.segments) {
+            self.tally.lost += 1;
+        } else {
+            let takes = Duration::from_nanos((size.wire as f64 * self.pace) as u64);
+            self.free = self.free.max(now) + takes;
+            self.held += size.wire;
+            self.packets.push_back(Packet {
+                bytes: bytes.into(),
+                size,
+                leaves: self.free,
+            });
+        }
+    }
+
+    /// The next packet, if it has arrived by now; it stays until it is `taken`.
+    pub fn due(&mut self, now: Duration) -> Option<&[u8]> {
+        self.settle(now);
+        let arrives = self.arrival()?;
+        let packet = self.packets.front()?;
+        (arrives <= now).then_some(&*packet.bytes)
+    }
+
+    /// The packet that was due is on the other side.
+    pub fn taken(&mut self) {
+        let packet = self.packets.pop_front();
+        debug_assert!(packet.is_some() && self.past > 0, "it was due");
+        self.past -= 1;
+    }
+
+    /// When the next packet arrives.
+    pub fn arrival(&self) -> Option<Duration> {
+        let packet = self.packets.front()?;
+        Some(packet.leaves + self.delay)
+    }
+
+    /// What went through so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What has left the bottleneck is in flight: it fills no queue, and it counts.
+    fn settle(&mut self, now: Duration) {
+        while let Some(packet) = self.packets.get(self.past) {
+            if packet.leaves > now {
+                break;
+            }
+            self.held -= packet.size.wire;
+            self.tally.payload += packet.size.payload;
+            self.past += 1;
+        }
+    }
+
+    /// One segment lost is the super-packet lost.
+    fn is_lost(&mut self, segments: u64) -> bool {
+        let kept = (1.0 - self.loss).powf(segments as f64);
+        self.loss > 0.0 && self.chance.f64() >= kept
+    }
+}
+
+/// What a packet is on the wire, where a super-packet is many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    segments: u64,
+    /// Bytes with the headers of every segment.
+    wire: u64,
+    /// Bytes without any.
+    payload: u64,
+}
+
+impl Size {
+    /// By its own headers; what is not TCP over IPv4 has no payload that counts.
+    fn of(bytes: &[u8]) -> Size {
+        let (front, packet) = bytes.split_at(OFFLOAD_HEADER.min(bytes.len()));
+        let whole = packet.len() as u64;
+        let Some(headers) = headers(packet) else {
+            return Size {
+                segments: 1,
+                wire: whole,
+                payload: 0,
+            };
+        };
+        let payload = whole.saturating_sub(headers);
+        // `struct virtio_net_hdr`: gso_type is byte 1, gso_size bytes 4 and 5.
+        let segment = u64::from(u16::from_ne_bytes([front[4], front[5]]));
+        let segments = match (front[1], segment) {
+            (0, _) | (_, 0) => 1,
+            _ => payload.div_ceil(segment).max(1),
+        };
+        Size {
+            segments,
+            wire: whole + (segments - 1) * headers,
+            payload,
+        }
+    }
+}
+
+/// Bytes of the IPv4 and TCP headers.
+fn headers(packet: &[u8]) -> Option<u64> {
+    let first = *packet.first()?;
+    let ip = usize::from(first & 0xf) * 4;
+    let is_tcp = first >> 4 == 4 && *packet.get(9)? == 6;
+    let tcp = usize::from(*packet.get(ip + 12)? >> 4) * 4;
+    is_tcp.then_some((ip + tcp) as u64)
+}
+
+/// Bytes that a TUN device with `IFF_VNET_HDR` puts before each packet.
+const OFFLOAD_HEADER: usize = 10;
+
+/// Bytes of a full packet.
+const PACKET: f64 = 1500.0;
+
+/// What it carries: without 20 bytes of IPv4, 20 of TCP and 12 of TCP's timestamps.
+const PAYLOAD: f64 = 1448.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand bytes take a millisecond.
+    const LINK: Link = Link {
+        mbit: 8,
+        rtt: Duration::from_millis(100),
+        loss: 0.0,
+        queue: 10_000,
+    };
+
+    #[test]
+    fn a_packet_takes_its_time_and_then_the_delay() {
+        let mut line = line(LINK);
+        line.offer(&packet(948, 0), ms(5));
+        assert_eq!(line.arrival(), Some(ms(56)));
+        assert_eq!(line.due(ms(55)), None);
+        assert_eq!(line.due(ms(56)), Some(&packet(948, 0)[..]));
+        line.taken();
+        assert_eq!(line.arrival(), None);
+    }
+
+    #[test]
+    fn a_super_packet_pays_for_the_headers_of_each_segment() {
+        let size = Size::of(&packet(3000, 1000));
+        let expected = Size {
+            segments: 3,
+            wire: 3000 + 3 * 52,
+            payload: 3000,
+        };
+        assert_eq!(size, expected);
+        let mut line = line(LINK);
+        line.offer(&packet(3000, 1000), ms(0));
+        assert_eq!(line.arrival(), Some(ms(50) + Duration::from_micros(3156)));
+    }
+
+    #[test]
+    fn the_queue_is_what_has_not_left_the_bottleneck() {
+        let mut line = line(LINK);
+        for _ in 0..11 {
+            line.offer(&packet(948, 0), ms(0));
+        }
+        let tally = Tally {
+            full: 1,
+            ..Tally::default()
+        };
+        assert_eq!(line.tally(), tally, "the eleventh finds no room");
+        // Nothing has arrived yet, but three are on their way.
+        assert_eq!(line.due(ms(3)), None);
+        assert_eq!(line.tally().payload, 3 * 948);
+        for _ in 0..4 {
+            line.offer(&packet(948, 0), ms(3));
+        }
+        assert_eq!(line.tally().full, 2, "there was room for three");
+    }
+
+    #[test]
+    fn an_idle_bottleneck_saves_nothing_up() {
+        let mut line = line(LINK);
+        line.offer(&packet(948, 0), ms(0));
+        line.offer(&packet(948, 0), ms(500));
+        assert_eq!(line.packets[1].leaves, ms(501));
+    }
+
+    #[test]
+    fn loss_is_by_segment_and_on_the_way_up_only() {
+        let link = Link {
+            loss: 0.001,
+            queue: u64::MAX,
+            ..LINK
+        };
+        let mut line = line(link);
+        for _ in 0..10_000 {
+            line.offer(&packet(40_000, 1000), ms(0));
+        }
+        // 1 - 0.999^40 is 3.9 %; five standard deviations are 1 %.
+        let lost = line.tally().lost;
+        assert!((290..490).contains(&lost), "{lost}");
+        let back = Line::down(&link, fastrand::Rng::with_seed(1));
+        assert_eq!(back.loss, 0.0);
+    }
+
+    #[test]
+    fn what_is_no_tcp_is_carried_and_not_counted() {
+        for bytes in [&[][..], &[0; 10], &[0x60; 58], &[0x45; 12]] {
+            let size = Size::of(bytes);
+            assert_eq!((size.segments, size.payload), (1, 0));
+        }
+    }
+
+    fn line(link: Link) -> Line {
+        Line::up(&link, fastrand::Rng::with_seed(1))
+    }
+
+    /// TCP over IPv4 with timestamps: 52 bytes of headers, as the kernel hands it over.
+    fn packet(payload: usize, segment: u16) -> Vec<u8> {
+        let mut bytes = vec![0; OFFLOAD_HEADER + 52 + payload];
+        bytes[1] = u8::from(segment > 0);
+        bytes[4..6].copy_from_slice(&segment.to_ne_bytes());
+        bytes[OFFLOAD_HEADER] = 0x45;
+        bytes[OFFLOAD_HEADER + 9] = 6;
+        bytes[OFFLOAD_HEADER + 20 + 12] = 8 << 4;
+        bytes
+    }
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+}
