@@ -66,12 +66,12 @@ impl Limit {
                 direction,
             } => {
                 if direction == Direction::Up
-                    && from >= FEW
+                    && self.may_show_pace(from)
                     && self.rises(now, from, sockets, PROPORTIONAL)
                 {
                     self.each_has_its_own_pace(now);
                 } else if let Some(goodput) = self.measured(now) {
-                    self.judge_trial(now, goodput / was.max(1.0), (from, direction), goodput);
+                    self.judge_trial(now, (from, direction), was.max(1.0), goodput);
                 }
             }
             Phase::Opening => {}
@@ -123,7 +123,7 @@ impl Limit {
     fn judge_doubling(&mut self, now: Instant, from: usize, was: f64) {
         let goodput = self.quick();
         let gain = goodput / was.max(1.0);
-        if gain >= CLEARLY_BETTER && self.is_no_gulp(now, from, (was, GULP)) {
+        if gain >= CLEARLY_BETTER && self.is_no_gulp(now, from, was, GULP) {
             // Not waited for: the next doubling follows at once, and is measured against the
             // whole gain that this one promises, so that one false step is not followed by more.
             return self.double(now, was * self.open as f64 / from as f64);
@@ -145,17 +145,22 @@ impl Limit {
         self.hold(now);
     }
 
+    /// Whether a trial upwards from so many can tell each connection's own pace from chance.
+    fn may_show_pace(&self, from: usize) -> bool {
+        from >= FEW && self.is_stream()
+    }
+
     /// Each connection carries what it carries: the number of them is all that counts.
     fn each_has_its_own_pace(&mut self, now: Instant) {
         self.own_pace = true;
         self.patience = Duration::ZERO;
         self.next = Direction::Up;
-        let steady = self.meter.over(self.steady_span()).unwrap_or(0.0);
-        self.double(now, steady.max(self.quick()));
+        self.double(now, self.steady().max(self.quick()));
     }
 
-    fn judge_trial(&mut self, now: Instant, gain: f64, tried: (usize, Direction), goodput: f64) {
+    fn judge_trial(&mut self, now: Instant, tried: (usize, Direction), was: f64, goodput: f64) {
         let (from, direction) = tried;
+        let gain = goodput / was;
         let (pays, costs_nothing) = if self.slices_are_slow() {
             (PAYS_ROUGHLY, COSTS_LITTLE)
         } else {
@@ -173,11 +178,7 @@ impl Limit {
         if !kept {
             if direction == Direction::Up {
                 let to = self.open;
-                self.undone = Some(Undone {
-                    to,
-                    goodput,
-                    was: goodput / gain,
-                });
+                self.undone = Some(Undone { to, goodput, was });
             }
             self.target = from;
             self.patience = (self.patience * 2).clamp(FIRST_PATIENCE, LONGEST_PATIENCE);
@@ -186,7 +187,7 @@ impl Limit {
         }
         self.patience = Duration::ZERO;
         self.next = direction;
-        if direction == Direction::Up && from >= FEW && self.is_stream() && gain >= PROPORTIONAL {
+        if direction == Direction::Up && self.may_show_pace(from) && gain >= PROPORTIONAL {
             return self.each_has_its_own_pace(now);
         }
         self.hold(now);
@@ -198,7 +199,7 @@ impl Limit {
         if now < self.since + span + self.rtt * 6 {
             return;
         }
-        let sockets = self.meter.over(span).unwrap_or(0.0);
+        let sockets = self.steady();
         let truth = self.evidence.truth();
         let (was, truth_then) = *self.reference.get_or_insert((sockets, truth));
         if let Some(direction) = changed(sockets / was.max(1.0), truth / truth_then.max(1.0)) {
@@ -267,7 +268,7 @@ impl Limit {
                 Phase::Trying {
                     from,
                     was,
-                    sockets: self.meter.over(self.steady_span()).unwrap_or(0.0),
+                    sockets: self.steady(),
                     direction,
                 },
             );

@@ -13,20 +13,21 @@ impl Limit {
     /// Whether the sockets took `gain` times what they took before, when `was` was measured under
     /// `from` permits: with long slices they say so long before the acknowledgements do.
     pub(super) fn rises(&self, now: Instant, from: usize, was: f64, gain: f64) -> bool {
-        let elapsed = now.saturating_duration_since(self.since);
-        let rate = self.meter.over(elapsed).unwrap_or(0.0);
-        self.is_stream()
-            && elapsed >= STEADY_SPAN
-            && rate >= was * gain
-            && self.is_no_gulp(now, from, (was, SOCKET))
+        let (elapsed, rate) = self.since_then(now);
+        elapsed >= STEADY_SPAN && rate >= was * gain && self.is_no_gulp(now, from, was, SOCKET)
     }
 
-    /// Whether more was sent than the new connections' sockets can have swallowed.
-    pub(super) fn is_no_gulp(&self, now: Instant, from: usize, (was, each): (f64, f64)) -> bool {
-        let elapsed = now.saturating_duration_since(self.since);
-        let rate = self.meter.over(elapsed).unwrap_or(0.0);
+    /// Whether more was sent than the new connections' sockets can have swallowed, `each` at most.
+    pub(super) fn is_no_gulp(&self, now: Instant, from: usize, was: f64, each: f64) -> bool {
+        let (elapsed, rate) = self.since_then(now);
         let gulp = (self.open - from.min(self.open)) as f64 * each;
         elapsed >= self.quick_span() * 3 / 4 && (rate - was) * elapsed.as_secs_f64() > gulp
+    }
+
+    /// How long the present measurement has gone on, and goodput in it by the sockets.
+    fn since_then(&self, now: Instant) -> (Duration, f64) {
+        let elapsed = now.saturating_duration_since(self.since);
+        (elapsed, self.meter.over(elapsed).unwrap_or(0.0))
     }
 
     /// Whether new connections are up to speed and goodput rises no more.
@@ -44,9 +45,14 @@ impl Limit {
     pub(super) fn quick(&self) -> f64 {
         let span = match self.progress {
             Some(_) => self.quick_span() / 2,
-            None => self.steady_span(),
+            None => return self.steady(),
         };
         self.meter.over(span).unwrap_or(0.0)
+    }
+
+    /// The same over a slice's time.
+    pub(super) fn steady(&self) -> f64 {
+        self.meter.over(self.steady_span()).unwrap_or(0.0)
     }
 
     /// Goodput of the present permits: by acknowledgements of slices that began under them, or, where
