@@ -44,6 +44,9 @@ where
     let (threads, slice_size) = options.check()?;
     // One more than hash: whoever finds the files waits most of the time.
     let pool = super::threads("panup-hash", threads + 1)?;
+    let followers = (slice_size.is_some() && threads > 1)
+        .then(|| super::threads("panup-slices", threads))
+        .transpose()?;
     let (small, small_in) = bounded(LOOK_AHEAD);
     let (large, large_in) = bounded(LOOK_AHEAD);
     let (tickets, redeemed) = bounded(AHEAD);
@@ -55,7 +58,7 @@ where
         },
         threads,
         slice_size,
-        followers: super::threads("panup-slices", threads)?,
+        followers,
         progress: Arc::default(),
         halt: AtomicBool::new(false),
     });
@@ -204,8 +207,8 @@ struct Shared {
     settings: Settings,
     threads: usize,
     slice_size: Option<usize>,
-    /// Threads that hash slices beside a single chain.
-    followers: rayon::ThreadPool,
+    /// Threads that hash slices beside a single chain, where there are slices and a thread to spare.
+    followers: Option<rayon::ThreadPool>,
     progress: Arc<Progress>,
     halt: AtomicBool,
 }

@@ -188,10 +188,10 @@ impl Worker {
             source.mapped()
         });
         let streams: Vec<&[u8]> = advised.collect();
-        let sums = match self.shared.slice_size {
-            Some(size) if streams.len() < LANES_FROM && self.shared.threads > 1 => streams
+        let sums = match (self.shared.slice_size, &self.shared.followers) {
+            (Some(size), Some(followers)) if streams.len() < LANES_FROM => streams
                 .iter()
-                .map(|data| self.hash_alone(data, size))
+                .map(|data| self.hash_alone(data, size, followers))
                 .collect(),
             _ => self.hash_together(&streams),
         };
@@ -204,9 +204,14 @@ impl Worker {
     }
 
     /// One slow chain, and its slices in the lanes of another thread just behind it.
-    fn hash_alone(&self, data: &[u8], slice_size: usize) -> Option<Sum> {
+    fn hash_alone(
+        &self,
+        data: &[u8],
+        slice_size: usize,
+        followers: &rayon::ThreadPool,
+    ) -> Option<Sum> {
         let chain = Chain::new(data, &self.shared.progress.hashed, &self.shared.halt);
-        let (md5, slices) = chain.with_slices(&self.shared.followers, slice_size)?;
+        let (md5, slices) = chain.with_slices(followers, slice_size)?;
         Some(Sum {
             md5,
             slices: slices?,
