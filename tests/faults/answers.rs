@@ -4,30 +4,7 @@
 use panup::{Conflict, Kind};
 use panup_emulator::{Action, Fault, Operation, Page};
 
-use crate::row::{Ends, Row};
-
-/// Operations, and the calls of a file that meets one failure on its way.
-const ONCE_MORE: [(Operation, &str); 6] = [
-    (Operation::Create, "create 2, slice 3, complete 1"),
-    (Operation::Slice, "create 1, slice 2, complete 1"),
-    (Operation::Complete, "create 1, slice 3, complete 2"),
-    (Operation::Domain, "domain 2, single 1"),
-    (Operation::Single, "domain 1, single 2"),
-    (
-        Operation::AccessToken,
-        "create 1, slice 3, complete 1, access_token 2",
-    ),
-];
-
-/// The same where every call fails, and four attempts are all there are.
-const FOUR_TIMES: [(Operation, &str); 6] = [
-    (Operation::Create, "create 4"),
-    (Operation::Slice, "create 1, slice 4"),
-    (Operation::Complete, "create 1, slice 3, complete 4"),
-    (Operation::Domain, "domain 4"),
-    (Operation::Single, "domain 1, single 4"),
-    (Operation::AccessToken, "access_token 4"),
-];
+use crate::row::{Ends, FOUR_TIMES, NOT_REPEATED, ONCE_MORE, Row};
 
 #[test]
 fn an_http_status_is_met_once() {
@@ -76,15 +53,7 @@ fn an_answer_before_the_body_is_read() {
 
 #[test]
 fn a_status_that_says_no_is_final() {
-    let rows = [
-        (Operation::Create, "create 1"),
-        (Operation::Slice, "create 1, slice 1"),
-        (Operation::Complete, "create 1, slice 3, complete 1"),
-        (Operation::Domain, "domain 1"),
-        (Operation::Single, "domain 1, single 1"),
-        (Operation::AccessToken, "access_token 1"),
-    ];
-    for (operation, calls) in rows {
+    for (operation, calls) in NOT_REPEATED {
         Row::meeting(format!("403 on {operation}"), operation)
             .fault(Fault::on(operation, Action::page(403, Page::Html)))
             .fails(Kind::Rejected)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use panup::{Conflict, Kind};
 use panup_emulator::{Action, Cut, Fault, Operation, Tls};
 
-use crate::row::Row;
+use crate::row::{FOUR_TIMES, ONCE_MORE, Row};
 
 const CUTS: [Action; 4] = [
     Action::Close(Cut::BeforeBody),
@@ -16,20 +16,9 @@ const CUTS: [Action; 4] = [
 
 #[test]
 fn a_connection_is_cut_before_anything_is_done() {
-    let rows = [
-        (Operation::Create, "create 2, slice 3, complete 1"),
-        (Operation::Slice, "create 1, slice 2, complete 1"),
-        (Operation::Complete, "create 1, slice 3, complete 2"),
-        (Operation::Domain, "domain 2, single 1"),
-        (Operation::Single, "domain 1, single 2"),
-        (
-            Operation::AccessToken,
-            "create 1, slice 3, complete 1, access_token 2",
-        ),
-    ];
     for tls in [Tls::Off, Tls::Both] {
         for action in CUTS {
-            for (operation, calls) in rows {
+            for (operation, calls) in ONCE_MORE {
                 let bare = operation == Operation::Domain;
                 if bare && matches!(action, Action::Close(Cut::After(_))) {
                     continue;
@@ -46,15 +35,7 @@ fn a_connection_is_cut_before_anything_is_done() {
 
 #[test]
 fn connections_are_cut_for_ever() {
-    let rows = [
-        (Operation::Create, "create 4"),
-        (Operation::Slice, "create 1, slice 4"),
-        (Operation::Complete, "create 1, slice 3, complete 4"),
-        (Operation::Domain, "domain 4"),
-        (Operation::Single, "domain 1, single 4"),
-        (Operation::AccessToken, "access_token 4"),
-    ];
-    for (operation, calls) in rows {
+    for (operation, calls) in FOUR_TIMES {
         Row::meeting(format!("every {operation} is cut"), operation)
             .fault(Fault::on(operation, Action::Close(Cut::AfterBody)))
             .fails(Kind::Transport)

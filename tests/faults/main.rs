@@ -7,4 +7,6 @@ mod limits;
 mod row;
 mod runs;
 mod servers;
+#[path = "../support/mod.rs"]
+mod support;
 mod tokens;

@@ -6,12 +6,47 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use panup::{
-    CallRates, Client, Conflict, Credential, Event, Item, Kind, Options, Outcome, Retry, Secret,
-    Status, Timeouts,
+    Client, Conflict, Credential, Event, Item, Kind, Options, Outcome, Retry, Secret, Status,
+    Timeouts,
 };
 use panup_emulator::{
     CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, Operation, Place, Store, Weather,
 };
+
+use crate::support;
+
+/// Operations, and the calls of a file that meets one failure on its way.
+pub const ONCE_MORE: [(Operation, &str); 6] = [
+    (Operation::Create, "create 2, slice 3, complete 1"),
+    (Operation::Slice, "create 1, slice 2, complete 1"),
+    (Operation::Complete, "create 1, slice 3, complete 2"),
+    (Operation::Domain, "domain 2, single 1"),
+    (Operation::Single, "domain 1, single 2"),
+    (
+        Operation::AccessToken,
+        "create 1, slice 3, complete 1, access_token 2",
+    ),
+];
+
+/// The same where every call fails, and four attempts are all there are.
+pub const FOUR_TIMES: [(Operation, &str); 6] = [
+    (Operation::Create, "create 4"),
+    (Operation::Slice, "create 1, slice 4"),
+    (Operation::Complete, "create 1, slice 3, complete 4"),
+    (Operation::Domain, "domain 4"),
+    (Operation::Single, "domain 1, single 4"),
+    (Operation::AccessToken, "access_token 4"),
+];
+
+/// The same where the first failure is final.
+pub const NOT_REPEATED: [(Operation, &str); 6] = [
+    (Operation::Create, "create 1"),
+    (Operation::Slice, "create 1, slice 1"),
+    (Operation::Complete, "create 1, slice 3, complete 1"),
+    (Operation::Domain, "domain 1"),
+    (Operation::Single, "domain 1, single 1"),
+    (Operation::AccessToken, "access_token 1"),
+];
 
 /// A file on its way through faults.
 pub struct Row {
@@ -270,19 +305,7 @@ impl Ran {
 
 /// Options whose repeats do not make a test wait.
 pub fn quick(emulator: &Emulator) -> Options {
-    let token = Credential::Token(Secret::new(emulator.token()));
-    let mut options = Options::new(token);
-    options.api = emulator.api();
-    options.roots = emulator
-        .ca_pem()
-        .map(|pem| pem.as_bytes().to_vec())
-        .into_iter()
-        .collect();
-    options.call_rates = CallRates {
-        create: Some(10_000.0),
-        complete: Some(10_000.0),
-        single: Some(10_000.0),
-    };
+    let mut options = support::options(emulator);
     options.retry = Retry {
         attempts: ATTEMPTS,
         base: Duration::from_millis(2),

@@ -3,18 +3,12 @@
 use panup::Kind;
 use panup_emulator::{Action, Fault, Limits, Operation};
 
-use crate::row::Row;
+use crate::row::{NOT_REPEATED, Row};
 
 #[test]
 fn a_pasted_token_that_is_refused_ends_it() {
-    let rows = [
-        (Operation::Create, "create 1"),
-        (Operation::Slice, "create 1, slice 1"),
-        (Operation::Complete, "create 1, slice 3, complete 1"),
-        (Operation::Domain, "domain 1"),
-        (Operation::Single, "domain 1, single 1"),
-    ];
-    for (operation, calls) in rows {
+    let pasted = NOT_REPEATED.into_iter();
+    for (operation, calls) in pasted.filter(|row| row.0 != Operation::AccessToken) {
         for action in refusals() {
             Row::meeting(format!("{action:?} on {operation}"), operation)
                 .fault(Fault::on(operation, action))
