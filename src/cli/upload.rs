@@ -158,18 +158,22 @@ async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> E
     }
 }
 
-/// Ctrl-C, and what service managers send.
+/// Ctrl-C, and what service managers send. Listened to from the first moment on: one that comes while
+/// nobody waits is not lost.
 pub struct Signals {
     #[cfg(unix)]
-    term: Option<tokio::signal::unix::Signal>,
+    caught: Vec<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
     /// From now on they are caught.
     #[cfg(unix)]
     pub fn new() -> Signals {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        let caught = kinds.into_iter().filter_map(|kind| signal(kind).ok());
         Signals {
-            term: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok(),
+            caught: caught.collect(),
         }
     }
 
@@ -182,16 +186,14 @@ impl Signals {
     /// Waits for the next one.
     #[cfg(unix)]
     pub async fn next(&mut self) {
-        let term = async {
-            match &mut self.term {
-                Some(term) => drop(term.recv().await),
-                None => std::future::pending().await,
+        std::future::poll_fn(|cx| {
+            let mut caught = self.caught.iter_mut();
+            match caught.any(|signal| signal.poll_recv(cx).is_ready()) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
             }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = term => {}
-        }
+        })
+        .await;
     }
 
     /// Waits for the next one.
@@ -237,6 +239,25 @@ fn servers(client: &Client) {
             complain(&format!(
                 "{server}: the bulk went over {version:?}, measured faster"
             ));
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
+        let mut signals = Signals::new();
+        for signal in [Signal::INT, Signal::TERM] {
+            kill_process(getpid(), signal).expect("ours");
+            // Long enough for the handler; a listener of later would have missed it.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let caught = tokio::time::timeout(Duration::from_secs(10), signals.next()).await;
+            assert!(caught.is_ok(), "{signal:?}");
         }
     }
 }
