@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -122,30 +122,25 @@ pub(super) struct Tally {
     h1: AtomicU64,
     h2: AtomicU64,
     bytes: Arc<AtomicU64>,
-    /// Microseconds, and one more; 0 before the first connection.
-    round_trip: AtomicU64,
+    round_trip: Mutex<Option<Duration>>,
 }
 
 impl Tally {
     /// A connection was opened within `took`, for which its packets went there and back `times`.
     pub(super) fn opened_within(&self, took: Duration, times: u32) {
-        let micros = u64::try_from((took / times).as_micros()).unwrap_or(u64::MAX - 1) + 1;
-        let least = |known| {
-            Some(if known == 0 {
-                micros
-            } else {
-                micros.min(known)
-            })
-        };
-        let relaxed = Ordering::Relaxed;
-        // The closure always answers.
-        let _ = self.round_trip.fetch_update(relaxed, relaxed, least);
+        let (mut shortest, trip) = (self.shortest(), took / times);
+        *shortest = Some(shortest.map_or(trip, |known| known.min(trip)));
     }
 
     /// The shortest way there and back that was seen, as far as handshakes tell.
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        let micros = self.round_trip.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Duration::from_micros(micros))
+        *self.shortest()
+    }
+
+    fn shortest(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.round_trip
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The count of bytes given to sockets.
