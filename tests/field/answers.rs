@@ -1,0 +1,1 @@
+//! Answers without the service's envelope, and refusals that are answers.

@@ -1,0 +1,1 @@
+//! Calls that hang: every limit fires, over every version of HTTP.

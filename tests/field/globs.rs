@@ -1,0 +1,1 @@
+//! Patterns that choose files, from any working folder.

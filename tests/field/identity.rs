@@ -1,0 +1,1 @@
+//! What identifies an upload: its target, MD5 and size, not inode, times or token.

@@ -1,0 +1,1 @@
+//! What the journal keeps, whatever the clock, the disk or another process does.

@@ -1,0 +1,1 @@
+//! Files whose size is not their length.

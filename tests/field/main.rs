@@ -1,0 +1,21 @@
+//! Faults that were met in the field, by people's reports and by hostile services, machines and
+//! users: one file a kind of fault, each with the sample that was reported and its siblings.
+
+mod answers;
+mod budgets;
+mod clocks;
+mod globs;
+mod identity;
+mod journal;
+mod lengths;
+mod memory;
+mod names;
+#[path = "../cli/program.rs"]
+mod program;
+mod queue;
+mod resources;
+mod signals;
+#[path = "../support/mod.rs"]
+mod support;
+mod targets;
+mod tasks;

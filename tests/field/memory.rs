@@ -1,0 +1,1 @@
+//! Memory sized by numbers of others.

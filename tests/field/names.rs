@@ -1,0 +1,1 @@
+//! Names that were looked at before: links, and files of others in the state folder.

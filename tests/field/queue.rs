@@ -1,0 +1,1 @@
+//! The service's sentence that a task has entered its queue.

@@ -1,0 +1,1 @@
+//! File descriptors, threads, memory and file sizes that run out.

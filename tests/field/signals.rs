@@ -1,0 +1,1 @@
+//! Signals end the process in seconds, whatever is locked or blocked.

@@ -1,0 +1,1 @@
+//! Two files for one remote name, in one run and in two runs at once.

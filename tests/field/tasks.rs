@@ -1,0 +1,1 @@
+//! Tasks that die or block: whoever waits for them is answered.
