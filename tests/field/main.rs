@@ -10,6 +10,7 @@ mod journal;
 mod lengths;
 mod memory;
 mod names;
+#[allow(dead_code)]
 #[path = "../cli/program.rs"]
 mod program;
 mod queue;
