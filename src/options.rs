@@ -21,6 +21,9 @@ pub struct Options {
     pub api: String,
     /// Who uploads.
     pub credential: Credential,
+    /// The account's name in the journal; `None` (default) is what [`Credential::account`] says. Two
+    /// accounts with opaque tokens at one API need names if they share a journal.
+    pub account: Option<String>,
     /// What happens when a remote name is taken; the file fails by default.
     pub on_conflict: Conflict,
     /// Files up to this many bytes go in one call by single/create; 0 means always slices.
@@ -172,6 +175,7 @@ impl Options {
         Options {
             api: DEFAULT_API.to_owned(),
             credential,
+            account: None,
             on_conflict: Conflict::Fail,
             single_max: 4 << 20,
             concurrency: None,
@@ -207,6 +211,13 @@ impl Options {
             }
         }
         self.check_retries()?;
+        if self
+            .account
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return Err(invalid("the account's name is empty".to_owned()));
+        }
         if self.limit_rate == Some(0) {
             return Err(invalid(
                 "the rate limit must be at least 1 byte per second".to_owned(),
@@ -235,6 +246,12 @@ impl Options {
 }
 
 impl Options {
+    /// What tells this account from others in the journal.
+    pub(crate) fn account_name(&self) -> String {
+        let named = self.account.as_deref().map(|name| name.trim().to_owned());
+        named.unwrap_or_else(|| self.credential.account())
+    }
+
     fn check_retries(&self) -> Result<()> {
         if self.retry.attempts == 0 {
             return Err(invalid("a call is tried at least once".to_owned()));
@@ -296,6 +313,10 @@ mod tests {
             },
             Options {
                 hash_threads: Some(0),
+                ..options()
+            },
+            Options {
+                account: Some(" ".to_owned()),
                 ..options()
             },
             Options {

@@ -16,6 +16,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::wire::Login;
 
+mod account;
+
 /// A text that is never shown: its debug form says only that there is one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -53,20 +55,6 @@ pub enum Credential {
         /// The client secret.
         secret: Secret,
     },
-}
-
-impl Credential {
-    /// What tells accounts apart in the journal without being a secret: the client id, or that a
-    /// token was pasted together with a digest of it.
-    #[must_use]
-    pub fn account(&self) -> String {
-        match self {
-            Credential::Token(token) => {
-                format!("token-{}", crate::digest::md5(token.expose().as_bytes()))
-            }
-            Credential::Client { id, .. } => id.clone(),
-        }
-    }
 }
 
 /// The tokens of one client, in memory and on disk.
@@ -114,13 +102,9 @@ impl Tokens {
     /// Tokens for `credential` at `api`, cached in `folder` where there is one.
     #[must_use]
     pub fn new(credential: Credential, api: &str, folder: Option<&Path>) -> Tokens {
-        let name = format!(
-            "token-{}.json",
-            crate::digest::md5(format!("{api}\n{}", credential.account()).as_bytes())
-        );
-        let cache = match credential {
+        let cache = match &credential {
             Credential::Token(_) => None,
-            Credential::Client { .. } => folder.map(|folder| folder.join(name)),
+            Credential::Client { id, .. } => folder.map(|folder| folder.join(file_name(api, id))),
         };
         Tokens {
             credential,
@@ -202,6 +186,12 @@ impl Tokens {
         drop(turn);
         written
     }
+}
+
+/// The same for every run of one client at one service.
+fn file_name(api: &str, id: &str) -> String {
+    let md5 = crate::digest::md5(format!("{api}\n{id}").as_bytes());
+    format!("token-{md5}.json")
 }
 
 impl Kept {

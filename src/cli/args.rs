@@ -198,6 +198,15 @@ pub struct Account {
     #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub token_file: Option<PathBuf>,
 
+    /// The account's name in the journal. Otherwise the id inside the token, or the client id.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PANUP_ACCOUNT",
+        help_heading = "Service"
+    )]
+    pub account: Option<String>,
+
     /// Let the access token go over http:// to other machines, where https:// fails.
     #[arg(long, help_heading = "Service")]
     pub allow_http: bool,

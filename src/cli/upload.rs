@@ -102,6 +102,8 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
 /// Where a certificate cannot be read.
 pub fn account_options(options: &mut Options, account: &Account) -> Result<(), Error> {
     options.api.clone_from(&account.api);
+    // An empty variable is one that is not set.
+    options.account = account.account.clone().filter(|name| !name.is_empty());
     options.allow_http = account.allow_http;
     for path in &account.ca_cert {
         options

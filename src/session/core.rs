@@ -108,7 +108,7 @@ impl Core {
             trouble: Mutex::new(trouble),
             account: Arc::new(Account {
                 api: api.to_string(),
-                name: options.credential.account(),
+                name: options.account_name(),
             }),
             retry: options.retry.rules(),
             bandwidth: options
