@@ -8,12 +8,20 @@ use super::kernel::State;
 use super::lanes::{End, Lanes};
 use super::padding::START;
 use super::rack::{Chain, Counted};
-use super::whole::{File, only_slice};
 
 /// The open files. A whole is the longest chain of its file, so wholes go first.
 pub(super) struct Rest<'a, K> {
     slice_size: usize,
     open: Vec<Option<Open<'a, K>>>,
+}
+
+/// A file on its way.
+pub(super) struct File<'a, K> {
+    pub(super) key: K,
+    pub(super) data: &'a [u8],
+    /// Bytes that both chains have behind them: whole blocks.
+    pub(super) at: usize,
+    pub(super) slices: Vec<Md5>,
 }
 
 struct Open<'a, K> {
@@ -185,4 +193,9 @@ impl<'a, K> Open<'a, K> {
             counted: Counted::No,
         })
     }
+}
+
+/// The slices of a file that is one slice, or none.
+pub(super) fn only_slice(length: usize, md5: Md5) -> Vec<Md5> {
+    if length == 0 { Vec::new() } else { vec![md5] }
 }

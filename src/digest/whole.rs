@@ -9,7 +9,7 @@ use super::kernel::{Group, SLICES, States, WIDEST};
 use super::lanes::{End, Lanes};
 use super::padding::{BLOCK, START, close};
 use super::rack::{RUN, lead};
-use super::rest::Rest;
+use super::rest::{File, Rest, only_slice};
 
 impl Lanes<'_> {
     /// Hashes every file that `next` hands out as a whole and by slices of `slice_size` bytes,
@@ -51,15 +51,6 @@ struct Desk<'l, 'a, K> {
     slice_size: usize,
     files: Vec<File<'a, K>>,
     states: States,
-}
-
-/// A file on its way.
-pub(super) struct File<'a, K> {
-    pub(super) key: K,
-    pub(super) data: &'a [u8],
-    /// Bytes that both chains have behind them: whole blocks.
-    pub(super) at: usize,
-    pub(super) slices: Vec<Md5>,
 }
 
 impl<'a, K> Desk<'_, 'a, K> {
@@ -204,9 +195,4 @@ impl<K> File<'_, K> {
         let end = self.data.len().min((self.slices.len() + 1) * slice_size);
         (end - self.at) / BLOCK
     }
-}
-
-/// The slices of a file that is one slice, or none.
-pub(super) fn only_slice(length: usize, md5: Md5) -> Vec<Md5> {
-    if length == 0 { Vec::new() } else { vec![md5] }
 }
