@@ -66,6 +66,7 @@ pub mod wire;
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
+pub use session::{Claimed, Targets};
 pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
 pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use token::{Credential, Secret, read_private, write_private};

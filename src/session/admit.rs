@@ -1,6 +1,7 @@
 //! Who is let in: an item that can be opened, has a name and a size that the service takes, and is
 //! not known as finished. Everybody else has ended before a byte was read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,15 +70,27 @@ impl Stage {
     }
 
     fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
+        let (id, md5) = (finished.file_id, Some(Md5(finished.md5)));
+        self.skipped(item, source.len(), id, md5);
+    }
+
+    /// The same file was handed in for the same place before, as `first`.
+    pub(super) fn again(&self, item: &Item, size: u64, first: &Path) {
+        let (path, first) = (item.path.display(), first.display());
+        tracing::info!("{path} is the same file as {first}, which goes to the same place");
+        self.skipped(item, size, 0, None);
+    }
+
+    fn skipped(&self, item: &Item, size: u64, id: i64, md5: Option<Md5>) {
         for counter in [&self.shared.progress.hashed, &self.shared.progress.acked] {
-            Progress::add(counter, source.len());
+            Progress::add(counter, size);
         }
         let outcome = Outcome {
             path: item.path.clone(),
             remote: item.remote.clone(),
-            status: Status::Skipped(finished.file_id),
-            size: source.len(),
-            md5: Some(Md5(finished.md5)),
+            status: Status::Skipped(id),
+            size,
+            md5,
             sent: 0,
             elapsed: Duration::ZERO,
         };

@@ -35,7 +35,8 @@ pub enum Status {
     Uploaded(i64),
     /// The service had these bytes already; its id, 0 where it did not tell.
     Reused(i64),
-    /// The journal knows it as finished, and neither file nor destination changed.
+    /// The journal knows it as finished, and neither file nor destination changed; or the same file
+    /// was handed in for the same place before, in the same run (its id is 0 then).
     Skipped(i64),
     /// Why not.
     Failed(Error),
@@ -118,7 +119,7 @@ pub struct Summary {
     pub uploaded: u64,
     /// Files that the service had already.
     pub reused: u64,
-    /// Files that the journal knew as finished.
+    /// Files that the journal knew as finished, or that were handed in twice.
     pub skipped: u64,
     /// Files that failed.
     pub failed: u64,

@@ -15,12 +15,14 @@ use super::Item;
 use super::chain::Chain;
 use super::event::{Outcome, Progress};
 use super::run::Shared;
+use super::targets::{Claimed, Targets};
 use super::window::Share;
 use crate::digest::{End, Lanes, Md5};
 use crate::error::{Error, Operation, Result};
 use crate::journal::{Hashes, SliceHashes, Task, Upload};
 use crate::options::Resume;
 use crate::source::Source;
+use crate::wire::check_size;
 
 /// A file with its etag, ready for `create` or `single/create`.
 #[derive(Debug)]
@@ -134,15 +136,32 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Looks at each item's size and hands it to the right hashers.
+    /// Looks at each item's size and hands it to the right hashers. What cannot be uploaded anyway
+    /// claims no remote path.
     fn sort(&self, items: impl Iterator<Item = Item>, small: &Sender<Item>, large: &Sender<Item>) {
+        let mut targets = Targets::new(self.shared.core.options.on_conflict);
         for item in items {
             if self.shared.is_draining() {
                 return;
             }
-            let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
+            let facts = std::fs::metadata(&item.path).ok();
+            let size = facts.as_ref().map_or(0, |facts| facts.len());
             Progress::add(&self.shared.progress.files, 1);
             Progress::add(&self.shared.progress.bytes, size);
+            let is_file = facts.is_some_and(|facts| facts.is_file());
+            if is_file && check_size(size).is_ok() {
+                match targets.claim(&item) {
+                    Ok(Claimed::New) => {}
+                    Ok(Claimed::Again(first)) => {
+                        self.again(&item, size, &first);
+                        continue;
+                    }
+                    Err(error) => {
+                        self.fail(&item, size, error);
+                        continue;
+                    }
+                }
+            }
             let lane = if size < self.shared.core.source_settings.map_from {
                 small
             } else {

@@ -24,6 +24,7 @@ mod single;
 mod slice;
 mod state;
 mod sums;
+mod targets;
 mod window;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use client::{Client, Run};
 pub use event::{Event, Outcome, Progress, Status, Summary};
 pub use state::State;
 pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
+pub use targets::{Claimed, Targets};
 
 use crate::error::{Error, Kind, Operation, Result};
 

@@ -1,1 +1,136 @@
 //! Two files for one remote name, in one run and in two runs at once.
+
+use std::fs;
+use std::path::Path;
+
+use panup_emulator::{Config, Operation};
+
+use crate::program::{self, finish, stored};
+use crate::support::Scene;
+
+#[test]
+fn two_files_of_one_name_are_refused_but_the_first() {
+    for conflict in ["fail", "overwrite"] {
+        let scene = same_names();
+        let ended = finish(upload(&scene, conflict).args(["x/data.bin", "y/data.bin"])).exit(1);
+        assert_eq!(stored(&scene.emulator), ["data.bin"]);
+        scene.assert_arrived(&scene.local.path().join("x/data.bin"), "data.bin");
+        let (files, summary) = ended.report();
+        assert_eq!(
+            (&summary["uploaded"], &summary["failed"]),
+            (&1.into(), &1.into())
+        );
+        let refused = files
+            .iter()
+            .find(|file| file["status"] == "failed")
+            .expect("one");
+        assert_eq!(refused["path"], "y/data.bin");
+        assert_eq!(refused["error"]["kind"], "invalid");
+        let message = refused["error"]["message"].as_str().expect("a text");
+        assert!(message.contains("x/data.bin"), "{message}");
+        // The same again: the first is known, and the second is refused as before.
+        finish(upload(&scene, conflict).args(["x/data.bin", "y/data.bin"])).exit(1);
+        scene.assert_arrived(&scene.local.path().join("x/data.bin"), "data.bin");
+        assert_eq!(scene.emulator.stats().of(Operation::Single).calls, 1);
+    }
+}
+
+#[test]
+fn two_folders_of_one_name_and_absolute_paths_of_a_list_as_well() {
+    let scene = same_names();
+    for (folder, seed) in [("p1", 1), ("p2", 2)] {
+        crate::support::make(
+            &scene.local.path().join(folder).join("photos/1.jpg"),
+            99,
+            seed,
+        );
+        crate::support::make(&scene.local.path().join(folder).join(folder), 99, seed);
+    }
+    let ended = finish(upload(&scene, "overwrite").args(["p1/photos", "p2/photos"])).exit(1);
+    assert!(ended.stdout.contains("p1/photos/1.jpg"), "{ended:?}");
+    assert_eq!(stored(&scene.emulator), ["photos/1.jpg"]);
+    scene.assert_arrived(&scene.local.path().join("p1/photos/1.jpg"), "photos/1.jpg");
+    let list = ["x", "y"].map(|folder| scene.local.path().join(folder).join("data.bin"));
+    let lines = list
+        .each_ref()
+        .map(|path| path.display().to_string())
+        .join("\n");
+    fs::write(scene.local.path().join("list"), lines).expect("written");
+    finish(upload(&scene, "overwrite").args(["--files-from", "list"])).exit(1);
+    scene.assert_arrived(&list[0], "data.bin");
+}
+
+#[test]
+fn both_are_kept_and_a_file_that_is_named_four_times_goes_up_once() {
+    let scene = same_names();
+    fs::create_dir(scene.local.path().join("sub")).expect("a folder");
+    let own = scene.local.path().join("x/data.bin");
+    let spellings = ["x/data.bin", "./x/data.bin", "sub/../x/data.bin"];
+    for conflict in ["fail", "overwrite", "keep-both"] {
+        let scene = same_names();
+        fs::create_dir(scene.local.path().join("sub")).expect("a folder");
+        let ended = finish(
+            upload(&scene, conflict)
+                .args(spellings)
+                .arg(scene.local.path().join("x/data.bin")),
+        )
+        .exit(0);
+        let (_, summary) = ended.report();
+        assert_eq!(
+            (&summary["uploaded"], &summary["skipped"]),
+            (&1.into(), &3.into()),
+            "{conflict}"
+        );
+        assert_eq!(scene.emulator.files().len(), 1, "{conflict}");
+    }
+    finish(
+        upload(&scene, "keep-both")
+            .args(["x/data.bin", "y/data.bin"])
+            .args(spellings)
+            .arg(own),
+    )
+    .exit(0);
+    assert_eq!(stored(&scene.emulator), ["data(1).bin", "data.bin"]);
+}
+
+#[test]
+fn a_file_and_a_folder_of_one_name_are_refused() {
+    let scene = same_names();
+    fs::create_dir(scene.local.path().join("z")).expect("a folder");
+    fs::write(scene.local.path().join("z/x"), "a file").expect("written");
+    for conflict in ["fail", "keep-both"] {
+        let ended = finish(upload(&scene, conflict).args(["x", "z/x"])).exit(1);
+        let (files, _) = ended.report();
+        let refused = files
+            .iter()
+            .find(|file| file["status"] == "failed")
+            .expect("one");
+        assert_eq!(
+            (&refused["path"], &refused["error"]["kind"]),
+            (&"z/x".into(), &"invalid".into())
+        );
+        let message = refused["error"]["message"].as_str().expect("a text");
+        assert!(message.contains("x/data.bin"), "{message}");
+        assert_eq!(stored(&scene.emulator), ["x/data.bin"]);
+    }
+}
+
+/// `x/data.bin` and `y/data.bin`, which differ.
+fn same_names() -> Scene {
+    let scene = Scene::new(Config::default());
+    for (folder, seed) in [("x", 1), ("y", 2)] {
+        crate::support::make(
+            &scene.local.path().join(folder).join("data.bin"),
+            9999,
+            seed,
+        );
+    }
+    scene
+}
+
+fn upload(scene: &Scene, conflict: &str) -> assert_cmd::Command {
+    let mut command = program::upload(scene);
+    command.args(["--json", "--on-conflict", conflict, "--state-dir"]);
+    command.arg(Path::new("state"));
+    command
+}
