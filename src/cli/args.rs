@@ -1,9 +1,11 @@
 //! What was typed. Each option is said once, here; what it means is decided where it is used.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::duration::duration;
 use super::size::{Rates, Size};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
@@ -116,6 +118,15 @@ pub struct Upload {
     /// Calls per second, e.g. create=5,complete=20,single=5. Without it they adapt.
     #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
     pub call_rate: Option<Rates>,
+
+    /// How often a failed call is repeated at most; 7 by default.
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub retries: Option<u32>,
+
+    /// The silence after which a call is given up, to be repeated, e.g. 30s: while it connects,
+    /// while a body is sent, until the answer. By default 10 s, 20 s and 60 s.
+    #[arg(long, value_name = "D", value_parser = duration, help_heading = "How")]
+    pub timeout: Option<Duration>,
 
     /// Read files instead of mapping them.
     #[arg(long, help_heading = "How")]

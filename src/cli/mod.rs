@@ -3,6 +3,7 @@
 
 mod args;
 mod credentials;
+mod duration;
 mod emulator;
 mod hash;
 mod journal;

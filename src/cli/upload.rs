@@ -84,6 +84,14 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     options.hash_threads = upload.hash_threads;
     options.limit_rate = upload.limit_rate.map(|rate| rate.0);
     options.call_rates = upload.call_rate.map(|rates| rates.0).unwrap_or_default();
+    if let Some(retries) = upload.retries {
+        options.retry.attempts = retries.saturating_add(1);
+    }
+    if let Some(silence) = upload.timeout {
+        options.timeouts.connect = silence;
+        options.timeouts.stall = silence;
+        options.timeouts.answer = silence;
+    }
     options.maps = !upload.no_mmap;
     options.resume = match (upload.no_resume, upload.force) {
         (true, _) => Resume::Nothing,

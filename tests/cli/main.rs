@@ -4,6 +4,7 @@
 mod support;
 
 mod account;
+mod budgets;
 mod interrupt;
 mod others;
 mod output;
