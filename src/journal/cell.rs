@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Row;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
-use super::entry::{Md5, SliceHashes};
+use super::entry::{Account, Md5, SliceHashes};
 use crate::source::Identity;
 use crate::wire::Conflict;
 
@@ -69,12 +69,18 @@ impl Cells<'_, '_> {
             .filter(|&size| size > 0)
     }
 
+    /// A file's length.
+    pub(super) fn size(&self, at: usize) -> Option<u64> {
+        u64::try_from(self.number(at)?).ok()
+    }
+
     pub(super) fn md5(&self, at: usize) -> Option<Md5> {
         self.bytes(at)?.try_into().ok()
     }
 
-    pub(super) fn identity(&self, at: usize) -> Option<Identity> {
-        self.bytes(at)?.try_into().ok().map(Identity::from_bytes)
+    /// Whether it holds `identity`, as the journal keeps it.
+    pub(super) fn is_identity(&self, at: usize, identity: &Identity) -> bool {
+        self.bytes(at) == Some(&identity.to_bytes())
     }
 
     pub(super) fn time(&self, at: usize) -> Option<SystemTime> {
@@ -141,4 +147,14 @@ pub(super) fn key(parts: &[&[u8]]) -> i64 {
 
 pub(super) fn path_key(path: &Path) -> i64 {
     key(&[path.as_os_str().as_bytes()])
+}
+
+/// The number that stands for a remote place of an account, in the indexes and among claims.
+pub(super) fn target_key(account: &Account, parent: i64, remote: &str) -> i64 {
+    key(&[
+        account.api.as_bytes(),
+        account.name.as_bytes(),
+        &parent.to_le_bytes(),
+        remote.as_bytes(),
+    ])
 }

@@ -16,6 +16,7 @@ pub(super) struct Health {
     database: PathBuf,
     unreadable: OnceLock<Error>,
     unwritable: OnceLock<Error>,
+    lockless: OnceLock<()>,
     news: Mutex<Vec<Error>>,
 }
 
@@ -25,6 +26,7 @@ impl Health {
             database: database.to_owned(),
             unreadable: OnceLock::new(),
             unwritable: OnceLock::new(),
+            lockless: OnceLock::new(),
             news: Mutex::default(),
         }
     }
@@ -58,6 +60,17 @@ impl Health {
             self.warn(error.clone());
         }
         error
+    }
+
+    /// The file system has no locks: told once.
+    pub(super) fn lockless(&self, error: &std::io::Error) {
+        if self.lockless.set(()).is_ok() {
+            let message = format!(
+                "no locks there ({error}): two panups at once may send a file twice; \
+                 a state folder on a local disk has them"
+            );
+            self.warn(Error::new(Kind::State, Operation::Journal, message).path(&self.database));
+        }
     }
 
     pub(super) fn warn(&self, warning: Error) {

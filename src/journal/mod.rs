@@ -12,9 +12,11 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::source::Identity;
-use crate::wire::Created;
+use crate::wire::{Created, Remote};
 
+mod adopt;
 mod cell;
+mod claim;
 mod entry;
 mod health;
 mod read;
@@ -22,12 +24,16 @@ mod store;
 mod write;
 mod writer;
 
+pub use claim::Claim;
 pub use entry::{
     Account, Ack, Counts, Finished, FinishedFile, Forget, Hashes, Md5, SliceHashes, Task,
     Unfinished, Upload, UploadId,
 };
 
+use cell::target_key;
+use claim::{Claimed, Targets};
 use health::Health;
+use read::Used;
 use store::Store;
 use writer::{Write, Writer};
 
@@ -41,6 +47,7 @@ struct Open {
     reader: Mutex<Connection>,
     writer: Writer,
     health: Arc<Health>,
+    targets: Arc<Targets>,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
 }
@@ -66,6 +73,7 @@ impl Journal {
             reader,
             writer,
             health,
+            targets: Targets::new(store.targets()),
             _store: store,
         }))))
     }
@@ -82,10 +90,44 @@ impl Journal {
         Journal(None)
     }
 
+    /// Gives `account` what earlier versions wrote down under the name `legacy`, which they made of
+    /// the same token. Where nothing is known of the account and one other token is, its unfinished
+    /// uploads may go on too. To be called before anything else is asked.
+    pub fn adopt(&self, account: &Account, legacy: Option<&str>) {
+        let is_due = |connection: &Connection| {
+            let due = adopt::is_due(connection, account, legacy)?;
+            Ok(due.then_some(()))
+        };
+        if let (Some(open), Some(())) = (self.0.as_deref(), self.read(is_due)) {
+            // What failed is in the news.
+            let legacy = legacy.map(str::to_owned);
+            drop(open.writer.adopt(account.clone(), legacy, &open.health));
+        }
+    }
+
+    /// The right to upload to this place of this account, or `None` while another file, thread,
+    /// client or process has it: ask again later, it is given back when that file or process ends.
+    pub fn claim(&self, account: &Account, remote: &Remote) -> Option<Claim> {
+        let Some(open) = self.0.as_deref() else {
+            return Some(Claim::new(self, None));
+        };
+        let at = target_key(account, remote.parent(), remote.path()).cast_unsigned() >> 1;
+        match open.targets.claim(at) {
+            Claimed::Taken => None,
+            Claimed::Held(held) => Some(Claim::new(self, Some(held))),
+            Claimed::Here(held, error) => {
+                open.health.lockless(&error);
+                Some(Claim::new(self, Some(held)))
+            }
+        }
+    }
+
     /// The MD5s of the file at `path`, if they were remembered for exactly this identity.
     #[must_use]
     pub fn hashes(&self, path: &Path, identity: &Identity) -> Option<Hashes> {
-        self.read(|connection| read::hashes(connection, path, identity))
+        let (hashes, used) = self.read(|connection| read::hashes(connection, path, identity))?;
+        self.renew(&[used]);
+        Some(hashes)
     }
 
     /// Remembers the MD5s of the file at `path`. Slice MD5s known from before stay if `hashes`
@@ -94,17 +136,41 @@ impl Journal {
         self.offer(|| Write::Hashes(path.to_owned(), *identity, hashes));
     }
 
-    /// The earlier upload of exactly this file to exactly this place, if there was one and the
-    /// journal knows of no other file that took the place since.
-    #[must_use]
-    pub fn finished(&self, task: &Task) -> Option<Finished> {
-        self.read(|connection| read::finished(connection, task))
+    /// Forgets the MD5s of the file at `path`: they were found wrong. Where it was uploaded stays.
+    pub fn forget_hashes(&self, path: &Path) {
+        self.post(|| Write::ForgetHashes(path.to_owned()));
     }
 
-    /// The upload of this file that was begun and not finished, to go on with.
+    /// The earlier upload of this file to this place, as far as can be told without reading it: its
+    /// identity is the one of which the journal knows the MD5, and that MD5 was finished there, as
+    /// the last that the journal knows of.
+    #[must_use]
+    pub fn finished(&self, task: &Task) -> Option<Finished> {
+        let (finished, used) = self.read(|connection| read::finished(connection, task))?;
+        self.renew(&used);
+        Some(finished)
+    }
+
+    /// The earlier upload of a content with this MD5 and the task's size to the task's place,
+    /// whatever file it was read from. A hit is remembered for the task's path and identity, so
+    /// that [`finished`](Self::finished) knows it the next time.
+    #[must_use]
+    pub fn finished_as(&self, task: &Task, md5: &Md5) -> Option<Finished> {
+        let finished = self.read(|connection| read::finished_as(connection, task, md5))?;
+        self.offer(|| Write::Seen(Box::new(task.clone()), *md5));
+        Some(finished)
+    }
+
+    /// The unfinished upload of this content (MD5 and the task's size) to the task's place, to go
+    /// on with, whatever file it was begun from. It is of the task's path from then on.
     #[must_use]
     pub fn resume(&self, task: &Task, md5: &Md5) -> Option<Upload> {
-        self.read(|connection| read::resume(connection, task, md5))
+        let (upload, path, used) = self.read(|connection| read::resume(connection, task, md5))?;
+        if path != task.path {
+            self.offer(|| Write::Moved(upload.id, task.path.clone()));
+        }
+        self.renew(&[used]);
+        Some(upload)
     }
 
     /// Remembers what `create` answered, in the place of any earlier upload of the same path to
@@ -203,6 +269,14 @@ impl Journal {
         query(&connection).map_err(|error| open.health.explain(error))
     }
 
+    /// Notes that rows were of use, where the last such note is old.
+    fn renew(&self, rows: &[Used]) {
+        let stale = |used: &&Used| cell::now().saturating_sub(used.at) > RENEW;
+        for used in rows.iter().filter(stale) {
+            self.offer(|| Write::Used(used.row));
+        }
+    }
+
     fn post(&self, write: impl FnOnce() -> Write) {
         if let Some(open) = self.0.as_deref().filter(|open| open.health.is_writable()) {
             open.writer.post(write());
@@ -215,6 +289,10 @@ impl Journal {
         }
     }
 }
+
+/// Seconds after which a use is written down again. Only the order in which rows are dropped hangs
+/// on it, and a million files that are skipped every day cost a seventh of a million writes a day.
+const RENEW: i64 = 7 * 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests;

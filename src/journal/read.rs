@@ -1,32 +1,47 @@
 //! In: questions about files. Out: what the tables hold, compared field by field. Never: a write,
 //! or trust in a row: one that does not decode is not there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::cell::{Cells, PathCell, conflict_cell, path_key, servers};
+use super::cell::{Cells, PathCell, conflict_cell, path_key, servers, target_key};
 use super::entry::{
     Account, Counts, Finished, FinishedFile, Hashes, Md5, Task, Unfinished, Upload, UploadId,
 };
-use super::write::target_key;
 use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::Created;
+
+/// A row that answered a question, and when it was last of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used {
+    pub(super) row: RowId,
+    pub(super) at: i64,
+}
+
+/// Which row of which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowId {
+    File(i64),
+    Finished(i64),
+    Upload(i64),
+}
 
 pub(super) fn hashes(
     connection: &Connection,
     path: &Path,
     identity: &Identity,
-) -> rusqlite::Result<Option<Hashes>> {
+) -> rusqlite::Result<Option<(Hashes, Used)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT md5, slice_size, slices FROM file \
+        "SELECT md5, slice_size, slices, id, at FROM file \
          WHERE key = ?1 AND path = ?2 AND identity = ?3",
     )?;
     let row = |row: &Row| {
         let cells = Cells(row);
         let slices = cells.slices(1, 2, identity.size);
-        Ok(cells.md5(0).map(|whole| Hashes { whole, slices }))
+        let hashes = cells.md5(0).map(|whole| Hashes { whole, slices });
+        Ok(hashes.zip(used(&cells, 3, RowId::File)))
     };
     let found = statement.query_row(
         params![path_key(path), PathCell(path), identity.to_bytes()],
@@ -35,23 +50,65 @@ pub(super) fn hashes(
     Ok(found.optional()?.flatten())
 }
 
-pub(super) fn finished(connection: &Connection, task: &Task) -> rusqlite::Result<Option<Finished>> {
+/// The finished upload of the content that the file has by its identity.
+pub(super) fn finished(
+    connection: &Connection,
+    task: &Task,
+) -> rusqlite::Result<Option<(Finished, [Used; 2])>> {
     let mut statement = connection.prepare_cached(
-        "SELECT finished.md5, file_id, finished.at FROM finished \
-         JOIN file ON file.id = finished.file JOIN place ON place.id = finished.place \
-         WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
-         AND path = ?6 AND identity = ?7 AND file.md5 = finished.md5",
+        "SELECT finished.md5, file_id, finished.at, finished.id, file.id, file.at FROM file \
+         JOIN finished ON finished.md5 = file.md5 JOIN place ON place.id = finished.place \
+         WHERE key = ?1 AND path = ?2 AND identity = ?3 AND finished.size = ?4 \
+         AND target = ?5 AND parent = ?6 AND remote = ?7 AND api = ?8 AND account = ?9 \
+         ORDER BY finished.id DESC LIMIT 1",
     )?;
     let (remote, account) = (&task.remote, &*task.account);
     let found = statement.query_row(
         params![
-            target_key(task),
+            path_key(&task.path),
+            PathCell(&task.path),
+            task.identity.to_bytes(),
+            task.identity.size.cast_signed(),
+            target_key(account, remote.parent(), remote.path()),
             remote.parent(),
             remote.path(),
             account.api,
             account.name,
-            PathCell(&task.path),
-            task.identity.to_bytes(),
+        ],
+        |row| {
+            let cells = Cells(row);
+            let rows = || {
+                let finished = RowId::Finished(cells.number(3)?);
+                let at = cells.number(2)?;
+                Some([Used { row: finished, at }, used(&cells, 4, RowId::File)?])
+            };
+            Ok(finished_at(&cells, 0).zip(rows()))
+        },
+    );
+    Ok(found.optional()?.flatten())
+}
+
+/// The finished upload of such a content, whatever file it was read from.
+pub(super) fn finished_as(
+    connection: &Connection,
+    task: &Task,
+    md5: &Md5,
+) -> rusqlite::Result<Option<Finished>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT md5, file_id, at FROM finished JOIN place ON place.id = finished.place \
+         WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
+         AND md5 = ?6 AND size = ?7 ORDER BY finished.id DESC LIMIT 1",
+    )?;
+    let (remote, account) = (&task.remote, &*task.account);
+    let found = statement.query_row(
+        params![
+            target_key(account, remote.parent(), remote.path()),
+            remote.parent(),
+            remote.path(),
+            account.api,
+            account.name,
+            md5,
+            task.identity.size.cast_signed(),
         ],
         |row| Ok(finished_at(&Cells(row), 0)),
     );
@@ -62,34 +119,40 @@ pub(super) fn resume(
     connection: &Connection,
     task: &Task,
     md5: &Md5,
-) -> rusqlite::Result<Option<Upload>> {
+) -> rusqlite::Result<Option<(Upload, PathBuf, Used)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT upload.id, preupload_id, slice_size, servers, acked, started \
+        "SELECT upload.id, at, preupload_id, slice_size, servers, acked, started, path \
          FROM upload JOIN place ON place.id = upload.place \
          WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
-         AND path = ?6 AND identity = ?7 AND md5 = ?8 AND conflict = ?9",
+         AND md5 = ?6 AND size = ?7 AND conflict = ?8 ORDER BY at DESC, upload.id LIMIT 1",
     )?;
     let (remote, account) = (&task.remote, &*task.account);
     let found = statement.query_row(
         params![
-            target_key(task),
+            target_key(account, remote.parent(), remote.path()),
             remote.parent(),
             remote.path(),
             account.api,
             account.name,
-            PathCell(&task.path),
-            task.identity.to_bytes(),
             md5,
+            task.identity.size.cast_signed(),
             conflict_cell(task.conflict),
         ],
-        |row| Ok(upload(&Cells(row))),
+        |row| {
+            let cells = Cells(row);
+            let found = || {
+                let used = used(&cells, 0, RowId::Upload)?;
+                Some((upload(&cells)?, cells.path(7)?, used))
+            };
+            Ok(found())
+        },
     );
     Ok(found.optional()?.flatten())
 }
 
 pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
     let mut statement = connection.prepare_cached(
-        "SELECT upload.id, api, account, parent, remote, path, identity, slice_size, acked, \
+        "SELECT upload.id, api, account, parent, remote, path, size, slice_size, acked, \
          started FROM upload JOIN place ON place.id = upload.place ORDER BY started, upload.id",
     )?;
     let rows = statement.query_map([], |row| Ok(progress(&Cells(row))))?;
@@ -101,7 +164,7 @@ pub(super) fn finished_files(
     limit: u32,
 ) -> rusqlite::Result<Vec<FinishedFile>> {
     let mut statement = connection.prepare_cached(
-        "SELECT finished.md5, file_id, finished.at, api, account, parent, remote, path, identity \
+        "SELECT finished.md5, file_id, finished.at, api, account, parent, remote, path, size \
          FROM finished JOIN file ON file.id = finished.file \
          JOIN place ON place.id = finished.place ORDER BY finished.id DESC LIMIT ?1",
     )?;
@@ -127,23 +190,31 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
     })
 }
 
+/// The row whose number is at `at`, with its time behind it. One without a time is old.
+fn used(cells: &Cells, at: usize, table: fn(i64) -> RowId) -> Option<Used> {
+    Some(Used {
+        row: table(cells.number(at)?),
+        at: cells.number(at + 1).unwrap_or(0),
+    })
+}
+
 fn upload(cells: &Cells) -> Option<Upload> {
     let created = Created {
-        preupload_id: cells.text(1).filter(|id| !id.is_empty())?.to_owned(),
-        slice_size: cells.slice_size(2)?,
-        servers: servers(cells.text(3)?),
+        preupload_id: cells.text(2).filter(|id| !id.is_empty())?.to_owned(),
+        slice_size: cells.slice_size(3)?,
+        servers: servers(cells.text(4)?),
     };
     (!created.servers.is_empty()).then_some(())?;
     Some(Upload {
         id: UploadId(cells.number(0)?),
         created,
-        acked: Acked::from_bytes(cells.bitmap(4)?),
-        started: cells.time(5)?,
+        acked: Acked::from_bytes(cells.bitmap(5)?),
+        started: cells.time(6)?,
     })
 }
 
 fn progress(cells: &Cells) -> Option<Unfinished> {
-    let size = cells.identity(6)?.size;
+    let size = cells.size(6)?;
     let slices = size.div_ceil(cells.slice_size(7)?);
     let bits: u64 = cells
         .bitmap(8)?
@@ -170,7 +241,7 @@ fn finished_file(cells: &Cells) -> Option<FinishedFile> {
         parent: cells.number(5)?,
         remote: cells.text(6)?.to_owned(),
         path: cells.path(7)?,
-        size: cells.identity(8)?.size,
+        size: cells.size(8)?,
     })
 }
 

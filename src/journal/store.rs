@@ -60,6 +60,11 @@ impl Store {
         &self.path
     }
 
+    /// The file whose bytes stand for remote places; `None` where it cannot be made.
+    pub(super) fn targets(&self) -> Option<File> {
+        private_file(&self.path.with_file_name("targets.lock")).ok()
+    }
+
     /// What was set aside, if something was.
     pub(super) fn warning(&self) -> Option<Error> {
         self.warning.clone()
@@ -255,7 +260,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WAL_LIMIT: u32 = 4 << 20;
 
 /// Script `n` takes the schema from version `n` to `n + 1`. Never edited, only added to.
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 const PROBE: &str = "SELECT (SELECT max(id) FROM place), (SELECT max(id) FROM file), \
     (SELECT max(id) FROM finished), (SELECT max(id) FROM upload), (SELECT at FROM pruned)";

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::{Cells, PathCell, conflict_cell, key, now, path_key, servers_cell};
+use super::cell::{Cells, PathCell, conflict_cell, now, path_key, servers_cell, target_key};
 use super::entry::{Account, Forget, Hashes, Md5, Task, UploadId};
+use super::read::RowId;
 use crate::source::Identity;
 use crate::wire::{Conflict, Created};
 
@@ -23,7 +24,7 @@ pub(super) fn hashes(
         .prepare_cached("SELECT id, identity, md5 FROM file WHERE key = ?1 AND path = ?2")?
         .query_row(params![key, PathCell(path)], |row| {
             let cells = Cells(row);
-            let same = cells.identity(1) == Some(*identity) && cells.md5(2) == Some(hashes.whole);
+            let same = cells.is_identity(1, identity) && cells.md5(2) == Some(hashes.whole);
             Ok((row.get::<_, i64>(0)?, same))
         })
         .optional()?;
@@ -36,7 +37,10 @@ pub(super) fn hashes(
         .as_ref()
         .map(|slices| slices.md5s.as_flattened());
     match known {
-        Some((id, true)) if slices.is_none() => Ok(id),
+        Some((id, true)) if slices.is_none() => {
+            used(db, RowId::File(id))?;
+            Ok(id)
+        }
         Some((id, _)) => {
             db.prepare_cached(
                 "UPDATE file SET identity = ?2, md5 = ?3, at = ?4, slice_size = ?5, slices = ?6 \
@@ -75,21 +79,21 @@ pub(super) fn begin(
     (task, md5): (&Task, &Md5),
     created: &Created,
 ) -> rusqlite::Result<()> {
-    drop_uploads(db, task)?;
+    drop_uploads(db, task, md5)?;
     db.prepare_cached(
-        "INSERT INTO upload (id, target, place, parent, remote, conflict, path, identity, md5, \
+        "INSERT INTO upload (id, target, place, parent, remote, conflict, path, size, md5, \
          preupload_id, slice_size, servers, started, at, acked) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, x'')",
     )?
     .execute(params![
         id.0,
-        target_key(task),
+        target_of(task),
         place(db, &task.account)?,
         task.remote.parent(),
         task.remote.path(),
         conflict_cell(task.conflict),
         PathCell(&task.path),
-        task.identity.to_bytes(),
+        task.identity.size.cast_signed(),
         md5,
         created.preupload_id,
         created.slice_size.cast_signed(),
@@ -102,7 +106,7 @@ pub(super) fn begin(
 /// Adds acks to what the row has: another process may be sending the same upload.
 pub(super) fn acks(db: &Connection, id: UploadId, slices: &[u32]) -> rusqlite::Result<()> {
     let known = db
-        .prepare_cached("SELECT acked, identity, slice_size FROM upload WHERE id = ?1")?
+        .prepare_cached("SELECT acked, size, slice_size FROM upload WHERE id = ?1")?
         .query_row([id.0], |row| Ok(bitmap_and_count(&Cells(row))))
         .optional()?;
     let Some(Some((mut bits, count))) = known else {
@@ -141,17 +145,20 @@ pub(super) fn finish(
     };
     let file = hashes(db, &task.path, &task.identity, &known)?;
     let place = place(db, &task.account)?;
-    let (target, parent, remote) = (target_key(task), task.remote.parent(), task.remote.path());
+    let (target, parent, remote) = (target_of(task), task.remote.parent(), task.remote.path());
+    let size = task.identity.size.cast_signed();
     // Whatever this journal has seen arrive under the same name is gone now, unless both are kept.
     let keeps_both = task.conflict == Conflict::KeepBoth;
     db.prepare_cached(
         "DELETE FROM finished WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND place = ?4 \
-         AND (file = ?5 OR NOT ?6)",
+         AND (NOT ?5 OR (md5 = ?6 AND size = ?7))",
     )?
-    .execute(params![target, parent, remote, place, file, keeps_both])?;
+    .execute(params![
+        target, parent, remote, place, keeps_both, md5, size
+    ])?;
     db.prepare_cached(
-        "INSERT INTO finished (target, parent, remote, place, file, md5, file_id, at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO finished (target, parent, remote, place, file, md5, size, file_id, at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         target,
@@ -160,10 +167,68 @@ pub(super) fn finish(
         place,
         file,
         md5,
+        size,
         file_id,
         now()
     ])?;
-    drop_uploads(db, task)
+    drop_uploads(db, task, md5)
+}
+
+/// Notes that a finished content is what the task's file holds too.
+pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<()> {
+    let known = Hashes {
+        whole: *md5,
+        slices: None,
+    };
+    let file = hashes(db, &task.path, &task.identity, &known)?;
+    db.prepare_cached(
+        "UPDATE finished SET file = ?1, at = max(CAST(at AS INTEGER), ?2) \
+         WHERE target = ?3 AND md5 = ?4 AND size = ?5",
+    )?
+    .execute(params![
+        file,
+        now(),
+        target_of(task),
+        md5,
+        task.identity.size.cast_signed()
+    ])?;
+    Ok(())
+}
+
+/// Notes that a row was of use. A clock that went back makes nothing older.
+pub(super) fn used(db: &Connection, row: RowId) -> rusqlite::Result<()> {
+    let (table, id) = match row {
+        RowId::File(id) => (
+            "UPDATE file SET at = max(CAST(at AS INTEGER), ?2) WHERE id = ?1",
+            id,
+        ),
+        RowId::Finished(id) => (
+            "UPDATE finished SET at = max(CAST(at AS INTEGER), ?2) WHERE id = ?1",
+            id,
+        ),
+        RowId::Upload(id) => (
+            "UPDATE upload SET at = max(CAST(at AS INTEGER), ?2) WHERE id = ?1",
+            id,
+        ),
+    };
+    db.prepare_cached(table)?.execute([id, now()]).map(drop)
+}
+
+/// The upload's content is read from another path now.
+pub(super) fn moved(db: &Connection, id: UploadId, path: &Path) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE upload SET path = ?2 WHERE id = ?1")?
+        .execute(params![id.0, PathCell(path)])?;
+    Ok(())
+}
+
+/// The row stays, since finished files are listed by it.
+pub(super) fn forget_hashes(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE file SET identity = x'', md5 = x'', slice_size = NULL, slices = NULL \
+         WHERE key = ?1 AND path = ?2",
+    )?
+    .execute(params![path_key(path), PathCell(path)])?;
+    Ok(())
 }
 
 /// Drops rows; how many.
@@ -211,17 +276,8 @@ pub(super) fn prune(db: &Connection) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// The number that stands for a remote place in the indexes.
-pub(super) fn target_key(task: &Task) -> i64 {
-    key(&[
-        task.account.api.as_bytes(),
-        task.account.name.as_bytes(),
-        &task.remote.parent().to_le_bytes(),
-        task.remote.path().as_bytes(),
-    ])
-}
-
-fn place(db: &Connection, account: &Account) -> rusqlite::Result<i64> {
+/// The number of an account, given to it where it is new.
+pub(super) fn place(db: &Connection, account: &Account) -> rusqlite::Result<i64> {
     let found = db
         .prepare_cached("SELECT id FROM place WHERE api = ?1 AND account = ?2")?
         .query_row(params![account.api, account.name], |row| row.get(0))
@@ -234,9 +290,21 @@ fn place(db: &Connection, account: &Account) -> rusqlite::Result<i64> {
     }
 }
 
-fn drop_uploads(db: &Connection, task: &Task) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM upload WHERE target = ?1 AND path = ?2")?
-        .execute(params![target_key(task), PathCell(&task.path)])?;
+fn target_of(task: &Task) -> i64 {
+    target_key(&task.account, task.remote.parent(), task.remote.path())
+}
+
+/// Drops what was begun of this path, or of this content, for the same place.
+fn drop_uploads(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM upload WHERE target = ?1 AND (path = ?2 OR (md5 = ?3 AND size = ?4))",
+    )?
+    .execute(params![
+        target_of(task),
+        PathCell(&task.path),
+        md5,
+        task.identity.size.cast_signed()
+    ])?;
     Ok(())
 }
 
@@ -249,7 +317,7 @@ fn drop_orphans(db: &Connection) -> rusqlite::Result<usize> {
 }
 
 fn bitmap_and_count(cells: &Cells) -> Option<(Vec<u8>, u64)> {
-    let count = cells.identity(1)?.size.div_ceil(cells.slice_size(2)?);
+    let count = cells.size(1)?.div_ceil(cells.slice_size(2)?);
     Some((cells.bitmap(0)?, count))
 }
 

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::entry::{Ack, Forget, Hashes, Md5, Task, UploadId};
+use super::adopt;
+use super::claim::Held;
+use super::entry::{Account, Ack, Forget, Hashes, Md5, Task, UploadId};
 use super::health::Health;
+use super::read::RowId;
 use super::write;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Identity;
@@ -26,6 +29,13 @@ pub(super) enum Write {
     Ack(UploadId, Ack),
     Abandon(UploadId),
     Finish(Box<Task>, Md5, i64),
+    Seen(Box<Task>, Md5),
+    Used(RowId),
+    Moved(UploadId, PathBuf),
+    ForgetHashes(PathBuf),
+    /// Only has to be dropped, after what was told before is on disk.
+    Release(#[allow(dead_code, reason = "dropping it gives the place back")] Held),
+    Adopt(Account, Option<String>, SyncSender<Result<()>>),
     Forget(Forget, SyncSender<Result<u64>>),
     Flush(SyncSender<Result<()>>),
 }
@@ -78,6 +88,17 @@ impl Writer {
     /// `State`: it was not written.
     pub(super) fn forget(&self, what: Forget, health: &Health) -> Result<u64> {
         self.ask(|reply| Write::Forget(what, reply), health)
+    }
+
+    /// # Errors
+    /// `State`: it was not written.
+    pub(super) fn adopt(
+        &self,
+        account: Account,
+        legacy: Option<String>,
+        health: &Health,
+    ) -> Result<()> {
+        self.ask(|reply| Write::Adopt(account, legacy, reply), health)
     }
 
     fn ask<T>(
@@ -193,6 +214,13 @@ impl Clerk {
                     kept.and_then(|()| self.sync().map_err(|error| self.health.unwritable(error)));
                 let _ = reply.send(synced);
             }
+            Question::Adopt(account, legacy, reply) => {
+                let adopted = kept.and_then(|()| {
+                    self.adopt(&account, legacy.as_deref())
+                        .map_err(|error| self.health.unwritable(error))
+                });
+                let _ = reply.send(adopted);
+            }
             Question::Forget(what, reply) => {
                 let forgotten = kept.and_then(|()| {
                     self.forget(&what)
@@ -211,6 +239,14 @@ impl Clerk {
             self.unsynced = Unsynced::No;
         }
         Ok(())
+    }
+
+    fn adopt(&mut self, account: &Account, legacy: Option<&str>) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        adopt::adopt(&transaction, account, legacy)?;
+        transaction.commit()
     }
 
     fn forget(&mut self, what: &Forget) -> rusqlite::Result<u64> {
@@ -259,6 +295,7 @@ struct Batch {
 
 /// Somebody waits: the batch ends here.
 enum Question {
+    Adopt(Account, Option<String>, SyncSender<Result<()>>),
     Flush(SyncSender<Result<()>>),
     Forget(Forget, SyncSender<Result<u64>>),
 }
@@ -284,6 +321,9 @@ impl Batch {
             Write::Ack(upload, ack) => self.acks.entry(upload).or_default().push(ack.slice()),
             Write::Flush(reply) => self.questions.push(Question::Flush(reply)),
             Write::Forget(what, reply) => self.questions.push(Question::Forget(what, reply)),
+            Write::Adopt(account, legacy, reply) => {
+                self.questions.push(Question::Adopt(account, legacy, reply));
+            }
             write => self.writes.push(write),
         }
     }
@@ -298,7 +338,15 @@ impl Write {
             Write::Begin(id, task, md5, created) => write::begin(db, *id, (task, md5), created),
             Write::Abandon(id) => write::abandon(db, *id),
             Write::Finish(task, md5, file_id) => write::finish(db, task, md5, *file_id),
-            Write::Ack(..) | Write::Flush(..) | Write::Forget(..) => Ok(()),
+            Write::Seen(task, md5) => write::seen(db, task, md5),
+            Write::Used(row) => write::used(db, *row),
+            Write::Moved(id, path) => write::moved(db, *id, path),
+            Write::ForgetHashes(path) => write::forget_hashes(db, path),
+            Write::Ack(..)
+            | Write::Release(..)
+            | Write::Flush(..)
+            | Write::Forget(..)
+            | Write::Adopt(..) => Ok(()),
         }
     }
 }

@@ -14,11 +14,14 @@ use bytes::Bytes;
 use crate::error::{Error, Kind, Operation, Result};
 
 #[allow(unsafe_code)]
+mod byte_lock;
+#[allow(unsafe_code)]
 mod guard;
 mod identity;
 #[allow(unsafe_code)]
 mod map;
 
+pub use byte_lock::{try_lock_byte, unlock_byte};
 pub use identity::{Change, Identity};
 
 use map::{Map, View};

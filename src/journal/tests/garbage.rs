@@ -12,7 +12,7 @@ fn cell() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::Real),
         ".{0,40}".prop_map(Value::Text),
         prop::collection::vec(any::<u8>(), 0..80).prop_map(Value::Blob),
-        any::<[u8; 40]>().prop_map(|bytes| Value::Blob(bytes.into())),
+        any::<[u8; Identity::BYTES]>().prop_map(|bytes| Value::Blob(bytes.into())),
         any::<[u8; 16]>().prop_map(|bytes| Value::Blob(bytes.into())),
     ]
 }
@@ -39,6 +39,8 @@ proptest! {
         }
         let _ = journal.resume(&task, &MD5);
         let _ = journal.finished(&task);
+        let _ = journal.finished_as(&task, &MD5);
+        journal.adopt(&Account { name: "new".into(), ..(*task.account).clone() }, Some("me"));
         if let Some(Hashes { slices: Some(slices), .. }) = journal.hashes(&task.path, &task.identity) {
             prop_assert_eq!(slices.md5s.len() as u64, task.identity.size.div_ceil(slices.size));
         }
@@ -59,7 +61,7 @@ proptest! {
 
     #[test]
     fn rows_round_trip(
-        name in "[^\"\\\\/:*?|><\u{0}]{1,20}", path in prop::collection::vec(1_u8.., 1..60), identity in any::<[u8; 40]>(),
+        name in "[^\"\\\\/:*?|><\u{0}]{1,20}", path in prop::collection::vec(1_u8.., 1..60), identity in any::<[u8; Identity::BYTES]>(),
         (md5, count) in (any::<Md5>(), 0_usize..50), preupload_id in "[!-~]{1,300}",
         servers in prop::collection::vec("https?://[a-z.]{1,20}(:[0-9]{1,5})?/?", 1..4),
     ) {
@@ -99,6 +101,7 @@ const CELLS: &[(&str, &str)] = &[
     ("finished", "parent"),
     ("finished", "remote"),
     ("finished", "md5"),
+    ("finished", "size"),
     ("finished", "file_id"),
     ("finished", "at"),
     ("upload", "target"),
@@ -107,7 +110,7 @@ const CELLS: &[(&str, &str)] = &[
     ("upload", "remote"),
     ("upload", "conflict"),
     ("upload", "path"),
-    ("upload", "identity"),
+    ("upload", "size"),
     ("upload", "md5"),
     ("upload", "preupload_id"),
     ("upload", "slice_size"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_finished_file_is_of_one_file_to_one_place_for_one_account() {
+fn a_finished_file_is_known_without_a_read_by_its_identity() {
     let (_dir, journal) = scratch();
     let base = task("a.bin");
     journal.finish(&base, MD5, 42);
@@ -11,9 +11,42 @@ fn a_finished_file_is_of_one_file_to_one_place_for_one_account() {
     let finished = journal.finished(&base).unwrap();
     assert_eq!((finished.md5, finished.file_id), (MD5, 42));
     for (what, other) in others(&base) {
-        let matters = what != "conflict";
-        assert_eq!(journal.finished(&other).is_none(), matters, "{what}");
+        let known = journal.finished(&other).is_some();
+        assert_eq!(known, ["conflict", "dev"].contains(&what), "{what}");
     }
+}
+
+#[test]
+fn once_hashed_a_finished_file_is_known_by_target_md5_and_size() {
+    let base = task("a.bin");
+    let no_matter = ["conflict", "path", "dev", "inode", "mtime", "ctime"];
+    for (what, other) in others(&base) {
+        let (_dir, journal) = scratch();
+        journal.finish(&base, MD5, 42);
+        journal.flush().unwrap();
+        assert!(journal.finished_as(&base, &[0; 16]).is_none());
+        let known = journal.finished_as(&other, &MD5).is_some();
+        assert_eq!(known, no_matter.contains(&what), "{what}");
+        journal.flush().unwrap();
+        let next_time = journal.finished(&other).is_some();
+        assert_eq!(next_time, known, "{what}: the next time without a read");
+        assert_eq!(journal.counts().unwrap().finished, 1);
+    }
+}
+
+#[test]
+fn md5s_that_were_found_wrong_are_forgotten_and_where_the_file_went_is_not() {
+    let (_dir, journal) = scratch();
+    let task = task("a.bin");
+    journal.finish(&task, MD5, 42);
+    journal.forget_hashes(&task.path);
+    journal.flush().unwrap();
+    assert_eq!(journal.hashes(&task.path, &task.identity), None);
+    assert!(journal.finished(&task).is_none());
+    assert_eq!(journal.finished_files(9).unwrap()[0].path, task.path);
+    assert_eq!(journal.finished_as(&task, &MD5).unwrap().file_id, 42);
+    journal.flush().unwrap();
+    assert!(journal.finished(&task).is_some());
 }
 
 #[test]
@@ -98,7 +131,7 @@ fn a_file_displaced_by_another_is_not_skipped() {
     journal.finish(&first, MD5, 1);
     journal.finish(&second, [2; 16], 2);
     journal.flush().unwrap();
-    assert!(journal.finished(&first).is_none());
+    assert!(journal.finished(&first).is_none() && journal.finished_as(&first, &MD5).is_none());
     assert_eq!(journal.finished(&second).unwrap().file_id, 2);
 }
 
