@@ -96,6 +96,11 @@ impl Core {
             maps: options.maps,
             ..source::Settings::default()
         };
+        let account = Arc::new(Account {
+            api: api.to_string(),
+            name: options.account_name(),
+        });
+        journal.adopt(&account, options.credential.legacy_account().as_deref());
         Ok(Core {
             keyring: Keyring::new(tokens, service.clone(), options.retry.rules()),
             service,
@@ -106,10 +111,7 @@ impl Core {
             folders: Arc::default(),
             journal,
             trouble: Mutex::new(trouble),
-            account: Arc::new(Account {
-                api: api.to_string(),
-                name: options.account_name(),
-            }),
+            account,
             retry: options.retry.rules(),
             bandwidth: options
                 .limit_rate
