@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -121,7 +121,7 @@ impl Course<'_> {
         })
     }
 
-    /// Waits for the reply's head, as long as something moves.
+    /// Waits for the reply's head, as long as this request moves.
     async fn head(
         &self,
         sending: impl Future<Output = Sent>,
@@ -129,9 +129,9 @@ impl Course<'_> {
     ) -> Result<Response<Incoming>, Lost> {
         let limits = self.outgoing.limits;
         let mut sending = pin!(sending);
-        let mut watch = Watch::new(limits, self.outgoing.body.len(), self.version, self.started);
+        let mut watch = Watch::new(limits, self.outgoing.body.len(), self.started);
         loop {
-            let failure = match watch.look(self.sight(lease), Instant::now()) {
+            let failure = match watch.look(self.sight(), Instant::now()) {
                 Verdict::WaitUntil(next) => {
                     tokio::select! {
                         sent = &mut sending => return sent.map_err(|error| self.broken(error, lease)),
@@ -139,22 +139,24 @@ impl Course<'_> {
                     }
                 }
                 Verdict::Stalled => Failure::stalled(self.origin, limits.stall),
+                Verdict::TooSlow(taken) => {
+                    Failure::too_slow(self.origin, (self.ledger.written(), taken))
+                }
                 Verdict::Unanswered => Failure::unanswered(self.origin, limits.answer),
             };
             return Err(self.lost(failure, lease));
         }
     }
 
-    fn sight(&self, lease: &Lease) -> Sight {
-        let body = match (self.ledger.is_complete(), self.ledger.is_held()) {
-            (true, _) => Progress::Handed,
+    fn sight(&self) -> Sight {
+        let body = match (self.ledger.is_written(), self.ledger.is_held()) {
+            (true, _) => Progress::Written,
             (false, true) => Progress::Held,
             (false, false) => Progress::Moving,
         };
         Sight {
-            handed: self.ledger.handed(),
+            written: self.ledger.written(),
             body,
-            written: self.written(lease),
         }
     }
 
@@ -198,7 +200,7 @@ impl Course<'_> {
     }
 
     fn delivery(&self, lease: &Lease) -> Delivery {
-        match (self.ledger.is_complete(), self.version) {
+        match (self.ledger.is_written(), self.version) {
             (true, version) => delivery(version, self.outgoing.body.len(), self.written(lease)),
             (false, _) => Delivery::NotDone,
         }
@@ -207,7 +209,7 @@ impl Course<'_> {
     /// What becomes of the connection.
     fn fate(&self, reply: &Result<Reply, Lost>) -> Fate {
         match (self.version, reply) {
-            (_, Ok(_)) if self.ledger.is_complete() => Fate::Keep,
+            (_, Ok(_)) if self.ledger.is_written() => Fate::Keep,
             // The answer came before the body was sent, which is not worth finishing.
             (Version::H2, Ok(_)) => {
                 self.ledger.abandon();
@@ -221,7 +223,7 @@ impl Course<'_> {
     }
 }
 
-/// Where a body was handed over in full: a request of which the last byte was not `written` cannot
+/// Where a body was written in full, as far as HTTP knows: a request of which the last byte was not `written` cannot
 /// have been carried out. HTTP/1.1 connections write nothing else, so there the socket knows; on
 /// HTTP/2, where other streams write too, any byte may have been the last one.
 fn delivery(version: Version, total: u64, written: u64) -> Delivery {
@@ -275,23 +277,29 @@ enum ReadError {
     Http(hyper::Error),
 }
 
-/// The reply's body; one chunk, which is all that most replies have, is not copied.
+/// The reply's body. One chunk, which is all that most replies have, is not copied; of several each
+/// is copied once, however small they are.
 async fn collect(mut body: Incoming) -> Result<Bytes, ReadError> {
-    let mut whole = Bytes::new();
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(ReadError::Http)?.into_data() else {
             continue;
         };
-        if whole.len() + chunk.len() > REPLY_MAX {
+        if first.len() + whole.len() + chunk.len() > REPLY_MAX {
             return Err(ReadError::TooLong);
         }
-        whole = if whole.is_empty() {
-            chunk
-        } else {
-            [whole, chunk].concat().into()
-        };
+        if first.is_empty() && whole.is_empty() {
+            first = chunk;
+            continue;
+        }
+        whole.extend_from_slice(&std::mem::take(&mut first));
+        whole.extend_from_slice(&chunk);
     }
-    Ok(whole)
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
 }
 
 /// How much of a body is handed over at a time. Between 64 KiB and 1 MiB the size makes no

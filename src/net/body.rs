@@ -1,5 +1,6 @@
 //! A request's body. In: `Bytes` views, small and large. Out: chunks of them in order, their total
-//! known exactly beforehand, each counted as it is handed over. Never: a copy, a byte more or less.
+//! known exactly beforehand, each counted as it is handed over and again as it leaves. Never: a
+//! copy, a byte more or less.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -116,6 +117,7 @@ impl From<Bytes> for Body {
 pub(super) struct Ledger {
     total: u64,
     handed: AtomicU64,
+    written: AtomicU64,
     held: AtomicBool,
     abandoned: AtomicBool,
 }
@@ -126,9 +128,16 @@ impl Ledger {
         self.handed.load(Ordering::Acquire)
     }
 
-    /// Whether hyper took the last byte. An empty body counts as taken: its head may have left.
-    pub(super) fn is_complete(&self) -> bool {
-        self.handed() == self.total
+    /// Bytes of this very body that passed every window of flow control and were written: to the
+    /// socket, or to TLS, which holds 64 KiB at most. Whatever else the connection writes (its
+    /// pings, acknowledgements, other streams) is not among them.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Whether the last byte was written. An empty body counts as written.
+    pub(super) fn is_written(&self) -> bool {
+        self.written() == self.total
     }
 
     /// Ends the body at its next chunk: nobody wants the rest. HTTP/2 then resets the stream.
@@ -192,9 +201,12 @@ impl BodyStream {
         Poll::Ready(())
     }
 
-    fn take(&mut self, len: usize) -> Bytes {
+    fn take(&mut self, len: usize) -> Chunk {
         let part = &self.body.parts[self.part];
-        let chunk = part.slice(self.offset..self.offset + len);
+        let chunk = Chunk {
+            bytes: part.slice(self.offset..self.offset + len),
+            ledger: Arc::clone(&self.ledger),
+        };
         self.offset += len;
         if self.offset == part.len() {
             (self.part, self.offset) = (self.part + 1, 0);
@@ -207,14 +219,51 @@ impl BodyStream {
     }
 }
 
+/// A part of a body on its way through the connection: the ledger hears of each byte as it is
+/// written, which on HTTP/2 is after it passed the peer's windows.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    bytes: Bytes,
+    ledger: Arc<Ledger>,
+}
+
+impl Chunk {
+    fn note(&self, written: usize) {
+        self.ledger
+            .written
+            .fetch_add(written as u64, Ordering::AcqRel);
+    }
+}
+
+impl Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.note(count);
+    }
+
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        let bytes = self.bytes.copy_to_bytes(len);
+        self.note(len);
+        bytes
+    }
+}
+
 impl HttpBody for BodyStream {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = Abandoned;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Chunk>, Self::Error>>> {
         if self.ledger.abandoned.load(Ordering::Acquire) {
             return Poll::Ready(Some(Err(Abandoned)));
         }
@@ -247,13 +296,8 @@ mod tests {
     async fn chunks(mut stream: BodyStream) -> Vec<Vec<u8>> {
         let mut chunks = Vec::new();
         while let Some(frame) = stream.frame().await {
-            chunks.push(
-                frame
-                    .expect("not abandoned")
-                    .into_data()
-                    .expect("data only")
-                    .to_vec(),
-            );
+            let chunk = frame.expect("not abandoned").into_data();
+            chunks.push(chunk.expect("data only").chunk().to_vec());
         }
         chunks
     }
@@ -270,7 +314,7 @@ mod tests {
         assert_eq!(stream.size_hint().exact(), Some(18));
         let expected = [&b"head"[..], b"0123", b"4567", b"89", b"tail"];
         assert_eq!(chunks(stream).await, expected);
-        assert!(ledger.is_complete());
+        assert_eq!(ledger.handed(), 18);
     }
 
     #[tokio::test]
@@ -281,11 +325,35 @@ mod tests {
         let mut seen = vec![ledger.handed()];
         while stream.frame().await.is_some() {
             seen.push(ledger.handed());
-            assert_eq!(ledger.is_complete(), stream.is_end_stream());
+            assert_eq!(ledger.handed() == 18, stream.is_end_stream());
         }
         assert_eq!(seen, [0, 4, 12, 14, 18]);
         assert_eq!(chunks(body.stream(100).0).await.len(), 3);
         assert_eq!(counter.load(Ordering::Relaxed), 36);
+    }
+
+    #[tokio::test]
+    async fn bytes_count_as_written_when_they_leave_and_not_when_they_are_taken() {
+        let (mut stream, ledger) = three_parts().stream(8);
+        let mut taken = Vec::new();
+        while let Some(frame) = stream.frame().await {
+            let chunk = frame.expect("not abandoned").into_data();
+            taken.push(chunk.expect("data only"));
+        }
+        assert_eq!((ledger.handed(), ledger.written()), (18, 0));
+        taken[0].advance(3);
+        assert_eq!(ledger.written(), 3);
+        assert_eq!(taken[1].copy_to_bytes(5), "01234");
+        assert_eq!(ledger.written(), 8);
+        taken.remove(3);
+        taken
+            .drain(..)
+            .for_each(|mut chunk| chunk.advance(chunk.remaining()));
+        assert_eq!(
+            (ledger.written(), ledger.is_written()),
+            (14, false),
+            "one was thrown away"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -302,7 +370,7 @@ mod tests {
     #[test]
     fn an_empty_body_is_complete_at_once() {
         let (stream, ledger) = Body::empty().stream(1);
-        assert!(stream.is_end_stream() && ledger.is_complete());
+        assert!(stream.is_end_stream() && ledger.is_written());
         assert_eq!(stream.size_hint().exact(), Some(0));
     }
 }

@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::RootCertStore;
 use tokio::sync::OnceCell;
+use tokio::task::JoinError;
 use tower_service::Service;
 
 use super::fault::Failure;
@@ -22,7 +23,7 @@ use super::pool::{PoolSettings, Proxies, SystemRoots};
 use super::socket::Wire;
 use super::stream::Stream;
 use super::tls;
-use crate::error::Result;
+use crate::error;
 
 /// Whether TLS offers HTTP/2 beside HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ struct Tls {
 impl Connector {
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the given roots cannot be read.
-    pub(super) fn new(settings: &PoolSettings) -> Result<Self> {
+    pub(super) fn new(settings: &PoolSettings) -> error::Result<Self> {
         Ok(Connector {
             dialer: Dialer::new(settings),
             limit: settings.connect,
@@ -69,21 +70,25 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
+        let target = uri(origin).ok_or_else(|| Failure::no_address(origin))?;
         let io = match origin.scheme {
             Scheme::Http => self
                 .dialer
                 .clone()
-                .call(uri(origin))
+                .call(target)
                 .await
                 .map(MaybeHttpsStream::Http),
             Scheme::Https => {
-                let tls = self.tls().await;
+                let tls = self
+                    .tls()
+                    .await
+                    .map_err(|error| Failure::connect(origin, error.into()))?;
                 let connector = if offer == Offer::H1 {
                     &tls.h1
                 } else {
                     &tls.both
                 };
-                connector.clone().call(uri(origin)).await
+                connector.clone().call(target).await
             }
         };
         io.map(Stream::new)
@@ -92,15 +97,14 @@ impl Connector {
 
     /// Reading the system's certificates takes milliseconds of disk and parsing, so it happens
     /// with the first TLS connection, and not on a runtime worker.
-    async fn tls(&self) -> &Tls {
+    async fn tls(&self) -> Result<&Tls, JoinError> {
         let load = || async {
             let (roots, system) = (self.roots.clone(), self.system);
-            let config = tokio::task::spawn_blocking(move || tls::client_config(roots, system))
-                .await
-                .expect("loading certificates does not panic, and the runtime waits for it");
+            let loading = tokio::task::spawn_blocking(move || tls::client_config(roots, system));
+            let config = loading.await?;
             let builder = || HttpsConnectorBuilder::new().with_tls_config(config.clone());
             let dialer = || self.dialer.clone();
-            Tls {
+            Ok(Tls {
                 h1: builder()
                     .https_only()
                     .enable_http1()
@@ -110,13 +114,14 @@ impl Connector {
                     .enable_http1()
                     .enable_http2()
                     .wrap_connector(dialer()),
-            }
+            })
         };
-        self.tls.get_or_init(load).await
+        self.tls.get_or_try_init(load).await
     }
 }
 
-fn uri(origin: &Origin) -> Uri {
+/// An origin that was parsed has one; its fields are public, so others may not.
+fn uri(origin: &Origin) -> Option<Uri> {
     let host = if origin.host.contains(':') {
         format!("[{}]", origin.host)
     } else {
@@ -124,7 +129,7 @@ fn uri(origin: &Origin) -> Uri {
     };
     format!("{}://{host}:{}/", origin.scheme.name(), origin.port)
         .parse()
-        .expect("an origin was parsed from such an address")
+        .ok()
 }
 
 /// TCP, straight or through a proxy's tunnel.

@@ -33,8 +33,8 @@ pub(super) enum Driver {
 }
 
 impl Opened {
-    /// Begins HTTP on `stream`.
-    pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
+    /// Begins HTTP on `stream`; over HTTP/2 the peer is pinged where it is silent for `ping`.
+    pub(super) async fn new(stream: Stream, ping: Duration) -> hyper::Result<Self> {
         let (version, meter) = (stream.version(), stream.meter());
         let (sender, driver) = match version {
             Version::H1 => {
@@ -42,7 +42,7 @@ impl Opened {
                 (Sender::H1(sender), Driver::H1(Box::new(connection)))
             }
             Version::H2 => {
-                let (sender, connection) = h2_settings().handshake(stream).await?;
+                let (sender, connection) = h2_settings(ping).handshake(stream).await?;
                 (Sender::H2(sender), Driver::H2(Box::new(connection)))
             }
         };
@@ -64,6 +64,8 @@ impl Driver {
         link: u64,
         (meter, _counted): (Arc<Meter>, OpenCount),
     ) {
+        let ending = Ending { lane, link };
+        let lane = &ending.lane;
         let mut greeting = Greeting::Awaited;
         let mut look = Some(Instant::now());
         loop {
@@ -81,9 +83,6 @@ impl Driver {
                     look = left.map(|left| Instant::now() + left);
                 }
             }
-        }
-        if let Some(lane) = lane.upgrade() {
-            lane.ended(link);
         }
     }
 
@@ -104,6 +103,21 @@ impl Future for Driver {
         match self.get_mut() {
             Driver::H1(connection) => Pin::new(connection).poll(cx).map(drop),
             Driver::H2(connection) => Pin::new(connection).poll(cx).map(drop),
+        }
+    }
+}
+
+/// Tells the lane of the connection's end, however it comes: a task that panics or is dropped is an
+/// end too, and requests may be waiting for this connection to become free.
+struct Ending {
+    lane: Weak<Lane>,
+    link: u64,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.upgrade() {
+            lane.ended(self.link);
         }
     }
 }
@@ -185,7 +199,7 @@ impl Drop for OpenCount {
     }
 }
 
-fn h2_settings() -> http2::Builder<TokioExecutor> {
+fn h2_settings(ping: Duration) -> http2::Builder<TokioExecutor> {
     let mut settings = http2::Builder::new(TokioExecutor::new());
     settings
         .timer(TokioTimer::new())
@@ -195,8 +209,8 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(1 << 22)
         .max_send_buf_size(H2_SEND_BUFFER)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_EVERY);
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(PING_ANSWERED_WITHIN);
     settings
 }
 
@@ -204,5 +218,5 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
 /// window opens.
 const H2_SEND_BUFFER: usize = 256 << 10;
 
-/// A connection whose peer vanished is noticed within twice this.
-const PING_EVERY: Duration = Duration::from_secs(15);
+/// A ping stands in line behind what was sent before it, which on a slow link takes its time.
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(15);

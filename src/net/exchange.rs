@@ -45,11 +45,16 @@ impl Outgoing {
 
 /// How long a request may make no progress. Time spent waiting for a connection does not count;
 /// connecting has a limit of its own in [`PoolSettings`](super::PoolSettings).
+///
+/// Only what the request itself moves counts: not the connection's pings and acknowledgements, and
+/// not other streams. Behind the limits of silence stand absolute ones, so that a trickle ends too: a
+/// body has ten times `answer` and a second for each 32 KiB, without the time that its own pace held
+/// it back; the head of the reply has `answer` from the body's last byte, its body `answer` from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From the last byte of the body to the end of the reply.
+    /// From the last byte of the body to the reply's head, and from there to its end.
     pub answer: Duration,
-    /// While the body is sent: without a byte accepted by the socket.
+    /// While the body is sent: without as much as 1 KiB/s accepted.
     pub stall: Duration,
 }
 

@@ -78,9 +78,39 @@ impl Failure {
         }
     }
 
+    /// The task that opened a connection ended before it was done: it panicked, or its runtime went.
+    pub(super) fn given_up(origin: &Origin) -> Self {
+        Failure::new(
+            Kind::Transport,
+            format!("{origin}: no connection, the attempt to open one was broken off"),
+        )
+    }
+
+    /// No address can be made of it.
+    pub(super) fn no_address(origin: &Origin) -> Self {
+        Failure {
+            lasting: true,
+            ..Failure::new(
+                Kind::Invalid,
+                format!("{origin}: no such address can be called"),
+            )
+        }
+    }
+
     /// Nothing moved for `limit` while the body was sent.
     pub(super) fn stalled(origin: &Origin, limit: Duration) -> Self {
-        let message = format!("{origin}: stalled, no byte was accepted for {limit:?}");
+        let message = format!("{origin}: stalled, next to nothing was accepted for {limit:?}");
+        Failure {
+            timed_out: true,
+            ..Failure::new(Kind::Transport, message)
+        }
+    }
+
+    /// It moved all the time, but so slowly that it would take for ever.
+    pub(super) fn too_slow(origin: &Origin, (written, taken): (u64, Duration)) -> Self {
+        let seconds = taken.as_secs();
+        let message =
+            format!("{origin}: too slow, {written} bytes of the body were taken in {seconds} s");
         Failure {
             timed_out: true,
             ..Failure::new(Kind::Transport, message)

@@ -27,6 +27,7 @@ pub(super) struct Lane {
     state: Mutex<State>,
     tally: Arc<Tally>,
     runtime: Handle,
+    ping: Duration,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,12 @@ struct Link {
 }
 
 impl Lane {
-    pub(super) fn new(origin: Origin, connector: Arc<Connector>, rules: Rules) -> Arc<Self> {
+    /// The way to `origin`; `ping` as in [`Opened::new`].
+    pub(super) fn new(
+        origin: Origin,
+        connector: Arc<Connector>,
+        (rules, ping): (Rules, Duration),
+    ) -> Arc<Self> {
         // HTTP/2 is spoken over TLS only: prior knowledge on plain connections is for servers
         // that one knows.
         let offers_h2 = (origin.scheme == Scheme::Http).then_some(false);
@@ -62,6 +68,7 @@ impl Lane {
             }),
             tally: Arc::default(),
             runtime: Handle::current(),
+            ping,
         })
     }
 
@@ -75,11 +82,10 @@ impl Lane {
             Place { lane: self, waiter }
         };
         self.settle();
-        let lease = granted
-            .await
-            .expect("the queue answers everyone before it forgets him");
+        let lease = granted.await;
         drop(place);
-        lease
+        // A grant that came to nothing, since its connection was gone in the same moment.
+        lease.unwrap_or_else(|_| Err(Failure::given_up(&self.origin)))
     }
 
     /// Whether the server takes HTTP/2, as far as it was asked.
@@ -112,14 +118,15 @@ impl Lane {
     }
 
     /// Does what the roster wants. Grants are told after the lock is gone: a receiver that has
-    /// given up drops its lease, and that comes back here.
+    /// given up drops its lease, and that comes back here. So does a dial that a runtime on its way
+    /// out drops at once.
     fn settle(self: &Arc<Self>) {
-        let mut grants = Vec::new();
+        let (mut grants, mut dials) = (Vec::new(), Vec::new());
         let mut state = self.state();
         for act in state.roster.settle(Instant::now()) {
             match act {
                 Act::Grant { waiter, link } => grants.extend(self.grant(&mut state, waiter, link)),
-                Act::Dial(offer) => drop(self.spawn(Arc::clone(self).dial(offer))),
+                Act::Dial(offer) => dials.push(Dialling::new(self, offer)),
                 Act::Close(link) => drop(state.links.remove(&link)),
             }
         }
@@ -127,6 +134,10 @@ impl Lane {
         for (grant, lease) in grants {
             // A refused grant is a lease dropped, which gives it to the next.
             let _ = grant.send(Ok(lease));
+        }
+        for dial in dials {
+            let (lane, offer) = (Arc::clone(self), dial.offer);
+            drop(self.spawn(dial.run(async move { lane.open(offer).await })));
         }
     }
 
@@ -153,14 +164,6 @@ impl Lane {
         Some((grant, lease))
     }
 
-    async fn dial(self: Arc<Self>, offer: Offer) {
-        match self.open(offer).await {
-            Ok(opened) => self.opened(offer, opened),
-            Err(failure) => self.dial_failed(offer, &failure),
-        }
-        self.settle();
-    }
-
     async fn open(&self, offer: Offer) -> Result<Opened, Failure> {
         let began = Instant::now();
         let connecting = self.connector.connect(&self.origin, offer).await;
@@ -177,7 +180,7 @@ impl Lane {
         // One that was found before is a resolver's bad hour, which ends.
         let never = self.tally.stats().opened == 0;
         let stream = connecting.map_err(|failure| failure.hopeless_if_unnamed(never))?;
-        let opened = Opened::new(stream.counted_into(self.tally.bytes())).await;
+        let opened = Opened::new(stream.counted_into(self.tally.bytes()), self.ping).await;
         opened.map_err(|error| Failure::exchange(&self.origin, error))
     }
 
@@ -259,6 +262,43 @@ impl Lane {
     }
 }
 
+/// A dial on its way. Requests wait for its end, so it tells one however it ends: also where its
+/// task panics, or goes with its runtime.
+struct Dialling {
+    lane: Arc<Lane>,
+    offer: Offer,
+    ended: bool,
+}
+
+impl Dialling {
+    fn new(lane: &Arc<Lane>, offer: Offer) -> Self {
+        Dialling {
+            lane: Arc::clone(lane),
+            offer,
+            ended: false,
+        }
+    }
+
+    async fn run(mut self, opening: impl Future<Output = Result<Opened, Failure>>) {
+        let opened = opening.await;
+        self.ended = true;
+        match opened {
+            Ok(opened) => self.lane.opened(self.offer, opened),
+            Err(failure) => self.lane.dial_failed(self.offer, &failure),
+        }
+    }
+}
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        if !self.ended {
+            let failure = Failure::given_up(&self.lane.origin);
+            self.lane.dial_failed(self.offer, &failure);
+        }
+        self.lane.settle();
+    }
+}
+
 /// A place in the queue; whoever leaves it early is forgotten.
 struct Place<'a> {
     lane: &'a Arc<Lane>,
@@ -272,5 +312,100 @@ impl Drop for Place<'_> {
         let forgotten = state.waiting.remove(&self.waiter);
         drop(state);
         drop(forgotten);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pool::PoolSettings;
+    use super::super::tests::{https, server};
+    use super::*;
+    use crate::error::{Delivery, Kind, Operation};
+
+    /// A lane to a server that accepts and says nothing, with a request that waits for its dial.
+    async fn waiting() -> (Arc<Lane>, JoinHandle<Failure>, tokio::net::TcpListener) {
+        let (listener, port) = server::listener().await;
+        let connector = Connector::new(&PoolSettings::default()).expect("good settings");
+        let rules = Rules {
+            connections: Some(1),
+            streams: 1,
+            idle: Duration::from_secs(30),
+        };
+        let lane = Lane::new(
+            https(port),
+            Arc::new(connector),
+            (rules, Duration::from_secs(15)),
+        );
+        let asking = Arc::clone(&lane);
+        let asked =
+            tokio::spawn(async move { asking.lease(Wish::H1).await.expect_err("no server") });
+        while lane.state().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        (lane, asked, listener)
+    }
+
+    async fn told(asked: JoinHandle<Failure>) {
+        let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
+        let failure = told.expect("not for ever").expect("no panic of its own");
+        let error = failure.of(Operation::Slice, Delivery::NotDone);
+        assert_eq!((error.kind(), error.is_lasting()), (Kind::Transport, false));
+    }
+
+    #[tokio::test]
+    async fn a_dial_that_panics_is_a_dial_that_failed() {
+        let (lane, asked, _listener) = waiting().await;
+        let dial = Dialling::new(&lane, Offer::H1);
+        let ended = tokio::spawn(dial.run(async { panic!("of this test") })).await;
+        assert!(ended.expect_err("it panics").is_panic());
+        told(asked).await;
+    }
+
+    #[tokio::test]
+    async fn a_dial_that_is_dropped_unpolled_is_a_dial_that_failed() {
+        let (lane, asked, _listener) = waiting().await;
+        drop(Dialling::new(&lane, Offer::H1));
+        told(asked).await;
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_ends_answers_those_who_wait_on_another() {
+        let (listener, port) = server::listener().await;
+        let other = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let other = other.expect("a runtime");
+        let connector = Connector::new(&PoolSettings::default()).expect("good settings");
+        let rules = Rules {
+            connections: Some(1),
+            streams: 1,
+            idle: Duration::from_secs(30),
+        };
+        let lane = Lane::new(
+            https(port),
+            Arc::new(connector),
+            (rules, Duration::from_secs(15)),
+        );
+        let first = Arc::clone(&lane);
+        // Dials, and is never polled again.
+        drop(other.spawn(async move { first.lease(Wish::H1).await.map(drop) }));
+        let ended = std::thread::spawn(move || {
+            other.block_on(tokio::task::yield_now());
+            other
+        });
+        let other = ended.join().expect("no panic");
+        let waiting = Arc::clone(&lane);
+        let asked = tokio::spawn(async move { waiting.lease(Wish::H1).await.map(drop) });
+        while lane.state().waiting.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        std::thread::spawn(move || drop(other))
+            .join()
+            .expect("no panic");
+        drop(listener);
+        let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
+        told.expect("not for ever")
+            .expect("no panic")
+            .expect_err("nobody listens");
     }
 }

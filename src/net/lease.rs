@@ -90,16 +90,25 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// hyper is ready for the next request a moment after the last byte of a reply was read.
-    fn return_later(&self, mut sender: http1::SendRequest<BodyStream>) {
-        let (lane, link) = (Arc::clone(&self.lane), self.link);
+    /// hyper is ready for the next request a moment after the last byte of a reply was read. Where it
+    /// is not (the peer answers early and reads no further), the connection is given up: as long as
+    /// this lease lives it counts as busy, and others wait for it.
+    fn return_later(&self, sender: http1::SendRequest<BodyStream>) {
+        let mut lease = Lease::new(
+            (Arc::clone(&self.lane), self.link),
+            Sender::H1(sender),
+            (Arc::clone(&self.meter), self.task.clone()),
+            self.idle_for,
+        );
+        lease.end_with(Fate::Close);
         self.lane.spawn(async move {
-            let fate = if sender.ready().await.is_ok() {
-                Fate::Keep
-            } else {
-                Fate::Close
+            let Sender::H1(sender) = lease.sender() else {
+                return;
             };
-            lane.released(link, fate, Some(Sender::H1(sender)));
+            let ready = tokio::time::timeout(READY_WITHIN, sender.ready()).await;
+            if matches!(ready, Ok(Ok(()))) {
+                lease.end_with(Fate::Keep);
+            }
         });
     }
 }
@@ -112,3 +121,6 @@ pub(super) enum Sender {
     /// Streams.
     H2(http2::SendRequest<BodyStream>),
 }
+
+/// hyper takes microseconds for it.
+const READY_WITHIN: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use hyper::Uri;
+use rustls::pki_types::ServerName;
 
 use crate::error::{Error, Kind, Operation, Result};
 
@@ -148,9 +149,11 @@ fn plain_host(host: &str) -> Option<String> {
             .ok()
             .map(|_| inner.to_ascii_lowercase());
     }
-    // hyper's own reading of an authority is the rule for everything else.
-    let uri: Uri = format!("http://{host}").parse().ok()?;
-    (uri.host() == Some(host) && !host.is_empty()).then(|| host.to_ascii_lowercase())
+    // For everything else the rule is what DNS and TLS take (253 octets, 63 a label, letters, digits,
+    // hyphens, underscores), and what an address that is composed of it later has to be.
+    let named = ServerName::try_from(host).is_ok();
+    let uri: Uri = format!("https://{host}:65535/").parse().ok()?;
+    (named && uri.host() == Some(host)).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -178,8 +181,25 @@ mod tests {
     #[test]
     fn what_is_no_server_is_refused() {
         for text in [
-            "", "/", "https://", "ftp://a", "a/b", "a?b", "u:p@a", "a:0", "a:x", "a:99999", "[::1",
+            "",
+            "/",
+            "https://",
+            "ftp://a",
+            "a/b",
+            "a?b",
+            "u:p@a",
+            "a:0",
+            "a:x",
+            "a:99999",
+            "[::1",
             "a b",
+            "a..b",
+            ".a",
+            "-a.b",
+            "a%41.b",
+            "名.b",
+            "a\u{7f}b",
+            "1.2.3.256",
         ] {
             let error = Origin::parse(text, Scheme::Https).expect_err(text);
             assert_eq!(
@@ -187,6 +207,30 @@ mod tests {
                 (Kind::Invalid, Operation::Configure),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn names_are_as_long_as_dns_allows() {
+        let label = |len: usize| "a".repeat(len);
+        let name = |last: usize| [label(63), label(63), label(63), label(last)].join(".");
+        for (host, expected) in [
+            (label(63), true),
+            (label(64), false),
+            (format!("b.{}", label(64)), false),
+            (name(61), true),
+            (name(62), false),
+            (label(65_524), false),
+            (["a"; 40_000].join("."), false),
+        ] {
+            for text in [
+                host.clone(),
+                format!("http://{host}"),
+                format!("{host}:8080/"),
+            ] {
+                let parsed = Origin::parse(&text, Scheme::Https);
+                assert_eq!(parsed.is_ok(), expected, "{} octets", text.len());
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub struct PoolSettings {
     pub system_roots: SystemRoots,
     /// How long an unused connection is kept.
     pub idle: Duration,
+    /// An HTTP/2 connection with a request under way whose peer is silent for so long is pinged.
+    pub ping: Duration,
     /// How long name lookup, TCP, proxy and TLS may take together.
     pub connect: Duration,
     /// The `User-Agent` header.
@@ -66,6 +68,7 @@ impl Default for PoolSettings {
             roots: Vec::new(),
             system_roots: SystemRoots::Trusted,
             idle: Duration::from_secs(30),
+            ping: Duration::from_secs(15),
             connect: Duration::from_secs(10),
             user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::Environment,
@@ -81,6 +84,7 @@ pub struct Pool(Arc<Shared>);
 struct Shared {
     connector: Arc<Connector>,
     rules: Rules,
+    ping: Duration,
     user_agent: HeaderValue,
     lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
 }
@@ -121,6 +125,7 @@ impl Pool {
                 streams,
                 idle: settings.idle,
             },
+            ping: settings.ping,
             user_agent,
             lanes: Mutex::default(),
         })))
@@ -195,7 +200,8 @@ impl Shared {
         if let Some(lane) = lanes.get(origin) {
             return Arc::clone(lane);
         }
-        let lane = Lane::new(origin.clone(), Arc::clone(&self.connector), self.rules);
+        let manner = (self.rules, self.ping);
+        let lane = Lane::new(origin.clone(), Arc::clone(&self.connector), manner);
         lanes.insert(origin.clone(), Arc::clone(&lane));
         lane
     }

@@ -1,21 +1,20 @@
 //! When to give up on one request. In: what was seen of it, and the time. Out: wait on, stalled,
-//! or unanswered. Never: a clock, a timer, a socket.
+//! too slow, or unanswered. Never: a clock, a timer, a socket, or anything that moves without the
+//! request: a connection pings, acknowledges and carries others while this one stands still.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::exchange::{Limits, Version};
+use super::exchange::Limits;
 
 /// What is seen of a request at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
-    /// Bytes of the body that the connection took.
-    pub(super) handed: u64,
+    /// Bytes of its own body that were written.
+    pub(super) written: u64,
     /// Whether they are all of it.
     pub(super) body: Progress,
-    /// Bytes that the connection's socket took since the request began, of all its streams.
-    pub(super) written: u64,
 }
 
 /// Where the body is.
@@ -25,8 +24,8 @@ pub(super) enum Progress {
     Moving,
     /// It waits for its own pace; silence is nobody's fault.
     Held,
-    /// All of it was taken.
-    Handed,
+    /// All of it was written.
+    Written,
 }
 
 /// What to do with a request.
@@ -34,8 +33,10 @@ pub(super) enum Progress {
 pub(super) enum Verdict {
     /// Look again then, if nothing happens before.
     WaitUntil(Instant),
-    /// The socket took nothing for too long.
+    /// Too little of the body was taken for too long.
     Stalled,
+    /// The body trickled, and has had so much time in all.
+    TooSlow(Duration),
     /// The answer is overdue.
     Unanswered,
 }
@@ -44,58 +45,61 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Watch {
     limits: Limits,
-    total: u64,
-    version: Version,
-    moved: Instant,
-    seen: (u64, u64),
-    /// Once the body is handed over: up to which count of written bytes some may be its own.
-    tail: Option<u64>,
+    /// What has to move within the stall limit to count as movement.
+    least: u64,
+    /// How long the whole body may take.
+    whole: Duration,
+    /// How much of that is used: all the time in which the body was not held.
+    used: Duration,
+    looked: Instant,
+    /// When the body last moved enough, and how far it was then.
+    moved: (Instant, u64),
+    /// When all of it was written.
+    written: Option<Instant>,
 }
 
 impl Watch {
-    pub(super) fn new(limits: Limits, total: u64, version: Version, now: Instant) -> Self {
+    /// The watch over a body of `total` bytes, from `now` on.
+    pub(super) fn new(limits: Limits, total: u64, now: Instant) -> Self {
+        let least = (limits.stall.as_secs_f64() * STALLED_BELOW).max(1.0);
         Watch {
             limits,
-            total,
-            version,
-            moved: now,
-            seen: (0, 0),
-            tail: None,
+            least: least as u64,
+            whole: limits.answer * ANSWERS + Duration::from_secs(total / SLOWEST),
+            used: Duration::ZERO,
+            looked: now,
+            moved: (now, 0),
+            written: None,
         }
     }
 
     /// Judges what is seen `now`.
     pub(super) fn look(&mut self, sight: Sight, now: Instant) -> Verdict {
-        let before = std::mem::replace(&mut self.seen, (sight.handed, sight.written));
-        if sight.body == Progress::Handed && self.tail.is_none() {
-            self.tail = Some(sight.written.saturating_add(self.queued(sight)));
-            self.moved = now;
+        let passed = now.saturating_duration_since(self.looked);
+        self.looked = now;
+        if sight.body == Progress::Written {
+            let written = *self.written.get_or_insert(now);
+            return judge((written, self.limits.answer), now, Verdict::Unanswered);
         }
-        let moved = match self.tail {
-            Some(tail) => before.1 != sight.written && before.1 < tail,
-            None => before != self.seen || sight.body == Progress::Held,
-        };
-        if moved {
-            self.moved = now;
+        if sight.body != Progress::Held {
+            self.used += passed;
         }
-        let (limit, overdue) = match self.tail {
-            Some(_) => (self.limits.answer, Verdict::Unanswered),
-            None => (self.limits.stall, Verdict::Stalled),
-        };
-        if now >= self.moved + limit {
-            return overdue;
+        if sight.body == Progress::Held || sight.written >= self.moved.1 + self.least {
+            self.moved = (now, sight.written);
         }
-        Verdict::WaitUntil((self.moved + limit).min(now + look_again(limit)))
+        if self.used >= self.whole {
+            return Verdict::TooSlow(self.used);
+        }
+        judge((self.moved.0, self.limits.stall), now, Verdict::Stalled)
     }
+}
 
-    /// How many bytes of the body may still lie in buffers when the last one was taken: the rest
-    /// on HTTP/1.1, where nothing else is written; what hyper and TLS buffer at most on HTTP/2.
-    fn queued(&self, sight: Sight) -> u64 {
-        match self.version {
-            Version::H1 => self.total.saturating_sub(sight.written),
-            Version::H2 => H2_QUEUED,
-        }
+fn judge((since, limit): (Instant, Duration), now: Instant, overdue: Verdict) -> Verdict {
+    let end = since + limit;
+    if now >= end {
+        return overdue;
     }
+    Verdict::WaitUntil(end.min(now + look_again(limit)))
 }
 
 /// Often enough that a limit is kept to an eighth, seldom enough to cost nothing.
@@ -103,9 +107,14 @@ fn look_again(limit: Duration) -> Duration {
     (limit / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// Four streams with 256 KiB and a chunk of 128 KiB in h2, the 64 KiB that TLS may hold, and a
-/// little more.
-const H2_QUEUED: u64 = 2 << 20;
+/// Bytes a second below which a body stands still. A peer that opens its window byte by byte moves
+/// something all the time; a link that carries anything to its end is above this many times.
+const STALLED_BELOW: f64 = 1024.0;
+
+/// A body may take so many times the limit of an answer, ten minutes by default, and a second for
+/// this many bytes: 16 MiB have 18 minutes, where the gateway's own limit is one.
+const ANSWERS: u32 = 10;
+const SLOWEST: u64 = 32 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -120,85 +129,101 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    fn sight(handed: u64, written: u64, body: Progress) -> Sight {
-        Sight {
-            handed,
-            written,
-            body,
-        }
+    fn sight(written: u64, body: Progress) -> Sight {
+        Sight { written, body }
     }
 
     fn waits(verdict: Verdict) -> bool {
         matches!(verdict, Verdict::WaitUntil(_))
     }
 
-    #[test]
-    fn twenty_seconds_without_a_byte_are_a_stall() {
+    /// Looks each second at a body of which `rate` bytes a second are written, until it ends.
+    fn ends(total: u64, rate: u64) -> (u64, Verdict) {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, Version::H1, start);
-        assert!(waits(
-            watch.look(sight(10, 0, Progress::Moving), at(start, 15))
-        ));
-        assert!(waits(
-            watch.look(sight(10, 5, Progress::Moving), at(start, 30))
-        ));
-        assert!(waits(
-            watch.look(sight(10, 5, Progress::Moving), at(start, 49))
-        ));
+        let mut watch = Watch::new(LIMITS, total, start);
+        for second in 0.. {
+            let written = (second * rate).min(total);
+            let body = if written == total {
+                Progress::Written
+            } else {
+                Progress::Moving
+            };
+            let verdict = watch.look(sight(written, body), at(start, second));
+            if !waits(verdict) {
+                return (second, verdict);
+            }
+        }
+        unreachable!("every request ends")
+    }
+
+    #[test]
+    fn twenty_seconds_without_movement_are_a_stall() {
+        let start = Instant::now();
+        let mut watch = Watch::new(LIMITS, 1 << 20, start);
+        for (seconds, written) in [(15, 0), (19, 30_000), (38, 30_000)] {
+            let verdict = watch.look(sight(written, Progress::Moving), at(start, seconds));
+            assert!(waits(verdict), "{seconds}");
+        }
         assert_eq!(
-            watch.look(sight(10, 5, Progress::Moving), at(start, 50)),
+            watch.look(sight(30_000, Progress::Moving), at(start, 39)),
             Verdict::Stalled
         );
     }
 
     #[test]
-    fn a_held_body_does_not_stall() {
+    fn a_trickle_ends_however_steady_it_is() {
+        assert_eq!(ends(200, 0), (20, Verdict::Stalled));
+        assert_eq!(ends(16 << 20, 1), (20, Verdict::Stalled));
+        assert_eq!(ends(16 << 20, 1000), (20, Verdict::Stalled));
+        let whole = 600 + 512;
+        let slow = Verdict::TooSlow(Duration::from_secs(whole));
+        assert_eq!(ends(16 << 20, 2000), (whole, slow));
+        assert_eq!(ends(16 << 20, 15_000), (whole, slow));
+    }
+
+    #[test]
+    fn a_slow_link_is_let_finish() {
+        for (rate, took) in [(16_000, 1049), (100_000, 168), (280_000, 60)] {
+            assert_eq!(
+                ends(16 << 20, rate),
+                (took + 60, Verdict::Unanswered),
+                "{rate}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_held_body_neither_stalls_nor_uses_up_its_time() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, Version::H2, start);
-        for seconds in [10, 30, 90] {
+        let mut watch = Watch::new(LIMITS, 1000, start);
+        for seconds in (0..5000).step_by(10) {
             assert!(waits(
-                watch.look(sight(10, 5, Progress::Held), at(start, seconds))
+                watch.look(sight(10, Progress::Held), at(start, seconds))
+            ));
+        }
+        assert!(waits(
+            watch.look(sight(10, Progress::Moving), at(start, 5000))
+        ));
+        assert_eq!(
+            watch.look(sight(10, Progress::Moving), at(start, 5010)),
+            Verdict::Stalled
+        );
+    }
+
+    #[test]
+    fn the_answer_is_awaited_from_the_last_byte_and_nothing_prolongs_it() {
+        let start = Instant::now();
+        let mut watch = Watch::new(LIMITS, 100_000, start);
+        assert!(waits(
+            watch.look(sight(99_999, Progress::Moving), at(start, 19))
+        ));
+        for seconds in [25, 50, 84] {
+            assert!(waits(
+                watch.look(sight(100_000, Progress::Written), at(start, seconds))
             ));
         }
         assert_eq!(
-            watch.look(sight(10, 5, Progress::Moving), at(start, 110)),
-            Verdict::Stalled
-        );
-    }
-
-    #[test]
-    fn the_answer_is_awaited_from_the_last_byte_that_left() {
-        let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, Version::H1, start);
-        assert!(waits(
-            watch.look(sight(1000, 400, Progress::Handed), at(start, 10))
-        ));
-        assert!(waits(
-            watch.look(sight(1000, 1100, Progress::Handed), at(start, 60))
-        ));
-        assert!(waits(
-            watch.look(sight(1000, 1100, Progress::Handed), at(start, 119))
-        ));
-        assert_eq!(
-            watch.look(sight(1000, 1100, Progress::Handed), at(start, 120)),
-            Verdict::Unanswered
-        );
-    }
-
-    #[test]
-    fn other_streams_do_not_prolong_the_wait_for_ever() {
-        let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, Version::H2, start);
-        assert!(waits(watch.look(sight(1000, 0, Progress::Handed), start)));
-        assert!(waits(
-            watch.look(sight(1000, H2_QUEUED, Progress::Handed), at(start, 50))
-        ));
-        assert!(waits(watch.look(
-            sight(1000, 2 * H2_QUEUED, Progress::Handed),
-            at(start, 100)
-        )));
-        assert_eq!(
-            watch.look(sight(1000, 3 * H2_QUEUED, Progress::Handed), at(start, 110)),
+            watch.look(sight(100_000, Progress::Written), at(start, 85)),
             Verdict::Unanswered
         );
     }
@@ -206,10 +231,10 @@ mod tests {
     #[test]
     fn the_next_look_is_never_after_the_limit() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, Version::H1, start);
+        let mut watch = Watch::new(LIMITS, 1000, start);
         let almost = start + Duration::from_millis(19_900);
         assert_eq!(
-            watch.look(sight(0, 0, Progress::Moving), almost),
+            watch.look(sight(0, Progress::Moving), almost),
             Verdict::WaitUntil(at(start, 20))
         );
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::time::Instant;
 
 use super::attempt::{Terms, call};
@@ -160,6 +161,8 @@ fn pool_settings(options: &Options) -> PoolSettings {
         connections_per_server: options.connections,
         roots: options.roots.clone(),
         connect: options.timeouts.connect,
+        // A peer that vanished is to be noticed before a request would have stalled.
+        ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         ..PoolSettings::default()
     }
 }
@@ -168,6 +171,9 @@ fn pool_settings(options: &Options) -> PoolSettings {
 pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
+
+/// After so long without a word a server is pinged, over HTTP/2.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 /// `sliceSize` in every observation. It is only a guess of what create will say: hashing slices of
 /// another size was work in vain, and nothing worse.

@@ -3,6 +3,7 @@
 
 mod h1;
 mod h2;
+mod hangs;
 mod limits;
 pub(super) mod server;
 
