@@ -35,33 +35,36 @@ async fn a_body_that_is_not_read_is_sent_again_over_every_version() {
     repeated(Operation::Single, 4_000_000, &deaf).await;
 }
 
-/// One file arrives although the first call of `operation` hangs, and nothing else is repeated.
+/// One file arrives although the first call of `operation` hangs, over every version at once.
 async fn repeated(operation: Operation, size: u64, hang: &Action) {
-    for (tls, http) in [
+    let ways = [
         (Tls::Off, Http::Auto),
         (Tls::Both, Http::H1),
         (Tls::Both, Http::H2),
         (Tls::Both, Http::Auto),
-    ] {
-        let what = format!("{operation} of {size} bytes, {tls:?}, {http:?}, {hang:?}");
-        let scene = Scene::new(Config {
-            tls,
-            servers: 1,
-            ..Config::default()
-        });
-        scene
-            .emulator
-            .inject(Fault::on(operation, hang.clone()).nth(1));
-        let path = scene.file("file.bin", size);
-        let began = Instant::now();
-        let sending = upload_all(hurried(&scene, http), [item(&path, "file.bin")]);
-        let ended = tokio::time::timeout(ENOUGH, sending).await;
-        ended.unwrap_or_else(|_| panic!("{what}: hangs"));
-        scene.assert_arrived(&path, "file.bin");
-        let calls = scene.emulator.stats().calls_of(operation).count();
-        assert!(calls >= 2, "{what}: {calls} calls");
-        assert!(began.elapsed() >= STALL, "{what}: before any limit");
+    ];
+    for sent in ways.map(|way| tokio::spawn(arrives(operation, size, hang.clone(), way))) {
+        sent.await.expect("it arrives");
     }
+}
+
+async fn arrives(operation: Operation, size: u64, hang: Action, (tls, http): (Tls, Http)) {
+    let what = format!("{operation} of {size} bytes, {tls:?}, {http:?}, {hang:?}");
+    let scene = Scene::new(Config {
+        tls,
+        servers: 1,
+        ..Config::default()
+    });
+    scene.emulator.inject(Fault::on(operation, hang).nth(1));
+    let path = scene.file("file.bin", size);
+    let began = Instant::now();
+    let sending = upload_all(hurried(&scene, http), [item(&path, "file.bin")]);
+    let ended = tokio::time::timeout(ENOUGH, sending).await;
+    ended.unwrap_or_else(|_| panic!("{what}: hangs"));
+    scene.assert_arrived(&path, "file.bin");
+    // The emulator has a call in its books when it ends, which the hanging one does much later: that it
+    // was met shows in the time.
+    assert!(began.elapsed() >= STALL, "{what}: before any limit");
 }
 
 /// Options that log in, overwrite (so that every lost answer may be repeated), and do not wait long.

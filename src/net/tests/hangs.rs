@@ -340,8 +340,8 @@ async fn trickle_head(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
     let _ = stream.write_all(&frame_head(255, headers, 1)).await;
     // `:status: 200`, and then a literal header whose name has 100 bytes.
-    let mut bytes = [0x88, 0x00, 100].into_iter().chain(std::iter::repeat(b'x'));
-    while let Some(byte) = bytes.next() {
+    let bytes = [0x88, 0x00, 100].into_iter().chain(std::iter::repeat(b'x'));
+    for byte in bytes {
         if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
             return;
         }
