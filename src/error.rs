@@ -129,6 +129,7 @@ struct Facts {
     delivery: Delivery,
     timed_out: bool,
     lasting: bool,
+    scarcity: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -151,13 +152,15 @@ impl Error {
             delivery: Delivery::NotDone,
             timed_out: false,
             lasting: false,
+            scarcity: false,
             source: None,
         }))
     }
 
     /// A local file that cannot be read.
     pub fn read(path: &Path, source: std::io::Error) -> Self {
-        Error::new(Kind::Source, Operation::Read, source.to_string()).path(path)
+        let error = Error::new(Kind::Source, Operation::Read, source.to_string()).path(path);
+        error.with(|facts| facts.scarcity = is_scarcity(&source))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
@@ -312,11 +315,25 @@ impl Error {
         self.0.lasting
     }
 
+    /// Whether this machine was out of descriptors, threads or memory at that moment: waiting can
+    /// help, and it says nothing of the file.
+    #[must_use]
+    pub fn is_scarcity(&self) -> bool {
+        self.0.scarcity
+    }
+
     /// Whether time ran out, here or at the gateway.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
     }
+}
+
+fn is_scarcity(error: &std::io::Error) -> bool {
+    let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN];
+    error
+        .raw_os_error()
+        .is_some_and(|code| scarce.contains(&code))
 }
 
 /// `path: call: message (slice 3, HTTP 200, code 1, trace id …)`, without what is not known.
@@ -385,6 +402,23 @@ mod tests {
             error.to_string(),
             "a/b.bin: create: name taken (code 1, trace id t-1)"
         );
+    }
+
+    #[test]
+    fn what_is_scarce_and_what_is_the_files() {
+        for (code, expected) in [
+            (libc::EMFILE, true),
+            (libc::ENFILE, true),
+            (libc::ENOMEM, true),
+            (libc::EAGAIN, true),
+            (libc::ENOENT, false),
+            (libc::EACCES, false),
+            (libc::EIO, false),
+        ] {
+            let error = std::io::Error::from_raw_os_error(code);
+            let error = Error::read(Path::new("f"), error);
+            assert_eq!(error.is_scarcity(), expected, "{error}");
+        }
     }
 
     #[test]

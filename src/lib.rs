@@ -68,7 +68,8 @@ pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
 pub use session::{Claimed, Targets};
 pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
-pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
+pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
+pub use source::prepare_process;
 pub use token::{Credential, Secret, read_private, write_private};
 pub use wire::Conflict;
 

@@ -196,10 +196,7 @@ async fn a_finished_file_is_skipped_until_it_or_its_place_changes() {
     assert_eq!((again.md5, again.sent), (first.md5, 0));
     assert_eq!(rig.emulator.stats().calls.len(), calls, "not a call");
 
-    let elsewhere = Item {
-        remote: "folder/g".to_owned(),
-        ..item.clone()
-    };
+    let elsewhere = item.clone().to(0, "folder/g");
     let other = rig.client().upload(elsewhere.clone()).await.expect("sent");
     assert!(
         matches!(other.status, Status::Reused(_)),

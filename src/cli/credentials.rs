@@ -56,7 +56,7 @@ pub fn login(login: &Login) -> Result<ExitCode, Error> {
     });
     super::upload::account_options(&mut options, &login.account)?;
     options.state_dir = Some(folder.clone());
-    let runtime = super::upload::runtime()?;
+    let runtime = panup::runtime()?;
     runtime.block_on(async { Client::new(options)?.login().await })?;
     write_private(&folder.join(KEPT), &format!("{id}\n{secret}\n"))?;
     say(&format!(

@@ -105,6 +105,8 @@ fn log(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
+        // Said on standard error, which is what could not be written: that would panic.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -19,7 +19,7 @@ use panup::{
 
 use super::args::Tune;
 use super::size::human;
-use super::upload::{Signals, account_options, runtime};
+use super::upload::{Signals, account_options};
 use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, state_dir};
 use meter::Meter;
 use plan::{Trial, plan};
@@ -36,7 +36,7 @@ pub fn run(tune: &Tune) -> Result<ExitCode, Error> {
     })?;
     let target = Target::new(tune)?;
     let folder = Folder::new()?;
-    runtime()?.block_on(measure_all(tune, &trials, &target, &folder))
+    panup::runtime()?.block_on(measure_all(tune, &trials, &target, &folder))
 }
 
 async fn measure_all(

@@ -5,8 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume, Run,
-    Secret, Status,
+    Client, Conflict, Credential, Error, Event, Http, Kind, Options, Resume, Run, Secret, Status,
 };
 
 use super::args::{Account, HttpVersion, OnConflict, Output, Upload};
@@ -29,7 +28,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
     }
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
-    let code = runtime()?.block_on(async {
+    let code = panup::runtime()?.block_on(async {
         let client = Client::new(options)?;
         let run = client.start(walk.items())?;
         let code = watch(run, upload, &refusals).await;
@@ -42,20 +41,6 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
         local.farewell(upload.output);
     }
     Ok(code)
-}
-
-/// A runtime for the run. Its threads only move bytes between sockets and maps; hashing has its own.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    let built = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    built.map_err(|error| {
-        Error::new(
-            Kind::State,
-            Operation::Configure,
-            format!("no runtime: {error}"),
-        )
-    })
 }
 
 fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {

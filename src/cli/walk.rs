@@ -133,6 +133,11 @@ fn below(
                 &rules,
                 &refused,
             )
+            // What was a file when it was found may be a link by its turn.
+            .map(|item| match rules.follow {
+                true => item,
+                false => item.below(&start.path),
+            })
         }
         Ok(_) => None,
         Err(error) => {
@@ -162,10 +167,7 @@ fn item(
         }));
         return None;
     };
-    let mut item = Item::new(path);
-    item.parent_id = rules.parent_id;
-    item.remote = remote;
-    Some(item)
+    Some(Item::new(path).to(rules.parent_id, remote))
 }
 
 fn fits(path: &Path, rules: &Rules) -> bool {

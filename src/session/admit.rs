@@ -13,7 +13,7 @@ use crate::digest::Md5;
 use crate::error::{Error, Result};
 use crate::journal::{Finished, Task};
 use crate::options::Resume;
-use crate::source::Source;
+use crate::source::{Source, patiently};
 use crate::wire::{Remote, check_size};
 
 impl Stage {
@@ -22,10 +22,10 @@ impl Stage {
         &self,
         item: &Item,
         window: &Arc<Window>,
-        let_go: impl FnOnce(),
+        mut let_go: impl FnMut(),
     ) -> Option<Candidate> {
         let started = Instant::now();
-        match self.open(item) {
+        match self.open(item, &mut let_go) {
             Ok((source, task)) => {
                 if let Some(finished) = self.finished(&task) {
                     self.skip(item, &source, &finished);
@@ -40,17 +40,23 @@ impl Stage {
                 })
             }
             Err(error) => {
-                let size = std::fs::metadata(&item.path).map_or(0, |facts| facts.len());
+                let size = item.facts().map_or(0, |facts| facts.len());
                 self.fail(item, size, error);
                 None
             }
         }
     }
 
-    fn open(&self, item: &Item) -> Result<(Source, Task)> {
+    /// Opens it, once there is a descriptor for it.
+    fn open(&self, item: &Item, let_go: impl FnOnce()) -> Result<(Source, Task)> {
         let named = |error: Error| error.path(&item.path);
         let core = &self.shared.core;
-        let source = Source::open(&item.path, &core.source_settings)?;
+        let open = || Source::open_below(item.below.as_deref(), &item.path, &core.source_settings);
+        let source = patiently(open, let_go, || self.shared.is_draining())?;
+        if source.is_empty() {
+            // Some files have contents that their size knows nothing of.
+            source.read_into(&mut Vec::new())?;
+        }
         check_size(source.len()).map_err(named)?;
         let task = Task {
             account: Arc::clone(&core.account),

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
 use super::run::{Parts, Shared};
 use super::window::{Size, Window};
-use super::{Item, feed, hash, no_thread, slice, threads};
+use super::{Item, feed, hash, slice, threads};
 use crate::error::Result;
 use crate::options::Options;
 use crate::policy::version;
@@ -69,12 +69,18 @@ impl Client {
         let (slices, sliced) = bounded(CHANNEL);
         let shared = Shared::new(Parts {
             core: Arc::clone(&self.core),
-            window: Window::new(LARGE_WINDOW),
-            small: Window::new(SMALL_WINDOW),
+            window: Window::new(Size {
+                files: self.core.shares.large,
+                bytes: LARGE_WINDOW,
+            }),
+            small: Window::new(Size {
+                files: self.core.shares.small,
+                bytes: SMALL_WINDOW,
+            }),
             orders,
             events,
         });
-        let feeders = threads("panup-feed", self.core.hash_threads)?;
+        let feeders = threads::pool("panup-feed", self.core.hash_threads, 1)?;
         for _ in 0..self.core.hash_threads {
             let (ordered, slices) = (ordered.clone(), slices.clone());
             feeders.spawn(move || feed::run(&ordered, &slices));
@@ -83,9 +89,9 @@ impl Client {
             Arc::clone(&self.core.gate),
             tokio::runtime::Handle::current(),
         );
-        let dispatcher = std::thread::Builder::new().name("panup-dispatch".to_owned());
-        let started = dispatcher.spawn(move || slice::dispatch(&sliced, &gate, &runtime));
-        started.map_err(|error| no_thread(&error))?;
+        threads::spawn("panup-dispatch", move || {
+            slice::dispatch(&sliced, &gate, &runtime)
+        })?;
         let (out, hashed) = mpsc::unbounded_channel();
         hash::start(&shared, items.into_iter(), &out)?;
         drop(out);
@@ -167,15 +173,9 @@ impl Drop for Run {
 /// Slices hashed ahead of the dispatcher; with those in flight it is the read-ahead.
 const CHANNEL: usize = 32;
 
-/// Small files in memory at once, hashed and not yet uploaded.
-const SMALL_WINDOW: Size = Size {
-    files: 256,
-    bytes: 24 << 20,
-};
+/// Bytes of small files in memory at once, hashed and not yet uploaded.
+const SMALL_WINDOW: u64 = 24 << 20;
 
-/// Mapped files hashed and not yet uploaded: bounded by open files, and by what the page cache is
-/// likely to still hold when it is sent.
-const LARGE_WINDOW: Size = Size {
-    files: 128,
-    bytes: 4 << 30,
-};
+/// Bytes of mapped files hashed and not yet uploaded: what the page cache is likely to still hold
+/// when it is sent.
+const LARGE_WINDOW: u64 = 4 << 30;

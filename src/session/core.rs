@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::attempt::{Terms, call};
+use super::descriptors::Shares;
 use super::failures::Failures;
 use super::fleet::{Crew, Fleet, Plain};
 use super::folders::Folders;
@@ -19,7 +20,7 @@ use crate::net::{Pool, PoolSettings, Wish};
 use crate::options::{Http, Options};
 use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
-use crate::source;
+use crate::source::{self, Descriptors, Memory};
 use crate::token::{Secret, Tokens};
 
 /// What all runs of a client share.
@@ -40,6 +41,12 @@ pub struct Core {
     pub(super) retry: Retry,
     pub(super) bandwidth: Option<Mutex<Bandwidth>>,
     pub(super) source_settings: source::Settings,
+    /// For slices that are read instead of mapped.
+    pub(super) memory: Memory,
+    /// One file at a time waits for memory as a whole: see `single`.
+    pub(super) reading: tokio::sync::Mutex<()>,
+    /// Who may hold how many descriptors.
+    pub(super) shares: Shares,
     pub(super) hash_threads: usize,
     /// Body bytes that sockets took, of all runs.
     pub(super) carried: AtomicU64,
@@ -58,7 +65,8 @@ impl Core {
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub(super) fn new(options: Options) -> Result<Core> {
         let api = options.check()?;
-        let pool = Pool::new(pool_settings(&options))?;
+        let shares = Shares::of(Descriptors::now());
+        let pool = Pool::new(pool_settings(&options, shares))?;
         // A user who wants HTTP/1.1 wants it for every call.
         let asked = match options.http {
             Http::H1 => Wish::H1,
@@ -80,7 +88,10 @@ impl Core {
             None => (Journal::off(), None),
         };
         let limit = LimitSettings {
-            fixed: options.concurrency,
+            fixed: options
+                .concurrency
+                .map(|fixed| fixed.min(shares.connections)),
+            max: LimitSettings::default().max.min(shares.bodies()),
             ..LimitSettings::default()
         };
         let plain = if options.allow_http {
@@ -118,6 +129,9 @@ impl Core {
                 .limit_rate
                 .map(|rate| Mutex::new(Bandwidth::new(rate))),
             source_settings: maps,
+            memory: Memory::default(),
+            reading: tokio::sync::Mutex::default(),
+            shares,
             hash_threads: options.hash_threads.unwrap_or_else(processors),
             carried: AtomicU64::new(0),
             slice_size: AtomicU64::new(USUAL_SLICE),
@@ -156,9 +170,9 @@ impl Core {
     }
 }
 
-fn pool_settings(options: &Options) -> PoolSettings {
+fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
     PoolSettings {
-        connections_per_server: options.connections,
+        connections_per_server: shares.per_server(options.connections),
         roots: options.roots.clone(),
         connect: options.timeouts.connect,
         // A peer that vanished is to be noticed before a request would have stalled.

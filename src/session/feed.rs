@@ -92,11 +92,9 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
         .unwrap_or(GROUP)
         .clamp(1, GROUP);
     // They leave the order when they are slices: until then they count as left to send.
-    let numbers: Vec<u32> = order.left.iter().take(room).copied().collect();
-    let contents = numbers
-        .iter()
-        .map(|&number| file.source.bytes(file.plan.range(number)));
-    let contents = contents.collect::<Result<Vec<Bytes>>>()?;
+    let mut numbers: Vec<u32> = order.left.iter().take(room).copied().collect();
+    let contents = contents(&file, &numbers)?;
+    numbers.truncate(contents.len());
     let digests = file
         .known_digests(&numbers)
         .unwrap_or_else(|| hash(&contents));
@@ -120,6 +118,24 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
             content,
         })
         .collect())
+}
+
+/// The bytes of these slices, or of the first ones where there is not memory for all: whoever holds
+/// some of it must not wait for more.
+fn contents(file: &Sending, numbers: &[u32]) -> Result<Vec<Bytes>> {
+    let memory = &file.shared.core.memory;
+    let mut contents = Vec::with_capacity(numbers.len());
+    for &number in numbers {
+        let range = file.plan.range(number);
+        if contents.is_empty() {
+            contents.push(file.source.bytes(range, memory)?);
+        } else if let Some(content) = file.source.try_bytes(range, memory)? {
+            contents.push(content);
+        } else {
+            break;
+        }
+    }
+    Ok(contents)
 }
 
 fn hash(contents: &[Bytes]) -> Vec<Md5> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::attempt::{MAY_BE_OURS, Terms, call};
+use super::disk::check;
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
 use super::hash::Hashed;
@@ -75,7 +76,7 @@ const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 
 impl Way<'_> {
     async fn whole(&self) -> Result<Status> {
-        self.hashed.source.check(Operation::Check)?;
+        check(&self.hashed.source, Operation::Check).await?;
         let status = self.any_way().await?;
         if let Status::Uploaded(id) | Status::Reused(id) = status {
             self.shared
@@ -99,7 +100,7 @@ impl Way<'_> {
         let outcome = match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
-                self.hashed.source.check(Operation::Check)?;
+                check(&self.hashed.source, Operation::Check).await?;
                 in_doubt |= error.delivered() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
@@ -245,7 +246,7 @@ impl Way<'_> {
         if self.shared.is_draining() {
             return Err(Shared::cancelled());
         }
-        self.hashed.source.check(Operation::Complete)?;
+        check(&self.hashed.source, Operation::Complete).await?;
         self.keep_acks().await;
         self.complete(&sending.preupload_id, asked)
             .await

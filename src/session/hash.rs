@@ -16,12 +16,13 @@ use super::chain::Chain;
 use super::event::{Outcome, Progress};
 use super::run::Shared;
 use super::targets::{Claimed, Targets};
+use super::threads;
 use super::window::Share;
 use crate::digest::{End, Lanes, Md5};
 use crate::error::{Error, Operation, Result};
 use crate::journal::{Hashes, SliceHashes, Task, Upload};
 use crate::options::Resume;
-use crate::source::Source;
+use crate::source::{Source, patiently};
 use crate::wire::check_size;
 
 /// A file with its etag, ready for `create` or `single/create`.
@@ -87,14 +88,14 @@ pub fn start(
     out: &UnboundedSender<Admitted>,
 ) -> Result<()> {
     let threads = shared.core.hash_threads;
-    let pool = super::threads("panup-hash", threads + 2)?;
+    let pool = threads::pool("panup-hash", threads + 2, 3)?;
     let (small, small_in) = bounded(LOOK_AHEAD);
     let (large, large_in) = bounded(LOOK_AHEAD);
     let stage = Stage {
         shared: Arc::clone(shared),
         out: out.clone(),
         chains: Arc::default(),
-        followers: Arc::new(super::threads("panup-slices", threads)?),
+        followers: Arc::new(threads::pool("panup-slices", threads, 1)?),
     };
     pool.spawn({
         let stage = stage.clone();
@@ -144,7 +145,7 @@ impl Stage {
             if self.shared.is_draining() {
                 return;
             }
-            let facts = std::fs::metadata(&item.path).ok();
+            let facts = item.facts().ok();
             let size = facts.as_ref().map_or(0, |facts| facts.len());
             Progress::add(&self.shared.progress.files, 1);
             Progress::add(&self.shared.progress.bytes, size);
@@ -180,11 +181,17 @@ impl Stage {
                 .collect();
             let mut read = Vec::with_capacity(batch.len());
             for item in batch {
-                let let_go = || self.hash_batch(std::mem::take(&mut read));
-                let Some(candidate) = self.admit(&item, &self.shared.small, let_go) else {
+                let mut let_go = || self.hash_batch(std::mem::take(&mut read));
+                let Some(candidate) = self.admit(&item, &self.shared.small, &mut let_go) else {
                     continue;
                 };
-                match self.read(&candidate) {
+                if candidate.source.len() >= self.shared.core.source_settings.map_from {
+                    // Grown since it was sorted.
+                    self.hash_mapped(vec![(candidate, item)]);
+                    continue;
+                }
+                let stopped = || self.shared.is_draining();
+                match patiently(|| self.read(&candidate), let_go, stopped) {
                     Ok(content) => read.push((candidate, content)),
                     Err(error) => self.fail(&item, candidate.source.len(), error),
                 }
@@ -197,9 +204,13 @@ impl Stage {
     }
 
     fn read(&self, candidate: &Candidate) -> Result<Bytes> {
-        let size = usize::try_from(candidate.source.len()).unwrap_or(usize::MAX);
-        let mut content = Vec::with_capacity(size + 1);
-        candidate.source.read_into(&mut content)?;
+        let source = &candidate.source;
+        let mut content = Vec::new();
+        source.read_into(&mut content)?;
+        // What there is may be more or less than the size that was counted.
+        let total = &self.shared.progress.bytes;
+        Progress::add(total, source.len().saturating_sub(source.identity().size));
+        Progress::sub(total, source.identity().size.saturating_sub(source.len()));
         Ok(content.into())
     }
 
@@ -351,16 +362,27 @@ impl Stage {
     /// One pass of reads over a file that cannot be mapped.
     fn hash_read(&self, source: &Source) -> Result<Etag> {
         let mut hasher = crate::digest::Hasher::new();
+        let mut buffer = piece(source)?;
         let mut at = 0;
-        while at < source.len() {
+        loop {
             // Half a file's MD5 is nobody's: it must neither be sent nor remembered.
             if self.shared.is_draining() {
                 return Err(Shared::cancelled());
             }
-            let end = (at + READ).min(source.len());
-            hasher.update(&source.bytes(at..end)?);
-            Progress::add(&self.shared.progress.hashed, end - at);
-            at = end;
+            let found = source.read_at(&mut buffer, at)?;
+            hasher.update(&buffer[..found]);
+            Progress::add(&self.shared.progress.hashed, found as u64);
+            at += found as u64;
+            if found < buffer.len() {
+                break;
+            }
+            if at > source.len() {
+                // Longer than its size, or growing as fast as it is read.
+                source.check(Operation::Read)?;
+            }
+        }
+        if at != source.len() {
+            source.settle(at)?;
         }
         Ok(Etag {
             md5: hasher.finish(),
@@ -415,8 +437,17 @@ pub(super) fn name(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Bytes read at a time where a large file cannot be mapped.
-pub(super) const READ: u64 = 4 << 20;
+/// A buffer for reading a file piece by piece.
+pub(super) fn piece(source: &Source) -> Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    let reserved = buffer.try_reserve_exact(PIECE);
+    reserved.map_err(|error| Error::read(source.path(), error.into()))?;
+    buffer.resize(PIECE, 0);
+    Ok(buffer)
+}
+
+/// Bytes read at a time where a large file cannot be mapped: half a second-level cache.
+const PIECE: usize = 512 << 10;
 
 #[cfg(test)]
 mod tests {

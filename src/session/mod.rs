@@ -7,6 +7,8 @@ mod chain;
 mod client;
 mod conduct;
 mod core;
+mod descriptors;
+mod disk;
 mod event;
 mod failures;
 mod feed;
@@ -25,6 +27,7 @@ mod slice;
 mod state;
 mod sums;
 mod targets;
+mod threads;
 mod window;
 
 use std::path::PathBuf;
@@ -34,11 +37,11 @@ pub use event::{Event, Outcome, Progress, Status, Summary};
 pub use state::State;
 pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
 pub use targets::{Claimed, Targets};
-
-use crate::error::{Error, Kind, Operation, Result};
+pub use threads::runtime;
 
 /// A file to upload, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Item {
     /// The local file.
     pub path: PathBuf,
@@ -46,6 +49,10 @@ pub struct Item {
     pub parent_id: i64,
     /// The name below that folder, or a path `folder/…/name`; missing folders are made.
     pub remote: String,
+    /// The folder in which the file was found by walking. No symbolic link below it is followed,
+    /// whatever became of the names since; the folder itself may be one. `None` (default): `path` was
+    /// typed, and links on it are meant.
+    pub below: Option<PathBuf>,
 }
 
 impl Item {
@@ -61,23 +68,34 @@ impl Item {
             path,
             parent_id: 0,
             remote,
+            below: None,
         }
     }
-}
 
-/// A pool of named threads; its threads end when their work does.
-fn threads(name: &'static str, count: usize) -> Result<rayon::ThreadPool> {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
-    builder
-        .thread_name(move |index| format!("{name}-{index}"))
-        .build()
-        .map_err(|error| no_thread(&error))
-}
+    /// To the name or path `remote` below the folder `parent_id`.
+    #[must_use]
+    pub fn to(self, parent_id: i64, remote: impl Into<String>) -> Item {
+        Item {
+            parent_id,
+            remote: remote.into(),
+            ..self
+        }
+    }
 
-fn no_thread(error: &dyn std::error::Error) -> Error {
-    Error::new(
-        Kind::State,
-        Operation::Configure,
-        format!("no thread could be started: {error}"),
-    )
+    /// Found in the folder `root` by walking: see [`below`](Self::below).
+    #[must_use]
+    pub fn below(self, root: impl Into<PathBuf>) -> Item {
+        Item {
+            below: Some(root.into()),
+            ..self
+        }
+    }
+
+    /// What the system says of the file by its name: good for a first guess only.
+    fn facts(&self) -> std::io::Result<std::fs::Metadata> {
+        match &self.below {
+            Some(_) => std::fs::symlink_metadata(&self.path),
+            None => std::fs::metadata(&self.path),
+        }
+    }
 }

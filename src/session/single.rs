@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::attempt::{Attempts, Load, Next, carry};
+use super::disk::check;
 use super::event::{Progress, Status};
 use super::file::Way;
 use super::fleet::Crew;
@@ -83,7 +84,7 @@ impl Way<'_> {
                     return Ok((reply, attempts.lost_an_answer()));
                 }
                 Err(error) => {
-                    self.hashed.source.check(Operation::Single)?;
+                    check(&self.hashed.source, Operation::Single).await?;
                     match attempts.failed(error).await? {
                         Next::Again { elsewhere: true } => avoid = vec![server],
                         Next::Again { elsewhere: false } | Next::Rehash => {}
@@ -97,8 +98,11 @@ impl Way<'_> {
         if let Some(content) = &self.hashed.content {
             return Ok(content.clone());
         }
-        let source = self.hashed.source.clone();
-        let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len()));
+        // Whoever waits for memory blocks a thread; of those there must be some left for the files
+        // that hold it.
+        let _turn = self.shared.core.reading.lock().await;
+        let (source, memory) = (self.hashed.source.clone(), self.shared.core.memory.clone());
+        let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len(), &memory));
         read.await
             .map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
     }

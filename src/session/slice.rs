@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::attempt::{Attempts, Load, Next, Terms, carry_hedged};
+use super::disk::check;
 use super::feed::Slice;
 use super::gate::{Gate, Permit};
 use super::run::Shared;
@@ -103,7 +104,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Err(error) => error,
         };
         // A file that changed under the attempt is not repeated: its bytes are not the file's.
-        file.source.check(Operation::Slice)?;
+        check(&file.source, Operation::Slice).await?;
         match attempts.failed(error).await.map_err(not_ours)? {
             Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}

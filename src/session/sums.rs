@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::event::Progress;
 use super::hash::LOOK_AHEAD;
+use super::threads;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Settings;
@@ -43,9 +44,9 @@ where
 {
     let (threads, slice_size) = options.check()?;
     // One more than hash: whoever finds the files waits most of the time.
-    let pool = super::threads("panup-hash", threads + 1)?;
+    let pool = threads::pool("panup-hash", threads + 1, 2)?;
     let followers = (slice_size.is_some() && threads > 1)
-        .then(|| super::threads("panup-slices", threads))
+        .then(|| threads::pool("panup-slices", threads, 1))
         .transpose()?;
     let (small, small_in) = bounded(LOOK_AHEAD);
     let (large, large_in) = bounded(LOOK_AHEAD);

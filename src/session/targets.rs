@@ -222,11 +222,7 @@ mod tests {
     use super::*;
 
     fn item(path: &Path, parent_id: i64, remote: &str) -> Item {
-        Item {
-            path: path.to_owned(),
-            parent_id,
-            remote: remote.to_owned(),
-        }
+        Item::new(path).to(parent_id, remote)
     }
 
     /// Claims `remote` below the root for `path`, which need not exist.

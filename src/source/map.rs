@@ -8,6 +8,7 @@ use std::sync::Arc;
 use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
 use super::guard::{self, Entry};
+use super::process;
 
 /// A guarded map of a whole file.
 #[derive(Debug)]
@@ -20,8 +21,12 @@ pub(super) struct Map {
 
 impl Map {
     /// Maps the first `len` bytes (not 0) of `file`; `None` where it cannot be mapped (the file
-    /// system, the address space) or not be guarded (see [`Entry::of`]).
+    /// system, the address space, also a limit of it) or not be guarded (see [`Entry::of`]).
     pub(super) fn new(file: &File, len: u64) -> Option<Map> {
+        let left = process::address_space_left();
+        if left.is_some_and(|left| left < len.saturating_add(SPARE)) {
+            return None;
+        }
         let len = usize::try_from(len).ok()?;
         // SAFETY: another process may write to or truncate the file while `&[u8]`s of this map
         // exist, which no program can rule out. What it means here: bytes that differ from one
@@ -88,6 +93,10 @@ fn whole_pages(range: Range<usize>, len: usize, page: usize) -> Range<usize> {
     };
     start..end
 }
+
+/// Address space that maps leave to everything else where it is limited: an allocation that fails
+/// would end the process.
+const SPARE: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Kind, Operation, Result};
 
+mod below;
 #[allow(unsafe_code)]
 mod byte_lock;
 #[allow(unsafe_code)]
@@ -20,9 +21,16 @@ mod guard;
 mod identity;
 #[allow(unsafe_code)]
 mod map;
+mod memory;
+#[allow(unsafe_code)]
+mod process;
+mod scarce;
 
 pub use byte_lock::{try_lock_byte, unlock_byte};
 pub use identity::{Change, Identity};
+pub use memory::{Buffer, Memory, NoMemory};
+pub use process::{Descriptors, prepare_process};
+pub use scarce::patiently;
 
 use map::{Map, View};
 
@@ -53,10 +61,14 @@ struct Open {
     path: PathBuf,
     file: File,
     identity: Identity,
+    /// What could be read, where that is not the size that the system gives (sysfs, FUSE).
+    length: OnceLock<u64>,
     settings: Settings,
     /// Filled when bytes are first asked for: most files of a big tree are never mapped, and a
     /// map costs 10 to 40 µs. `None` inside means: read instead.
     map: OnceLock<Option<Mapped>>,
+    // Declared, and so dropped, after the file: whoever is told finds the descriptor free.
+    _counted: scarce::Counted,
 }
 
 #[derive(Debug)]
@@ -70,32 +82,53 @@ impl Source {
     /// Opens the regular file at `path` and takes its identity; reads and maps nothing yet.
     ///
     /// # Errors
-    /// `Source`: missing, unreadable, or not a regular file (the message says what it is).
+    /// `Source`: missing, unreadable, or not a regular file (the message says what it is). An error
+    /// that [is scarce](Error::is_scarcity) may be gone once another file is closed: [`patiently`].
     pub fn open(path: &Path, settings: &Settings) -> Result<Source> {
+        Source::open_below(None, path, settings)
+    }
+
+    /// The same for a file that was found in the folder `root`: no symbolic link below it is
+    /// followed, whatever became of the names since. `root` itself may be one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and `Source` where there is such a link.
+    pub fn open_below(root: Option<&Path>, path: &Path, settings: &Settings) -> Result<Source> {
+        let root = root.filter(|root| *root != path);
+        let refused = |error| refused(root, path, error);
         // Looked at before it is opened: opening a fifo would wait for its writer, opening some
         // devices does something. O_NONBLOCK covers an exchange between the two calls.
-        let found = fs::metadata(path).map_err(|error| Error::read(path, error))?;
-        must_be_regular(path, &found)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-            .map_err(|error| Error::read(path, error))?;
-        let opened = file.metadata().map_err(|error| Error::read(path, error))?;
+        let found = match root {
+            Some(root) => below::open(root, path, below::LOOK).and_then(|file| file.metadata()),
+            None => fs::metadata(path),
+        };
+        must_be_regular(path, &found.map_err(refused)?)?;
+        let opened = match root {
+            Some(root) => below::open(root, path, below::READ),
+            None => OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+                .open(path),
+        };
+        let file = opened.map_err(refused)?;
+        let opened = file.metadata().map_err(refused)?;
         must_be_regular(path, &opened)?;
         Ok(Source(Arc::new(Open {
             path: path.to_owned(),
             file,
             identity: Identity::of(&opened),
+            length: OnceLock::new(),
             settings: *settings,
             map: OnceLock::new(),
+            _counted: scarce::Counted::new(),
         })))
     }
 
-    /// The file's length in bytes when it was opened.
+    /// The file's length in bytes when it was opened: as the system gives it, or, once it was
+    /// [read whole](Self::read_into), what there was.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.0.identity.size
+        *self.0.length.get().unwrap_or(&self.0.identity.size)
     }
 
     /// Whether the file was empty when it was opened.
@@ -124,41 +157,93 @@ impl Source {
         self.map().map(|mapped| mapped.map.memory())
     }
 
-    /// The bytes of `range`: a view of the map that keeps it alive, or a fresh buffer filled
-    /// by positioned reads. A view is not yet read: see [`mapped`](Self::mapped).
+    /// The bytes of `range`: a view of the map that keeps it alive, or a buffer of `memory` filled
+    /// by positioned reads. Waits for that buffer; see [`Memory::take`]. A view is not yet read:
+    /// see [`mapped`](Self::mapped).
     ///
     /// # Errors
-    /// `Source`: the range is outside the file, a read failed, or the file is shorter by now.
-    pub fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
+    /// `Source`: the range is outside the file, a read failed, the file is shorter by now, or there
+    /// is no memory.
+    pub fn bytes(&self, range: Range<u64>, memory: &Memory) -> Result<Bytes> {
         let (start, end) = self.within(&range)?;
-        if self.is_spoiled() {
-            self.check(Operation::Read)?;
+        if let Some(view) = self.view(start..end)? {
+            return Ok(view);
         }
-        if let Some(mapped) = self.map() {
-            return Ok(mapped.whole.slice(start..end));
-        }
-        let mut buffer = vec![0; end - start];
-        match self.fill(&mut buffer, range.start)? {
-            full if full == buffer.len() => Ok(buffer.into()),
-            short => Err(self.shrunk(range.start + short as u64)),
-        }
+        let buffer = memory.take(end - start);
+        self.filled(
+            buffer.map_err(|NoMemory| self.no_memory(end - start))?,
+            start,
+        )
     }
 
-    /// Reads the whole file into `buffer`, which is meant to be reused from file to file.
+    /// The same without waiting for memory; `None` where there is no room now.
     ///
     /// # Errors
-    /// `Source`: a read failed, or the file is shorter or longer than when it was opened.
+    /// As [`bytes`](Self::bytes).
+    pub fn try_bytes(&self, range: Range<u64>, memory: &Memory) -> Result<Option<Bytes>> {
+        let (start, end) = self.within(&range)?;
+        if let Some(view) = self.view(start..end)? {
+            return Ok(Some(view));
+        }
+        let buffer = memory.try_take(end - start);
+        buffer.map(|buffer| self.filled(buffer, start)).transpose()
+    }
+
+    /// Reads from `offset` until `buffer` is full or the file ends; how much was found.
+    ///
+    /// # Errors
+    /// `Source`: a read failed.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut found = 0;
+        while found < buffer.len() {
+            let at = offset + found as u64;
+            match self.0.file.read_at(&mut buffer[found..], at) {
+                Ok(0) => break,
+                Ok(more) => found += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::read(&self.0.path, error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the whole file into `buffer`, which is meant to be reused from file to file. Where the
+    /// size that the system gives is not what can be read, and nobody changed the file meanwhile,
+    /// what was read is its [length](Self::len) from now on.
+    ///
+    /// # Errors
+    /// `Source`: a read failed, the file changed, or it does not fit into memory.
     pub fn read_into(&self, buffer: &mut Vec<u8>) -> Result<()> {
         let (_, len) = self.within(&(0..self.len()))?;
         // One byte more than expected tells growth in the same call. Not cleared first:
         // only what the buffer grows by is zeroed.
-        buffer.resize(len + 1, 0);
-        let found = self.fill(buffer, 0)?;
-        buffer.truncate(found.min(len));
-        match found {
-            found if found > len => Err(self.changed(Operation::Read)),
-            found if found < len => Err(self.shrunk(found as u64)),
-            _ => Ok(()),
+        self.resize(buffer, len + 1)?;
+        let mut found = self.read_at(buffer, 0)?;
+        if found != len {
+            while found == buffer.len() && found < LONGEST_UNKNOWN {
+                self.resize(buffer, 2 * found)?;
+                found += self.read_at(&mut buffer[found..], found as u64)?;
+            }
+            if found == buffer.len() {
+                self.check(Operation::Read)?;
+                let message = format!("its size is given as {len}, but it goes on and on");
+                return Err(self.failed(Operation::Read, message));
+            }
+            self.settle(found as u64)?;
+        }
+        buffer.truncate(found);
+        Ok(())
+    }
+
+    /// Takes `found` for the file's length, unless that has another reason.
+    ///
+    /// # Errors
+    /// `Source`: the file changed, or other reads found another length.
+    pub fn settle(&self, found: u64) -> Result<()> {
+        self.check(Operation::Read)?;
+        match *self.0.length.get_or_init(|| found) == found {
+            true => Ok(()),
+            false => Err(self.short(found)),
         }
     }
 
@@ -177,6 +262,7 @@ impl Source {
     pub fn check(&self, operation: Operation) -> Result<()> {
         let read = |error| Error::read(&self.0.path, error).context("cannot be checked");
         let now = Identity::of(&self.0.file.metadata().map_err(read)?);
+        // Only compared: what is read comes from the descriptor, wherever the name leads by now.
         let named = match fs::metadata(&self.0.path) {
             Ok(found) => Some(Identity::of(&found)),
             Err(error) if is_gone(&error) => None,
@@ -238,43 +324,44 @@ impl Source {
         }
     }
 
-    /// Reads from `offset` until `buffer` is full or the file ends; how much was found.
-    fn fill(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let mut found = 0;
-        while found < buffer.len() {
-            match self
-                .0
-                .file
-                .read_at(&mut buffer[found..], offset + found as u64)
-            {
-                Ok(0) => break,
-                Ok(more) => found += more,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::read(&self.0.path, error)),
-            }
+    fn view(&self, range: Range<usize>) -> Result<Option<Bytes>> {
+        if self.is_spoiled() {
+            self.check(Operation::Read)?;
         }
-        Ok(found)
+        Ok(self.map().map(|mapped| mapped.whole.slice(range)))
     }
 
-    fn shrunk(&self, to: u64) -> Error {
-        self.because(
-            Operation::Read,
-            &Change::Truncated {
-                from: self.len(),
-                to,
-            },
-        )
+    fn filled(&self, mut buffer: Buffer, start: usize) -> Result<Bytes> {
+        let (start, wanted) = (start as u64, buffer.as_ref().len());
+        match self.read_at(buffer.as_mut(), start)? {
+            full if full == wanted => Ok(Bytes::from_owner(buffer)),
+            found => Err(self.short(start + found as u64)),
+        }
     }
 
-    /// The change that a read has met; looked up, because a read only knows that there is one.
-    fn changed(&self, operation: Operation) -> Error {
-        let grown = Change::Grown {
-            from: self.len(),
-            to: self.len() + 1,
-        };
-        self.check(operation)
+    fn resize(&self, buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+        let more = len.saturating_sub(buffer.len());
+        buffer.try_reserve_exact(more).map_err(|_| {
+            let error = io::Error::from_raw_os_error(libc::ENOMEM);
+            Error::read(&self.0.path, error)
+        })?;
+        buffer.resize(len, 0);
+        Ok(())
+    }
+
+    fn no_memory(&self, len: usize) -> Error {
+        let message = format!("there is no memory for {len} bytes of it");
+        self.failed(Operation::Read, message)
+            .advice("raise the limit of memory (ulimit -v, the container's)")
+    }
+
+    /// The file ended after `found` bytes. Either it changed, or it never had as many as it says.
+    fn short(&self, found: u64) -> Error {
+        let given = self.0.identity.size;
+        let message = format!("its size is given as {given}, but {found} bytes can be read");
+        self.check(Operation::Read)
             .err()
-            .unwrap_or_else(|| self.because(operation, &grown))
+            .unwrap_or_else(|| self.failed(Operation::Read, message))
     }
 
     fn because(&self, operation: Operation, change: &Change) -> Error {
@@ -284,6 +371,14 @@ impl Source {
     fn failed(&self, operation: Operation, message: String) -> Error {
         Error::new(Kind::Source, operation, message).path(&self.0.path)
     }
+}
+
+fn refused(root: Option<&Path>, path: &Path, error: io::Error) -> Error {
+    if root.is_some() && error.raw_os_error() == Some(libc::ELOOP) {
+        let message = "it or a folder above it is a symbolic link now, which is not followed";
+        return Error::new(Kind::Source, Operation::Read, message).path(path);
+    }
+    Error::read(path, error)
 }
 
 fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
@@ -322,6 +417,9 @@ impl Identity {
 /// Below, a map costs more than it saves: 10 µs, 30 to 40 with two threads in one address space,
 /// against one read into a buffer that is already warm.
 const MAP_FROM: u64 = 4 << 20;
+
+/// What is longer than it says is read whole up to here; such files are a few lines of a kernel's.
+const LONGEST_UNKNOWN: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests;

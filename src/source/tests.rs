@@ -36,7 +36,9 @@ fn a_range_is_the_same_mapped_and_read() {
             4095..4097,
             8000..content.len(),
         ] {
-            let bytes = source.bytes(range.start as u64..range.end as u64).unwrap();
+            let bytes = source
+                .bytes(range.start as u64..range.end as u64, &Memory::default())
+                .unwrap();
             assert_eq!(bytes, content[range]);
         }
         source.check(Operation::Check).unwrap();
@@ -50,7 +52,7 @@ fn a_range_outside_the_file_is_an_error() {
         let source = open(&file, &settings);
         #[allow(clippy::reversed_empty_ranges)] // the mistake that is tested
         for range in [0..11, 11..11, 5..4, 0..u64::MAX] {
-            let error = source.bytes(range).unwrap_err();
+            let error = source.bytes(range, &Memory::default()).unwrap_err();
             assert_eq!(
                 (error.kind(), error.operation()),
                 (Kind::Source, Operation::Read)
@@ -88,7 +90,7 @@ fn an_empty_file_opens_and_has_no_bytes() {
         },
     );
     assert!(source.is_empty() && source.mapped().is_none());
-    assert_eq!(source.bytes(0..0).unwrap().len(), 0);
+    assert_eq!(source.bytes(0..0, &Memory::default()).unwrap().len(), 0);
     let mut buffer = vec![9; 9];
     source.read_into(&mut buffer).unwrap();
     assert!(buffer.is_empty());
@@ -99,7 +101,7 @@ fn an_empty_file_opens_and_has_no_bytes() {
 fn views_outlive_the_source() {
     let (file, content) = sample(4 * PAGE);
     let source = open(&file, &MAPPED);
-    let view = source.bytes(PAGE..2 * PAGE).unwrap();
+    let view = source.bytes(PAGE..2 * PAGE, &Memory::default()).unwrap();
     let map = Arc::downgrade(&source.map().unwrap().map);
     drop(source);
     assert_eq!(view, content[4096..8192]);
@@ -195,7 +197,10 @@ fn a_link_to_a_file_is_that_file_and_a_dead_one_is_missing() {
     );
     fs::write(&target, b"abc").unwrap();
     let source = Source::open(&link, &MAPPED).unwrap();
-    assert_eq!(source.bytes(0..3).unwrap(), b"abc".as_slice());
+    assert_eq!(
+        source.bytes(0..3, &Memory::default()).unwrap(),
+        b"abc".as_slice()
+    );
     source.check(Operation::Check).unwrap();
 }
 
@@ -244,7 +249,7 @@ fn after(settings: &Settings, change: impl FnOnce(&Path)) -> String {
     let path = folder.path().join("file");
     fs::write(&path, vec![1; 2 * PAGE as usize]).unwrap();
     let source = Source::open(&path, settings).unwrap();
-    source.bytes(0..PAGE).unwrap();
+    source.bytes(0..PAGE, &Memory::default()).unwrap();
     change(&path);
     match source.check(Operation::Check) {
         Ok(()) => String::new(),

@@ -4,10 +4,10 @@
 use std::io::{self, ErrorKind, Read};
 
 use super::super::event::Progress;
-use super::super::hash::READ;
+use super::super::hash::piece;
 use super::{Shared, Sum};
 use crate::digest::{Hasher, Md5};
-use crate::error::Result;
+use crate::error::{Operation, Result};
 use crate::source::Source;
 
 /// Chains over bytes that arrive in pieces.
@@ -30,13 +30,21 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// A file of known length, by reads at positions.
+    /// A file to its end, by reads at positions; an error where it changed meanwhile.
     pub(super) fn pieces(&mut self, source: &Source) -> Result<()> {
-        while self.size < source.len() && !self.shared.is_stopped() {
-            let end = (self.size + READ).min(source.len());
-            self.update(&source.bytes(self.size..end)?);
+        let mut buffer = piece(source)?;
+        while !self.shared.is_stopped() {
+            let found = source.read_at(&mut buffer, self.size)?;
+            self.update(&buffer[..found]);
+            if found < buffer.len() {
+                break;
+            }
+            if self.size > source.len() {
+                // Longer than its size, or growing as fast as it is read.
+                source.check(Operation::Read)?;
+            }
         }
-        Ok(())
+        source.check(Operation::Read)
     }
 
     /// A stream to its end.

@@ -17,7 +17,7 @@ use super::read::Reading;
 use super::{FileSum, Input, Shared, Sum};
 use crate::digest::Lanes;
 use crate::error::{Error, Operation, Result};
-use crate::source::{Settings, Source};
+use crate::source::{Settings, Source, patiently};
 
 /// An input and its place in the order.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Worker {
         let Input::File(path) = input else {
             return self.hash_stream(input).map(Content::Hashed);
         };
-        let source = Source::open(path, &self.shared.settings)?;
+        let source = self.open_file(path, || {})?;
         if source.is_empty() {
             // Empty, or a file that the kernel makes up while it is read, as in /proc.
             return self.hash_stream(input).map(Content::Hashed);
@@ -152,14 +152,20 @@ impl Worker {
         std::thread::sleep(Duration::from_millis(2));
         let share = share(1 + self.large.len(), self.shared.threads);
         let batch = std::iter::once(first).chain(self.large.try_iter().take(share - 1));
-        let (mut mapped, mut others) = (Vec::new(), Vec::new());
+        let mut open = Batch::default();
         for job in batch {
-            match self.open(&job) {
-                Ok(Some(source)) if source.mapped().is_some() => mapped.push((job, source)),
-                Ok(source) => others.push((job, source)),
+            let let_go = || self.hash_open(std::mem::take(&mut open));
+            match self.open(&job, let_go) {
+                Ok(Some(source)) if source.mapped().is_some() => open.mapped.push((job, source)),
+                Ok(source) => open.others.push((job, source)),
                 Err(error) => self.tell(job, Err(error)),
             }
         }
+        self.hash_open(open);
+    }
+
+    fn hash_open(&self, batch: Batch) {
+        let Batch { mut mapped, others } = batch;
         // By falling length, so that few lanes idle at the end.
         mapped.sort_by_key(|(_, source)| Reverse(source.len()));
         self.hash_mapped(mapped);
@@ -173,13 +179,19 @@ impl Worker {
     }
 
     /// `None` for a stream.
-    fn open(&self, job: &Job) -> Result<Option<Source>> {
+    fn open(&self, job: &Job, let_go: impl FnOnce()) -> Result<Option<Source>> {
         match (&job.input, job.way) {
             (Input::File(path), Way::Read(_) | Way::Map(_)) => {
-                Source::open(path, &self.shared.settings).map(Some)
+                self.open_file(path, let_go).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    /// Once there is a descriptor for it.
+    fn open_file(&self, path: &Path, let_go: impl FnOnce()) -> Result<Source> {
+        let open = || Source::open(path, &self.shared.settings);
+        patiently(open, let_go, || self.shared.is_stopped())
     }
 
     fn hash_mapped(&self, open: Vec<(Job, Source)>) {
@@ -242,7 +254,6 @@ impl Worker {
     fn hash_source(&self, source: &Source) -> Result<Sum> {
         let mut reading = Reading::new(&self.shared);
         reading.pieces(source)?;
-        source.check(Operation::Read)?;
         Ok(reading.finish())
     }
 
@@ -252,9 +263,12 @@ impl Worker {
             Input::Stdin => reading
                 .stream(&mut io::stdin().lock())
                 .map_err(|error| Error::read(Path::new("-"), error))?,
-            Input::File(path) => File::open(path)
-                .and_then(|mut file| reading.stream(&mut file))
-                .map_err(|error| Error::read(path, error))?,
+            Input::File(path) => {
+                let read = |error| Error::read(path, error);
+                let open = || File::open(path).map_err(read);
+                let mut file = patiently(open, || {}, || self.shared.is_stopped())?;
+                reading.stream(&mut file).map_err(read)?;
+            }
         }
         Ok(reading.finish())
     }
@@ -271,6 +285,14 @@ impl Worker {
             drop(self.out.send((number, FileSum { input, sum })));
         }
     }
+}
+
+/// Large files that are open, to be hashed together.
+#[derive(Default)]
+struct Batch {
+    mapped: Vec<(Job, Source)>,
+    /// To be read, files and streams (`None`).
+    others: Vec<(Job, Option<Source>)>,
 }
 
 /// What reading a small file gave.

@@ -10,7 +10,7 @@ use memmap2::MmapOptions;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::*;
-use crate::source::{Settings, Source};
+use crate::source::{Memory, Settings, Source};
 
 #[test]
 fn a_slot_matches_inside_its_range_and_only_while_it_lives() {
@@ -130,7 +130,10 @@ fn in_a_child() {
         source.mapped().is_none(),
         matches!(what, "full" | "overruled")
     );
-    assert_eq!(source.bytes(0..3).unwrap(), [7; 3].as_slice());
+    assert_eq!(
+        source.bytes(0..3, &Memory::default()).unwrap(),
+        [7; 3].as_slice()
+    );
 }
 
 fn act(action: &str) {

@@ -7,7 +7,9 @@ fn a_truncated_file_is_named_and_never_a_signal() {
     for settings in [MAPPED, READ] {
         let (file, _) = sample(100 * PAGE);
         let source = open(&file, &settings);
-        let view = settings.maps.then(|| source.bytes(0..100 * PAGE).unwrap());
+        let view = settings
+            .maps
+            .then(|| source.bytes(0..100 * PAGE, &Memory::default()).unwrap());
         file.as_file().set_len(PAGE + 1).unwrap();
         if let Some(view) = view {
             assert!(view[..=4096].iter().any(|&byte| byte != 0));
@@ -15,7 +17,9 @@ fn a_truncated_file_is_named_and_never_a_signal() {
             assert!(source.is_spoiled());
         }
         assert_eq!(why(&source), "truncated from 409600 to 4097 bytes");
-        let error = source.bytes(50 * PAGE..51 * PAGE).unwrap_err();
+        let error = source
+            .bytes(50 * PAGE..51 * PAGE, &Memory::default())
+            .unwrap_err();
         assert!(words(error).contains("truncated from 409600"));
         let error = source.read_into(&mut Vec::new()).unwrap_err();
         assert_eq!(
@@ -29,7 +33,7 @@ fn a_truncated_file_is_named_and_never_a_signal() {
 fn a_file_truncated_and_restored_stays_spoiled() {
     let (file, content) = sample(16 * PAGE);
     let source = open(&file, &MAPPED);
-    let view = source.bytes(0..16 * PAGE).unwrap();
+    let view = source.bytes(0..16 * PAGE, &Memory::default()).unwrap();
     file.as_file().set_len(0).unwrap();
     assert_eq!(view[9], 0);
     fs::write(file.path(), &content).unwrap();
@@ -38,7 +42,7 @@ fn a_file_truncated_and_restored_stays_spoiled() {
         view[9], 0,
         "the zeros stay, so that no digest mixes the two"
     );
-    assert!(source.bytes(0..1).is_err());
+    assert!(source.bytes(0..1, &Memory::default()).is_err());
     assert_eq!(why(&source), "modified in place");
 }
 
@@ -46,7 +50,7 @@ fn a_file_truncated_and_restored_stays_spoiled() {
 fn a_spoiled_map_of_an_unchanged_file_is_still_refused() {
     let (file, _) = sample(2 * PAGE);
     let mut source = open(&file, &MAPPED);
-    let view = source.bytes(0..2 * PAGE).unwrap();
+    let view = source.bytes(0..2 * PAGE, &Memory::default()).unwrap();
     file.as_file().set_len(0).unwrap();
     assert_eq!(view[0], 0);
     // As if nothing had happened but the fault: what a bad sector looks like.

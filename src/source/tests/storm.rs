@@ -41,7 +41,10 @@ fn truncation_under_many_readers_is_survived_every_time() {
         thread::scope(|scope| {
             for reader in 0..4 {
                 let view = source
-                    .bytes(reader * 16 * PAGE..(reader + 1) * 16 * PAGE)
+                    .bytes(
+                        reader * 16 * PAGE..(reader + 1) * 16 * PAGE,
+                        &Memory::default(),
+                    )
                     .unwrap();
                 let (started, content) = (&started, &content);
                 scope.spawn(move || {
@@ -84,7 +87,7 @@ fn slots_change_hands_while_others_fault() {
         for _ in 0..2000 {
             fs::write(file.path(), &content).unwrap();
             let source = open(&file, &MAPPED);
-            let view = source.bytes(0..8 * PAGE).unwrap();
+            let view = source.bytes(0..8 * PAGE, &Memory::default()).unwrap();
             file.as_file().set_len(PAGE).unwrap();
             assert_eq!(view[..4096], content[..4096]);
             assert_eq!(view[5 * 4096], 0);

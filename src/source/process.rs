@@ -1,0 +1,103 @@
+//! In: what the system allows this process. Out: as much of it as can be had, at a command's start,
+//! and how many descriptors are left. Never: a change of the process without being asked for it.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Readies a process whose main business is panup, as the `panup` command does at its start. A
+/// library must not do this behind its program's back, so nothing else here calls it:
+///
+/// - The limit of open files is raised from the soft to the hard one: windows and connections are
+///   as many as there are descriptors for.
+/// - SIGXFSZ is ignored: a write beyond `ulimit -f` is then an error like a full disk, where it
+///   would end the process.
+/// - Where the address space is limited (`ulimit -v`), the allocator is told to keep to one arena:
+///   each one of glibc's sets 64 MiB of it aside.
+pub fn prepare_process() {
+    raise_open_files();
+    // SAFETY: SIG_IGN is a valid action for a signal that can be caught.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    if address_space().is_some() {
+        keep_to_one_arena();
+    }
+}
+
+/// Descriptors that this process may open and how many of them are in use: at a moment, and it is
+/// the caller's business that others open some too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    /// The soft limit.
+    pub limit: u64,
+    /// Open now.
+    pub open: u64,
+}
+
+impl Descriptors {
+    /// As it is now.
+    #[must_use]
+    pub fn now() -> Descriptors {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // Unknown (no /proc): the three of every process, and a runtime's.
+        let open = ["/proc/self/fd", "/dev/fd"]
+            .into_iter()
+            .find_map(|listed| std::fs::read_dir(listed).ok())
+            .map_or(USUALLY_OPEN, |entries| entries.count() as u64);
+        Descriptors { limit, open }
+    }
+}
+
+/// Bytes of address space that are left under `ulimit -v`; `None` where it is not limited.
+pub(super) fn address_space_left() -> Option<u64> {
+    let limit = address_space()?;
+    let pages: u64 = std::fs::read_to_string("/proc/self/statm")
+        .ok()?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
+    Some(limit.saturating_sub(pages * super::guard::page_size() as u64))
+}
+
+fn address_space() -> Option<u64> {
+    getrlimit(Resource::As).current
+}
+
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // Refused (macOS has a lower one of its own): what there is must do.
+        let raised = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn keep_to_one_arena() {
+    // SAFETY: `mallopt` only sets a number, and is called before there are threads.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn keep_to_one_arena() {}
+
+/// Standard streams, and a runtime's own.
+const USUALLY_OPEN: u64 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_counted() {
+        let before = Descriptors::now();
+        let held: Vec<std::fs::File> = (0..50)
+            .map(|_| std::fs::File::open("/dev/null").expect("there"))
+            .collect();
+        // Other tests open and close theirs meanwhile.
+        let now = Descriptors::now();
+        assert!(now.open + 25 > before.open + held.len() as u64, "{now:?}");
+        assert!(now.limit > now.open);
+    }
+}

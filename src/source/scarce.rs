@@ -1,0 +1,146 @@
+//! In: an attempt that can fail for want of descriptors or memory. Out: its result, once there was
+//! room. Never: a file's failure where waiting for another one of ours helps.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+
+/// Tries until `attempt` fails for another reason than scarcity. Between tries it waits for one of
+/// our files to be closed; `let_go` is called before the first wait, to close those that the caller
+/// holds itself. Ends early once `stopped` says so.
+///
+/// # Errors
+/// What `attempt` failed for. Scarcity only where it lasts while nothing of ours is open, or after
+/// `stopped`; the message then says what to raise.
+pub fn patiently<T>(
+    mut attempt: impl FnMut() -> Result<T>,
+    let_go: impl FnOnce(),
+    stopped: impl Fn() -> bool,
+) -> Result<T> {
+    let mut let_go = Some(let_go);
+    let mut alone_since = None;
+    loop {
+        let error = match attempt() {
+            Err(error) if error.is_scarcity() => error,
+            outcome => return outcome,
+        };
+        if let Some(let_go) = let_go.take() {
+            let_go();
+        }
+        if OPEN.wait(LOOK) == 0 {
+            let since = *alone_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= LONGEST_ALONE {
+                return Err(error.advice(ADVICE));
+            }
+        } else {
+            alone_since = None;
+        }
+        if stopped() {
+            return Err(error.advice(ADVICE));
+        }
+    }
+}
+
+/// One of our files is open; dropping it tells those that wait.
+#[derive(Debug)]
+pub(super) struct Counted(());
+
+impl Counted {
+    pub(super) fn new() -> Counted {
+        *OPEN.lock() += 1;
+        Counted(())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *OPEN.lock() -= 1;
+        OPEN.closed.notify_all();
+    }
+}
+
+/// How many of our files are open in this process.
+struct Open {
+    count: Mutex<usize>,
+    closed: Condvar,
+}
+
+impl Open {
+    fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until one is closed, or so long; how many are open then.
+    fn wait(&self, longest: Duration) -> usize {
+        let count = self.lock();
+        let (count, _) = self
+            .closed
+            .wait_timeout(count, longest)
+            .unwrap_or_else(PoisonError::into_inner);
+        *count
+    }
+}
+
+static OPEN: Open = Open {
+    count: Mutex::new(0),
+    closed: Condvar::new(),
+};
+
+/// Sockets and others' files close without a word: looked at as often as this.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// With nothing of ours open, it is not ours to mend.
+const LONGEST_ALONE: Duration = Duration::from_secs(5);
+
+const ADVICE: &str =
+    "raise the limit of open files (ulimit -n) or of memory, or close other programs";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use crate::error::Error;
+
+    use super::*;
+
+    fn scarce() -> Error {
+        Error::read(
+            std::path::Path::new("f"),
+            io::Error::from_raw_os_error(libc::EMFILE),
+        )
+    }
+
+    #[test]
+    fn it_waits_for_one_of_ours_and_lets_go_of_what_it_holds_once() {
+        let held = Counted::new();
+        let mut mine = vec![Counted::new()];
+        let (mut tries, mut let_go) = (0, 0);
+        let outcome = patiently(
+            || {
+                tries += 1;
+                if tries < 4 { Err(scarce()) } else { Ok(tries) }
+            },
+            || {
+                let_go += 1;
+                mine.clear();
+            },
+            || false,
+        );
+        drop(held);
+        assert_eq!((outcome, let_go), (Ok(4), 1));
+    }
+
+    #[test]
+    fn another_error_is_not_waited_for_and_a_stop_ends_the_wait() {
+        let missing = || {
+            let error = io::Error::from_raw_os_error(libc::ENOENT);
+            Error::read(std::path::Path::new("f"), error)
+        };
+        let outcome = patiently(|| Err::<(), _>(missing()), || panic!("no wait"), || false);
+        assert_eq!(outcome, Err(missing()));
+        let stopped = patiently(|| Err::<(), _>(scarce()), || {}, || true);
+        let error = stopped.expect_err("stopped");
+        assert!(error.message().contains("ulimit -n"), "{error}");
+    }
+}
