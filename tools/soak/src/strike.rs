@@ -1,0 +1,132 @@
+//! What goes wrong at the service, by chance.
+
+use panup_emulator::{Action, Cut, Emulator, Fault, Operation, Page, Place, Service, Weather};
+
+use crate::kind::Kind;
+use crate::table::Table;
+
+/// Lays what `kinds` want of the service.
+pub fn lay(emulator: &Emulator, kinds: &[Kind], (chance, table): (&mut fastrand::Rng, &mut Table)) {
+    for kind in kinds {
+        match kind {
+            Kind::Faults => {
+                for _ in 0..chance.usize(1..4) {
+                    strike(emulator, any(chance), (chance, table));
+                }
+            }
+            Kind::Html => strike(emulator, html(chance), (chance, table)),
+            Kind::Queue => queue(emulator, (chance, table)),
+            Kind::Stall => stall(emulator, (chance, table)),
+            Kind::Servers => server(emulator, (chance, table)),
+            _ => {}
+        }
+    }
+}
+
+/// One of every sort.
+fn any(chance: &mut fastrand::Rng) -> Action {
+    match chance.u8(0..17) {
+        0 => Action::status(503),
+        1 => Action::page(502, Page::Html),
+        2 => Action::page(500, Page::IoTimeout),
+        3 => Action::too_fast(),
+        4 => Action::Close(Cut::BeforeBody),
+        5 => Action::Close(Cut::After(chance.u64(0..1 << 20))),
+        6 => Action::Close(Cut::AfterBody),
+        7 => Action::Close(Cut::AfterCommit),
+        8 => Action::Close(Cut::InAnswer),
+        9 => Action::Reset,
+        10 => Action::TruncatedJson,
+        11 => Action::WrongJson,
+        12 => Action::NoFileId,
+        13 => Action::NotCompleted,
+        14 => Action::LastCall,
+        15 => Action::ExpireTokens,
+        _ => Action::ForgetUploads,
+    }
+}
+
+/// A captive portal, a firewall, a page of maintenance.
+fn html(chance: &mut fastrand::Rng) -> Action {
+    let statuses = [200, 302, 307, 403, 404, 405, 413, 503];
+    Action::page(statuses[chance.usize(0..statuses.len())], Page::Html)
+}
+
+fn queue(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)) {
+    let operation = [Operation::Create, Operation::Single][chance.usize(0..2)];
+    table.strike("queue");
+    emulator.inject(ordinal(Fault::on(operation, Action::queue_full()), chance));
+}
+
+/// Longer than any limit: whoever waits for it waits for ever.
+fn stall(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)) {
+    let millis = 3_600_000;
+    let after = chance.u64(0..1 << 20);
+    match chance.u8(0..3) {
+        0 => strike(emulator, Action::StallAnswer { millis }, (chance, table)),
+        1 => strike(
+            emulator,
+            Action::StallReading { after, millis },
+            (chance, table),
+        ),
+        _ => {
+            table.strike("black hole");
+            let hole = Weather {
+                service: Service::BlackHole,
+                ..Weather::default()
+            };
+            emulator.set_weather(place(emulator, chance), hole);
+        }
+    }
+}
+
+/// A server dies, or becomes slow.
+fn server(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)) {
+    if chance.bool() {
+        table.strike("dead server");
+        return emulator.kill_server(chance.usize(0..emulator.servers().len()));
+    }
+    table.strike("slow place");
+    let slow = Weather {
+        bandwidth: Some(chance.u64(1 << 20..16 << 20)),
+        latency_ms: chance.u64(0..80),
+        jitter_ms: 20,
+        ..Weather::default()
+    };
+    emulator.set_weather(place(emulator, chance), slow);
+}
+
+fn place(emulator: &Emulator, chance: &mut fastrand::Rng) -> Place {
+    let at = chance.usize(0..=emulator.servers().len());
+    at.checked_sub(1).map_or(Place::Api, Place::Server)
+}
+
+/// On any call, some of its times.
+fn strike(emulator: &Emulator, action: Action, (chance, table): (&mut fastrand::Rng, &mut Table)) {
+    table.strike(&name(&action));
+    let operation = Operation::ALL[chance.usize(0..Operation::ALL.len())];
+    let mut fault = Fault::on(operation, action);
+    if chance.bool() {
+        fault.operation = None;
+    }
+    emulator.inject(ordinal(fault, chance));
+}
+
+fn ordinal(fault: Fault, chance: &mut fastrand::Rng) -> Fault {
+    match chance.bool() {
+        true => fault.nth(chance.u64(1..4)),
+        false => fault.every(chance.u64(3..12)),
+    }
+}
+
+fn name(action: &Action) -> String {
+    if let Action::Http { status, page, .. } = action {
+        return format!("{status} {page:?}").to_lowercase();
+    }
+    let told = format!("{action:?}");
+    let end = told.find([' ', '{']).unwrap_or(told.len());
+    let told = &told[..end];
+    told.split_once("(After(")
+        .map_or(told, |_| "Close(After)")
+        .to_owned()
+}
