@@ -49,7 +49,7 @@ impl Judge {
         self.excuse(scene, run);
         self.see_stored(scene, &stored, &mut found);
         for ended in run.ends {
-            for done in &ended.done {
+            for done in ended.done.iter().filter(|done| !done.is_another_name()) {
                 self.see_done(scene, &stored, (run, done), &mut found);
             }
             self.see_refused(scene, (run, ended), &mut found);
@@ -164,7 +164,8 @@ impl Judge {
         found: &mut Vec<(Fault, String)>,
     ) {
         for (at, file) in scene.files.iter().enumerate() {
-            let mut done = run.ends.iter().flat_map(|ended| &ended.done);
+            let done = run.ends.iter().flat_map(|ended| &ended.done);
+            let mut done = done.filter(|done| !done.is_another_name());
             if done.any(|done| self::at(scene, &done.path) == Some(at)) {
                 continue;
             }
@@ -207,7 +208,8 @@ impl Judge {
             let cut_short =
                 !ended.by_itself() || ended.status.and_then(|status| status.code()) == Some(130);
             self.doubt |= cut_short || ended.warned;
-            if ended.warned || !ended.by_itself() {
+            let at_once = run.kinds.contains(&Kind::SignalTwice);
+            if ended.warned || !ended.by_itself() || at_once {
                 continue;
             }
             let done = ended.done.iter();

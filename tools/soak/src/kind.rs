@@ -15,8 +15,10 @@ pub enum Kind {
     Servers,
     /// SIGKILL.
     Kill,
-    /// SIGINT or SIGTERM, once or twice.
+    /// SIGINT or SIGTERM.
     Signal,
+    /// The same twice: it ends at once.
+    SignalTwice,
     /// SIGSTOP, and SIGCONT after some seconds.
     Stop,
     /// Contents that change under a process.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Faults,
         Kind::Html,
         Kind::Queue,
@@ -53,6 +55,7 @@ impl Kind {
         Kind::Servers,
         Kind::Kill,
         Kind::Signal,
+        Kind::SignalTwice,
         Kind::Stop,
         Kind::Edit,
         Kind::Touch,
@@ -77,6 +80,7 @@ impl Kind {
             Kind::Servers => "servers",
             Kind::Kill => "kill",
             Kind::Signal => "signal",
+            Kind::SignalTwice => "signal-twice",
             Kind::Stop => "stop",
             Kind::Edit => "edit",
             Kind::Touch => "touch",
@@ -131,9 +135,9 @@ pub fn some(only: &[Kind], chance: &mut fastrand::Rng) -> Vec<Kind> {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    // It would be killed while it is not yet known whether it hangs.
-    if kinds.contains(&Kind::Kill) {
-        kinds.retain(|kind| *kind != Kind::Signal);
-    }
+    let ends = |kind: &Kind| matches!(kind, Kind::Kill | Kind::Signal | Kind::SignalTwice);
+    let mut ended = false;
+    // One end is enough, and it must be known which.
+    kinds.retain(|kind| !ends(kind) || !std::mem::replace(&mut ended, true));
     kinds
 }

@@ -39,7 +39,9 @@ pub fn pass(
             std::thread::sleep(Duration::from_millis(5).min(at));
         }
         match moment {
-            Moment::Signal(signal) => processes.iter().for_each(|process| process.signal(signal)),
+            Moment::Signal(signal) => processes
+                .iter_mut()
+                .for_each(|process| process.signal(signal)),
             Moment::Edit => edit(any(scene, chance), chance),
             Moment::Touch => touch(scene, chance),
             Moment::Lock => lock = hold(&scene.path("state").join("journal.db")),
@@ -48,8 +50,12 @@ pub fn pass(
         }
     }
     drop(lock);
-    let signals = kinds.contains(&Kind::Signal);
-    if signals { AFTER_A_SIGNAL } else { LONGEST }
+    let has = |kind| kinds.contains(&kind);
+    match (has(Kind::Signal), has(Kind::SignalTwice)) {
+        (true, _) => AFTER_A_SIGNAL,
+        (_, true) => AT_ONCE,
+        _ => LONGEST,
+    }
 }
 
 fn moments(kinds: &[Kind], chance: &mut fastrand::Rng) -> Vec<(Duration, Moment)> {
@@ -58,11 +64,11 @@ fn moments(kinds: &[Kind], chance: &mut fastrand::Rng) -> Vec<(Duration, Moment)
         let at = Duration::from_millis(chance.u64(20..1500));
         match kind {
             Kind::Kill => moments.push((at, Moment::Signal(Signal::KILL))),
-            Kind::Signal => {
+            Kind::Signal | Kind::SignalTwice => {
                 let signal = [Signal::INT, Signal::TERM][chance.usize(0..2)];
                 moments.push((at, Moment::Signal(signal)));
-                if chance.bool() {
-                    let again = at + Duration::from_millis(chance.u64(0..1000));
+                if *kind == Kind::SignalTwice {
+                    let again = at + Duration::from_millis(chance.u64(20..1000));
                     moments.push((again, Moment::Signal(signal)));
                 }
             }
@@ -155,3 +161,6 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is in flight may land, the journal is flushed.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(20);
+
+/// As a service manager would have it.
+const AT_ONCE: Duration = Duration::from_secs(10);

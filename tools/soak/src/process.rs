@@ -64,9 +64,11 @@ impl Process {
         }
     }
 
-    /// Sends it a signal, if it is still there.
-    pub fn signal(&self, signal: Signal) {
-        let _ = kill_process(Pid::from_child(&self.child), signal);
+    /// Sends it a signal, if it is still there: its number may be another's by now.
+    pub fn signal(&mut self, signal: Signal) {
+        if !self.has_ended() {
+            let _ = kill_process(Pid::from_child(&self.child), signal);
+        }
     }
 
     /// Whether it has ended.
@@ -122,6 +124,13 @@ impl Process {
             }
         }
         ended
+    }
+}
+
+impl Done {
+    /// The file was named twice, and this is the second time: it goes with the first.
+    pub fn is_another_name(&self) -> bool {
+        self.status == "skipped" && self.sum.is_empty()
     }
 }
 

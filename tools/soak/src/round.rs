@@ -82,9 +82,17 @@ impl<'a> Round<'a> {
             ends: &ends,
         };
         let found = self.judge.look(&mut self.scene, &run);
-        for (fault, what) in &found {
+        for (at, (fault, what)) in found.iter().enumerate() {
             self.table.fault(*fault, &kinds);
-            self.complain(fault.name(), what);
+            if at < COMPLAINTS {
+                self.complain(fault.name(), what);
+            }
+        }
+        if found.len() > COMPLAINTS {
+            say(&format!(
+                "and {} more after this run",
+                found.len() - COMPLAINTS
+            ));
         }
         if !kinds.iter().all(|kind| kind.is_mild()) {
             self.scene.clear();
@@ -217,3 +225,6 @@ fn clock(chance: &mut fastrand::Rng) -> i64 {
         false => 6 * YEAR - now,
     }
 }
+
+/// Of one run; the next ones are of the same kind as a rule.
+const COMPLAINTS: usize = 3;

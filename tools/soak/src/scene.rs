@@ -26,6 +26,8 @@ pub struct Scene {
     options: Vec<String>,
     /// Whether the folder is named, or each file in it.
     by_folder: bool,
+    /// Whether the first file is named twice.
+    named_twice: bool,
     binary: PathBuf,
     folder: tempfile::TempDir,
     /// The MD5 of each stored file, by its id: an id never gets other bytes.
@@ -94,6 +96,7 @@ impl Scene {
             mode: modes[chance.usize(0..modes.len())],
             options: options(chance),
             by_folder: chance.bool(),
+            named_twice: chance.bool(),
             binary: args.panup.clone(),
             folder,
             sums: HashMap::new(),
@@ -160,7 +163,11 @@ impl Scene {
         self.account.introduce(&mut command);
         match self.by_folder {
             true => drop(command.arg("local")),
-            false => drop(command.args(self.files.iter().map(|file| &file.path))),
+            false => {
+                command.args(self.files.iter().map(|file| &file.path));
+                // In other words: it is one file all the same.
+                command.args(self.named_twice.then_some("local/../local/./f0"));
+            }
         }
         command.stdin(Stdio::null());
         command
