@@ -35,7 +35,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | `error`: every way to fail, and whether repeating can help |
-//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send |
+//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone |
 //! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
 //! | 3 | `service`: the calls, one attempt each; `token`: the credential; `journal`: what is remembered |
 //! | 4 | `options`: every setting, checked once |
@@ -47,6 +47,7 @@
 mod error;
 mod options;
 mod plan;
+mod private;
 mod service;
 mod session;
 mod token;
@@ -67,10 +68,12 @@ pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
 pub use session::{Claimed, Targets};
-pub use session::{Client, Event, Item, Outcome, Progress, Run, State, Status, Summary};
+pub use session::{
+    Client, Event, Interrupter, Item, Outcome, Progress, Run, State, Status, Summary,
+};
 pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
 pub use source::prepare_process;
-pub use token::{Credential, Secret, read_private, write_private};
+pub use token::{Credential, Secret, read_private, read_secret, write_private};
 pub use wire::Conflict;
 
 /// README's examples compile.

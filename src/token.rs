@@ -3,8 +3,7 @@
 //! login that a still valid token makes needless, since a fourth one would kick out the first.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::{Error, Kind, Operation, Result};
+use crate::private;
 use crate::wire::Login;
 
 mod account;
@@ -87,8 +87,11 @@ impl fmt::Debug for Kept {
 pub enum Found {
     /// A token to use.
     Token(Secret),
-    /// None that is valid: whoever holds this may log in, and everybody else waits.
-    LogIn(Turn),
+    /// None that is valid: whoever holds this may log in, and everybody else waits. With the trouble
+    /// that the cache made, if it made any.
+    LogIn(Turn, Option<Error>),
+    /// Another process is logging in: ask again later.
+    Busy,
 }
 
 /// The exclusive right, among all processes, to log in; ends with [`Tokens::keep`] or by dropping.
@@ -144,28 +147,42 @@ impl Tokens {
         }
     }
 
-    /// Looks on disk, under the lock of all processes; blocks while another process logs in. Where
-    /// there is no writing in the folder, everybody logs in alone; [`Tokens::keep`] will say so.
-    ///
-    /// # Errors
-    /// [`Kind::State`] where the cache is readable by others.
-    pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Result<Found> {
+    /// Looks on disk, under the lock of all processes, and never waits for it. A cache that cannot be
+    /// used is none: everybody then logs in alone.
+    #[must_use]
+    pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Found {
         let Some(path) = &self.cache else {
-            return Ok(Found::LogIn(Turn(None)));
+            return Found::LogIn(Turn(None), None);
         };
-        let lock = lock(&path.with_extension("lock")).ok();
-        let cached = match read(path) {
-            Err(_) if lock.is_none() => None,
-            cached => cached?,
+        let (turn, mut trouble) = match lock(path) {
+            Ok(Some(lock)) => (Turn(Some(lock)), None),
+            Ok(None) => return Found::Busy,
+            Err(error) => (Turn(None), Some(error)),
         };
+        let cached = read(path).unwrap_or_else(|error| {
+            trouble.get_or_insert(error);
+            None
+        });
         match cached.filter(|kept| kept.good(now, refused)) {
             Some(kept) => {
                 let token = Secret::new(&kept.token);
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-                Ok(Found::Token(token))
+                Found::Token(token)
             }
-            None => Ok(Found::LogIn(Turn(lock))),
+            None => Found::LogIn(turn, trouble),
         }
+    }
+
+    /// The turn of one for whom [`Tokens::take`] was busy for too long: it logs in beside the other,
+    /// and the token of whoever is last stays in the cache.
+    #[must_use]
+    pub fn alone(&self) -> (Turn, Error) {
+        let message = "another panup has been logging in for too long; this one logs in by itself";
+        let mut error = Error::new(Kind::State, Operation::Login, message);
+        if let Some(path) = &self.cache {
+            error = error.path(path.with_extension(LOCK));
+        }
+        (Turn(None), error)
     }
 
     /// Keeps a fresh token in memory and on disk, and ends the turn.
@@ -198,8 +215,11 @@ impl Kept {
     fn good(&self, now: SystemTime, refused: Option<&Secret>) -> bool {
         // A token that lives for minutes only must not be renewed at every call.
         let half = Duration::from_secs(self.expires.saturating_sub(self.fetched) / 2);
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(self.expires);
-        end > now + EARLY.min(half) && refused.is_none_or(|refused| refused.expose() != self.token)
+        let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.expires));
+        let early = now.checked_add(EARLY.min(half));
+        // A time beyond all times was written by nobody: there is no such token.
+        let lasts = matches!((end, early), (Some(end), Some(early)) if end > early);
+        lasts && refused.is_none_or(|refused| refused.expose() != self.token)
     }
 }
 
@@ -210,7 +230,8 @@ fn expiry(text: &str, now: SystemTime) -> u64 {
         .ok()
         .and_then(|at| u64::try_from(at.unix_timestamp()).ok());
     let now = seconds(now);
-    read.filter(|&end| end > now).unwrap_or(now + 3600)
+    read.filter(|&end| end > now)
+        .unwrap_or(now.saturating_add(3600))
 }
 
 /// Seconds since 1970.
@@ -219,127 +240,67 @@ fn seconds(time: SystemTime) -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-fn lock(path: &Path) -> Result<File> {
+/// The lock beside the cache `path`; `None` where another process has it.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let path = path.with_extension(LOCK);
+    let failed = |error| state(&path, error);
     if let Some(folder) = path.parent() {
-        create_private_folder(folder).map_err(|error| state(folder, &error))?;
+        private::folder(folder).map_err(failed)?;
     }
-    let file = private(OpenOptions::new().write(true).create(true).truncate(false))
-        .open(path)
-        .map_err(|error| state(path, &error))?;
-    file.lock().map_err(|error| state(path, &error))?;
-    Ok(file)
+    let file = private::lock_file(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 fn read(path: &Path) -> Result<Option<Kept>> {
-    let Some(text) = read_private(path)? else {
-        return Ok(None);
-    };
-    // A cache that cannot be read is no cache: the next login writes it anew.
-    Ok(serde_json::from_str(&text).ok())
-}
-
-/// Reads a file that holds a secret; `None` where there is none.
-///
-/// # Errors
-/// [`Kind::State`] where it cannot be read, or where others than its owner can.
-pub fn read_private(path: &Path) -> Result<Option<String>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(state(path, &error)),
-    };
-    refuse_if_shared(&file, path)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)
-        .map_err(|error| state(path, &error))?;
-    Ok(Some(text))
-}
-
-/// Writes a file that holds a secret: 0600, whole or not at all.
-///
-/// # Errors
-/// [`Kind::State`] where it cannot be written.
-pub fn write_private(path: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        create_private_folder(folder).map_err(|error| state(folder, &error))?;
-    }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let written = private(OpenOptions::new().write(true).create(true).truncate(true))
-        .open(&fresh)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&fresh, path)
-        });
-    written.map_err(|error| {
-        drop(fs::remove_file(&fresh));
-        state(path, &error)
-    })
+    let text = private::read(path).map_err(|error| state(path, error))?;
+    // A cache that makes no sense is no cache: the next login writes it anew.
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 fn write(path: &Path, kept: &Kept) -> Result<()> {
-    let text = serde_json::to_string(kept).map_err(|error| state(path, &error.into()))?;
+    let text = serde_json::to_string(kept).map_err(|error| state(path, error.into()))?;
     write_private(path, &text)
 }
 
-fn state(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(
-        Kind::State,
-        Operation::Login,
-        format!("the credential's file cannot be used: {error}"),
-    )
-    .path(path)
+/// Reads a file with a secret that [`write_private`] wrote; `None` where there is none.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be read, where others than its owner can read it, where it is no
+/// regular file or that of another user, or where others can write in its folder.
+pub fn read_private(path: &Path) -> Result<Option<String>> {
+    private::read(path).map_err(|error| state(path, error))
 }
 
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
+/// Reads a file with a secret that the user names, wherever it is; `None` where there is none.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be read, or where others than its owner can.
+pub fn read_secret(path: &Path) -> Result<Option<String>> {
+    private::read_named(path).map_err(|error| state(path, error))
 }
 
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
+/// Writes a file that holds a secret: 0600, whole or not at all, in a folder that is made where it is
+/// missing.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be written, or where others can write in its folder.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    private::write(path, text).map_err(|error| state(path, error))
 }
 
-#[cfg(unix)]
-fn create_private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-}
-
-#[cfg(not(unix))]
-fn create_private_folder(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-#[cfg(unix)]
-fn refuse_if_shared(file: &File, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = file
-        .metadata()
-        .map_err(|error| state(path, &error))?
-        .permissions()
-        .mode();
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "the file holds a secret and others can read it (mode {:o})",
-        mode & 0o777
-    );
-    Err(Error::new(Kind::State, Operation::Login, message)
+fn state(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("the credential's file cannot be used: {error}");
+    Error::new(Kind::State, Operation::Login, message)
         .path(path)
-        .advice("chmod 600 it, and consider a new secret"))
+        .caused_by(error)
 }
 
-#[cfg(not(unix))]
-fn refuse_if_shared(_file: &File, _path: &Path) -> Result<()> {
-    Ok(())
-}
+/// Beside the cache, what says that somebody is logging in.
+const LOCK: &str = "lock";
 
 #[cfg(test)]
 mod tests {
@@ -368,7 +329,7 @@ mod tests {
         let now = at("2029-12-01T00:00:00Z");
         let tokens = Tokens::new(client(), "api", None);
         let keep = |token| {
-            let Found::LogIn(turn) = tokens.take(now, None).expect("no folder") else {
+            let Found::LogIn(turn, _) = tokens.take(now, None) else {
                 panic!("nothing is cached")
             };
             tokens.keep(&login(token), now, turn).expect("in memory");
@@ -386,13 +347,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let now = at("2029-12-01T00:00:00Z");
         let first = Tokens::new(client(), "api", Some(folder.path()));
-        let Found::LogIn(turn) = first.take(now, None).expect("readable") else {
+        let Found::LogIn(turn, _) = first.take(now, None) else {
             panic!("nothing is cached")
         };
         first.keep(&login("t1"), now, turn).expect("writable");
         let second = Tokens::new(client(), "api", Some(folder.path()));
         assert!(second.peek(now, None).is_none(), "not read yet");
-        let Found::Token(token) = second.take(now, None).expect("readable") else {
+        let Found::Token(token) = second.take(now, None) else {
             panic!("cached")
         };
         assert_eq!(token.expose(), "t1");
@@ -406,10 +367,7 @@ mod tests {
             "less than five minutes left"
         );
         assert!(
-            matches!(
-                second.take(now, Some(&token)).expect("readable"),
-                Found::LogIn(_)
-            ),
+            matches!(second.take(now, Some(&token)), Found::LogIn(_, None)),
             "refused"
         );
     }
@@ -422,29 +380,75 @@ mod tests {
             Tokens::new(client(), "api", Some(folder.path())),
             Tokens::new(client(), "api", Some(folder.path())),
         );
-        let Found::LogIn(turn) = one.take(now, None).expect("readable") else {
+        let Found::LogIn(turn, _) = one.take(now, None) else {
             panic!("nothing is cached")
         };
         one.keep(&login("t2"), now, turn).expect("writable");
-        let Found::Token(token) = two.take(now, Some(&Secret::new("t1"))).expect("readable") else {
+        let Found::Token(token) = two.take(now, Some(&Secret::new("t1"))) else {
             panic!("t2 is good")
         };
         assert_eq!(token.expose(), "t2");
     }
 
+    #[test]
+    fn a_cache_with_an_end_beyond_all_times_is_no_cache() {
+        let now = at("2029-12-01T00:00:00Z");
+        for expires in [u64::MAX, u64::MAX - 1, 1 << 63] {
+            for fetched in [0, 1, u64::MAX] {
+                let folder = tempfile::tempdir().expect("a folder");
+                let tokens = Tokens::new(client(), "api", Some(folder.path()));
+                let text = format!(r#"{{"token":"t0","expires":{expires},"fetched":{fetched}}}"#);
+                private::write(tokens.cache.as_ref().expect("named"), &text).expect("writable");
+                let found = tokens.take(now, None);
+                assert!(matches!(found, Found::LogIn(_, None)), "{found:?}");
+            }
+        }
+    }
+
     #[cfg(unix)]
     #[test]
-    fn a_cache_that_others_can_read_is_refused() {
+    fn a_cache_that_others_can_read_is_told_and_replaced() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        write_private(&path, "x").expect("writable");
-        assert_eq!(
-            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-            0o600
+        let now = at("2029-12-01T00:00:00Z");
+        let tokens = Tokens::new(client(), "api", Some(folder.path()));
+        let path = tokens.cache.clone().expect("named");
+        write(&path, &kept("t1")).expect("writable");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("ours");
+        let Found::LogIn(turn, Some(trouble)) = tokens.take(now, None) else {
+            panic!("no token that others could read is used")
+        };
+        assert!(
+            trouble.to_string().contains("others can read it"),
+            "{trouble}"
         );
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
-        assert_eq!(read_private(&path).expect_err("shared").kind(), Kind::State);
+        tokens.keep(&login("t2"), now, turn).expect("writable");
+        let next = Tokens::new(client(), "api", Some(folder.path()));
+        assert!(matches!(next.take(now, None), Found::Token(token) if token.expose() == "t2"));
+    }
+
+    #[test]
+    fn nobody_waits_for_the_lock_of_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let now = at("2029-12-01T00:00:00Z");
+        let (one, two) = (
+            Tokens::new(client(), "api", Some(folder.path())),
+            Tokens::new(client(), "api", Some(folder.path())),
+        );
+        let Found::LogIn(turn, None) = one.take(now, None) else {
+            panic!("nothing is cached")
+        };
+        assert!(matches!(two.take(now, None), Found::Busy));
+        drop(turn);
+        assert!(matches!(two.take(now, None), Found::LogIn(_, None)));
+    }
+
+    fn kept(token: &str) -> Kept {
+        Kept {
+            token: token.to_owned(),
+            expires: seconds(at("2030-01-01T00:00:00Z")),
+            fetched: 0,
+        }
     }
 
     #[test]
@@ -481,10 +485,10 @@ mod tests {
     fn a_folder_that_cannot_be_written_leaves_everybody_to_log_in_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let blocked = folder.path().join("file");
-        fs::write(&blocked, "in the way").expect("writable");
+        std::fs::write(&blocked, "in the way").expect("writable");
         let now = at("2029-12-01T00:00:00Z");
         let tokens = Tokens::new(client(), "api", Some(&blocked.join("state")));
-        let Found::LogIn(turn) = tokens.take(now, None).expect("no reason to stop") else {
+        let Found::LogIn(turn, _) = tokens.take(now, None) else {
             panic!("nothing is cached")
         };
         let error = tokens.keep(&login("t1"), now, turn).expect_err("no folder");

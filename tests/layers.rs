@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("source", 1),
     ("digest", 1),
     ("plan", 1),
+    ("private", 1),
     ("wire", 2),
     ("policy", 2),
     ("net", 2),

@@ -3,9 +3,11 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use panup::{
-    Client, Credential, Error, Kind, Operation, Options, Secret, read_private, write_private,
+    Client, Credential, Error, Kind, Operation, Options, Secret, read_private, read_secret,
+    write_private,
 };
 
 use super::args::{Account, Login, Logout};
@@ -57,13 +59,36 @@ pub fn login(login: &Login) -> Result<ExitCode, Error> {
     super::upload::account_options(&mut options, &login.account)?;
     options.state_dir = Some(folder.clone());
     let runtime = panup::runtime()?;
-    runtime.block_on(async { Client::new(options)?.login().await })?;
+    let logged_in = runtime.block_on(log_in(options));
+    runtime.shutdown_background();
+    logged_in?;
     write_private(&folder.join(KEPT), &format!("{id}\n{secret}\n"))?;
     say(&format!(
         "logged in as {id}; the credentials are kept in {}",
         folder.join(KEPT).display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says meanwhile what there is to say, such as that another panup is logging in.
+async fn log_in(options: Options) -> Result<(), Error> {
+    let client = Client::new(options)?;
+    let mut login = std::pin::pin!(client.login());
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let warn = || {
+        while let Some(trouble) = client.trouble() {
+            complain(&format!("warning   {trouble}"));
+        }
+    };
+    loop {
+        tokio::select! {
+            done = &mut login => {
+                warn();
+                return done;
+            }
+            _ = beat.tick() => warn(),
+        }
+    }
 }
 
 /// `panup logout`: drops the kept credentials and every cached token.
@@ -76,7 +101,10 @@ pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
     for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("token-") && name.ends_with(".json") {
+        // What was being written when a run was killed holds a secret as well.
+        let unfinished = name.contains(".new-");
+        let token = name.starts_with("token-") && (name.ends_with(".json") || unfinished);
+        if token || (name.starts_with(KEPT) && unfinished) {
             dropped |= remove(&entry.path())?;
         }
     }
@@ -118,7 +146,7 @@ fn from_environment() -> Result<Option<Credential>, Error> {
 }
 
 fn from_file(path: &Path) -> Result<Credential, Error> {
-    let text = read_private(path)?.ok_or_else(|| {
+    let text = read_secret(path)?.ok_or_else(|| {
         Error::new(
             Kind::Invalid,
             Operation::Configure,

@@ -44,7 +44,7 @@ mod embedded {
             };
             let folder = match asked {
                 Some(folder) => folder.clone(),
-                None => std::env::temp_dir().join(format!("panup-emulator-{}", std::process::id())),
+                None => fresh_folder().map_err(failed)?,
             };
             let config = Config {
                 store: Store::Dir(folder.clone()),
@@ -81,6 +81,17 @@ mod embedded {
                 Output { .. } => say(&text),
             }
         }
+    }
+
+    /// A folder in the system's temporary one that nobody has made before, for us alone.
+    fn fresh_folder() -> std::io::Result<PathBuf> {
+        let name = format!("panup-emulator-{:016x}", fastrand::u64(..));
+        let folder = std::env::temp_dir().join(name);
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&folder)?;
+        Ok(folder)
     }
 }
 

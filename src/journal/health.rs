@@ -1,7 +1,6 @@
 //! In: errors of the database. Out: one warning each, and whether reading and writing still make
 //! sense. Never: a retry; whoever comes next starts with a fresh look.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -9,6 +8,7 @@ use rusqlite::ErrorCode;
 
 use super::store::damage_mark;
 use crate::error::{Error, Kind, Operation};
+use crate::private;
 
 /// The journal's state of health, shared by reader and writer.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Health {
     /// database aside: it must not be moved while this run, or another, has it open.
     pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         if is_damage(&error) {
-            let _ = File::create(damage_mark(&self.database));
+            let _ = private::mark(&damage_mark(&self.database));
         }
         explain(&self.database, error)
     }

@@ -1,16 +1,17 @@
 //! In: a folder. Out: connections to a sound database of the present schema in it. Never: a
 //! database moved away under somebody who has it open, or one of a newer panup touched.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::health::{explain, is_damage};
 use crate::error::{Error, Kind, Operation, Result};
+use crate::private;
 
 /// A database that this process uses, and says so for as long as the value lives.
 #[derive(Debug)]
@@ -34,15 +35,18 @@ impl Store {
                 .path(dir)
                 .caused_by(error)
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(refused)?;
+        private::folder(dir).map_err(refused)?;
         let path = database(dir);
-        let lock = private_file(&dir.join("journal.lock")).map_err(refused)?;
-        // A file system without locks works as long as nothing is damaged.
-        let in_use = lock.lock_shared().is_ok().then_some(lock);
+        for suffix in ["", "-wal", "-shm"] {
+            private::seen(&beside(&path, suffix)).map_err(refused)?;
+        }
+        let lock = private::lock_file(&dir.join("journal.lock")).map_err(refused)?;
+        let in_use = match share(&lock) {
+            Ok(()) => Some(lock),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(refused(error)),
+            // A file system without locks works as long as nothing is damaged.
+            Err(_) => None,
+        };
         let mut store = Store {
             path,
             warning: None,
@@ -62,7 +66,7 @@ impl Store {
 
     /// The file whose bytes stand for remote places; `None` where it cannot be made.
     pub(super) fn targets(&self) -> Option<File> {
-        private_file(&self.path.with_file_name("targets.lock")).ok()
+        private::lock_file(&self.path.with_file_name("targets.lock")).ok()
     }
 
     /// What was set aside, if something was.
@@ -133,8 +137,7 @@ impl Store {
             )));
         }
         if let Some(lock) = &self._in_use {
-            lock.lock_shared()
-                .map_err(|error| damaged("").caused_by(error))?;
+            share(lock).map_err(|error| damaged("").caused_by(error))?;
         }
         self.prepare().map_err(|unfit| match unfit {
             Unfit::Damaged => damaged(" again, at once"),
@@ -218,13 +221,26 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+/// Locks `lock` together with others that use the database. Somebody who sets a damaged one aside has
+/// it alone for a moment.
+///
+/// # Errors
+/// `WouldBlock`: it was not to be had for [`PATIENCE`]; others: there are no locks here.
+fn share(lock: &File) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock_shared() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = "another program keeps journal.lock locked";
+                return Err(io::Error::new(ErrorKind::WouldBlock, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 /// Renames database, log and index to the first `….corrupt-N` that is free.

@@ -122,6 +122,13 @@ impl Client {
         self.core.keyring.token().await.map(drop)
     }
 
+    /// What went wrong with the token cache since the last call, or whom a login waits for. A run
+    /// tells it as [`Event::Warning`].
+    #[must_use]
+    pub fn trouble(&self) -> Option<crate::Error> {
+        self.core.keyring.take_trouble()
+    }
+
     /// Connections and requests so far, by server.
     #[must_use]
     pub fn servers(&self) -> Vec<(crate::net::Origin, crate::net::ServerStats)> {
@@ -160,6 +167,25 @@ impl Run {
     /// have not ended then fail with [`Kind::Cancelled`](crate::Kind::Cancelled); [`Run::next`] tells.
     pub fn interrupt(&self) {
         self.shared.drain();
+    }
+
+    /// Interrupts this run from elsewhere, such as a thread that waits for signals.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(Arc::downgrade(&self.shared))
+    }
+}
+
+/// Interrupts a run from elsewhere; does nothing once the run has ended.
+#[derive(Debug, Clone)]
+pub struct Interrupter(std::sync::Weak<Shared>);
+
+impl Interrupter {
+    /// As [`Run::interrupt`].
+    pub fn interrupt(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.drain();
+        }
     }
 }
 

@@ -107,7 +107,7 @@ async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
     let mut troubles: Vec<Error> = flushed.ok().and_then(Result::err).into_iter().collect();
-    troubles.extend(shared.core.keyring.take_trouble());
+    troubles.extend(std::iter::from_fn(|| shared.core.keyring.take_trouble()));
     while let Some(trouble) = shared.core.journal.trouble() {
         troubles.push(trouble);
     }
@@ -131,6 +131,10 @@ async fn tick(shared: std::sync::Weak<Shared>) {
         let gate = &shared.core.gate;
         if let Some(rtt) = shared.core.fleet.round_trip(&shared.core.pool) {
             gate.met(rtt);
+        }
+        // Told as it comes: a login may be waited for while nothing else happens.
+        while let Some(trouble) = shared.core.keyring.take_trouble() {
+            shared.tell(Event::Warning(trouble));
         }
         gate.progressed(Instant::now(), shared.core.carried.load(Ordering::Relaxed));
         let (in_flight, permits) = gate.load();

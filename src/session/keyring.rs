@@ -2,7 +2,7 @@
 //! them logs in and the others wait for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::failures::Failures;
 use crate::error::{Error, Kind, Operation, Result};
@@ -23,7 +23,14 @@ pub struct Keyring {
     retry: Retry,
     /// Logins that failed, for all who waited for them.
     failures: Failures,
-    trouble: Mutex<Option<Error>>,
+    trouble: Mutex<Troubles>,
+}
+
+/// What there is to say of the token cache; each thing is said once.
+#[derive(Debug, Default)]
+struct Troubles {
+    news: Vec<Error>,
+    told: Vec<String>,
 }
 
 impl Keyring {
@@ -84,9 +91,10 @@ impl Keyring {
         self.failures.note(error);
     }
 
-    /// A token cache that could not be written, once.
+    /// What went wrong with the token cache since the last call, and whom a login waits for.
     pub fn take_trouble(&self) -> Option<Error> {
-        lock(&self.trouble).take()
+        let mut troubles = lock(&self.trouble);
+        (!troubles.news.is_empty()).then(|| troubles.news.remove(0))
     }
 
     async fn other_than(&self, refused: Option<&Secret>) -> Result<Secret> {
@@ -103,14 +111,20 @@ impl Keyring {
     }
 
     async fn look_or_log_in(&self, refused: Option<Secret>) -> Result<Secret> {
-        let tokens = Arc::clone(&self.tokens);
         let renewal = refused.is_some();
-        // The lock of all processes blocks while another one logs in.
-        let looked =
-            tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
-        let turn = match looked.await.map_err(|error| panicked(&error))?? {
+        let mut told = false;
+        let turn = match turn(&self.tokens, refused, &|word| self.warn(word)).await? {
             Found::Token(token) => return Ok(token),
-            Found::LogIn(turn) => turn,
+            Found::LogIn(turn, trouble) => {
+                told = trouble.is_some();
+                trouble.into_iter().for_each(|trouble| self.warn(trouble));
+                turn
+            }
+            Found::Busy => {
+                let (turn, trouble) = self.tokens.alone();
+                self.warn(trouble);
+                turn
+            }
         };
         let Credential::Client { id, secret } = self.tokens.credential() else {
             unreachable!("a pasted token is always found");
@@ -118,10 +132,25 @@ impl Keyring {
         let login = self.log_in(id, secret).await;
         let login = login.inspect_err(|error| self.failures.note(error))?;
         *lock(&self.unproven) = renewal.then(|| Secret::new(&login.token));
-        if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn) {
-            *lock(&self.trouble) = Some(error);
+        if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn)
+            && !told
+        {
+            self.warn(error);
         }
         Ok(Secret::new(&login.token))
+    }
+
+    fn warn(&self, trouble: Error) {
+        let mut troubles = lock(&self.trouble);
+        // The same trouble at every renewal is told once.
+        if !troubles
+            .told
+            .iter()
+            .any(|told| *told == trouble.to_string())
+        {
+            troubles.told.push(trouble.to_string());
+            troubles.news.push(trouble);
+        }
     }
 
     /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
@@ -149,6 +178,33 @@ impl Keyring {
     }
 }
 
+/// Waits while another process logs in: says so after [`SAID_AFTER`], and it is busy still after
+/// [`PATIENCE`]. Its lock is asked for again and again, since a wait for it could not be given up.
+async fn turn(
+    tokens: &Arc<Tokens>,
+    refused: Option<Secret>,
+    warn: &(dyn Fn(Error) + Sync),
+) -> Result<Found> {
+    let started = tokio::time::Instant::now();
+    let mut said = false;
+    loop {
+        let (tokens, refused) = (Arc::clone(tokens), refused.clone());
+        let looked =
+            tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
+        let found = looked.await.map_err(|error| panicked(&error))?;
+        let waited = started.elapsed();
+        if !matches!(found, Found::Busy) || waited >= PATIENCE {
+            return Ok(found);
+        }
+        if !said && waited >= SAID_AFTER {
+            said = true;
+            let message = "another panup is logging in; waiting for its token";
+            warn(Error::new(Kind::State, Operation::Login, message));
+        }
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -159,4 +215,46 @@ fn panicked(error: &tokio::task::JoinError) -> Error {
         Operation::Login,
         format!("the token cache could not be read: {error}"),
     )
+}
+
+/// How often the lock of a process that logs in is asked for.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// A login takes less than a second where the service answers.
+const SAID_AFTER: Duration = Duration::from_secs(2);
+
+/// A process that was stopped, or that repeats a login in vain, holds the lock for minutes. Waiting as
+/// long as a call may take unanswered, twice, covers one repeat of it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn another_process_that_logs_in_is_waited_for_and_not_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tokens = || {
+            let credential = Credential::Client {
+                id: "id".to_owned(),
+                secret: Secret::new("hush"),
+            };
+            Arc::new(Tokens::new(credential, "api", Some(folder.path())))
+        };
+        let (one, two) = (tokens(), tokens());
+        let Found::LogIn(held, None) = one.take(SystemTime::now(), None) else {
+            panic!("nothing is cached")
+        };
+        let said = Mutex::new(Vec::new());
+        let say = |word: Error| lock(&said).push(word.to_string());
+        let started = tokio::time::Instant::now();
+        let found = turn(&two, None, &say).await.expect("no panic");
+        assert!(matches!(found, Found::Busy), "{found:?}");
+        assert!(started.elapsed() < PATIENCE * 2);
+        assert_eq!(lock(&said).len(), 1, "{said:?}");
+        assert!(lock(&said)[0].contains("another panup is logging in"));
+        drop(held);
+        let found = turn(&two, None, &say).await.expect("no panic");
+        assert!(matches!(found, Found::LogIn(..)), "{found:?}");
+    }
 }

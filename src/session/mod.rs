@@ -32,7 +32,7 @@ mod window;
 
 use std::path::PathBuf;
 
-pub use client::{Client, Run};
+pub use client::{Client, Interrupter, Run};
 pub use event::{Event, Outcome, Progress, Status, Summary};
 pub use state::State;
 pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};

@@ -16,6 +16,7 @@ mod program;
 mod queue;
 mod resources;
 mod signals;
+mod state;
 #[path = "../support/mod.rs"]
 mod support;
 mod targets;
