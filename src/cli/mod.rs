@@ -1,6 +1,7 @@
 //! The command line. In: arguments and the environment. Out: lines for people, objects for
 //! scripts, an exit code for both. Never: a name of the library that is not public.
 
+mod ahead;
 mod args;
 mod credentials;
 mod duration;
@@ -10,6 +11,7 @@ mod journal;
 mod plan;
 mod report;
 mod screen;
+mod signals;
 mod size;
 mod tune;
 mod upload;
@@ -32,7 +34,11 @@ pub fn run() -> ExitCode {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
         Command::Hash(hash) => hash::run(&hash),
         #[cfg(feature = "emulator")]
-        Command::Emulate(emulate) => return panup_emulator::cli::run(*emulate),
+        Command::Emulate(emulate) => {
+            // It ends at the first one by itself; the second is for whatever keeps it.
+            let _signals = signals::Signals::new();
+            return panup_emulator::cli::run(*emulate);
+        }
         Command::Tune(tune) => tune::run(&tune),
         Command::Status(status) => journal::status(&status),
         Command::Forget(forget) => journal::forget(&forget),

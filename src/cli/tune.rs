@@ -18,8 +18,9 @@ use panup::{
 };
 
 use super::args::Tune;
+use super::signals::Signals;
 use super::size::human;
-use super::upload::{Signals, account_options};
+use super::upload::account_options;
 use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, state_dir};
 use meter::Meter;
 use plan::{Trial, plan};
@@ -36,7 +37,10 @@ pub fn run(tune: &Tune) -> Result<ExitCode, Error> {
     })?;
     let target = Target::new(tune)?;
     let folder = Folder::new()?;
-    panup::runtime()?.block_on(measure_all(tune, &trials, &target, &folder))
+    let runtime = panup::runtime()?;
+    let code = runtime.block_on(measure_all(tune, &trials, &target, &folder));
+    runtime.shutdown_background();
+    code
 }
 
 async fn measure_all(
@@ -45,7 +49,7 @@ async fn measure_all(
     target: &Target,
     folder: &Folder,
 ) -> Result<ExitCode, Error> {
-    let mut signals = Signals::new();
+    let signals = Signals::new();
     let mut table = Table::new(tune.output, tune.budget.0);
     for trial in trials {
         // Resends of earlier settings may have used up what was meant for this one.
@@ -57,7 +61,7 @@ async fn measure_all(
         let left = tune.budget.0 - table.sent();
         let measured = tokio::select! {
             row = measure(tune, target, *trial, &path, left) => row,
-            () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+            () = signals.first() => return Ok(ExitCode::from(INTERRUPTED)),
         };
         folder.remove(&path);
         table.add(measured?);

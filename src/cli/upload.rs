@@ -1,18 +1,24 @@
 //! `panup upload`: from options to a run, and from its events to the screen and the exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Client, Conflict, Credential, Error, Event, Http, Kind, Options, Resume, Run, Secret, Status,
+    Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume, Run,
+    Secret, Status,
 };
 
+use tokio::runtime::{Runtime, RuntimeFlavor};
+
+use super::ahead::Ahead;
 use super::args::{Account, HttpVersion, OnConflict, Output, Upload};
 use super::emulator::Local;
 use super::plan::Plan;
 use super::report::Report;
 use super::screen::Screen;
+use super::signals::Signals;
 use super::walk::{Refused, Walk};
 use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir};
 
@@ -28,19 +34,62 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
     }
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
-    let code = panup::runtime()?.block_on(async {
-        let client = Client::new(options)?;
-        let run = client.start(walk.items())?;
-        let code = watch(run, upload, &refusals).await;
+    let signals = Signals::new();
+    let work = panup::runtime()?;
+    let screen = screen_runtime(&work)?;
+    let code = screen.as_ref().unwrap_or(&work).block_on(async {
+        // Opening the journal may wait for another process.
+        let client = work.spawn_blocking(|| Client::new(options));
+        let client = tokio::select! {
+            client = client => client.map_err(|error| no_runtime(&error))??,
+            () = signals.first() => leave(INTERRUPTED),
+        };
+        let ahead = Ahead::new();
+        let run = {
+            let _inside = work.enter();
+            client.start(ahead.keep(walk.items()))?
+        };
+        let interrupt = run.interrupter();
+        signals.at_first(move || interrupt.interrupt());
+        let code = watch(run, upload, &refusals, &signals, &ahead).await;
         if verbose {
             servers(&client);
+        }
+        if code == INTERRUPTED {
+            // Dropping the client would wait for what did not end in time.
+            std::mem::forget(client);
         }
         Ok::<_, Error>(code)
     })?;
     if let Some(local) = local {
         local.farewell(upload.output);
     }
-    Ok(code)
+    if code == INTERRUPTED {
+        leave(code);
+    }
+    work.shutdown_background();
+    Ok(ExitCode::from(code))
+}
+
+/// Ends the process without waiting for anything in it.
+fn leave(code: u8) -> ! {
+    std::process::exit(i32::from(code))
+}
+
+/// The screen has a runtime of its own: it is up to date, and ends, whatever the other's threads hang
+/// in. Where `work` has no threads, its work is done on this one, and so is the screen's.
+fn screen_runtime(work: &Runtime) -> Result<Option<Runtime>, Error> {
+    if work.handle().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return Ok(None);
+    }
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let built = builder.enable_all().build();
+    built.map(Some).map_err(|error| no_runtime(&error))
+}
+
+fn no_runtime(error: &dyn std::fmt::Display) -> Error {
+    let message = format!("no runtime: {error}");
+    Error::new(Kind::State, Operation::Configure, message)
 }
 
 fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
@@ -106,15 +155,21 @@ pub fn account_options(options: &mut Options, account: &Account) -> Result<(), E
     Ok(())
 }
 
-/// Follows the run to its end. The first Ctrl-C lets what is in flight land, the second ends at once.
-async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> ExitCode {
-    let screen = Screen::new(std::sync::Arc::clone(run.progress()), upload.output);
+/// Follows the run to its end, or for [`PATIENCE`] after an interrupt; the exit code.
+async fn watch(
+    mut run: Run,
+    upload: &Upload,
+    refusals: &Receiver<Refused>,
+    signals: &Signals,
+    ahead: &Ahead,
+) -> u8 {
+    let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen);
-    let mut interrupted = false;
+    let mut deadline = None;
     let mut refused = false;
     let mut beat = tokio::time::interval(Duration::from_millis(100));
-    let mut signals = Signals::new();
     loop {
+        let late = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now));
         tokio::select! {
             event = run.next() => match event {
                 Some(Event::File(outcome)) => {
@@ -122,18 +177,20 @@ async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> E
                         refused |= error.kind() == Kind::Auth;
                     }
                     report.file(&outcome);
+                    ahead.told();
                 }
                 Some(Event::Warning(error)) => report.warning(&error),
                 Some(_) => {}
                 None => break,
             },
-            () = signals.next() => {
-                if interrupted {
-                    return ExitCode::from(INTERRUPTED);
-                }
-                interrupted = true;
+            () = signals.first(), if deadline.is_none() => {
+                deadline = Some(tokio::time::Instant::now() + PATIENCE);
                 report.note("interrupted: finishing what is in flight, once more ends at once");
-                run.interrupt();
+                ahead.end();
+            }
+            () = late, if deadline.is_some() => {
+                report.note("not everything ended in time: a disk, a network folder or another program does not answer");
+                break;
             }
             _ = beat.tick() => report.beat(),
         }
@@ -145,56 +202,11 @@ async fn watch(mut run: Run, upload: &Upload, refusals: &Receiver<Refused>) -> E
         .try_iter()
         .for_each(|refused| report.refused(&refused));
     let failed = report.summary();
-    match (refused, interrupted, failed) {
-        (true, ..) => ExitCode::from(REFUSED),
-        (_, true, _) => ExitCode::from(INTERRUPTED),
-        (.., 0) => ExitCode::SUCCESS,
-        _ => ExitCode::from(SOME_FAILED),
-    }
-}
-
-/// Ctrl-C, and what service managers send. Listened to from the first moment on: one that comes while
-/// nobody waits is not lost.
-pub struct Signals {
-    #[cfg(unix)]
-    caught: Vec<tokio::signal::unix::Signal>,
-}
-
-impl Signals {
-    /// From now on they are caught.
-    #[cfg(unix)]
-    pub fn new() -> Signals {
-        use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        let caught = kinds.into_iter().filter_map(|kind| signal(kind).ok());
-        Signals {
-            caught: caught.collect(),
-        }
-    }
-
-    /// From now on they are caught.
-    #[cfg(not(unix))]
-    pub fn new() -> Signals {
-        Signals {}
-    }
-
-    /// Waits for the next one.
-    #[cfg(unix)]
-    pub async fn next(&mut self) {
-        std::future::poll_fn(|cx| {
-            let mut caught = self.caught.iter_mut();
-            match caught.any(|signal| signal.poll_recv(cx).is_ready()) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
-            }
-        })
-        .await;
-    }
-
-    /// Waits for the next one.
-    #[cfg(not(unix))]
-    pub async fn next(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
+    match (refused, deadline, failed) {
+        (true, ..) => REFUSED,
+        (_, Some(_), _) => INTERRUPTED,
+        (.., 0) => 0,
+        _ => SOME_FAILED,
     }
 }
 
@@ -238,21 +250,5 @@ fn servers(client: &Client) {
     }
 }
 
-#[cfg(all(test, unix))]
-mod tests {
-    use rustix::process::{Signal, getpid, kill_process};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
-        let mut signals = Signals::new();
-        for signal in [Signal::INT, Signal::TERM] {
-            kill_process(getpid(), signal).expect("ours");
-            // Long enough for the handler; a listener of later would have missed it.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let caught = tokio::time::timeout(Duration::from_secs(10), signals.next()).await;
-            assert!(caught.is_ok(), "{signal:?}");
-        }
-    }
-}
+/// After an interrupt: what is in flight has five seconds to land, the journal the rest.
+const PATIENCE: Duration = Duration::from_secs(8);

@@ -139,6 +139,7 @@ fn serve(args: &Args) -> io::Result<()> {
         // Before the first line: whoever has read it may interrupt.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let emulator = Emulator::start(args.config())?;
         emulator.apply(script);
         if let (Some(file), Some(pem)) = (&args.ca_out, emulator.ca_pem()) {
@@ -148,6 +149,7 @@ fn serve(args: &Args) -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         if let Some(file) = &args.stats {
             fs::write(file, serde_json::to_vec_pretty(&emulator.stats())?)?;

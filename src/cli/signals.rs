@@ -1,0 +1,173 @@
+//! Ctrl-C, and what service managers send. In: SIGINT, SIGTERM, SIGHUP. Out: a word to the command at
+//! the first, the end of the process at the second, or some seconds later. Never: an end that depends
+//! on anybody else in the process: whatever is locked, or hangs in a system call, is not asked.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{INTERRUPTED, complain};
+
+/// Listened to from the first moment on, by a thread of their own: one that comes while nobody waits
+/// is not lost.
+pub struct Signals {
+    came: watch::Receiver<bool>,
+    first: First,
+}
+
+/// What the first signal does.
+type First = Arc<Mutex<Option<Box<dyn Fn() + Send>>>>;
+
+impl Signals {
+    /// From now on they are caught. Where no thread can be had they are not, and each ends the process
+    /// as signals do.
+    pub fn new() -> Signals {
+        Signals::with(|why| {
+            if let Some(why) = why {
+                complain(why);
+            }
+            std::process::exit(i32::from(INTERRUPTED));
+        })
+    }
+
+    /// `end` is called at the second signal, or with a reason [`LAST`] after the first.
+    fn with(end: impl FnOnce(Option<&str>) + Send + 'static) -> Signals {
+        let (tell, came) = watch::channel(false);
+        let signals = Signals {
+            came,
+            first: Arc::default(),
+        };
+        let first = Arc::clone(&signals.first);
+        let (ready, is_ready) = channel();
+        let listen = move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let Ok(runtime) = builder.enable_all().build() else {
+                return;
+            };
+            runtime.block_on(async {
+                let mut caught = Caught::new();
+                drop(ready);
+                caught.next().await;
+                tell.send_replace(true);
+                if let Some(first) = &*first.lock().unwrap_or_else(PoisonError::into_inner) {
+                    first();
+                }
+                match tokio::time::timeout(LAST, caught.next()).await {
+                    Ok(()) => end(None),
+                    Err(_) => end(Some("not everything ended in time")),
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("panup-signals".to_owned());
+        if thread.spawn(listen).is_ok() {
+            // Nothing is sent: the other end goes when they are caught, or cannot be.
+            let _: Result<(), _> = is_ready.recv();
+        }
+        signals
+    }
+
+    /// What the first signal shall do, besides telling [`Signals::first`]. It must not block.
+    pub fn at_first(&self, act: impl Fn() + Send + 'static) {
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+        if *self.came.borrow()
+            && let Some(act) = &*self.first.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            act();
+        }
+    }
+
+    /// Waits for the first one; at once if it has come.
+    pub async fn first(&self) {
+        let mut came = self.came.clone();
+        if came.wait_for(|&came| came).await.is_err() {
+            // Nobody listens, so none will be told.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The system's side.
+struct Caught {
+    #[cfg(unix)]
+    signals: Vec<tokio::signal::unix::Signal>,
+}
+
+impl Caught {
+    #[cfg(unix)]
+    fn new() -> Caught {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        // nohup has it ignored, and means it.
+        if !hangup_is_ignored() {
+            kinds.push(SignalKind::hangup());
+        }
+        let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+        Caught {
+            signals: signals.collect(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Caught {
+        Caught {}
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut signals = self.signals.iter_mut();
+            match signals.any(|signal| signal.poll_recv(cx).is_ready()) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        drop(tokio::signal::ctrl_c().await);
+    }
+}
+
+/// As Linux tells it in a line `SigIgn:` and a mask in hex. Elsewhere it is not known, and the signal
+/// keeps the meaning that it had.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is 1, the lowest bit.
+    mask.is_none_or(|mask| mask & 1 == 1)
+}
+
+/// From the first signal to the end of the process. What is in flight is given five seconds to land,
+/// and the journal some more to be written.
+const LAST: Duration = Duration::from_secs(12);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost_and_the_second_ends() {
+        let (end, ended) = channel();
+        let signals = Signals::with(move |why| end.send(why.is_none()).expect("heard"));
+        let (act, acted) = channel();
+        signals.at_first(move || act.send(()).expect("heard"));
+        kill_process(getpid(), Signal::INT).expect("ours");
+        acted.recv_timeout(LONGEST).expect("the first");
+        let came = tokio::time::timeout(LONGEST, signals.first()).await;
+        assert!(came.is_ok(), "it came before anybody waited");
+        assert!(ended.try_recv().is_err(), "one does not end it");
+        kill_process(getpid(), Signal::TERM).expect("ours");
+        let second = tokio::task::spawn_blocking(move || ended.recv_timeout(LONGEST));
+        assert_eq!(second.await.expect("no panic"), Ok(true));
+    }
+
+    const LONGEST: Duration = Duration::from_secs(10);
+}
