@@ -236,11 +236,13 @@ pub struct Account {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which")]
 pub struct Select {
-    /// Only files that match GLOB (may be repeated).
+    /// Only files that match GLOB, or that are in a folder that does (may be repeated). Without / it
+    /// matches a name at any depth; with / it is rooted at each PATH, or is the absolute path.
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
 
-    /// No files or directories that match GLOB (may be repeated).
+    /// No files or folders that match GLOB (may be repeated). Excludes win over includes; both hold
+    /// for typed and listed paths too.
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 

@@ -6,6 +6,7 @@ mod args;
 mod credentials;
 mod duration;
 mod emulator;
+mod globs;
 mod hash;
 mod journal;
 mod plan;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::Output;
 use super::report::failure;
 use super::size::human;
-use super::walk::Refused;
+use super::walk::{News, Refused};
 use super::{complain, say};
 
 /// The lines of one dry run.
@@ -44,8 +44,15 @@ impl Plan {
         }
     }
 
-    /// A path could not even be handed in.
-    pub fn refused(&mut self, refused: &Refused) {
+    /// What the walk said.
+    pub fn news(&mut self, news: &News) {
+        match news {
+            News::Refused(refused) => self.refused(refused),
+            News::Warning(error) => complain(&format!("warning   {error}")),
+        }
+    }
+
+    fn refused(&mut self, refused: &Refused) {
         self.failed += 1;
         if self.output.json {
             say(&failure(&refused.path, "", 0, &refused.error));

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::Output;
 use super::screen::Screen;
 use super::size::human;
-use super::walk::Refused;
+use super::walk::{News, Refused};
 use super::{complain, say};
 
 /// The lines of one run.
@@ -58,8 +58,15 @@ impl Report {
         }
     }
 
-    /// A path could not even be handed in.
-    pub fn refused(&mut self, refused: &Refused) {
+    /// What the walk said.
+    pub fn news(&mut self, news: &News) {
+        match news {
+            News::Refused(refused) => self.refused(refused),
+            News::Warning(error) => self.warning(error),
+        }
+    }
+
+    fn refused(&mut self, refused: &Refused) {
         self.summary.files += 1;
         self.summary.failed += 1;
         if self.output.json {
@@ -67,6 +74,15 @@ impl Report {
         }
         self.screen
             .hidden(|| complain(&format!("failed    {}", refused.error)));
+    }
+
+    /// So many files did not end when they were told to.
+    pub fn unended(&mut self, files: u64) {
+        self.summary.files += files;
+        self.summary.failed += files;
+        self.note(&format!(
+            "{files} files did not end in time: a disk, a network folder or another program does not answer"
+        ));
     }
 
     /// Something to know that stops nothing.

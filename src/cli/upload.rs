@@ -2,24 +2,25 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume, Run,
-    Secret, Status,
+    Claimed, Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume,
+    Run, Secret, Status, Targets,
 };
 
 use tokio::runtime::{Runtime, RuntimeFlavor};
 
 use super::ahead::Ahead;
-use super::args::{Account, HttpVersion, OnConflict, Output, Upload};
+use super::args::{Account, HttpVersion, OnConflict, Upload};
 use super::emulator::Local;
 use super::plan::Plan;
 use super::report::Report;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::walk::{Refused, Walk};
+use super::walk::{News, Refused, Walk};
 use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir};
 
 /// Uploads, and says how it went.
@@ -27,10 +28,10 @@ use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir}
 /// # Errors
 /// Wrong usage or configuration: nothing was uploaded.
 pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
-    let (refused, refusals) = channel();
-    let walk = Walk::new(upload, refused)?;
+    let (tell, news) = channel();
+    let walk = Walk::new(upload, tell)?;
     if upload.select.dry_run {
-        return Ok(dry_run(walk, &refusals, upload.output));
+        return Ok(dry_run(walk, &news, upload));
     }
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
@@ -51,7 +52,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
-        let code = watch(run, upload, &refusals, &signals, &ahead).await;
+        let code = watch(run, upload, &news, &signals, &ahead).await;
         if verbose {
             servers(&client);
         }
@@ -102,11 +103,7 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     if let Some(local) = local {
         options.api = local.api();
     }
-    options.on_conflict = match upload.on_conflict {
-        OnConflict::Fail => Conflict::Fail,
-        OnConflict::KeepBoth => Conflict::KeepBoth,
-        OnConflict::Overwrite => Conflict::Overwrite,
-    };
+    options.on_conflict = conflict(upload.on_conflict);
     options.http = match upload.http {
         HttpVersion::Auto => Http::Auto,
         HttpVersion::One => Http::H1,
@@ -159,7 +156,7 @@ pub fn account_options(options: &mut Options, account: &Account) -> Result<(), E
 async fn watch(
     mut run: Run,
     upload: &Upload,
-    refusals: &Receiver<Refused>,
+    news: &Receiver<News>,
     signals: &Signals,
     ahead: &Ahead,
 ) -> u8 {
@@ -189,18 +186,16 @@ async fn watch(
                 ahead.end();
             }
             () = late, if deadline.is_some() => {
-                report.note("not everything ended in time: a disk, a network folder or another program does not answer");
+                let progress = run.progress();
+                let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                report.unended(read(&progress.files).saturating_sub(read(&progress.files_done)));
                 break;
             }
             _ = beat.tick() => report.beat(),
         }
-        refusals
-            .try_iter()
-            .for_each(|refused| report.refused(&refused));
+        news.try_iter().for_each(|news| report.news(&news));
     }
-    refusals
-        .try_iter()
-        .for_each(|refused| report.refused(&refused));
+    news.try_iter().for_each(|news| report.news(&news));
     let failed = report.summary();
     match (refused, deadline, failed) {
         (true, ..) => REFUSED,
@@ -210,23 +205,39 @@ async fn watch(
     }
 }
 
-fn dry_run(walk: Walk, refusals: &Receiver<Refused>, output: Output) -> ExitCode {
-    let mut report = Plan::new(output);
+fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> ExitCode {
+    let mut report = Plan::new(upload.output);
+    let mut targets = Targets::new(conflict(upload.on_conflict));
     for item in walk.items() {
+        news.try_iter().for_each(|news| report.news(&news));
+        let refuse = |error| {
+            News::Refused(Refused {
+                error,
+                path: item.path.clone(),
+            })
+        };
         match std::fs::metadata(&item.path) {
-            Ok(facts) => report.file(&item, facts.len()),
-            Err(error) => report.refused(&Refused {
-                error: Error::read(&item.path, error),
-                path: item.path,
-            }),
+            Err(error) => report.news(&refuse(Error::read(&item.path, error))),
+            // The run's own rule: what it would refuse is refused here.
+            Ok(facts) => match targets.claim(&item) {
+                Ok(Claimed::New) => report.file(&item, facts.len()),
+                Ok(Claimed::Again(_)) => {}
+                Err(error) => report.news(&refuse(error)),
+            },
         }
     }
-    refusals
-        .try_iter()
-        .for_each(|refused| report.refused(&refused));
+    news.try_iter().for_each(|news| report.news(&news));
     match report.summary() {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(SOME_FAILED),
+    }
+}
+
+fn conflict(asked: OnConflict) -> Conflict {
+    match asked {
+        OnConflict::Fail => Conflict::Fail,
+        OnConflict::KeepBoth => Conflict::KeepBoth,
+        OnConflict::Overwrite => Conflict::Overwrite,
     }
 }
 

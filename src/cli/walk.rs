@@ -3,13 +3,24 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
-use ignore::WalkBuilder;
-use ignore::overrides::{Override, OverrideBuilder};
+use ignore::{DirEntry, WalkBuilder};
 use panup::{Error, Item, Kind, Operation};
 
 use super::args::{Select, Upload};
+use super::globs::{Globs, Root};
+
+/// What there is to say while walking, besides the files.
+#[derive(Debug)]
+pub enum News {
+    /// A path that cannot be uploaded.
+    Refused(Refused),
+    /// Something to know that stops nothing.
+    Warning(Error),
+}
 
 /// A path that cannot be uploaded, found while walking.
 #[derive(Debug)]
@@ -24,23 +35,27 @@ pub struct Refused {
 pub struct Walk {
     starts: Vec<Start>,
     rules: Rules,
-    refused: Sender<Refused>,
 }
 
 /// A path that was typed or listed, and the remote path that it gets.
 struct Start {
     path: PathBuf,
+    /// As the globs see it.
+    root: Root,
     /// `None` where the name is not Unicode.
     remote: Option<String>,
 }
 
-#[derive(Clone)]
 struct Rules {
-    overrides: Override,
+    globs: Globs,
     min: u64,
     max: u64,
     follow: bool,
     parent_id: i64,
+    news: Sender<News>,
+    handed_out: AtomicU64,
+    /// By globs or sizes; a folder counts as one.
+    left_out: AtomicU64,
 }
 
 impl Walk {
@@ -48,93 +63,129 @@ impl Walk {
     ///
     /// # Errors
     /// Where a list or a glob cannot be read: nothing was uploaded yet.
-    pub fn new(upload: &Upload, refused: Sender<Refused>) -> Result<Walk, Error> {
-        let folder = upload
-            .dest
-            .as_deref()
-            .unwrap_or("")
-            .trim_matches('/')
-            .to_owned();
-        let mut starts = Vec::new();
-        for path in &upload.paths {
-            starts.push(Start {
-                remote: join(&folder, own_name(path)),
-                path: path.clone(),
-            });
-        }
-        for path in listed(&upload.select)? {
-            starts.push(Start {
-                remote: join(&folder, kept_path(&path)),
-                path,
-            });
-        }
+    pub fn new(upload: &Upload, news: Sender<News>) -> Result<Walk, Error> {
+        let select = &upload.select;
         let rules = Rules {
-            overrides: overrides(&upload.select)?,
-            min: upload.select.min_size.map_or(0, |size| size.0),
-            max: upload.select.max_size.map_or(u64::MAX, |size| size.0),
-            follow: upload.select.follow,
+            globs: Globs::new(&select.include, &select.exclude)?,
+            min: select.min_size.map_or(0, |size| size.0),
+            max: select.max_size.map_or(u64::MAX, |size| size.0),
+            follow: select.follow,
             parent_id: upload.parent_id,
+            news,
+            handed_out: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
         };
+        let folder = upload.dest.as_deref().unwrap_or("").trim_matches('/');
+        let start = |path: PathBuf, own: PathBuf| Start {
+            root: Root::new(&path, &own),
+            remote: join(folder, own),
+            path,
+        };
+        let typed = upload.paths.iter().cloned();
+        let typed = typed.map(|path| (own_name(&path), path));
+        let listed = listed(select)?.into_iter();
+        let listed = listed.map(|path| (kept_path(&path), path));
+        let starts = typed.chain(listed).map(|(own, path)| start(path, own));
         Ok(Walk {
-            starts,
+            starts: starts.collect(),
             rules,
-            refused,
         })
     }
 
     /// The files, found as they are asked for.
     pub fn items(self) -> impl Iterator<Item = Item> + Send + 'static {
-        let Walk {
-            starts,
-            rules,
-            refused,
-        } = self;
-        starts
-            .into_iter()
-            .flat_map(move |start| below(start, rules.clone(), refused.clone()))
+        let rules = Arc::new(self.rules);
+        let to_end = Arc::clone(&rules);
+        let starts = self.starts.into_iter();
+        let items = starts.flat_map(move |start| below(start, &rules));
+        let items = items.inspect({
+            let rules = Arc::clone(&to_end);
+            move |_| {
+                rules.handed_out.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let end = std::iter::once_with(move || {
+            to_end.end();
+            None
+        });
+        items.map(Some).chain(end).flatten()
     }
 }
 
-/// A start that is a file is that file, whatever the globs say of other files; what is missing is
-/// handed on, so that it is reported like every other file that cannot be read.
-fn below(
-    start: Start,
-    rules: Rules,
-    refused: Sender<Refused>,
-) -> Box<dyn Iterator<Item = Item> + Send> {
-    if !start.path.is_dir() {
-        let item = item(&start.path, start.remote, &rules, &refused);
-        return Box::new(
-            item.into_iter()
-                .filter(move |item| fits(&item.path, &rules)),
-        );
+impl Rules {
+    /// Whether the file passes, by its name and its size.
+    fn admit(&self, root: &Root, below: &Path, path: &Path) -> bool {
+        let admitted = self.globs.include(root, below) && self.fits(path);
+        if !admitted {
+            self.leave_out();
+        }
+        admitted
     }
+
+    fn fits(&self, path: &Path) -> bool {
+        let all = self.min == 0 && self.max == u64::MAX;
+        all || std::fs::metadata(path)
+            .map_or(true, |facts| (self.min..=self.max).contains(&facts.len()))
+    }
+
+    fn leave_out(&self) {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refuse(&self, path: &Path, error: Error) {
+        let path = path.to_owned();
+        drop(self.news.send(News::Refused(Refused { path, error })));
+    }
+
+    /// Everything was walked: what was meant and did not happen is said.
+    fn end(&self) {
+        let warn = |message| drop(self.news.send(News::Warning(usage(message))));
+        for glob in self.globs.unused() {
+            warn(format!("{glob} matched nothing"));
+        }
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if self.handed_out.load(Ordering::Relaxed) == 0 && left_out > 0 {
+            warn(
+                "no file is left to upload: globs and sizes leave out all that there are"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+/// A start that is missing is handed on, so that it is reported like every other file that cannot be
+/// read.
+fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Item> + Send> {
+    let folder = start.path.is_dir();
+    if rules.globs.exclude_root(&start.root, folder) {
+        rules.leave_out();
+        return Box::new(std::iter::empty());
+    }
+    if !folder {
+        let admitted = rules.admit(&start.root, Path::new(""), &start.path);
+        let item = admitted.then(|| item(&start.path, start.remote, rules));
+        return Box::new(item.flatten().into_iter());
+    }
+    let start = Arc::new(start);
     let mut builder = WalkBuilder::new(&start.path);
-    builder
-        .standard_filters(false)
-        .follow_links(rules.follow)
-        .overrides(rules.overrides.clone());
+    builder.standard_filters(false).follow_links(rules.follow);
     builder.sort_by_file_name(std::ffi::OsStr::cmp);
+    builder.filter_entry({
+        let (start, rules) = (Arc::clone(&start), Arc::clone(rules));
+        move |entry| !exclude(entry, &start, &rules)
+    });
+    let rules = Arc::clone(rules);
     let files = builder.build().filter_map(move |entry| match entry {
-        Ok(entry)
-            if entry.file_type().is_some_and(|kind| kind.is_file())
-                && fits(entry.path(), &rules) =>
-        {
-            let below = entry
-                .path()
-                .strip_prefix(&start.path)
-                .unwrap_or(entry.path());
-            item(
-                entry.path(),
-                start
-                    .remote
-                    .as_deref()
-                    .and_then(|remote| join(remote, below)),
-                &rules,
-                &refused,
-            )
+        Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+            let below = entry.path().strip_prefix(&start.path).ok()?;
+            if !rules.admit(&start.root, below, entry.path()) {
+                return None;
+            }
+            let remote = start.remote.as_deref();
+            let remote = remote.and_then(|remote| join(remote, below));
+            let item = item(entry.path(), remote, &rules)?;
             // What was a file when it was found may be a link by its turn.
-            .map(|item| match rules.follow {
+            Some(match rules.follow {
                 true => item,
                 false => item.below(&start.path),
             })
@@ -143,49 +194,33 @@ fn below(
         Err(error) => {
             let path = path_of(&error).unwrap_or_else(|| start.path.clone());
             let error = Error::new(Kind::Source, Operation::Read, error.to_string()).path(&path);
-            drop(refused.send(Refused { path, error }));
+            rules.refuse(&path, error);
             None
         }
     });
     Box::new(files)
 }
 
-/// What was typed is uploaded; only sizes may leave it out.
-fn item(
-    path: &Path,
-    remote: Option<String>,
-    rules: &Rules,
-    refused: &Sender<Refused>,
-) -> Option<Item> {
+fn exclude(entry: &DirEntry, start: &Start, rules: &Rules) -> bool {
+    let below = entry.path().strip_prefix(&start.path);
+    let below = below.ok().filter(|below| *below != Path::new(""));
+    let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    let excluded = below.is_some_and(|below| rules.globs.exclude(&start.root, below, folder));
+    if excluded {
+        rules.leave_out();
+    }
+    excluded
+}
+
+fn item(path: &Path, remote: Option<String>, rules: &Rules) -> Option<Item> {
     let Some(remote) = remote else {
         let error = Error::new(Kind::Invalid, Operation::Read, "the name is not Unicode")
             .path(path)
             .advice("rename the file");
-        drop(refused.send(Refused {
-            path: path.to_owned(),
-            error,
-        }));
+        rules.refuse(path, error);
         return None;
     };
     Some(Item::new(path).to(rules.parent_id, remote))
-}
-
-fn fits(path: &Path, rules: &Rules) -> bool {
-    (rules.min == 0 && rules.max == u64::MAX)
-        || std::fs::metadata(path)
-            .map_or(true, |facts| (rules.min..=rules.max).contains(&facts.len()))
-}
-
-fn overrides(select: &Select) -> Result<Override, Error> {
-    let mut builder = OverrideBuilder::new("");
-    let wanted = select.include.iter().cloned();
-    let unwanted = select.exclude.iter().map(|glob| format!("!{glob}"));
-    for glob in wanted.chain(unwanted) {
-        builder
-            .add(&glob)
-            .map_err(|error| usage(format!("the glob {glob:?} cannot be read: {error}")))?;
-    }
-    builder.build().map_err(|error| usage(error.to_string()))
 }
 
 fn listed(select: &Select) -> Result<Vec<PathBuf>, Error> {
@@ -272,7 +307,8 @@ fn path_of(error: &ignore::Error) -> Option<PathBuf> {
     }
 }
 
-fn usage(message: String) -> Error {
+/// Wrong usage.
+pub fn usage(message: String) -> Error {
     Error::new(Kind::Invalid, Operation::Configure, message)
 }
 
