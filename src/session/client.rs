@@ -80,8 +80,9 @@ impl Client {
             orders,
             events,
         });
-        let feeders = threads::pool("panup-feed", self.core.hash_threads, 1)?;
-        for _ in 0..self.core.hash_threads {
+        let count = threads::of_a_run(self.core.hash_threads);
+        let feeders = threads::pool("panup-feed", count, 1)?;
+        for _ in 0..count {
             let (ordered, slices) = (ordered.clone(), slices.clone());
             feeders.spawn(move || feed::run(&ordered, &slices));
         }
@@ -93,7 +94,7 @@ impl Client {
             slice::dispatch(&sliced, &gate, &runtime)
         })?;
         let (out, hashed) = mpsc::unbounded_channel();
-        hash::start(&shared, items.into_iter(), &out)?;
+        hash::start(&shared, count, items.into_iter(), &out)?;
         drop(out);
         let unopened = self
             .core

@@ -78,16 +78,16 @@ pub(super) struct Candidate {
     pub(super) share: Share,
 }
 
-/// Starts the hashing threads; they end when `items` does, or when the run is told to stop.
+/// Starts `threads` hashing threads, and a few beside them; they end when `items` does, or when the run is told to stop.
 ///
 /// # Errors
 /// Where no thread can be started.
 pub fn start(
     shared: &Arc<Shared>,
+    threads: usize,
     items: impl Iterator<Item = Item> + Send + 'static,
     out: &UnboundedSender<Admitted>,
 ) -> Result<()> {
-    let threads = shared.core.hash_threads;
     let pool = threads::pool("panup-hash", threads + 2, 3)?;
     let (small, small_in) = bounded(LOOK_AHEAD);
     let (large, large_in) = bounded(LOOK_AHEAD);

@@ -33,6 +33,17 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
+/// How many hashing threads a run gets: as many as `wanted`, or fewer, so that all its parts get
+/// theirs (as many feeders, hashers and followers each, and [`BESIDES`]).
+pub(super) fn of_a_run(wanted: usize) -> usize {
+    let all = PARTS * wanted + BESIDES;
+    let had = at_hand(all);
+    if had == all {
+        return wanted;
+    }
+    (had.saturating_sub(BESIDES) / PARTS).clamp(1, wanted)
+}
+
 /// A pool of named threads, `wanted` of them or as many as can be had; they end when their work
 /// does.
 ///
@@ -129,6 +140,12 @@ fn refused(error: &dyn std::fmt::Display) -> Error {
 /// Worker threads of the runtime at most: they move bytes, and hashing has its own.
 const WORKERS: usize = 8;
 
+/// Pools of a run: feeders, hashers, followers.
+const PARTS: usize = 3;
+
+/// A run's other threads: the dispatcher, who sorts, and who hashes small files.
+const BESIDES: usize = 3;
+
 /// Threads kept for what blocks; more come as they are needed and can be had.
 const BLOCKING: usize = 2;
 
@@ -156,6 +173,7 @@ mod tests {
     fn as_many_threads_as_are_wanted_where_nothing_limits_them() {
         assert_eq!(at_hand(5), 5);
         assert_eq!(at_hand(0), 0);
+        assert_eq!(of_a_run(3), 3);
         let pool = pool("test", 3, 1).expect("threads");
         assert_eq!(pool.current_num_threads(), 3);
     }
