@@ -61,11 +61,10 @@ impl<'a, K> Rest<'a, K> {
             key,
             data,
             at,
-            mut slices,
+            slices,
         } = file;
         let count = data.len().div_ceil(self.slice_size);
         let missing = count - slices.len() + 1;
-        slices.reserve_exact(count - slices.len());
         let [whole, slice] = states.map(|state| (at, state));
         let (whole_begun, slice_begun) = (Some(whole), slice);
         let open = Open {

@@ -93,7 +93,7 @@ impl<'a, K> Desk<'_, 'a, K> {
         self.lanes.count(at);
         self.states.put(self.files.len(), state);
         self.states.put(SLICES + self.files.len(), state);
-        let slices = Vec::with_capacity(data.len().div_ceil(self.slice_size));
+        let slices = Vec::new();
         self.files.push(File {
             key,
             data,

@@ -63,7 +63,7 @@ impl<'a> Chain<'a> {
     }
 
     fn follow(&self, slice_size: usize) -> Option<Vec<Md5>> {
-        let mut md5s = Vec::with_capacity(self.map.len().div_ceil(slice_size));
+        let mut md5s = Vec::new();
         let mut told = 0;
         for group in self.map.chunks(slice_size * GROUP) {
             let behind =

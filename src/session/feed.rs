@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use super::sending::Sending;
 use crate::digest::{self, Md5};
 use crate::error::{Error, Kind, Operation, Result};
+use crate::plan::Left;
 
 /// A slice on its way: a view of the file where it lies, and the MD5 of just these bytes.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub struct Slice {
 pub struct Order {
     /// The file.
     pub file: Arc<Sending>,
-    /// The slices left, ascending.
-    pub left: VecDeque<u32>,
+    /// The slices left.
+    pub left: Left,
 }
 
 /// What is left when a file is over is never sent, and nobody waits for it.
@@ -92,7 +93,7 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
         .unwrap_or(GROUP)
         .clamp(1, GROUP);
     // They leave the order when they are slices: until then they count as left to send.
-    let mut numbers: Vec<u32> = order.left.iter().take(room).copied().collect();
+    let mut numbers: Vec<u32> = order.left.numbers().take(room).collect();
     let contents = contents(&file, &numbers)?;
     numbers.truncate(contents.len());
     let digests = file
@@ -108,7 +109,7 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
         )
         .path(file.source.path()));
     }
-    order.left.drain(..numbers.len());
+    order.left.take_off(numbers.len());
     let slices = numbers.into_iter().zip(digests).zip(contents);
     Ok(slices
         .map(|((number, md5), content)| Slice {

@@ -14,7 +14,7 @@ use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Upload, UploadId};
-use crate::plan::{Acked, Plan};
+use crate::plan::{Acked, Plan, USUAL_LEAST};
 use crate::policy::{Allowance, Repeat};
 use crate::token::Secret;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
@@ -184,10 +184,11 @@ impl Way<'_> {
     fn plan(&self, begun: &Upload) -> Result<Arc<Sending>> {
         let (shared, created) = (&self.shared, &begun.created);
         let plan = Plan::new(self.facts.size, created.slice_size)?;
-        shared
-            .core
-            .slice_size
-            .store(created.slice_size, Ordering::Relaxed);
+        // A guess for the files that are hashed next, so only where it makes sense for any of them.
+        if created.slice_size >= USUAL_LEAST {
+            let guess = &shared.core.slice_size;
+            guess.store(created.slice_size, Ordering::Relaxed);
+        }
         let sending = Sending::new(Start {
             shared: Arc::clone(shared),
             source: self.hashed.source.clone(),
@@ -198,7 +199,7 @@ impl Way<'_> {
             allowance: Arc::clone(&self.allowance),
             journal: begun.id,
             digests: self.digests(&plan),
-            left: u32::try_from(plan.left(&begun.acked).count()).unwrap_or(u32::MAX),
+            left: u32::try_from(plan.left(&begun.acked).len()).unwrap_or(u32::MAX),
         });
         sending.count(plan.acked_bytes(&begun.acked));
         self.order(&sending, &begun.acked)?;
@@ -206,7 +207,7 @@ impl Way<'_> {
     }
 
     fn order(&self, sending: &Arc<Sending>, acked: &Acked) -> Result<()> {
-        let left: std::collections::VecDeque<u32> = sending.plan.left(acked).collect();
+        let left = sending.plan.left(acked);
         if left.is_empty() {
             return Ok(());
         }

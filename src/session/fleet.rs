@@ -28,6 +28,10 @@ pub struct Fleet {
 /// then, more bodies at once would not be faster; on a long one this is many round trips.
 const PROVING: Duration = Duration::from_secs(3);
 
+/// Servers of which all new ones of a list are taken in. Beyond that a list whose servers are all
+/// new gets one of them.
+const MOST_SERVERS: usize = 4_096;
+
 /// Whether a server other than loopback may be spoken to without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plain {
@@ -90,12 +94,21 @@ impl Fleet {
     /// Where no name of the list can be read.
     pub fn admit(&self, names: &[String]) -> Result<Crew> {
         let mut state = self.lock();
-        let mut crew = Vec::with_capacity(names.len());
+        let (mut crew, mut new) = (Vec::new(), Vec::new());
         let mut refused = None;
         for name in names {
             match Origin::parse(name, self.default_scheme) {
-                Ok(origin) => crew.push(state.intern(origin, self)),
+                Ok(origin) => match state.known.get(&origin) {
+                    Some(&index) => crew.push(index),
+                    None => new.push(origin),
+                },
                 Err(error) => refused = Some(error.kind_as(Kind::Protocol)),
+            }
+        }
+        for origin in new {
+            // Each is remembered for as long as the client lives; one is enough to go on with.
+            if state.members.len() < MOST_SERVERS || crew.is_empty() {
+                crew.push(state.intern(origin, self));
             }
         }
         crew.sort_unstable();
@@ -368,6 +381,20 @@ mod tests {
                 .failed(&error, Instant::now());
             assert_eq!(origin_of(&fleet, "http://up.example.com"), then);
         }
+    }
+
+    #[test]
+    fn ever_new_names_do_not_fill_the_memory() {
+        let fleet = fleet(Plain::Refused);
+        for list in 0..50 {
+            let names: Vec<String> = (0..1_024)
+                .map(|n| format!("s{n}.l{list}.example"))
+                .collect();
+            assert!(!fleet.admit(&names).expect("servers").is_empty());
+            let again = fleet.admit(&names[..1]).expect("a known one");
+            assert_eq!(again.len(), 1);
+        }
+        assert!(fleet.lock().members.len() < MOST_SERVERS + 1_024 + 50);
     }
 
     #[test]

@@ -248,15 +248,35 @@ impl Fields {
         }
     }
 
-    /// The texts of the list `name`, or of the object itself where it is the list.
+    /// The same, of `most` bytes at most and without control characters: it is said again.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] where it is not such a text.
+    pub fn bounded_text(&self, name: &str, most: usize) -> Result<String> {
+        let text = self.required_text(name)?;
+        let wanted = if text.len() > most {
+            format!("a text of {most} bytes at most (it has {})", text.len())
+        } else if text.chars().any(char::is_control) {
+            "a text without control characters".to_owned()
+        } else {
+            return Ok(text);
+        };
+        Err(self.missing(name, &wanted))
+    }
+
+    /// The server names in the list `name`, or in the data itself where it is the list: the first
+    /// [`MOST_NAMES`] of those that are no longer than a name can be.
     #[must_use]
-    pub fn texts(&self, name: Option<&str>) -> Vec<String> {
+    pub fn names(&self, name: Option<&str>) -> Vec<String> {
         let list = name
             .map_or(Some(&self.value), |name| self.find(name))
             .and_then(Value::as_array);
         list.into_iter()
             .flatten()
-            .filter_map(|item| item.as_str().map(str::to_owned))
+            .filter_map(Value::as_str)
+            .filter(|name| name.len() <= LONGEST_NAME)
+            .take(MOST_NAMES)
+            .map(str::to_owned)
             .collect()
     }
 
@@ -269,6 +289,12 @@ impl Fields {
             .delivery(Delivery::Unknown)
     }
 }
+
+/// Server names taken from one reply. One is published; a thousand are more than bodies in flight.
+const MOST_NAMES: usize = 1_024;
+
+/// Bytes of a server's name at most: a host of 253, a scheme, a port, and room for a path.
+const LONGEST_NAME: usize = 512;
 
 fn as_number(value: &Value) -> Option<i64> {
     match value {

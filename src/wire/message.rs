@@ -116,7 +116,7 @@ pub fn create_reply(data: &Fields) -> Result<CreateReply> {
     }
     let slice_size = u64::try_from(data.number("sliceSize")?)
         .map_err(|_| data.missing("sliceSize", "positive"))?;
-    let servers = data.texts(Some("servers"));
+    let servers = data.names(Some("servers"));
     if slice_size == 0 {
         return Err(data.missing("sliceSize", "positive"));
     }
@@ -124,7 +124,7 @@ pub fn create_reply(data: &Fields) -> Result<CreateReply> {
         return Err(data.missing("servers", "a list with an entry"));
     }
     Ok(CreateReply::Created(Created {
-        preupload_id: data.required_text("preuploadID")?,
+        preupload_id: data.bounded_text("preuploadID", LONGEST_ID)?,
         slice_size,
         servers,
     }))
@@ -167,7 +167,7 @@ pub fn single_reply(data: &Fields) -> Result<SingleReply> {
 /// # Errors
 /// [`Kind::Protocol`] where there is none.
 pub fn domain_reply(data: &Fields) -> Result<Vec<String>> {
-    let servers = data.texts(None);
+    let servers = data.names(None);
     if servers.is_empty() {
         return Err(Error::new(
             Kind::Protocol,
@@ -192,10 +192,16 @@ pub fn login_body(client_id: &str, client_secret: &str) -> Vec<u8> {
 /// [`Kind::Protocol`] where a field is missing.
 pub fn login_reply(data: &Fields) -> Result<Login> {
     Ok(Login {
-        token: data.required_text("accessToken")?,
-        expires: data.required_text("expiredAt")?,
+        token: data.bounded_text("accessToken", LONGEST_TOKEN)?,
+        expires: data.bounded_text("expiredAt", LONGEST_ID)?,
     })
 }
+
+/// Bytes of a preuploadID at most: it goes into every slice. The service's own have some hundred.
+const LONGEST_ID: usize = 4096;
+
+/// Bytes of a token at most: it goes into the head of every request, of which servers take 16 KiB.
+const LONGEST_TOKEN: usize = 12 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -245,6 +251,40 @@ mod tests {
                 .kind(),
             Kind::Protocol
         );
+    }
+
+    #[test]
+    fn what_the_service_names_is_bounded_in_number_and_length() {
+        let create = |id: &str, servers: &[String]| {
+            let body = json!({"code": 0, "data": {"preuploadID": id, "sliceSize": 16, "servers": servers}});
+            create_reply(&data(Operation::Create, &body.to_string()))
+        };
+        let created = |id: &str, servers: &[String]| match create(id, servers) {
+            Ok(CreateReply::Created(created)) => created,
+            other => panic!("{other:?}"),
+        };
+        let long = format!("http://{}", "a".repeat(65_524));
+        let many: Vec<String> = (0..30_000).map(|n| format!("http://s{n}")).collect();
+        assert_eq!(created("p", &many).servers.len(), 1_024);
+        let mixed = [long.clone(), "http://good".to_owned()];
+        assert_eq!(created("p", &mixed).servers, ["http://good"]);
+        let refused = [
+            create("p", &[long]),
+            create(&"p".repeat(900_000), &many),
+            create("p\r\n--B", &many),
+        ];
+        for reply in refused {
+            let error = reply.expect_err("not to be used");
+            assert_eq!(error.kind(), Kind::Protocol);
+            assert!(error.to_string().len() < 200, "{error}");
+        }
+        let login =
+            json!({"code": 0, "data": {"accessToken": "t".repeat(900_000), "expiredAt": "x"}});
+        let login = login_reply(&data(Operation::Login, &login.to_string()));
+        assert!(login.is_err());
+        let domain = json!({"code": 0, "data": many}).to_string();
+        let domain = domain_reply(&data(Operation::Domain, &domain));
+        assert_eq!(domain.expect("servers").len(), 1_024);
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub fn stored(emulator: &Emulator) -> Vec<String> {
 }
 
 /// Call rates that a test does not wait for.
-const QUICK: [&str; 2] = ["--call-rate", "create=10000,complete=10000,single=10000"];
+pub const QUICK: [&str; 2] = ["--call-rate", "create=10000,complete=10000,single=10000"];
 
 /// A program that runs for longer has hung.
-const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(60);
