@@ -1,6 +1,8 @@
 //! What a fault does. In comes a script or a test's choice, out goes one value per way to go
 //! wrong, spelt the same in Rust and in JSON; it is done elsewhere.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::weather::{Place, Weather};
@@ -23,6 +25,28 @@ pub enum Action {
         /// Answer at once, with the body unread.
         #[serde(default)]
         unread: bool,
+    },
+    /// An answer of somebody on the way, whatever it is; nothing is done.
+    Answer {
+        /// The status, such as 302.
+        status: u16,
+        /// The body, as it stands.
+        #[serde(default)]
+        body: String,
+        /// Headers besides those that every answer has, such as `Location`.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// Answer at once, with the request's body unread.
+        #[serde(default)]
+        unread: bool,
+    },
+    /// The call is judged as ever, and what it stands for taken into the instant-upload queue: the
+    /// answer is the service's own sentence for that, without an id. For create, complete, single.
+    Queued {
+        /// After how many milliseconds the file appears by itself, unless its name is taken by then;
+        /// none means never. What create takes appears only where its content is already known.
+        #[serde(default)]
+        appears_after: Option<u64>,
     },
     /// HTTP 200 with this body code; nothing is done.
     Code {
@@ -90,11 +114,31 @@ pub enum Action {
 }
 
 impl Action {
-    /// The full instant-upload queue, as the service words it.
+    /// The queue that takes no more. [`Action::Queued`] is the one that has taken the file.
     pub fn queue_full() -> Self {
         Self::Code {
             code: 1,
-            message: "当前秒传队列已满，请慢一点".to_owned(),
+            message: "任务队列削峰中，请慢一点".to_owned(),
+        }
+    }
+
+    /// A page of somebody on the way.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        Self::Answer {
+            status,
+            body: body.into(),
+            headers: BTreeMap::new(),
+            unread: false,
+        }
+    }
+
+    /// A redirect to somebody's page.
+    pub fn redirect(status: u16, location: impl Into<String>) -> Self {
+        Self::Answer {
+            status,
+            body: "<html>moved</html>".to_owned(),
+            headers: BTreeMap::from([("Location".to_owned(), location.into())]),
+            unread: false,
         }
     }
 
@@ -152,6 +196,10 @@ pub enum Cut {
     /// When everything is done and half of the answer is out.
     InAnswer,
 }
+
+/// How the service words that it has taken a file into its queue.
+pub(crate) const QUEUED: &str =
+    "该任务已成功进入秒传队列,任务队列削峰中,未直接获取到文件ID,请慢一点";
 
 /// How the service words that calls come too fast.
 pub(crate) const TOO_FAST: &str = "操作频繁，请稍后再试";

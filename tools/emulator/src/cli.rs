@@ -80,6 +80,10 @@ pub struct Args {
     /// A fault as OPERATION[@SERVER][:ORDINAL]=ACTION, or as JSON (may be repeated); see --faults
     #[arg(long, value_name = "FAULT", value_parser = flags::fault)]
     fault: Vec<Fault>,
+    /// Every create, complete and single is taken into the instant-upload queue and told no id; the
+    /// file appears by itself after SECONDS, or never
+    #[arg(long, value_name = "SECONDS|never", value_parser = flags::queued)]
+    queue: Option<crate::action::Action>,
     /// A JSON script with "faults", "weather" and "limits"
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -194,10 +198,21 @@ impl Args {
             folders: self.folder.clone(),
             quirks: self.quirks(),
             limits: self.limits(),
-            faults: self.fault.clone(),
+            faults: self.faults_from_flags(),
             weather: self.weather(),
             ..Config::default()
         }
+    }
+
+    fn faults_from_flags(&self) -> Vec<Fault> {
+        let mut faults = self.fault.clone();
+        let operations = [Operation::Create, Operation::Complete, Operation::Single];
+        let queued = operations.map(|operation| {
+            let queue = self.queue.clone();
+            queue.map(|action| Fault::on(operation, action))
+        });
+        faults.extend(queued.into_iter().flatten());
+        faults
     }
 
     fn quirks(&self) -> Quirks {

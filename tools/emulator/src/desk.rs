@@ -20,6 +20,7 @@ use crate::fault::Operation;
 use crate::judge::{Errand, VERIFYING, judge};
 use crate::ledger::Head;
 use crate::port::Connection;
+use crate::queue::Queue;
 use crate::reply::{Done, Refusal, Reply, Trouble};
 use crate::sheet::Sheet;
 use crate::stats::{Framing, Http, Outcome};
@@ -43,6 +44,9 @@ pub(crate) async fn answer(
     let visit = world.ledger.begin(call);
     let mut body = Body::new(incoming, visit.reads.clone());
     let mut errand = Errand::new(Arc::clone(&world), world.limits(), visit);
+    if let Some(Action::Queued { appears_after }) = strike.queued {
+        errand.queue = Some(Queue::new(appears_after));
+    }
 
     let attended = attend(&mut errand, &strike, &head, &mut body).await;
     let finished = match attended {
@@ -170,7 +174,9 @@ async fn attend(
 async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Result<Reply, NoAnswer> {
     let unread = matches!(
         action,
-        Action::Close(Cut::BeforeBody) | Action::Http { unread: true, .. }
+        Action::Close(Cut::BeforeBody)
+            | Action::Http { unread: true, .. }
+            | Action::Answer { unread: true, .. }
     );
     if let Action::Close(Cut::After(bytes)) = action {
         let _ = body.drain_to(*bytes).await;
@@ -184,6 +190,12 @@ async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Resul
             retry_after,
             ..
         } => Ok(Reply::page(*status, *page, retry_after.clone())),
+        Action::Answer {
+            status,
+            body,
+            headers,
+            ..
+        } => Ok(Reply::answer(*status, body, headers)),
         Action::Code { code, message } => {
             let refusal = Refusal::code(*code, message.clone());
             Ok(Reply::refused(&refusal, &errand.world.config.quirks))

@@ -169,7 +169,18 @@ fn action(text: &str) -> Result<Action, String> {
             let message = message.to_owned();
             Action::Code { code, message }
         }
+        "answer" => {
+            let (status, body) = value.split_once(':').unwrap_or((value, ""));
+            let status = status.parse().map_err(|_| format!("no status: {status}"))?;
+            Action::answer(status, body)
+        }
+        "redirect" => {
+            let (status, to) = value.split_once(':').ok_or("redirect:STATUS:LOCATION")?;
+            let status = status.parse().map_err(|_| format!("no status: {status}"))?;
+            Action::redirect(status, to)
+        }
         "queue-full" => Action::queue_full(),
+        "queued" => queued(value)?,
         "too-fast" => Action::too_fast(),
         "close-before-body" => Action::Close(Cut::BeforeBody),
         "close-after" => Action::Close(Cut::After(number()?)),
@@ -198,6 +209,21 @@ fn action(text: &str) -> Result<Action, String> {
         },
         _ => return Err(format!("there is no action {name}")),
     })
+}
+
+/// `never`, or after how many seconds a file that was taken into the queue appears by itself.
+pub(crate) fn queued(value: &str) -> Result<Action, String> {
+    let appears_after = match value {
+        "" | "never" => None,
+        seconds => {
+            let seconds: f64 = seconds.parse().map_err(|_| "never, or SECONDS")?;
+            if !(seconds.is_finite() && seconds >= 0.0) {
+                return Err("never, or SECONDS".to_owned());
+            }
+            Some((seconds * 1000.0) as u64)
+        }
+    };
+    Ok(Action::Queued { appears_after })
 }
 
 /// `503`, `503:html`, `429:empty:5` (with `Retry-After`).
@@ -249,6 +275,17 @@ mod tests {
             fault(r#"{"action":"reset"}"#).map(|f| f.operation),
             Ok(None)
         );
+        let queued = |appears_after| Action::Queued { appears_after };
+        let single = |action| Ok(Fault::on(Operation::Single, action));
+        assert_eq!(fault("single=queued:1.5"), single(queued(Some(1500))));
+        assert_eq!(fault("single=queued"), single(queued(None)));
+        let portal = Action::redirect(302, "http://portal:80/");
+        assert_eq!(
+            fault("single=redirect:302:http://portal:80/"),
+            single(portal)
+        );
+        let json = r#"{"operation":"single","action":{"answer":{"status":403,"body":"<b>"}}}"#;
+        assert_eq!(fault(json), single(Action::answer(403, "<b>")));
         assert_eq!(fault("any=reset").map(|f| f.operation), Ok(None));
         for wrong in [
             "slice",

@@ -110,6 +110,7 @@ mod ledger;
 mod link;
 mod multipart;
 mod port;
+mod queue;
 mod rate;
 mod reply;
 mod sheet;

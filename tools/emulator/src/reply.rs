@@ -1,8 +1,10 @@
 //! What goes back. In come the data of a call that was done, or why it was not, and the quirks;
 //! out goes an HTTP response with the service's envelope and a trace id. It decides nothing.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -113,6 +115,7 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     kind: Option<&'static str>,
     retry_after: Option<String>,
+    headers: BTreeMap<String, String>,
     trace: String,
 }
 
@@ -144,6 +147,7 @@ impl Reply {
             body: Value::Object(envelope).to_string().into_bytes(),
             kind: Some("application/json; charset=utf-8"),
             retry_after: None,
+            headers: BTreeMap::new(),
             trace,
         }
     }
@@ -166,7 +170,18 @@ impl Reply {
             body: body.into_bytes(),
             kind,
             retry_after,
+            headers: BTreeMap::new(),
             trace: trace_id(),
+        }
+    }
+
+    /// Somebody's own answer, with headers of its own.
+    pub(crate) fn answer(status: u16, body: &str, headers: &BTreeMap<String, String>) -> Self {
+        Self {
+            body: body.as_bytes().to_vec(),
+            kind: (!body.is_empty()).then_some("text/html"),
+            headers: headers.clone(),
+            ..Self::page(status, Page::Empty, None)
         }
     }
 
@@ -196,10 +211,16 @@ impl Reply {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(kind) = self.kind {
-            headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
         if let Some(Ok(after)) = self.retry_after.map(TryInto::try_into) {
             headers.insert(RETRY_AFTER, after);
+        }
+        for (name, value) in self.headers {
+            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.insert(name, value);
+            }
         }
         if let Ok(trace) = self.trace.try_into() {
             headers.insert("x-traceid", trace);

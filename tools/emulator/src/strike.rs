@@ -22,6 +22,8 @@ pub(crate) struct Strike {
     pub(crate) stall_answer: Duration,
     pub(crate) refuse_chunked: bool,
     pub(crate) last_call: bool,
+    /// The file is taken into the queue, and no id is told.
+    pub(crate) queued: Option<Action>,
     /// What becomes of the answer once everything is done.
     pub(crate) spoil: Option<Action>,
 }
@@ -40,6 +42,7 @@ impl Strike {
     fn sort(&mut self, world: &World, action: Action) {
         match action {
             Action::Http { .. }
+            | Action::Answer { .. }
             | Action::Code { .. }
             | Action::Reset
             | Action::Close(Cut::BeforeBody | Cut::After(_) | Cut::AfterBody) => {
@@ -49,6 +52,9 @@ impl Strike {
                 self.stall_reading = Some((after, Duration::from_millis(millis)));
             }
             Action::StallAnswer { millis } => self.stall_answer = Duration::from_millis(millis),
+            Action::Queued { .. } => {
+                self.queued.get_or_insert(action);
+            }
             Action::RefuseChunked => self.refuse_chunked = true,
             Action::LastCall => self.last_call = true,
             Action::TruncatedJson
@@ -75,7 +81,8 @@ impl Strike {
 
     /// How statistics call what was done to the call, if it changed its answer.
     pub(crate) fn name(&self) -> Option<String> {
-        let action = self.instead.as_ref().or(self.spoil.as_ref())?;
+        let action = self.instead.as_ref();
+        let action = action.or(self.queued.as_ref()).or(self.spoil.as_ref())?;
         let script = serde_json::to_string(action).ok()?;
         Some(script.trim_matches('"').to_owned())
     }

@@ -233,6 +233,13 @@ impl Upload {
         Ok(Completion::Whole(inner.promise.clone(), spool))
     }
 
+    /// Whether complete could be asked for.
+    pub(crate) fn check_all_there(&self) -> Result<(), Refusal> {
+        let inner = self.lock();
+        inner.check_open()?;
+        inner.check_all_there()
+    }
+
     /// Gives it up, and its bytes.
     pub(crate) fn end(&self) {
         let mut inner = self.lock();

@@ -21,6 +21,12 @@ pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
         Entry::Done(file) => return Ok(completed(file)),
         Entry::Open(upload) => upload,
     };
+    if let Some(queue) = errand.queue.take() {
+        upload.check_all_there()?;
+        return Err(queue
+            .completed(Arc::clone(&errand.world), id, upload)
+            .into());
+    }
     match upload.complete()? {
         Completion::Pending(before) => {
             tokio::task::spawn_blocking(move || upload.chase());

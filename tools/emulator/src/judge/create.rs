@@ -21,6 +21,9 @@ pub(super) async fn judge(errand: &mut Errand, fields: Fields) -> Judged {
         duplicate: order.duplicate,
     };
     errand.world.cloud.check_name(&promise)?;
+    if let Some(queue) = errand.queue.take() {
+        return Err(queue.instantly(Arc::clone(&errand.world), promise).into());
+    }
     if let Some(id) = reused(errand, &promise).await? {
         return Ok(Done {
             data: json!({"fileID": id, "reuse": true}),

@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::config::Limits;
 use crate::fault::Operation;
 use crate::ledger::Visit;
+use crate::queue::Queue;
 use crate::reply::{Judged, Refusal};
 use crate::tree::Landing;
 use crate::world::{World, lock};
@@ -31,6 +32,8 @@ pub(crate) struct Errand {
     pub(crate) world: Arc<World>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) visit: Visit,
+    /// Where what is judged well is put instead of being done.
+    pub(crate) queue: Option<Queue>,
     /// When it began, as [`World::moment`] counts.
     began: u64,
     /// The folders that it made.
@@ -44,6 +47,7 @@ impl Errand {
             world,
             limits,
             visit,
+            queue: None,
             made: Vec::new(),
         }
     }

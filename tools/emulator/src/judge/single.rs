@@ -79,6 +79,11 @@ async fn accept(errand: &mut Errand, order: Order, arrived: Arrived) -> Judged {
         content: order.content,
         duplicate: order.duplicate,
     };
+    if let Some(queue) = errand.queue.take() {
+        errand.world.cloud.check_name(&promise)?;
+        let world = Arc::clone(&errand.world);
+        return Err(queue.with_bytes(world, promise, spool).into());
+    }
     let file = match spool {
         None => errand.world.cloud.keep(&promise, None)?,
         Some(spool) => {

@@ -1,6 +1,7 @@
 //! Each fault acts, on the call that it was meant for and on no other.
 
 use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
 
 use panup_emulator::{Action, Config, Cut, Emulator, Fault, Operation, Outcome, Page, Script};
 use serde_json::json;
@@ -103,9 +104,49 @@ fn body_codes_do_nothing_else() {
     let fault = Fault::on(Operation::Single, Action::queue_full());
     emulator.inject(fault.nth(1));
     let server = &emulator.servers()[0];
-    single("f", b"x").send(server).refused("秒传队列");
+    single("f", b"x").send(server).refused("削峰");
     assert_eq!(emulator.files(), []);
     assert_eq!(single("f", b"x").send(server).code(), 0);
+}
+
+#[test]
+fn somebody_on_the_way_answers_as_told() {
+    let emulator = started();
+    let portal = Action::redirect(302, "http://portal.example/");
+    emulator.inject(Fault::on(Operation::Create, portal).nth(1));
+    let answer = create(&emulator, "f", b"x");
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.header("location"), Some("http://portal.example/"));
+    let page = Action::answer(200, "<html>Sign in</html>");
+    emulator.inject(Fault::on(Operation::Create, page).nth(1));
+    let answer = create(&emulator, "f", b"x");
+    let said = (answer.status, answer.body.as_slice());
+    assert_eq!(said, (200, b"<html>Sign in</html>".as_slice()));
+}
+
+/// The queue judges as strictly as ever, tells no id, and keeps what it took once.
+#[test]
+fn the_queue_takes_a_file_and_it_appears_by_itself_or_never() {
+    for (appears_after, files) in [(Some(50), 1), (None, 0)] {
+        let emulator = started();
+        let server = &emulator.servers()[0];
+        let queued = Action::Queued { appears_after };
+        emulator.inject(Fault::on(Operation::Single, queued.clone()).first(2));
+        let mut wrong = single_parts("f", b"x");
+        wrong.push(text("sise", 2));
+        assert_eq!(Ask::form(SINGLE, &wrong).send(server).code(), 1);
+        assert_eq!(emulator.files(), []);
+        single("f", b"x").send(server).refused("已成功进入秒传队列");
+        assert_eq!(emulator.files(), []);
+        std::thread::sleep(Duration::from_millis(400));
+        assert_eq!(emulator.files().len(), files);
+        // Of content that nobody has, create has nothing to let appear.
+        emulator.inject(Fault::on(Operation::Create, queued).nth(1));
+        let answer = create(&emulator, "g", b"never seen");
+        answer.refused("已成功进入秒传队列");
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(emulator.files().len(), files);
+    }
 }
 
 #[test]
