@@ -22,7 +22,8 @@ pub enum Kind {
     Throttled,
     /// Refused, reset, GOAWAY, stall, time-out. Repeated, elsewhere if there is an elsewhere.
     Transport,
-    /// A reply that cannot be read. Repeated once.
+    /// A reply that cannot be read. Repeated once; where it is not the service that answers, like
+    /// [`Kind::Transport`].
     Protocol,
     /// The service does not know the preuploadID (any more). Once more from `create`.
     Expired,
@@ -130,6 +131,7 @@ struct Facts {
     timed_out: bool,
     lasting: bool,
     scarcity: bool,
+    foreign: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -153,6 +155,7 @@ impl Error {
             timed_out: false,
             lasting: false,
             scarcity: false,
+            foreign: false,
             source: None,
         }))
     }
@@ -223,6 +226,13 @@ impl Error {
     #[must_use]
     pub fn lasting(self) -> Self {
         self.with(|facts| facts.lasting = true)
+    }
+
+    /// Marks an answer that is not the service's own: a portal's, a firewall's, a proxy's. It says
+    /// something of the way and nothing of the file.
+    #[must_use]
+    pub fn foreign(self) -> Self {
+        self.with(|facts| facts.foreign = true)
     }
 
     /// Turns the failure into another kind, keeping everything else.
@@ -322,6 +332,12 @@ impl Error {
         self.0.scarcity
     }
 
+    /// Whether it is an answer of somebody else than the service.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.0.foreign
+    }
+
     /// Whether time ran out, here or at the gateway.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -348,8 +364,8 @@ impl fmt::Display for Error {
             facts.slice.map(|slice| format!("slice {slice}")),
             facts
                 .status
-                .filter(|&status| status != 200)
-                .map(|status| format!("HTTP {status}")),
+                .map(|status| format!("HTTP {status}"))
+                .filter(|status| status != "HTTP 200" && !facts.message.contains(status.as_str())),
             facts.code.map(|code| format!("code {code}")),
             facts.trace_id.as_ref().map(|id| format!("trace id {id}")),
         ]

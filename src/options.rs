@@ -98,7 +98,9 @@ pub struct CallRates {
 pub struct Retry {
     /// Attempts in all, the first one included. Default 8.
     pub attempts: u32,
-    /// From the start of the first attempt to the start of the last. Default 10 minutes.
+    /// Time that attempts and the waits between them may use before the last one starts. It ends
+    /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
+    /// a machine that was stopped has not retried. Default 10 minutes.
     pub give_up_after: Duration,
     /// The first wait's bound after a failure of the wire. Default 250 ms.
     pub base: Duration,

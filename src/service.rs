@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply, Version, Wish};
@@ -199,8 +201,8 @@ impl Service {
         outgoing.body = Body::new(body.map(Bytes::from));
         outgoing.version = self.version;
         outgoing.limits = self.limits;
-        let reply = self.pool.send(&self.api, outgoing).await?;
-        open(operation, &reply)
+        let reply = self.pool.send(&self.api, outgoing).await;
+        open(operation, &self.api, &reply.map_err(not_ours)?)
     }
 
     async fn carry(
@@ -221,13 +223,15 @@ impl Service {
             .paced(carriage.pace.clone());
         outgoing.limits = self.limits;
         outgoing.version = carriage.version;
-        let reply = self.pool.send(&carriage.server, outgoing).await?;
+        let reply = self.pool.send(&carriage.server, outgoing).await;
+        let reply = reply.map_err(not_ours)?;
         let travelled = Travelled {
             version: reply.version,
             offers_h2: reply.offers_h2,
             took: reply.took,
         };
-        Ok((open(upload.operation, &reply)?, travelled))
+        let fields = open(upload.operation, &carriage.server, &reply)?;
+        Ok((fields, travelled))
     }
 }
 
@@ -266,14 +270,22 @@ fn ascii(operation: Operation, text: &str) -> Result<HeaderValue> {
     })
 }
 
-fn open(operation: Operation, reply: &Reply) -> Result<Fields> {
-    let retry_after = reply
-        .headers
-        .get(RETRY_AFTER)
-        .and_then(|value| delay(value.to_str().ok()?, SystemTime::now()));
+/// What cannot be read as HTTP, or is longer than any reply of the service, is somebody else's.
+fn not_ours(error: Error) -> Error {
+    match error.kind() {
+        Kind::Protocol => error.foreign(),
+        _ => error,
+    }
+}
+
+fn open(operation: Operation, server: &Origin, reply: &Reply) -> Result<Fields> {
+    let header = |name| reply.headers.get(name)?.to_str().ok();
+    let retry_after = header(RETRY_AFTER).and_then(|value| delay(value, SystemTime::now()));
     wire::open(Raw {
         operation,
+        host: &server.to_string(),
         status: reply.status.as_u16(),
+        location: header(LOCATION),
         retry_after,
         body: &reply.body,
     })

@@ -5,6 +5,7 @@
 pub mod bandwidth;
 pub mod hedge;
 pub mod limit;
+pub mod lull;
 pub mod rate;
 pub mod retry;
 pub mod version;
@@ -13,8 +14,9 @@ pub mod worth;
 pub use bandwidth::Bandwidth;
 pub use hedge::{Hedge, Queue, Straggler};
 pub use limit::{Limit, LimitSettings, Trouble};
+pub use lull::Lull;
 pub use rate::{Rate, RateSettings, Ticket};
-pub use retry::{Allowance, Attempt, Budget, Decision, Repeat, Retry};
+pub use retry::{Allowance, Attempt, Budget, Decision, Patience, Repeat, Retry};
 pub use version::{Trial, Version, Wish};
 pub use worth::Servers;
 

@@ -24,8 +24,18 @@ pub struct Retry {
 pub struct Budget {
     /// Attempts in all, the first one included.
     pub attempts: u32,
-    /// Time from the start of the first attempt to the start of the last.
+    /// Time that attempts and the waits between them may use before the last one starts. It ends
+    /// nothing before the third attempt.
     pub elapsed: Duration,
+}
+
+impl Budget {
+    /// What an attempt that took `took` counts. A machine that was stopped meanwhile, or one attempt
+    /// that hung, was no retrying: a single one uses up a quarter of the time at most.
+    #[must_use]
+    pub fn counted(&self, took: Duration) -> Duration {
+        took.min(self.elapsed / 4)
+    }
 }
 
 /// What was tried before this failure.
@@ -33,7 +43,7 @@ pub struct Budget {
 pub struct Attempt {
     /// The number of the attempt that just failed, from 1.
     pub number: u32,
-    /// The time since the first attempt began.
+    /// The time that attempts and waits have used, each as it counts.
     pub elapsed: Duration,
     /// The failed attempt already used a token fetched because of a refusal.
     pub refreshed: bool,
@@ -41,7 +51,7 @@ pub struct Attempt {
     pub rehashed: bool,
     /// The upload was already begun again from create.
     pub restarted: bool,
-    /// An unreadable reply was already met.
+    /// A reply of the service that cannot be read was already met.
     pub garbled: bool,
 }
 
@@ -84,7 +94,7 @@ impl Retry {
         repeat: Repeat,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        let spent = attempt.number >= self.budget.attempts || attempt.elapsed > self.budget.elapsed;
+        let spent = attempt.number >= self.budget.attempts || self.is_late(attempt, Duration::ZERO);
         let may_double = repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
         if spent || may_double || hopeless {
@@ -92,6 +102,7 @@ impl Retry {
         }
         match error.kind() {
             Kind::Throttled | Kind::Transport => self.again(error, attempt, rng),
+            Kind::Protocol if error.is_foreign() => self.again(error, attempt, rng),
             Kind::Protocol if !attempt.garbled => self.again(error, attempt, rng),
             Kind::Auth if !attempt.refreshed => Decision::Refresh,
             // Only a slice has an MD5 of its own; a whole file that was refused stays refused.
@@ -109,13 +120,19 @@ impl Retry {
         } else {
             self.delay(error, attempt.number, rng)
         };
-        if attempt.elapsed.saturating_add(after) > self.budget.elapsed {
+        if self.is_late(attempt, after) {
             return Decision::GiveUp;
         }
         Decision::Again {
             after,
             elsewhere: is_the_servers_own(error),
         }
+    }
+
+    /// Whether the time is up, also for three attempts where there may be so many servers.
+    fn is_late(&self, attempt: &Attempt, after: Duration) -> bool {
+        let elapsed = attempt.elapsed.saturating_add(after);
+        attempt.number >= TRIES_ELSEWHERE && elapsed > self.budget.elapsed
     }
 
     /// Full jitter: anything between nothing and the bound, so that a hundred slices that failed
@@ -177,17 +194,54 @@ impl Attempt {
         }
     }
 
-    /// The attempt that follows `decision` about a failure of `kind`.
+    /// The same, having used what `took` counts of `budget`.
     #[must_use]
-    pub fn next(self, kind: Kind, decision: Decision) -> Self {
+    pub fn used(self, took: Duration, budget: &Budget) -> Self {
+        let elapsed = self.elapsed.saturating_add(budget.counted(took));
+        Attempt { elapsed, ..self }
+    }
+
+    /// The attempt that follows `decision` about `error`.
+    #[must_use]
+    pub fn next(self, error: &Error, decision: Decision) -> Self {
+        let wait = match decision {
+            Decision::Again { after, .. } => after,
+            _ => Duration::ZERO,
+        };
         Attempt {
             number: self.number + 1,
+            elapsed: self.elapsed.saturating_add(wait),
             refreshed: self.refreshed || decision == Decision::Refresh,
             rehashed: self.rehashed || decision == Decision::Rehash,
             restarted: self.restarted || decision == Decision::Restart,
-            garbled: self.garbled || kind == Kind::Protocol,
-            ..self
+            garbled: self.garbled || error.kind() == Kind::Protocol && !error.is_foreign(),
         }
+    }
+}
+
+/// How long something is asked for again and again, counted step by step: a step during which the
+/// machine was stopped counts a tenth of the whole at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    left: Duration,
+    longest_step: Duration,
+}
+
+impl Patience {
+    /// Patience for `most`.
+    #[must_use]
+    pub fn new(most: Duration) -> Self {
+        Patience {
+            left: most,
+            longest_step: most / 10,
+        }
+    }
+
+    /// A step took `took`; whether there is patience for another.
+    #[must_use]
+    pub fn spend(&mut self, took: Duration) -> bool {
+        self.left = self.left.saturating_sub(took.min(self.longest_step));
+        !self.left.is_zero()
     }
 }
 
@@ -256,7 +310,7 @@ impl Allowance {
 /// The bound triples, so that the first repeat is quick and the eight together last long.
 const GROWTH: u32 = 3;
 
-/// Where waiting does not help, other servers may: as many as decision 9 of the field notes wants.
+/// Where waiting does not help, or time is up, other servers may help: as many as decision 9 of the field notes wants.
 const TRIES_ELSEWHERE: u32 = 3;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).

@@ -14,6 +14,7 @@ use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler, Trouble};
 use crate::service::{Carriage, Travelled};
 use crate::token::Secret;
+use crate::wire;
 
 /// Attempts at one thing: what was tried, and what may still be tried.
 #[derive(Debug)]
@@ -21,7 +22,8 @@ pub struct Attempts<'a> {
     shared: &'a Shared,
     terms: Terms<'a>,
     attempt: Attempt,
-    started: Instant,
+    /// When the attempt under way began.
+    began: Option<Instant>,
     /// What the last attempt went with.
     token: Option<Secret>,
     /// An answer was lost on the way, so an earlier attempt may have been carried out.
@@ -57,20 +59,21 @@ impl<'a> Attempts<'a> {
             shared,
             terms,
             attempt: Attempt::first(),
-            started: Instant::now(),
+            began: None,
             token: None,
             lost: false,
         }
     }
 
-    /// The token for the next attempt. To be asked for last: one that was got before a long wait
-    /// may have been refused meanwhile.
+    /// The token for the next attempt, which begins with it. To be asked for last: one that was got
+    /// before a long wait may have been refused meanwhile.
     ///
     /// # Errors
     /// Where there is no token to be had.
     pub async fn token(&mut self) -> Result<Secret> {
         let token = self.shared.core.keyring.token().await?;
         self.token = Some(token.clone());
+        self.began = Some(Instant::now());
         Ok(token)
     }
 
@@ -82,7 +85,7 @@ impl<'a> Attempts<'a> {
 
     /// A call of `operation` was answered with success.
     pub fn succeeded(&self, operation: Operation) {
-        self.shared.core.rates.succeeded(operation, Instant::now());
+        self.shared.core.rates.answered(operation, Instant::now());
         self.shared.core.keyring.proven();
         for allowance in self.allowances() {
             allowance
@@ -102,7 +105,9 @@ impl<'a> Attempts<'a> {
         if self.shared.is_draining() {
             return Err(Shared::cancelled().delivery(error.delivered()));
         }
-        self.attempt.elapsed = self.started.elapsed();
+        let took = self.began.take().map(|began| began.elapsed());
+        let budget = &self.shared.core.retry.budget;
+        self.attempt = self.attempt.used(took.unwrap_or_default(), budget);
         let decision = self.shared.core.retry.decide(
             &error,
             &self.attempt,
@@ -110,7 +115,7 @@ impl<'a> Attempts<'a> {
             &mut fastrand::Rng::new(),
         );
         tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
-        self.attempt = self.attempt.next(error.kind(), decision);
+        self.attempt = self.attempt.next(&error, decision);
         let next = match decision {
             Decision::Again { after, elsewhere } => {
                 if !self.spend() {
@@ -159,6 +164,7 @@ impl<'a> Attempts<'a> {
 
     fn tell_limits(&self, error: &Error) {
         let now = Instant::now();
+        self.tell_who_answered(error, now);
         let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
         // A server in trouble, whether it says so by status or by code, is no rate that was exceeded.
         let in_trouble = matches!(error.service_code(), Some(500..=599));
@@ -178,9 +184,30 @@ impl<'a> Attempts<'a> {
             _ if error.is_timeout() => Trouble::TimedOut,
             Kind::Throttled => Trouble::Throttled,
             Kind::Transport => Trouble::Failed,
+            Kind::Protocol if error.is_foreign() => Trouble::Failed,
             _ => return,
         };
         self.shared.core.gate.troubled(now, trouble);
+    }
+
+    /// Whether it was the service that answered. A refusal of what was asked for is an answer like
+    /// success: neither the rate nor the token was refused.
+    fn tell_who_answered(&self, error: &Error, now: Instant) {
+        let core = &self.shared.core;
+        if error.is_foreign() {
+            return core.rates.foreign(now);
+        }
+        if error.service_code().is_none() {
+            return;
+        }
+        core.rates.heard();
+        if matches!(
+            error.kind(),
+            Kind::Rejected | Kind::Expired | Kind::Integrity
+        ) {
+            core.rates.answered(error.operation(), now);
+            core.keyring.proven();
+        }
     }
 
     fn last_words(&self, error: Error) -> Error {
@@ -193,7 +220,11 @@ impl<'a> Attempts<'a> {
         let unknown =
             self.terms.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
         if unknown {
-            let unsure = "the answer was lost: the file may have arrived, and sending it again would keep both";
+            let unsure = if wire::is_queued(&error) {
+                "the service took the file into its queue: it may have arrived, and sending it again would keep both"
+            } else {
+                "the answer was lost: the file may have arrived, and sending it again would keep both"
+            };
             return error
                 .context(unsure)
                 .advice("look whether it is there before you repeat this");
@@ -201,6 +232,11 @@ impl<'a> Attempts<'a> {
         if self.lost && error.kind() == Kind::Rejected {
             return error.advice(MAY_BE_OURS);
         }
+        let error = if wire::is_queued(&error) {
+            error.advice("the service took the file into its queue, so it may yet appear by itself")
+        } else {
+            error
+        };
         if self.attempt.number > 2 {
             return error.context(format_args!("after {} attempts", self.attempt.number - 1));
         }

@@ -15,7 +15,7 @@ use super::sending::{EndsWithTask, Sending, Start};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Upload, UploadId};
 use crate::plan::{Acked, Plan, USUAL_LEAST};
-use crate::policy::{Allowance, Repeat};
+use crate::policy::{Allowance, Patience, Repeat};
 use crate::token::Secret;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
@@ -265,7 +265,7 @@ impl Way<'_> {
     }
 
     async fn complete(&self, preupload_id: &str, asked: Asked) -> Result<i64> {
-        let started = Instant::now();
+        let mut patience = Patience::new(LONGEST_VERIFY);
         let asked = AtomicBool::new(asked == Asked::Perhaps);
         let terms = Terms {
             repeat: Repeat::Safe,
@@ -285,12 +285,13 @@ impl Way<'_> {
             }
         };
         loop {
+            let began = Instant::now();
             let (answer, _) = call(&self.shared, Operation::Complete, terms, &once)
                 .await
                 .map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
             match answer {
                 Completed::Done(id) => return Ok(id),
-                Completed::Pending if started.elapsed() > LONGEST_VERIFY => {
+                Completed::Pending if !patience.spend(POLL + began.elapsed()) => {
                     let message = "the service is still verifying the file after 15 minutes; it may yet arrive";
                     return Err(Error::new(Kind::Throttled, Operation::Complete, message));
                 }

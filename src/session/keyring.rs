@@ -156,17 +156,18 @@ impl Keyring {
     /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
     /// once; whoever held the oldest then meets a 401 and renews.
     async fn log_in(&self, id: &str, secret: &Secret) -> Result<Login> {
-        let (mut attempt, started) = (Attempt::first(), Instant::now());
+        let mut attempt = Attempt::first();
         loop {
+            let began = Instant::now();
             let error = match self.service.login(id, secret.expose()).await {
                 Ok(login) => return Ok(login),
                 Err(error) => error,
             };
-            attempt.elapsed = started.elapsed();
+            attempt = attempt.used(began.elapsed(), &self.retry.budget);
             let tried = attempt.number;
             let chance = &mut fastrand::Rng::new();
             let decision = self.retry.decide(&error, &attempt, Repeat::Safe, chance);
-            attempt = attempt.next(error.kind(), decision);
+            attempt = attempt.next(&error, decision);
             let after = match decision {
                 Decision::Again { after, .. } => after,
                 _ if tried > 1 => return Err(error.context(format_args!("after {tried} attempts"))),

@@ -1,11 +1,12 @@
-//! Calls per second: a limiter for each endpoint, shared by all tasks.
+//! Calls per second: a limiter for each endpoint, shared by all tasks; and the pause of them all
+//! while somebody else answers for the service.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::Operation;
 use crate::options::CallRates;
-use crate::policy::{Rate, RateSettings};
+use crate::policy::{Lull, Rate, RateSettings};
 
 /// The limiters of one account.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct Rates {
     create: Mutex<Rate>,
     complete: Mutex<Rate>,
     single: Mutex<Rate>,
+    lull: Mutex<Lull>,
 }
 
 impl Rates {
@@ -26,28 +28,61 @@ impl Rates {
             create: rate(asked.create, RateSettings::create),
             complete: rate(asked.complete, RateSettings::complete),
             single: rate(asked.single, RateSettings::create),
+            lull: Mutex::default(),
         }
     }
 
-    /// Waits for this call's turn.
+    /// Waits for this call's turn, and for the end of a pause.
     pub async fn turn(&self, operation: Operation) {
-        let Some(rate) = self.of(operation) else {
-            return;
-        };
-        let ticket = lock(rate).take(Instant::now());
+        if let Some(rate) = self.of(operation) {
+            let ticket = lock(rate).take(now());
+            loop {
+                let wait = lock(rate).wait(ticket, now());
+                if wait.is_zero() {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+            }
+        }
+        self.calm().await;
+    }
+
+    /// Waits for the end of a pause.
+    pub async fn calm(&self) {
         loop {
-            let wait = lock(rate).wait(ticket, Instant::now());
-            if wait.is_zero() {
+            let pause = lock(&self.lull).left(now());
+            if pause.is_zero() {
                 return;
             }
-            tokio::time::sleep(wait).await;
+            // The service may answer somebody meanwhile, which ends the pause.
+            tokio::time::sleep(pause.min(LOOK)).await;
         }
     }
 
-    /// A call was answered with success.
-    pub fn succeeded(&self, operation: Operation, now: Instant) {
+    /// A call was answered: carried out, or refused for what it is. Both show that the rate is
+    /// granted.
+    pub fn answered(&self, operation: Operation, now: Instant) {
         if let Some(rate) = self.of(operation) {
             lock(rate).succeeded(now);
+        }
+        self.heard();
+    }
+
+    /// The service itself said something.
+    pub fn heard(&self) {
+        lock(&self.lull).answered();
+    }
+
+    /// Somebody else answered for the service. Where nobody else does any more, all calls pause.
+    pub fn foreign(&self, now: Instant) {
+        let pause = lock(&self.lull).foreign(now);
+        let Some(pause) = pause else { return };
+        tracing::info!(
+            ?pause,
+            "somebody else answers for the service; every call waits"
+        );
+        for rate in [&self.create, &self.complete, &self.single] {
+            lock(rate).hold(now, pause);
         }
     }
 
@@ -72,6 +107,56 @@ impl Rates {
     }
 }
 
-fn lock(rate: &Mutex<Rate>) -> std::sync::MutexGuard<'_, Rate> {
-    rate.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The clock that the sleeps go by.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// How often a pause is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They took 100 s at the published five a second, which nobody had asked for.
+    #[tokio::test(start_paused = true)]
+    async fn five_hundred_refusals_take_seconds() {
+        for operation in [Operation::Create, Operation::Single] {
+            let rates = Rates::new(&CallRates::default());
+            let began = now();
+            for _ in 0..500 {
+                rates.turn(operation).await;
+                rates.answered(operation, now());
+            }
+            let took = now() - began;
+            assert!(took < Duration::from_secs(10), "{operation:?}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_waits_while_somebody_else_answers() {
+        let rates = Rates::new(&CallRates::default());
+        let began = now();
+        (0..100).for_each(|_| rates.foreign(now()));
+        let operations = [
+            Operation::Slice,
+            Operation::Domain,
+            Operation::Create,
+            Operation::Single,
+        ];
+        for operation in operations {
+            rates.turn(operation).await;
+            assert!(now() - began >= Duration::from_secs(1), "{operation:?}");
+        }
+        rates.foreign(now());
+        rates.heard();
+        let again = now();
+        rates.turn(Operation::Slice).await;
+        assert_eq!(now(), again, "the service answers: slices go at once");
+    }
 }

@@ -61,7 +61,9 @@ impl Way<'_> {
             let permit = tokio::select! {
                 permit = async {
                     shared.core.rates.turn(Operation::Single).await;
-                    shared.core.gate.enter().await
+                    let permit = shared.core.gate.enter().await;
+                    shared.core.rates.calm().await;
+                    permit
                 } => permit,
                 () = shared.draining() => return Err(Shared::cancelled()),
             };

@@ -84,6 +84,11 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Some(permit) => permit,
             None => shared.core.gate.enter().await,
         };
+        // The permit is kept meanwhile: while every call pauses, no slice more sets out.
+        tokio::select! {
+            () = shared.core.rates.calm() => {}
+            () = shared.draining() => return Err(Shared::cancelled()),
+        }
         let token = attempts.token().await?;
         let booking = load.berth(shared, &avoid).await;
         let server = booking.server();

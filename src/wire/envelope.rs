@@ -10,16 +10,32 @@ use crate::error::{Delivery, Error, Kind, Operation, Result};
 /// Code of a complete that is still verifying; not in the documents, common in the field.
 const VERIFYING: i64 = 20103;
 
-/// The queue for instant uploads is full: wait at least this long.
+/// The queue for instant uploads: wait at least this long.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
+
+/// A longer `Retry-After` is no reason to wait for less than the queue asks.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Characters of a foreign answer that a message repeats.
+const EXCERPT: usize = 80;
+
+/// Characters of the service's own words that a message repeats.
+const LONGEST_WORDS: usize = 300;
+
+/// Characters of a trace id.
+const LONGEST_TRACE: usize = 128;
 
 /// A reply as it came: nothing parsed.
 #[derive(Debug, Clone, Copy)]
 pub struct Raw<'a> {
     /// The call that was answered.
     pub operation: Operation,
+    /// Who was asked, for the message.
+    pub host: &'a str,
     /// The HTTP status.
     pub status: u16,
+    /// The `Location` header.
+    pub location: Option<&'a str>,
     /// The `Retry-After` header, read.
     pub retry_after: Option<Duration>,
     /// The body.
@@ -34,9 +50,8 @@ pub fn open(raw: Raw<'_>) -> Result<Fields> {
     let parsed = serde_json::from_slice::<Value>(raw.body).ok();
     let envelope = parsed.and_then(|value| Fields::envelope(raw.operation, value));
     match (raw.status, envelope) {
-        (200..=299, Some(envelope)) if envelope.code()? == 0 => Ok(envelope.data()),
-        (200..=299, Some(envelope)) => Err(classify(&raw, envelope.code()?, &envelope)),
-        (200..=299, None) => Err(unreadable(&raw)),
+        (200..=299, Some((0, fields))) => Ok(fields.data()),
+        (200..=299, Some((code, fields))) => Err(classify(&raw, code, &fields)),
         (status, envelope) => Err(by_status(&raw, status, envelope.as_ref())),
     }
 }
@@ -48,12 +63,22 @@ pub fn is_verifying(error: &Error) -> bool {
         && matches!(error.operation(), Operation::Complete | Operation::Single)
 }
 
+/// Whether the service took the file into its queue for instant uploads and gave no id: the file
+/// may appear by itself.
+#[must_use]
+pub fn is_queued(error: &Error) -> bool {
+    error.service_code() == Some(1)
+        && error.kind() == Kind::Throttled
+        && error.delivered() == Delivery::Unknown
+}
+
 /// A code of the body, by the table of the field notes.
 fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
     let text = envelope.text("message").unwrap_or_default();
-    let queue = ["秒传队列", "削峰", "请慢一点"]
-        .iter()
-        .any(|mark| text.contains(mark));
+    let queued = text.contains("秒传队列");
+    let busy = ["削峰", "请慢一点"].iter().any(|mark| text.contains(mark));
+    let asked = raw.retry_after.filter(|&wait| wait <= LONGEST_WAIT);
+    let queue_wait = asked.max(Some(QUEUE_WAIT));
     let new = |kind| {
         Error::new(kind, raw.operation, said(&text))
             .code(code)
@@ -63,7 +88,11 @@ fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
         401 => new(Kind::Auth).advice("the access token was refused"),
         429 => new(Kind::Throttled).retry_after(raw.retry_after),
         _ if text.contains("频繁") => new(Kind::Throttled).retry_after(raw.retry_after),
-        1 if queue => new(Kind::Throttled).retry_after(raw.retry_after.max(Some(QUEUE_WAIT))),
+        1 if queued => {
+            let taken = new(Kind::Throttled).retry_after(queue_wait);
+            taken.delivery(Delivery::Unknown)
+        }
+        1 if busy => new(Kind::Throttled).retry_after(queue_wait),
         VERIFYING if matches!(raw.operation, Operation::Complete | Operation::Single) => {
             new(Kind::Throttled).delivery(Delivery::Unknown)
         }
@@ -86,9 +115,9 @@ fn business(operation: Operation, text: &str) -> Kind {
     }
 }
 
-/// A status that is no success; its body may be empty, HTML or an envelope all the same.
-fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&Fields>) -> Error {
-    let text = envelope.and_then(|envelope| envelope.text("message"));
+/// What is no success, or no envelope: the body may be empty, HTML or an envelope all the same.
+fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&(i64, Fields)>) -> Error {
+    let text = envelope.and_then(|(_, fields)| fields.text("message"));
     let message = text.as_deref().map_or_else(
         || format!("HTTP status {status}{}", excerpt(raw.body)),
         said,
@@ -98,22 +127,21 @@ fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&Fields>) -> Error {
             .status(status)
             .retry_after(raw.retry_after);
         match envelope {
-            Some(envelope) => error.trace_id(envelope.trace_id()),
+            Some((_, fields)) => error.trace_id(fields.trace_id()),
             None => error,
         }
     };
-    match status {
-        401 => new(Kind::Auth).advice("the access token was refused"),
-        429 => new(Kind::Throttled),
-        408 => new(Kind::Throttled).timed_out(),
-        500..=599 if is_deadline(raw) => {
+    match (status, envelope) {
+        (401, _) => new(Kind::Auth).advice("the access token was refused"),
+        (429, _) => new(Kind::Throttled),
+        (408, _) => new(Kind::Throttled).timed_out(),
+        (500..=599, _) if is_deadline(raw) => {
             new(Kind::Throttled).timed_out().delivery(Delivery::Unknown)
         }
-        500..=599 => new(Kind::Throttled).delivery(Delivery::Unknown),
-        _ => match envelope.and_then(|envelope| Some((envelope.code().ok()?, envelope))) {
-            Some((code, envelope)) if code != 0 => classify(raw, code, envelope).status(status),
-            _ => new(Kind::Rejected),
-        },
+        (500..=599, _) => new(Kind::Throttled).delivery(Delivery::Unknown),
+        (_, Some((0, _))) => new(Kind::Rejected).code(0),
+        (_, Some((code, fields))) => classify(raw, *code, fields).status(status),
+        (_, None) => foreign(raw),
     }
 }
 
@@ -124,33 +152,81 @@ fn is_deadline(raw: &Raw<'_>) -> bool {
     carries && (text.trim().is_empty() || text.contains("i/o timeout"))
 }
 
-fn unreadable(raw: &Raw<'_>) -> Error {
-    let message = format!("the reply is not the service's JSON{}", excerpt(raw.body));
-    Error::new(Kind::Protocol, raw.operation, message)
-        .status(raw.status)
-        .delivery(Delivery::Unknown)
+/// Without the envelope it is not the service that answers. A redirect and a 4xx say that the
+/// request went no further; behind a page that claims success it may have been carried out.
+fn foreign(raw: &Raw<'_>) -> Error {
+    let (host, status) = (raw.host, raw.status);
+    let success = (200..=299).contains(&status);
+    let details = match raw.location.filter(|_| !success) {
+        Some(to) => format!(", redirects to {}", printable(to, EXCERPT)),
+        None => excerpt(raw.body),
+    };
+    let message = if success && !is_markup(raw.body) {
+        format!("the reply of {host} is not the service's JSON (HTTP {status}{details})")
+    } else {
+        format!("a login page or firewall answers for {host} (HTTP {status}{details})")
+    };
+    let error = Error::new(Kind::Protocol, raw.operation, message)
+        .status(status)
+        .retry_after(raw.retry_after)
+        .foreign();
+    match status {
+        200..=299 => error.delivery(Delivery::Unknown),
+        // A limit on bodies that this server's gateway has; waiting does not raise it.
+        413 => error.lasting(),
+        _ => error,
+    }
+}
+
+fn is_markup(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_some_and(|&byte| byte == b'<') || body.starts_with(b"\xef\xbb\xbf")
 }
 
 fn said(text: &str) -> String {
     if text.is_empty() {
         "the service gave no reason".to_owned()
     } else {
-        format!("the service said: {text}")
+        format!("the service said: {}", printable(text, LONGEST_WORDS))
     }
 }
 
-/// The first words of a body that is not JSON, for the message; control characters left out.
+/// The first words of a body that is not the service's, for the message.
 fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(240)]);
-    let words: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(80)
-        .collect();
-    match words.trim() {
-        "" => " (empty body)".to_owned(),
-        words => format!(" ({words})"),
+    // A character has four bytes at most, and white space is not repeated.
+    let text = String::from_utf8_lossy(&body[..body.len().min(8 * EXCERPT)]);
+    match printable(&text, EXCERPT).as_str() {
+        "" => ", empty body".to_owned(),
+        words => format!(": {words}"),
     }
+}
+
+/// `most` characters of what somebody else wrote, on one line and with nothing in it that a
+/// terminal would act on.
+fn printable(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut room = most;
+    for word in text.split_whitespace() {
+        let space = usize::from(!out.is_empty());
+        if room <= space {
+            break;
+        }
+        out.extend(std::iter::repeat_n(' ', space));
+        room -= space;
+        for c in word.chars() {
+            let shown = match c {
+                '"' | '\'' | '\\' => c.to_string(),
+                c => c.escape_debug().to_string(),
+            };
+            let width = shown.chars().count();
+            if width > room {
+                return out;
+            }
+            room -= width;
+            out.push_str(&shown);
+        }
+    }
+    out
 }
 
 /// A JSON object read leniently, as the field demands: keys in any case, numbers as strings.
@@ -162,24 +238,22 @@ pub struct Fields {
 }
 
 impl Fields {
-    fn envelope(operation: Operation, value: Value) -> Option<Fields> {
+    /// The code, and everything that came with it; `None` where there is no code.
+    fn envelope(operation: Operation, value: Value) -> Option<(i64, Fields)> {
         let fields = Fields {
             operation,
             trace_id: String::new(),
             value,
         };
+        let code = fields.find("code").and_then(as_number)?;
         let trace_id = fields.text("x-traceID").unwrap_or_default();
-        fields.find("code")?;
-        Some(Fields { trace_id, ..fields })
+        let trace_id = printable(&trace_id, LONGEST_TRACE);
+        Some((code, Fields { trace_id, ..fields }))
     }
 
     fn data(self) -> Fields {
         let value = self.find("data").cloned().unwrap_or(Value::Null);
         Fields { value, ..self }
-    }
-
-    fn code(&self) -> Result<i64> {
-        self.number("code")
     }
 
     fn trace_id(&self) -> &str {
@@ -311,7 +385,9 @@ mod tests {
     fn raw(operation: Operation, status: u16, body: &str) -> Result<Fields> {
         open(Raw {
             operation,
+            host: "https://up.example",
             status,
+            location: (status / 100 == 3).then_some("http://portal/?\u{1b}[31m"),
             retry_after: None,
             body: body.as_bytes(),
         })
@@ -330,9 +406,23 @@ mod tests {
             (
                 Operation::Create,
                 200,
-                r#"{"code":1,"message":"秒传队列已满"}"#,
+                r#"{"code":1,"message":"任务队列削峰中"}"#,
                 Kind::Throttled,
                 Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                200,
+                r#"{"code":1,"message":"该任务已成功进入秒传队列,任务队列削峰中,未直接获取到文件ID,请慢一点"}"#,
+                Kind::Throttled,
+                Delivery::Unknown,
+            ),
+            (
+                Operation::Complete,
+                400,
+                r#"{"code":"1","message":"该任务已成功进入秒传队列"}"#,
+                Kind::Throttled,
+                Delivery::Unknown,
             ),
             (
                 Operation::Create,
@@ -423,8 +513,22 @@ mod tests {
                 Operation::Create,
                 404,
                 "",
+                Kind::Protocol,
+                Delivery::NotDone,
+            ),
+            (
+                Operation::Create,
+                404,
+                r#"{"code":404,"message":"no Route matched"}"#,
                 Kind::Rejected,
                 Delivery::NotDone,
+            ),
+            (
+                Operation::Single,
+                200,
+                r#"{"code":"ok"}"#,
+                Kind::Protocol,
+                Delivery::Unknown,
             ),
             (
                 Operation::Create,
@@ -481,6 +585,64 @@ mod tests {
             error.to_string(),
             "create: the service said: 名称重复 (code 1, trace id t9)"
         );
+    }
+
+    /// Redirects, refusals and pages on every call: not the service's word, whoever wrote them.
+    #[test]
+    fn what_has_no_envelope_is_foreign_and_says_who_answers_for_whom() {
+        let operations = [
+            Operation::Create,
+            Operation::Slice,
+            Operation::Complete,
+            Operation::Domain,
+            Operation::Single,
+            Operation::Login,
+        ];
+        for operation in operations {
+            for status in [200, 204, 302, 307, 308, 400, 403, 404, 405, 407, 413, 451] {
+                for body in ["", "<html>blocked", r#"{"message":"x"}"#, "[0]", "null"] {
+                    let error = raw(operation, status, body).expect_err(body);
+                    assert_eq!(
+                        error.kind(),
+                        Kind::Protocol,
+                        "{operation:?} {status} {body}"
+                    );
+                    assert!(error.is_foreign() && error.is_lasting() == (status == 413));
+                }
+            }
+            let own = raw(operation, 400, r#"{"code":1,"message":"x"}"#).expect_err("own");
+            assert!(!own.is_foreign());
+        }
+        let said = |status, body: &str| {
+            raw(Operation::Slice, status, body)
+                .expect_err("x")
+                .to_string()
+        };
+        assert_eq!(
+            said(302, "<html>moved"),
+            "slice: a login page or firewall answers for https://up.example \
+             (HTTP 302, redirects to http://portal/?\\u{1b}[31m)"
+        );
+        let blocked = "<html>\r\n\t<b class=\"x\">blocked\u{1b}[2J\u{202e}</b>";
+        assert_eq!(
+            said(403, blocked),
+            "slice: a login page or firewall answers for https://up.example \
+             (HTTP 403: <html> <b class=\"x\">blocked\\u{1b}[2J\\u{202e}</b>)"
+        );
+        let long = "é".repeat(1 << 20);
+        assert!(said(403, &long).len() < 100 + 2 * 80);
+        assert!(said(200, "<!doctype html>").contains("a login page or firewall"));
+        assert!(said(200, r#"{"co"#).contains("not the service's JSON (HTTP 200: {\"co)"));
+    }
+
+    #[test]
+    fn the_services_own_words_are_bounded_too() {
+        let words = "很".repeat(200_000);
+        let body = format!(r#"{{"code":1,"message":"{words}","x-traceID":"{words}"}}"#);
+        let said = raw(Operation::Create, 200, &body)
+            .expect_err("1")
+            .to_string();
+        assert!(said.chars().count() < 500, "{}", said.len());
     }
 
     #[test]

@@ -211,7 +211,9 @@ mod tests {
     fn data(operation: Operation, body: &str) -> Fields {
         open(Raw {
             operation,
+            host: "h",
             status: 200,
+            location: None,
             retry_after: None,
             body: body.as_bytes(),
         })

@@ -6,7 +6,7 @@ mod message;
 mod multipart;
 mod name;
 
-pub use envelope::{Fields, Raw, is_verifying, open};
+pub use envelope::{Fields, Raw, is_queued, is_verifying, open};
 pub use message::{
     Completed, Conflict, CreateReply, Created, FileFacts, Login, SingleReply, complete_body,
     complete_reply, create_body, create_reply, domain_reply, login_body, login_reply, single_reply,

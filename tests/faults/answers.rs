@@ -51,12 +51,40 @@ fn an_answer_before_the_body_is_read() {
     }
 }
 
+/// Without the envelope it is not the service that says no.
+#[test]
+fn a_page_that_says_no_is_met_once_and_for_ever() {
+    let page = || Action::page(403, Page::Html);
+    for (operation, calls) in ONCE_MORE {
+        Row::meeting(format!("403 page on {operation}"), operation)
+            .fault(Fault::on(operation, page()).first(1))
+            .calls(calls)
+            .check();
+    }
+    for (operation, calls) in FOUR_TIMES {
+        Row::meeting(format!("403 page on every {operation}"), operation)
+            .fault(Fault::on(operation, page()))
+            .fails(Kind::Protocol)
+            .says("403")
+            .calls(calls)
+            .check();
+    }
+}
+
 #[test]
 fn a_status_that_says_no_is_final() {
+    let no = r#"{"code":403,"message":"forbidden","data":null}"#;
     for (operation, calls) in NOT_REPEATED {
+        let (kind, calls) = match operation {
+            // For a preuploadID: once more from create.
+            Operation::Slice => (Kind::Rejected, "create 2, slice 2"),
+            Operation::Complete => (Kind::Rejected, "create 2, slice 6, complete 2"),
+            Operation::AccessToken => (Kind::Auth, calls),
+            _ => (Kind::Rejected, calls),
+        };
         Row::meeting(format!("403 on {operation}"), operation)
-            .fault(Fault::on(operation, Action::page(403, Page::Html)))
-            .fails(Kind::Rejected)
+            .fault(Fault::on(operation, Action::answer(403, no)))
+            .fails(kind)
             .says("403")
             .calls(calls)
             .check();
@@ -247,7 +275,7 @@ fn a_single_that_did_not_finish() {
 }
 
 #[test]
-fn json_that_cannot_be_read_is_asked_for_once_more() {
+fn json_that_cannot_be_read_is_asked_for_again() {
     for action in [Action::TruncatedJson, Action::WrongJson] {
         for (operation, calls) in ONCE_MORE {
             Row::meeting(format!("{action:?} on one {operation}"), operation)
@@ -256,15 +284,7 @@ fn json_that_cannot_be_read_is_asked_for_once_more() {
                 .calls(calls)
                 .check();
         }
-        let always = [
-            (Operation::Create, "create 2"),
-            (Operation::Slice, "create 1, slice 2"),
-            (Operation::Complete, "create 1, slice 3, complete 2"),
-            (Operation::Domain, "domain 2"),
-            (Operation::Single, "domain 1, single 2"),
-            (Operation::AccessToken, "access_token 2"),
-        ];
-        for (operation, calls) in always {
+        for (operation, calls) in FOUR_TIMES {
             Row::meeting(format!("{action:?} on every {operation}"), operation)
                 .conflict(Conflict::Overwrite)
                 .fault(Fault::on(operation, action.clone()))

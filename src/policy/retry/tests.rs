@@ -41,7 +41,7 @@ fn each_kind_is_repeated_as_the_table_says() {
     for (kind, once, twice) in rows {
         let first = decide(&error(kind), Attempt::first());
         assert_eq!(first, once, "{kind:?}");
-        let second = decide(&error(kind), Attempt::first().next(kind, first));
+        let second = decide(&error(kind), Attempt::first().next(&error(kind), first));
         assert_eq!(second, twice, "{kind:?} twice");
     }
 }
@@ -65,7 +65,7 @@ fn an_unreadable_reply_is_asked_for_once_more_elsewhere() {
         ),
         "{first:?}"
     );
-    let next = Attempt::first().next(Kind::Protocol, first);
+    let next = Attempt::first().next(&error(Kind::Protocol), first);
     assert_eq!(decide(&error(Kind::Protocol), next), Decision::GiveUp);
     assert_ne!(decide(&error(Kind::Transport), next), Decision::GiveUp);
 }
@@ -87,26 +87,96 @@ fn the_eighth_attempt_is_the_last() {
     let mut attempt = Attempt::first();
     let mut tries = 1;
     while let again @ Decision::Again { .. } = decide(&error(Kind::Transport), attempt) {
-        attempt = attempt.next(Kind::Transport, again);
+        attempt = attempt.next(&error(Kind::Transport), again);
         tries += 1;
     }
     assert_eq!(tries, 8);
 }
 
+/// The first two failures are no end by time: there may be three servers.
 #[test]
-fn ten_minutes_end_it_whatever_the_number() {
-    let at = |seconds| Attempt {
+fn ten_minutes_end_it_from_the_third_attempt_on() {
+    let at = |number, seconds| Attempt {
+        number,
         elapsed: Duration::from_secs(seconds),
         ..Attempt::first()
     };
-    assert_ne!(decide(&error(Kind::Transport), at(599)), Decision::GiveUp);
-    assert_eq!(decide(&error(Kind::Transport), at(601)), Decision::GiveUp);
+    let reset = error(Kind::Transport);
+    for number in 1..8 {
+        assert_ne!(decide(&reset, at(number, 500)), Decision::GiveUp);
+        let late = decide(&reset, at(number, 601)) == Decision::GiveUp;
+        assert_eq!(late, number >= 3, "attempt {number}");
+    }
     let told = error(Kind::Throttled).retry_after(Some(Duration::from_secs(30)));
     assert_eq!(
-        decide(&told, at(580)),
+        decide(&told, at(3, 580)),
         Decision::GiveUp,
         "the wait would pass the end"
     );
+}
+
+/// Attempts that take `took` each and fail, until it is over: how many there were.
+fn attempts_of(took: impl Fn(u32) -> Duration) -> u32 {
+    let rules = Retry::default();
+    let reset = error(Kind::Transport);
+    let mut attempt = Attempt::first();
+    loop {
+        attempt = attempt.used(took(attempt.number), &rules.budget);
+        let rng = &mut fastrand::Rng::with_seed(3);
+        match rules.decide(&reset, &attempt, Repeat::Safe, rng) {
+            Decision::GiveUp => return attempt.number,
+            decision => attempt = attempt.next(&reset, decision),
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_was_stopped_has_not_retried() {
+    let night = Duration::from_secs(8 * 3600);
+    for stopped in 1..8 {
+        let took = |number| {
+            if number == stopped {
+                night
+            } else {
+                Duration::from_secs(1)
+            }
+        };
+        assert_eq!(attempts_of(took), 8, "stopped in attempt {stopped}");
+    }
+    assert_eq!(attempts_of(|_| Duration::from_secs(60)), 8);
+    let slow = attempts_of(|_| Duration::from_secs(140));
+    assert_eq!(slow, 5, "ten minutes of attempts are ten minutes");
+    assert_eq!(attempts_of(|_| night), 4, "a stop in each attempt");
+}
+
+#[test]
+fn patience_counts_steps_and_not_the_night_between_two() {
+    let minute = Duration::from_secs(60);
+    let mut patience = Patience::new(15 * minute);
+    assert!(patience.spend(500 * minute));
+    let mut steps = 0;
+    while patience.spend(Duration::from_secs(1)) {
+        steps += 1;
+    }
+    assert_eq!(steps, 13 * 60 + 29);
+}
+
+#[test]
+fn a_foreign_answer_is_repeated_elsewhere_as_often_as_a_reset() {
+    let page = error(Kind::Protocol).status(403).foreign();
+    let mut attempt = Attempt::first();
+    while let again @ Decision::Again { elsewhere, .. } = decide(&page, attempt) {
+        assert!(elsewhere);
+        attempt = attempt.next(&page, again);
+    }
+    assert_eq!(attempt.number, 8);
+    assert!(!attempt.garbled, "the service has said nothing yet");
+    let too_large = page.lasting();
+    let third = Attempt {
+        number: 3,
+        ..Attempt::first()
+    };
+    assert_eq!(decide(&too_large, third), Decision::GiveUp);
 }
 
 #[test]
@@ -196,7 +266,7 @@ fn what_waiting_does_not_mend_is_tried_elsewhere_at_once_and_then_given_up() {
             elsewhere: true,
         };
         assert_eq!(decision, at_once);
-        attempt = attempt.next(Kind::Transport, decision);
+        attempt = attempt.next(&distrust, decision);
     }
     assert_eq!(decide(&distrust, attempt), Decision::GiveUp);
 }
