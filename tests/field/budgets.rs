@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use panup::{Conflict, Credential, Secret, Status};
-use panup_emulator::{
-    Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation, Outcome as Called,
-};
+use panup::{Credential, Secret, Status};
+use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation};
 
 use crate::support::{Scene, item, upload};
 
@@ -27,9 +25,8 @@ async fn survives(operation: Operation) {
     });
     let path = scene.file("file.bin", 60_000);
     let mut options = scene.options();
-    options.on_conflict = Conflict::Overwrite;
     options.retry.give_up_after = Duration::from_millis(100);
-    options.timeouts.answer = Duration::from_millis(700);
+    options.retry.throttled_base = Duration::from_millis(2);
     if !matches!(operation, Operation::Single | Operation::Domain) {
         options.single_max = 0;
     }
@@ -39,28 +36,16 @@ async fn survives(operation: Operation) {
             secret: Secret::new(CLIENT_SECRET),
         };
     }
-    let stall = Action::StallAnswer { millis: 1_500 };
-    scene.emulator.inject(Fault::on(operation, stall).first(2));
+    for action in [Action::status(503), Action::StallAnswer { millis: 400 }] {
+        scene.emulator.inject(Fault::on(operation, action).first(2));
+    }
     let client = panup::Client::new(options).expect("sensible");
     let outcome = upload(&client, [item(&path, "file.bin")]).await.remove(0);
     let arrived = matches!(outcome.status, Status::Uploaded(_) | Status::Reused(_));
     assert!(arrived, "{operation}: {outcome:?}");
     scene.assert_arrived(&path, "file.bin");
-    // A call that was given up is entered when the emulator notices.
-    let mut looks = 0..100;
-    while scene.emulator.stats().of(operation).calls < 3 {
-        assert!(
-            looks.next().is_some(),
-            "{operation} was not asked three times"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let stats = scene.emulator.stats();
-    let refused = stats
-        .calls
-        .iter()
-        .filter(|call| matches!(call.outcome, Called::Refused(_)));
-    assert_eq!(refused.count(), 0, "{operation}");
+    let tally = scene.emulator.stats().of(operation);
+    assert_eq!((tally.calls, tally.struck), (3, 2), "{operation}");
 }
 
 /// The limit is one: attempts that fail for ever end by it, long before their number is used up.
