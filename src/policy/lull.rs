@@ -22,7 +22,7 @@ impl Lull {
         if self.in_a_row < STRAY || self.pauses >= MOST || !self.left(now).is_zero() {
             return None;
         }
-        let pause = (SHORTEST * 2_u32.pow(self.pauses)).min(LONGEST);
+        let pause = (SHORTEST * 2_u32.pow(self.pauses.min(DOUBLED))).min(LONGEST);
         self.pauses += 1;
         self.until = Some(now + pause);
         Some(pause)
@@ -46,11 +46,14 @@ const STRAY: u32 = 3;
 
 /// After so many pauses, a minute and a half, it is lasting: files end one by one as they do where
 /// nothing answers at all, and the run comes to its end.
-const MOST: u32 = 8;
+const MOST: u32 = 12;
+
+/// How often a pause is twice the one before.
+const DOUBLED: u32 = 3;
 
 const SHORTEST: Duration = Duration::from_secs(1);
 
-const LONGEST: Duration = Duration::from_secs(16);
+const LONGEST: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +71,7 @@ mod tests {
             pauses.extend(begun.iter().map(Duration::as_secs));
             at += lull.left(begin + at);
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 16, 16, 16]);
+        assert_eq!(pauses, [1, 2, 4, 8, 8, 8, 8, 8, 8, 8, 8, 8]);
         assert_eq!(lull.left(begin + at), Duration::ZERO);
         lull.answered();
         let again = (0..3).filter_map(|_| lull.foreign(begin + at)).next();

@@ -26,8 +26,8 @@ async fn one_page_of_somebody_else_costs_no_file() {
         Action::answer(413, "<html>too large</html>"),
         Action::answer(451, ""),
     ];
-    for operation in Operation::ALL {
-        for page in &pages {
+    let met = |operation, page: Action| {
+        tokio::spawn(async move {
             let scene = scene();
             let path = scene.file("file.bin", SIZE);
             scene
@@ -38,6 +38,15 @@ async fn one_page_of_somebody_else_costs_no_file() {
             assert!(arrived, "{page:?} on {operation}: {outcome:?}");
             scene.assert_arrived(&path, "file.bin");
             assert_eq!(scene.emulator.files().len(), 1, "{page:?} on {operation}");
+        })
+    };
+    for operation in Operation::ALL {
+        let cases: Vec<_> = pages
+            .iter()
+            .map(|page| met(operation, page.clone()))
+            .collect();
+        for case in cases {
+            case.await.expect("it arrives");
         }
     }
 }
@@ -67,28 +76,29 @@ async fn a_server_behind_a_firewall_is_left_to_itself() {
 /// While everything is answered by somebody else, the whole run waits, and then goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portal_for_some_seconds_costs_no_file_and_few_calls() {
-    const FILES: usize = 120;
-    // More than are on their way at once.
-    for (operation, answers) in [(Operation::Single, 10), (Operation::Create, 200)] {
-        let scene = scene();
-        let portal = Action::redirect(302, "http://portal.example/login");
-        scene
-            .emulator
-            .inject(Fault::on(operation, portal).first(answers));
-        let mut options = quick(&scene, operation);
-        options.retry = panup::Retry::default();
-        let outcomes = many(&scene, options, FILES).await;
-        let arrived = |outcome: &&Outcome| matches!(outcome.status, Status::Uploaded(_));
-        assert_eq!(
-            outcomes.iter().filter(arrived).count(),
-            FILES,
-            "{outcomes:?}"
-        );
-        let stats = scene.emulator.stats();
-        assert_eq!(stats.of(operation).calls, FILES as u64 + answers);
-        let times = times(&scene, operation);
-        let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(longest >= Some(900), "the run did not pause: {times:?}");
+    let cases = [Operation::Single, Operation::Create].map(|operation| {
+        tokio::spawn(async move {
+            let scene = scene();
+            let portal = Action::redirect(302, "http://portal.example/login");
+            scene.emulator.inject(Fault::on(operation, portal));
+            let mut options = quick(&scene, operation);
+            options.retry = panup::Retry::default();
+            let outage = async {
+                tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+                scene.emulator.clear_faults();
+            };
+            let (outcomes, ()) = tokio::join!(many(&scene, options, FILES), outage);
+            let arrived = |outcome: &&Outcome| matches!(outcome.status, Status::Uploaded(_));
+            let arrived = outcomes.iter().filter(arrived).count();
+            assert_eq!(arrived, FILES, "{operation}: {outcomes:?}");
+            let times = times(&scene, operation);
+            assert!(times.len() <= 4 * FILES, "{operation}: {times:?}");
+            let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+            assert!(longest >= Some(700), "{operation} did not pause: {times:?}");
+        })
+    });
+    for case in cases {
+        case.await.expect("every file arrives");
     }
 }
 
@@ -147,7 +157,6 @@ async fn under_keep_both_a_page_is_no_second_file() {
 /// At five calls a second, which nobody had asked for, sixty refusals took twelve seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_an_answer() {
-    const FILES: usize = 60;
     let refusals = [
         Action::Code {
             code: 1,
@@ -220,6 +229,8 @@ fn scene() -> Scene {
         ..Config::default()
     })
 }
+
+const FILES: usize = 60;
 
 /// Five slices.
 const SIZE: u64 = 5 * (64 << 10) - 7;
