@@ -7,6 +7,8 @@ use std::path::Path;
 use panup::{Item, Kind, Outcome, Status};
 use panup_emulator::Config;
 
+use super::program::{Finished, stored};
+use super::resources::{limited_std, slow};
 use super::support::{Scene, failure, upload};
 
 /// A tree with `name` in it, uploaded after `exchange` was done to it behind the walker's back.
@@ -80,4 +82,31 @@ async fn what_was_typed_may_be_a_link() {
         let ended = matches!(outcome.status, Status::Uploaded(_) | Status::Reused(_));
         assert!(ended, "{outcome:?}");
     }
+}
+
+#[test]
+fn the_command_does_not_follow_what_became_a_link_after_it_was_found() {
+    let scene = Scene::new(slow());
+    for number in 0..12 {
+        scene.file(&format!("tree/{number:02}"), 100);
+    }
+    scene.file("tree/zz/deep", 100);
+    let local = scene.local.path();
+    fs::create_dir(local.join("outside")).expect("a folder");
+    fs::write(local.join("outside/deep"), "of others").expect("written");
+    // So few descriptors that one file at a time is open, and the last ones wait for their turn.
+    let mut command = limited_std(local, "ulimit -n 26");
+    command.args(["upload", "--no-resume", "--json", "tree"]);
+    command.args(["--api", &scene.emulator.api()]);
+    command.env("PANUP_TOKEN", scene.emulator.token());
+    command.stdout(std::process::Stdio::piped());
+    let child = command.spawn().expect("it can be started");
+    std::thread::sleep(std::time::Duration::from_millis(1000));
+    fs::remove_file(local.join("tree/11")).expect("ours");
+    symlink(local.join("outside/deep"), local.join("tree/11")).expect("a link");
+    fs::rename(local.join("tree/zz"), local.join("gone")).expect("ours");
+    symlink(local.join("outside"), local.join("tree/zz")).expect("a link");
+    let finished = Finished::from(child.wait_with_output().expect("it ends")).exit(1);
+    assert_eq!(finished.stdout.matches("is a symbolic link now").count(), 2);
+    assert_eq!(stored(&scene.emulator).len(), 11, "{finished:?}");
 }

@@ -10,7 +10,7 @@ use super::program::{Finished, finish, plain, stored};
 use super::support::{Scene, make};
 
 /// `panup` under the limits that `ulimits` sets, in a shell that becomes it.
-fn limited(home: &Path, ulimits: &str) -> assert_cmd::Command {
+pub fn limited_std(home: &Path, ulimits: &str) -> Command {
     let plain = plain(home);
     let mut command = Command::new("sh");
     command
@@ -19,7 +19,11 @@ fn limited(home: &Path, ulimits: &str) -> assert_cmd::Command {
     command.arg(plain.get_program());
     command.env_clear().env("HOME", home).current_dir(home);
     command.env("PATH", "/usr/bin:/bin");
-    let mut command = assert_cmd::Command::from_std(command);
+    command
+}
+
+fn limited(home: &Path, ulimits: &str) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::from_std(limited_std(home, ulimits));
     command.timeout(LONGEST);
     command
 }
@@ -54,7 +58,7 @@ fn scene(config: Config, small: usize, big: usize) -> Scene {
 }
 
 /// A service that takes its time for each answer, so that files and connections are open together.
-fn slow() -> Config {
+pub fn slow() -> Config {
     let weather = Weather {
         latency_ms: 300,
         ..Weather::default()
