@@ -33,6 +33,8 @@ pub enum Kind {
     State,
     /// Interrupted by the caller; resumable.
     Cancelled,
+    /// panup itself failed: a task of its own ended by a panic. Resumable.
+    Internal,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Kind::Integrity => "integrity",
             Kind::State => "state",
             Kind::Cancelled => "cancelled",
+            Kind::Internal => "internal",
         }
     }
 }

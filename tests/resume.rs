@@ -232,7 +232,8 @@ async fn force_sends_a_finished_file_again() {
     rig.assert_stored(&[&item]);
 }
 
-/// A wrong MD5 put into the journal for exactly this file comes out again: no byte was hashed.
+/// A wrong MD5 put into the journal for exactly this file comes out again: no byte was hashed. The
+/// service refuses it, and then the file is hashed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_hashed_before_is_not_hashed_again() {
     let rig = Rig::new();
@@ -248,18 +249,18 @@ async fn a_file_hashed_before_is_not_hashed_again() {
     journal.remember(&item.path, &identity, hashes);
     journal.flush().expect("room");
     let client = panup::Client::new(options.clone()).expect("sound");
-    let (outcomes, _) = told(client.start([item.clone()]).expect("threads")).await;
-    assert_eq!(outcomes[0].md5, Some(panup::digest::Md5([7; 16])));
+    let outcome = client.upload(item.clone()).await.expect("hashed anew");
+    assert_ne!(outcome.md5, Some(panup::digest::Md5([7; 16])));
+    let creates = rig
+        .emulator
+        .stats()
+        .of(panup_emulator::Operation::Create)
+        .calls;
     assert_eq!(
-        failure(&outcomes[0]).operation(),
-        panup::Operation::Complete
+        creates, 2,
+        "the first had the wrong MD5, and the service looked"
     );
-    assert_eq!(rig.emulator.files(), [], "the service looked");
-    drop(client);
-    let mut options = options;
-    options.resume = Resume::Nothing;
-    let client = panup::Client::new(options).expect("sound");
-    client.upload(item.clone()).await.expect("hashed anew");
+    assert_eq!(outcome.sent, 2 * (5 << 20));
     rig.assert_stored(&[&item]);
 }
 

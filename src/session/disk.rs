@@ -2,15 +2,15 @@
 //! Never: a wait on a runtime's worker, which a file system that hangs would stop with all others.
 
 use crate::error::{Error, Kind, Operation, Result};
-use crate::source::Source;
+use crate::source::{Source, Standing};
 
-/// [`Source::check`] on a thread that may hang.
+/// [`Source::standing`] on a thread that may hang.
 ///
 /// # Errors
 /// What it says.
-pub async fn check(source: &Source, operation: Operation) -> Result<()> {
+pub async fn standing(source: &Source, operation: Operation) -> Result<Standing> {
     let checked = source.clone();
-    let checked = tokio::task::spawn_blocking(move || checked.check(operation)).await;
+    let checked = tokio::task::spawn_blocking(move || checked.standing(operation)).await;
     checked.unwrap_or_else(|error| {
         Err(Error::new(Kind::Source, operation, error.to_string()).path(source.path()))
     })

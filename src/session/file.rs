@@ -6,31 +6,24 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::attempt::{MAY_BE_OURS, Terms, call};
-use super::disk::check;
+use super::contents::Contents;
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
+use super::turn::{self, Known};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::journal::{Upload, UploadId};
+use crate::journal::{Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Plan, USUAL_LEAST};
 use crate::policy::{Allowance, Patience, Repeat};
 use crate::token::Secret;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
 /// Uploads one file to its end.
-pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
+pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed) -> Outcome {
     let sent = Arc::new(AtomicU64::new(0));
-    let way = Way {
-        facts: facts(&shared, &hashed),
-        shared,
-        hashed: &hashed,
-        sent: Arc::clone(&sent),
-        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
-        intent: tokio::sync::Mutex::default(),
-    };
-    let outcome = way.whole().await;
+    let outcome = in_turn(&shared, &mut hashed, &sent).await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
     Outcome {
         path: hashed.source.path().to_owned(),
@@ -43,11 +36,86 @@ pub async fn upload(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
     }
 }
 
+/// Nobody else uploads to the same place meanwhile. An MD5 of an earlier run that the service
+/// refuses is not believed: the file is hashed, and if that gives another one, it begins again.
+async fn in_turn(
+    shared: &Arc<Shared>,
+    hashed: &mut Hashed,
+    sent: &Arc<AtomicU64>,
+) -> Result<Status> {
+    let _claim = turn::claim(shared, hashed).await?;
+    match unless_known(shared, hashed, sent).await {
+        Err(error) if hashed.remembered && is_refused_sum(&error) => {
+            hash_anew(shared, hashed, error).await?;
+            unless_known(shared, hashed, sent).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// What the journal knows as uploaded is skipped, whatever became of the file's times since: under
+/// another identity, by another run while this one waited, or by one that knew of no claims.
+async fn unless_known(
+    shared: &Arc<Shared>,
+    hashed: &Hashed,
+    sent: &Arc<AtomicU64>,
+) -> Result<Status> {
+    let skipped = |finished: Finished| {
+        Progress::add(&shared.progress.acked, hashed.source.len());
+        Status::Skipped(finished.file_id)
+    };
+    let resume = match turn::known(shared, hashed).await {
+        Known::Finished(finished) => return Ok(skipped(finished)),
+        Known::Begun(upload) => Some(upload),
+        Known::Nothing => None,
+    };
+    let way = Way {
+        facts: facts(shared, hashed),
+        shared: Arc::clone(shared),
+        hashed,
+        contents: Arc::new(Contents::new(hashed.source.clone(), hashed.md5)),
+        resume,
+        sent: Arc::clone(sent),
+        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
+        intent: tokio::sync::Mutex::default(),
+    };
+    match way.whole().await {
+        Err(error) if is_refusal(&error) => match turn::known(shared, hashed).await {
+            Known::Finished(finished) => Ok(skipped(finished)),
+            Known::Begun(_) | Known::Nothing => Err(error),
+        },
+        outcome => outcome,
+    }
+}
+
+/// Works out the MD5 once more, of the file itself.
+///
+/// # Errors
+/// `refused`, where it is the same; what went wrong.
+async fn hash_anew(shared: &Shared, hashed: &mut Hashed, refused: Error) -> Result<()> {
+    tracing::info!(%refused, path = %hashed.source.path().display(), "hashing it again");
+    let md5 = Contents::new(hashed.source.clone(), hashed.md5)
+        .now(shared)
+        .await?;
+    let journal = &shared.core.journal;
+    journal.forget_hashes(&hashed.task.path);
+    hashed.remembered = false;
+    if md5 == hashed.md5 {
+        return Err(refused.advice("its MD5 was worked out anew and is the same"));
+    }
+    (hashed.md5, hashed.slices) = (md5, None);
+    Ok(())
+}
+
 /// A file, and all that its steps need.
 pub(super) struct Way<'a> {
     pub(super) shared: Arc<Shared>,
     pub(super) hashed: &'a Hashed,
     pub(super) facts: FileFacts,
+    /// What the file held when it was hashed.
+    pub(super) contents: Arc<Contents>,
+    /// An earlier upload of this content to this place, to go on with.
+    pub(super) resume: Option<Upload>,
     pub(super) sent: Arc<AtomicU64>,
     pub(super) allowance: Arc<Mutex<Allowance>>,
     /// The journal's word of a call that is not answered yet.
@@ -76,22 +144,30 @@ const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 
 impl Way<'_> {
     async fn whole(&self) -> Result<Status> {
-        check(&self.hashed.source, Operation::Check).await?;
+        self.check(Operation::Check).await?;
         let status = self.any_way().await?;
         if let Status::Uploaded(id) | Status::Reused(id) = status {
+            let task = Task {
+                identity: self.contents.identity().await,
+                ..self.hashed.task.clone()
+            };
             self.shared
                 .core
                 .journal
-                .finish(&self.hashed.task, self.hashed.md5.0, id);
+                .finish(&task, self.hashed.md5.0, id);
         }
         Ok(status)
+    }
+
+    async fn check(&self, operation: Operation) -> Result<()> {
+        self.contents.check(&self.shared, operation).await
     }
 
     async fn any_way(&self) -> Result<Status> {
         self.refuse_if_unanswered()?;
         let in_one = self.facts.size <= self.shared.core.options.single_max;
         let mut in_doubt = false;
-        if self.hashed.resume.is_none() && in_one {
+        if self.resume.is_none() && in_one {
             if let Some(status) = self.single().await? {
                 return Ok(status);
             }
@@ -100,7 +176,7 @@ impl Way<'_> {
         let outcome = match self.sliced(Try::First).await {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
-                check(&self.hashed.source, Operation::Check).await?;
+                self.check(Operation::Check).await?;
                 in_doubt |= error.delivered() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
@@ -111,13 +187,14 @@ impl Way<'_> {
     }
 
     fn begins_again(&self, error: &Error) -> bool {
-        let stale = matches!(error.kind(), Kind::Expired)
-            || error.kind() == Kind::Integrity && error.operation() == Operation::Complete;
+        let refused = is_refused_sum(error) && error.kind() == Kind::Integrity;
+        // With an MD5 that may be wrong, beginning again would be in vain.
+        let stale = error.kind() == Kind::Expired || refused && !self.hashed.remembered;
         stale && !self.shared.is_draining()
     }
 
     async fn sliced(&self, round: Try) -> Result<Status> {
-        let begun = match (&self.hashed.resume, round) {
+        let begun = match (&self.resume, round) {
             (Some(upload), Try::First) => upload.clone(),
             _ => match self.create(round).await? {
                 CreateReply::Reused(id) => {
@@ -137,8 +214,14 @@ impl Way<'_> {
         let outcome = self.send(&sending, asked).await;
         if let Err(error) = &outcome {
             sending.uncount();
-            // What the service does not know, or has found wrong, is of no use to a later run.
-            if matches!(error.kind(), Kind::Expired | Kind::Integrity | Kind::Source) {
+            // What the service does not know, or has found wrong, is of no use to a later run, and
+            // neither are slices of another file. A disk that failed to read is no other file.
+            let useless = match error.kind() {
+                Kind::Expired | Kind::Integrity => true,
+                Kind::Source => !self.contents.is_kept().await,
+                _ => false,
+            };
+            if useless {
                 self.shared.core.journal.abandon(begun.id);
             }
         }
@@ -192,6 +275,7 @@ impl Way<'_> {
         let sending = Sending::new(Start {
             shared: Arc::clone(shared),
             source: self.hashed.source.clone(),
+            contents: Arc::clone(&self.contents),
             preupload_id: created.preupload_id.as_str().into(),
             plan,
             crew: shared.core.fleet.admit(&created.servers)?,
@@ -199,6 +283,7 @@ impl Way<'_> {
             allowance: Arc::clone(&self.allowance),
             journal: begun.id,
             digests: self.digests(&plan),
+            remembered: (self.hashed.remembered).then(|| self.hashed.task.path.clone()),
             left: u32::try_from(plan.left(&begun.acked).len()).unwrap_or(u32::MAX),
         });
         sending.count(plan.acked_bytes(&begun.acked));
@@ -247,7 +332,7 @@ impl Way<'_> {
         if self.shared.is_draining() {
             return Err(Shared::cancelled());
         }
-        check(&self.hashed.source, Operation::Complete).await?;
+        self.check(Operation::Complete).await?;
         self.keep_acks().await;
         self.complete(&sending.preupload_id, asked)
             .await
@@ -348,6 +433,21 @@ fn named(error: Error, hashed: &Hashed) -> Error {
     } else {
         error.path(hashed.source.path())
     }
+}
+
+/// The service found that what it got is not what the MD5 promised.
+fn is_refused_sum(error: &Error) -> bool {
+    match error.operation() {
+        Operation::Complete => error.kind() == Kind::Integrity,
+        Operation::Single => is_refusal(error),
+        _ => false,
+    }
+}
+
+/// The service takes no such file; its name may be taken.
+fn is_refusal(error: &Error) -> bool {
+    let makes = matches!(error.operation(), Operation::Create | Operation::Single);
+    makes && error.kind() == Kind::Rejected && error.service_code().is_some()
 }
 
 /// The second time, it is not the upload's age: the service refuses the file.

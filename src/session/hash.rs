@@ -20,9 +20,9 @@ use super::threads;
 use super::window::Share;
 use crate::digest::{End, Lanes, Md5};
 use crate::error::{Error, Operation, Result};
-use crate::journal::{Hashes, SliceHashes, Task, Upload};
+use crate::journal::{Hashes, SliceHashes, Task};
 use crate::options::Resume;
-use crate::source::{Source, patiently};
+use crate::source::{Source, Standing, patiently};
 use crate::wire::check_size;
 
 /// A file with its etag, ready for `create` or `single/create`.
@@ -38,8 +38,8 @@ pub struct Hashed {
     pub content: Option<Bytes>,
     /// What the journal calls this file.
     pub task: Task,
-    /// An earlier upload of exactly this file to exactly this place, to go on with.
-    pub resume: Option<Upload>,
+    /// The MD5s are an earlier run's.
+    pub remembered: bool,
     /// The file's part of the window, held until the file ends.
     pub _share: Share,
     /// When its turn came.
@@ -59,6 +59,18 @@ pub struct Digests {
 struct Etag {
     md5: Md5,
     slices: Option<Digests>,
+    remembered: bool,
+}
+
+impl Etag {
+    /// Worked out just now.
+    fn new(md5: Md5, slices: Option<Digests>) -> Etag {
+        Etag {
+            md5,
+            slices,
+            remembered: false,
+        }
+    }
 }
 
 /// What the hashers hand on.
@@ -224,7 +236,7 @@ impl Stage {
             }
         }
         for ((candidate, content), md5) in read.into_iter().zip(digests) {
-            self.ready(candidate, Etag { md5, slices: None }, Some(content));
+            self.ready(candidate, Etag::new(md5, None), Some(content));
         }
     }
 
@@ -267,10 +279,8 @@ impl Stage {
         let end = match usize::try_from(slice_size) {
             Ok(size) if open.len() >= LANES_FROM && size > 0 => {
                 lanes.whole_and_slices(&mut || maps.next(), size, &mut |index, md5, md5s| {
-                    digests[index] = Some(Etag {
-                        md5,
-                        slices: Some(Digests { slice_size, md5s }),
-                    });
+                    let slices = Digests { slice_size, md5s };
+                    digests[index] = Some(Etag::new(md5, Some(slices)));
                 })
             }
             Ok(size) if open.len() == 1 && size > 0 => {
@@ -284,7 +294,7 @@ impl Stage {
                 })
             }
             _ => lanes.run(&mut || maps.next(), &mut |index, md5| {
-                digests[index] = Some(Etag { md5, slices: None })
+                digests[index] = Some(Etag::new(md5, None))
             }),
         };
         if end == End::Stopped {
@@ -292,13 +302,18 @@ impl Stage {
         }
         for ((candidate, item), digest) in open.into_iter().zip(digests) {
             let hashed = digest.map_or_else(|| self.hash_read(&candidate.source), Ok);
-            // What was hashed is what the identity names, or it is not remembered.
-            match hashed.and_then(|etag| candidate.source.check(Operation::Read).map(|()| etag)) {
-                Ok(etag) => {
+            let standing = |etag| Ok((etag, candidate.source.standing(Operation::Read)?));
+            match hashed.and_then(standing) {
+                // What was hashed is what the identity names, or it is not remembered. Where that
+                // is in doubt, it is hashed once more before it is sent.
+                Ok((etag, Standing::Same)) => {
                     self.remember(&candidate, &etag);
                     self.ready(candidate, etag, None);
                 }
-                Err(error) => self.fail(&item, candidate.source.len(), error),
+                Ok((etag, Standing::InDoubt(..))) => self.ready(candidate, etag, None),
+                Ok((_, Standing::Unreadable(error) | Standing::Changed(error))) | Err(error) => {
+                    self.fail(&item, candidate.source.len(), error);
+                }
             }
         }
     }
@@ -320,7 +335,7 @@ impl Stage {
             slice_size: slice_size as u64,
             md5s,
         });
-        Some(Etag { md5, slices })
+        Some(Etag::new(md5, slices))
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read.
@@ -341,6 +356,7 @@ impl Stage {
         Some(Etag {
             md5: Md5(hashes.whole),
             slices: hashes.slices.map(digests),
+            remembered: true,
         })
     }
 
@@ -384,10 +400,7 @@ impl Stage {
         if at != source.len() {
             source.settle(at)?;
         }
-        Ok(Etag {
-            md5: hasher.finish(),
-            slices: None,
-        })
+        Ok(Etag::new(hasher.finish(), None))
     }
 
     fn ready(&self, candidate: Candidate, etag: Etag, content: Option<Bytes>) {
@@ -397,18 +410,18 @@ impl Stage {
             started,
             share,
         } = candidate;
-        let goes_on = self.shared.core.options.resume != Resume::Nothing;
-        let resume = goes_on
-            .then(|| self.shared.core.journal.resume(&task, &etag.md5.0))
-            .flatten();
-        let Etag { md5, slices } = etag;
+        let Etag {
+            md5,
+            slices,
+            remembered,
+        } = etag;
         let hashed = Hashed {
             source,
             md5,
             slices,
             content,
             task,
-            resume,
+            remembered,
             _share: share,
             started,
         };

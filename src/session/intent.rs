@@ -16,7 +16,7 @@ impl Way<'_> {
     /// # Errors
     /// [`Kind::Rejected`], with what to do.
     pub(super) fn refuse_if_unanswered(&self) -> Result<()> {
-        match &self.hashed.resume {
+        match &self.resume {
             Some(upload) if upload.created.preupload_id == UNANSWERED => {
                 let message = "an earlier run was ended before the service answered: the file may be there, and sending it again would keep both";
                 let error = Error::new(Kind::Rejected, Operation::Create, message);

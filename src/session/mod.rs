@@ -6,6 +6,7 @@ mod attempt;
 mod chain;
 mod client;
 mod conduct;
+mod contents;
 mod core;
 mod descriptors;
 mod disk;
@@ -28,6 +29,7 @@ mod state;
 mod sums;
 mod targets;
 mod threads;
+mod turn;
 mod window;
 
 use std::path::PathBuf;

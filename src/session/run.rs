@@ -37,7 +37,7 @@ pub struct Shared {
     /// Sees every chunk of every body: counts it, and slows it to `--limit-rate`.
     pub pace: Pace,
     /// Set once the run is to stop; the hashers look at it.
-    pub halt: AtomicBool,
+    pub halt: Arc<AtomicBool>,
     phase: watch::Sender<Phase>,
     /// `None` says that nothing more comes: the reader holds this struct too, so that the channel
     /// does not close by itself.
@@ -91,7 +91,7 @@ impl Shared {
             hedge: Mutex::new(Hedge::new()),
             allowance: Mutex::new(Allowance::of_a_run()),
             pace,
-            halt: AtomicBool::new(false),
+            halt: Arc::default(),
             phase: watch::Sender::new(Phase::Going),
             events,
         })
@@ -119,6 +119,13 @@ impl Shared {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.halt.load(Ordering::Acquire)
+    }
+
+    /// The same as a question that other threads can keep.
+    #[must_use]
+    pub fn halted(&self) -> impl Fn() -> bool + Send + 'static {
+        let halt = Arc::clone(&self.halt);
+        move || halt.load(Ordering::Acquire)
     }
 
     /// Waits until the run is told to stop.

@@ -1,11 +1,13 @@
 //! A file that is being sent in slices: what the feeders, the attempts and the file's own task
 //! share of it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use super::contents::Contents;
 use super::event::Progress;
 use super::fleet::Crew;
 use super::run::Shared;
@@ -23,6 +25,8 @@ pub struct Sending {
     pub shared: Arc<Shared>,
     /// The file.
     pub source: Source,
+    /// What it held when it was hashed.
+    pub contents: Arc<Contents>,
     /// The upload's name at the service.
     pub preupload_id: Arc<str>,
     /// How the file is cut.
@@ -37,6 +41,8 @@ pub struct Sending {
     pub journal: UploadId,
     /// Content bytes counted as acknowledged in the run's progress.
     pub counted: AtomicU64,
+    /// The path by which the journal knows the MD5s, where they are an earlier run's.
+    pub remembered: Option<PathBuf>,
     digests: Option<Vec<Md5>>,
     failure: Mutex<Option<Error>>,
     stage: watch::Sender<Stage>,
@@ -71,6 +77,8 @@ pub struct Start {
     pub shared: Arc<Shared>,
     /// See [`Sending::source`].
     pub source: Source,
+    /// See [`Sending::contents`].
+    pub contents: Arc<Contents>,
     /// See [`Sending::preupload_id`].
     pub preupload_id: Arc<str>,
     /// See [`Sending::plan`].
@@ -85,6 +93,8 @@ pub struct Start {
     pub journal: UploadId,
     /// The slices' MD5s where the file was hashed by slices already.
     pub digests: Option<Vec<Md5>>,
+    /// See [`Sending::remembered`].
+    pub remembered: Option<PathBuf>,
     /// Slices left to send.
     pub left: u32,
 }
@@ -96,6 +106,7 @@ impl Sending {
         let Start {
             shared,
             source,
+            contents,
             preupload_id,
             plan,
             crew,
@@ -103,11 +114,13 @@ impl Sending {
             allowance,
             journal,
             digests,
+            remembered,
             left,
         } = start;
         Arc::new(Sending {
             shared,
             source,
+            contents,
             preupload_id,
             plan,
             crew,
@@ -115,6 +128,7 @@ impl Sending {
             allowance,
             journal,
             counted: AtomicU64::new(0),
+            remembered,
             digests,
             failure: Mutex::default(),
             stage: watch::Sender::new(Stage {
@@ -219,6 +233,13 @@ impl Sending {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.stage.borrow().end != End::No
+    }
+
+    /// The MD5s of an earlier run were found wrong.
+    pub fn forget_hashes(&self) {
+        if let Some(path) = &self.remembered {
+            self.shared.core.journal.forget_hashes(path);
+        }
     }
 
     /// The MD5s of these slices, where the file was hashed by slices already.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::attempt::{Attempts, Load, Next, carry};
-use super::disk::check;
 use super::event::{Progress, Status};
 use super::file::Way;
 use super::fleet::Crew;
@@ -86,7 +85,7 @@ impl Way<'_> {
                     return Ok((reply, attempts.lost_an_answer()));
                 }
                 Err(error) => {
-                    check(&self.hashed.source, Operation::Single).await?;
+                    self.contents.check(shared, Operation::Single).await?;
                     match attempts.failed(error).await? {
                         Next::Again { elsewhere: true } => avoid = vec![server],
                         Next::Again { elsewhere: false } | Next::Rehash => {}

@@ -8,7 +8,6 @@ use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::attempt::{Attempts, Load, Next, Terms, carry_hedged};
-use super::disk::check;
 use super::feed::Slice;
 use super::gate::{Gate, Permit};
 use super::run::Shared;
@@ -109,7 +108,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             Err(error) => error,
         };
         // A file that changed under the attempt is not repeated: its bytes are not the file's.
-        check(&file.source, Operation::Slice).await?;
+        file.contents.check(shared, Operation::Slice).await?;
         match attempts.failed(error).await.map_err(not_ours)? {
             Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}
@@ -138,12 +137,18 @@ fn remember(avoid: &mut Vec<usize>, server: usize, crew: usize) {
 }
 
 /// The service refused the MD5: the bytes are hashed again where they lie. Another digest than
-/// before means that they changed, whatever the file's times say.
+/// before means that they changed, whatever the file's times say; or, where it came from the
+/// journal, that the journal is wrong. Then the end will tell whether the whole file's is as well.
 async fn rehash(slice: &Slice) -> Result<Md5> {
     let content = slice.content.clone();
     let again = tokio::task::spawn_blocking(move || digest::md5(&content)).await;
+    let file = &slice.file;
     match again {
         Ok(md5) if md5 == slice.md5 => Ok(md5),
+        Ok(md5) if file.remembered.is_some() => {
+            file.forget_hashes();
+            Ok(md5)
+        }
         _ => Err(Error::new(
             Kind::Source,
             Operation::Check,

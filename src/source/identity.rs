@@ -104,6 +104,19 @@ impl Identity {
     }
 }
 
+impl Change {
+    /// Whether its bytes are others for certain. The system moves times and numbers of a file for
+    /// other reasons too: a mode, a link, a copy of it that takes its place, a file system without
+    /// numbers of its own.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        match self {
+            Change::Truncated { .. } | Change::Grown { .. } => true,
+            Change::Replaced | Change::Edited | Change::Touched | Change::Unreadable => false,
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -184,6 +197,30 @@ mod tests {
                 Some(Change::Replaced)
             );
         }
+    }
+
+    /// A mode, a link, a copy in its place, a file system without numbers of its own.
+    #[test]
+    fn numbers_and_times_leave_it_open_and_the_length_does_not() {
+        let certain = |now: Identity| {
+            let change = OPENED.change(&now, Some(&now)).expect("a change");
+            change.is_certain()
+        };
+        let moved = [
+            Identity { dev: 9, ..OPENED },
+            Identity { inode: 9, ..OPENED },
+            Identity {
+                mtime_ns: 9,
+                ..OPENED
+            },
+            Identity {
+                ctime_ns: 9,
+                ..OPENED
+            },
+        ];
+        assert_eq!(moved.map(certain), [false; 4]);
+        let resized = [9, 101].map(|size| Identity { size, ..OPENED });
+        assert_eq!(resized.map(certain), [true; 2]);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Source(Arc<Open>);
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
+    /// The folder below which no link was followed.
+    root: Option<PathBuf>,
     file: File,
     identity: Identity,
     /// What could be read, where that is not the size that the system gives (sysfs, FUSE).
@@ -69,6 +71,35 @@ struct Open {
     map: OnceLock<Option<Mapped>>,
     // Declared, and so dropped, after the file: whoever is told finds the descriptor free.
     _counted: scarce::Counted,
+}
+
+/// How a file stands to what was opened.
+#[derive(Debug)]
+pub enum Standing {
+    /// Nothing that the system says of it has moved.
+    Same,
+    /// The same file, but a part of its map could not be read.
+    Unreadable(Error),
+    /// As long as before, but its times or its number moved: perhaps no byte did. The error is for
+    /// the case that one did.
+    InDoubt(Look, Error),
+    /// Another one for certain.
+    Changed(Error),
+}
+
+/// What the system says of a file at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    open: Identity,
+    named: Option<Identity>,
+}
+
+impl Look {
+    /// Of what the path led to.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.named.unwrap_or(self.open)
+    }
 }
 
 #[derive(Debug)]
@@ -115,6 +146,7 @@ impl Source {
         must_be_regular(path, &opened)?;
         Ok(Source(Arc::new(Open {
             path: path.to_owned(),
+            root: root.map(Path::to_owned),
             file,
             identity: Identity::of(&opened),
             length: OnceLock::new(),
@@ -260,21 +292,53 @@ impl Source {
     /// # Errors
     /// `Source`, with `operation`, saying exactly what changed.
     pub fn check(&self, operation: Operation) -> Result<()> {
+        match self.standing(operation)? {
+            Standing::Same => Ok(()),
+            Standing::Unreadable(error)
+            | Standing::InDoubt(_, error)
+            | Standing::Changed(error) => Err(error),
+        }
+    }
+
+    /// The same, told apart: what the system says of a file moves with its attributes as well, and
+    /// then only its bytes can tell whether it is another one.
+    ///
+    /// # Errors
+    /// `Source`: the file cannot be looked at.
+    pub fn standing(&self, operation: Operation) -> Result<Standing> {
+        let look = self.look()?;
+        Ok(
+            match self.0.identity.change(&look.open, look.named.as_ref()) {
+                Some(change) if change.is_certain() || look.named.is_none() => {
+                    Standing::Changed(self.because(operation, &change))
+                }
+                _ if self.is_spoiled() => {
+                    Standing::Unreadable(self.because(operation, &Change::Unreadable))
+                }
+                Some(change) => Standing::InDoubt(look, self.because(operation, &change)),
+                None => Standing::Same,
+            },
+        )
+    }
+
+    fn look(&self) -> Result<Look> {
         let read = |error| Error::read(&self.0.path, error).context("cannot be checked");
-        let now = Identity::of(&self.0.file.metadata().map_err(read)?);
+        let open = Identity::of(&self.0.file.metadata().map_err(read)?);
         // Only compared: what is read comes from the descriptor, wherever the name leads by now.
         let named = match fs::metadata(&self.0.path) {
             Ok(found) => Some(Identity::of(&found)),
             Err(error) if is_gone(&error) => None,
             Err(error) => return Err(read(error)),
         };
-        if let Some(change) = self.0.identity.change(&now, named.as_ref()) {
-            return Err(self.because(operation, &change));
-        }
-        match self.is_spoiled() {
-            true => Err(self.because(operation, &Change::Unreadable)),
-            false => Ok(()),
-        }
+        Ok(Look { open, named })
+    }
+
+    /// What the path leads to now, opened anew.
+    ///
+    /// # Errors
+    /// As [`open_below`](Self::open_below).
+    pub fn reopen(&self) -> Result<Source> {
+        Source::open_below(self.0.root.as_deref(), &self.0.path, &self.0.settings)
     }
 
     /// Tells the kernel that the map will be read from front to back: larger read-ahead.

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use panup_emulator::{Config, Operation};
 
-use crate::program::{self, finish, stored};
+use crate::program::{self, Finished, finish, stored};
 use crate::support::Scene;
 
 #[test]
@@ -112,6 +113,47 @@ fn a_file_and_a_folder_of_one_name_are_refused() {
         let message = refused["error"]["message"].as_str().expect("a text");
         assert!(message.contains("x/data.bin"), "{message}");
         assert_eq!(stored(&scene.emulator), ["x/data.bin"]);
+    }
+}
+
+/// As jobs of cron that overlap.
+#[test]
+fn two_runs_at_once_send_every_file_once() {
+    for conflict in ["fail", "keep-both", "overwrite"] {
+        let scene = Scene::new(Config {
+            slice_size: 64 << 10,
+            polls: 0,
+            ..Config::default()
+        });
+        for number in 0..6 {
+            scene.file(&format!("d/small{number}"), 1000 + number);
+            scene.file(&format!("d/large{number}"), (256 << 10) + 1 + number);
+        }
+        let start = || {
+            let mut command = program::plain(scene.local.path());
+            command.args(["upload", "--api", &scene.emulator.api(), "--json", "d"]);
+            command.args(["--on-conflict", conflict, "--state-dir", "state"]);
+            command.args(["--single-max", "64K", "--limit-rate", "1M"]);
+            command.args(["--call-rate", "create=10000,complete=10000,single=10000"]);
+            command.env("PANUP_TOKEN", scene.emulator.token());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().expect("started")
+        };
+        let runs = [start(), start()];
+        let ended = runs.map(|run| Finished::from(run.wait_with_output().expect("ended")).exit(0));
+        let count = |what: &str| -> u64 {
+            let summaries = ended.iter().map(|run| run.report().1);
+            summaries
+                .map(|summary| summary[what].as_u64().expect("a number"))
+                .sum()
+        };
+        let counts = ["uploaded", "skipped", "failed"].map(count);
+        assert_eq!(counts, [12, 12, 0], "{conflict}: {ended:?}");
+        assert_eq!(scene.emulator.files().len(), 12, "{conflict}");
+        let stats = scene.emulator.stats();
+        let made = stats.of(Operation::Create).calls + stats.of(Operation::Single).calls;
+        assert_eq!(made, 12, "{conflict}: every file is announced once");
+        assert_eq!(stats.of(Operation::Slice).calls, 6 * 5, "{conflict}");
     }
 }
 

@@ -1,0 +1,125 @@
+//! Whether a file still has the contents that were hashed. What the system says of it tells that
+//! cheaply; where that has moved (a mode, a link, a copy that took its place), only hashing it again
+//! can tell. The same MD5 is the same file: the service compares it as well.
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::disk::standing;
+use super::hash::piece;
+use super::run::Shared;
+use crate::digest::{Hasher, Md5};
+use crate::error::{Error, Kind, Operation, Result};
+use crate::source::{Identity, Look, Source, Standing, patiently};
+
+/// A file, and the MD5 of what it holds.
+#[derive(Debug)]
+pub struct Contents {
+    source: Source,
+    md5: Md5,
+    /// Whoever holds it may be hashing; the others wait for the answer.
+    known: Mutex<Known>,
+}
+
+/// What hashing it again has told.
+#[derive(Debug, Clone)]
+enum Known {
+    /// It was not needed.
+    Nothing,
+    /// At this look the contents were the same; and so they were for whoever looked before.
+    Same(Look, Instant),
+    /// They are others.
+    Other(Error),
+}
+
+impl Contents {
+    /// What `source` held when its MD5 was worked out.
+    #[must_use]
+    pub fn new(source: Source, md5: Md5) -> Contents {
+        Contents {
+            source,
+            md5,
+            known: Mutex::new(Known::Nothing),
+        }
+    }
+
+    /// Whether the file still holds them. Hashes it again where the system leaves that open.
+    ///
+    /// # Errors
+    /// [`Kind::Source`] with `operation`, saying what changed; [`Kind::Cancelled`].
+    pub async fn check(&self, shared: &Shared, operation: Operation) -> Result<()> {
+        let looked = Instant::now();
+        let (look, changed) = match standing(&self.source, operation).await? {
+            Standing::Same => return Ok(()),
+            Standing::Unreadable(error) | Standing::Changed(error) => return Err(error),
+            Standing::InDoubt(look, error) => (look, error),
+        };
+        let mut known = self.known.lock().await;
+        match &*known {
+            Known::Same(proven, begun) if *proven == look || looked <= *begun => return Ok(()),
+            Known::Other(error) => return Err(error.clone()),
+            Known::Nothing | Known::Same(..) => {}
+        }
+        let begun = Instant::now();
+        tracing::info!(%changed, "hashing it again");
+        *known = match self.now(shared).await? {
+            md5 if md5 == self.md5 => Known::Same(look, begun),
+            _ => Known::Other(changed.clone()),
+        };
+        match &*known {
+            Known::Other(error) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The MD5 of what the path leads to now.
+    ///
+    /// # Errors
+    /// [`Kind::Source`]: it cannot be read. [`Kind::Cancelled`].
+    pub async fn now(&self, shared: &Shared) -> Result<Md5> {
+        let (source, halted) = (self.source.clone(), shared.halted());
+        let hash = move || {
+            let now = patiently(|| source.reopen(), || {}, &halted)?;
+            let (mut hasher, mut buffer) = (Hasher::new(), piece(&now)?);
+            let mut at = 0;
+            while !halted() {
+                match now.read_at(&mut buffer, at)? {
+                    0 => break,
+                    found => {
+                        hasher.update(&buffer[..found]);
+                        at += found as u64;
+                    }
+                }
+            }
+            Ok(hasher.finish())
+        };
+        let md5 = tokio::task::spawn_blocking(hash).await.map_err(|error| {
+            Error::new(Kind::Internal, Operation::Check, error.to_string()).path(self.source.path())
+        })?;
+        if shared.is_draining() {
+            return Err(Shared::cancelled());
+        }
+        md5
+    }
+
+    /// Whether nothing says that the file holds anything else: then what was sent of it is of use.
+    pub async fn is_kept(&self) -> bool {
+        match standing(&self.source, Operation::Check).await {
+            Ok(Standing::Same | Standing::Unreadable(_)) => true,
+            Ok(Standing::InDoubt(look, _)) => {
+                matches!(&*self.known.lock().await, Known::Same(proven, _) if *proven == look)
+            }
+            Ok(Standing::Changed(_)) => false,
+            // It cannot be looked at, which says nothing of its bytes.
+            Err(_) => true,
+        }
+    }
+
+    /// What the system said of the file when it was last found to be the same.
+    pub async fn identity(&self) -> Identity {
+        match &*self.known.lock().await {
+            Known::Same(look, _) => look.identity(),
+            Known::Nothing | Known::Other(_) => *self.source.identity(),
+        }
+    }
+}

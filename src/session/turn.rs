@@ -1,0 +1,88 @@
+//! A file's turn at its remote place: one upload at a time goes there, of all files, runs and
+//! processes that share a journal. Whoever had to wait finds in the journal what the other one did.
+
+use std::time::{Duration, Instant};
+
+use super::event::Event;
+use super::hash::Hashed;
+use super::run::Shared;
+use crate::error::{Error, Kind, Operation, Result};
+use crate::journal::{Claim, Finished, Upload};
+use crate::options::Resume;
+
+/// Waits until nobody else is uploading to the file's place; the user hears of a long wait.
+///
+/// # Errors
+/// [`Kind::Cancelled`] where the run is told to stop meanwhile.
+pub async fn claim(shared: &Shared, hashed: &Hashed) -> Result<Claim> {
+    let (started, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
+    loop {
+        if let Some(claim) = asked(shared, hashed).await {
+            return Ok(claim);
+        }
+        if !told && started.elapsed() >= TELL_AFTER {
+            told = true;
+            shared.tell(Event::Warning(waiting(hashed)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = shared.draining() => return Err(Shared::cancelled()),
+        }
+    }
+}
+
+/// What the journal knows of this content at this place.
+#[derive(Debug)]
+pub enum Known {
+    /// It was uploaded.
+    Finished(Finished),
+    /// It was begun.
+    Begun(Upload),
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks into the journal, once the content is known and the place is claimed.
+pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
+    let (resume, journal) = (shared.core.options.resume, shared.core.journal.clone());
+    let (task, md5) = (hashed.task.clone(), hashed.md5.0);
+    let look = move || {
+        let finished = (resume == Resume::Everything)
+            .then(|| journal.finished_as(&task, &md5))
+            .flatten();
+        let begun = || {
+            (resume != Resume::Nothing)
+                .then(|| journal.resume(&task, &md5))
+                .flatten()
+        };
+        finished
+            .map(Known::Finished)
+            .or_else(|| begun().map(Known::Begun))
+    };
+    let known = tokio::task::spawn_blocking(look).await;
+    known.ok().flatten().unwrap_or(Known::Nothing)
+}
+
+async fn asked(shared: &Shared, hashed: &Hashed) -> Option<Claim> {
+    let journal = shared.core.journal.clone();
+    let task = hashed.task.clone();
+    let ask = move || journal.claim(&task.account, &task.remote);
+    tokio::task::spawn_blocking(ask).await.ok().flatten()
+}
+
+fn waiting(hashed: &Hashed) -> Error {
+    let message = format!(
+        "another upload to {:?} is under way, perhaps of another panup; waiting until it has ended",
+        hashed.task.remote.path()
+    );
+    Error::new(Kind::State, Operation::Check, message).path(hashed.source.path())
+}
+
+/// Another upload of the same place is seldom over at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the other one did is worth a second.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A wait that a person notices.
+const TELL_AFTER: Duration = Duration::from_secs(1);
