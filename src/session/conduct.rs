@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::file;
 use super::hash::{Admitted, Hashed};
 use super::run::Shared;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Operation};
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
+    let _end = End(Arc::clone(&shared));
     let mut files = Files {
         shared: Arc::clone(&shared),
         tasks: JoinSet::new(),
@@ -38,6 +40,19 @@ pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Ad
     files.drain().await;
     ticker.abort();
     finish(&shared).await;
+}
+
+/// Ends the run for its reader, also where the conductor itself ends by a panic or is dropped.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.drain();
+            self.0.tell(Event::File(nameless(broken(Operation::Check))));
+        }
+        self.0.tell_end();
+    }
 }
 
 /// The files on their way, and what to say of one whose task did not end by itself.
@@ -71,7 +86,11 @@ impl Files {
                 self.ended(outcome);
             }
             Err(error) => {
-                if let Some(outcome) = self.active.remove(&error.id()) {
+                if let Some(mut outcome) = self.active.remove(&error.id()) {
+                    if error.is_panic() {
+                        let error = broken(Operation::Check).path(&outcome.path);
+                        outcome.status = Status::Failed(error);
+                    }
                     self.ended(outcome);
                 }
             }
@@ -116,7 +135,6 @@ async fn finish(shared: &Arc<Shared>) {
     for trouble in troubles {
         shared.tell(Event::Warning(trouble));
     }
-    shared.tell_end();
 }
 
 /// Ten times a second: tells the gate how far the servers are and how much sockets have taken, and

@@ -3,12 +3,14 @@
 //! when it is full, the disk waits.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
+use super::broken::{broken, trip};
 use super::sending::Sending;
 use crate::digest::{self, Md5};
 use crate::error::{Error, Kind, Operation, Result};
@@ -25,6 +27,17 @@ pub struct Slice {
     pub md5: Md5,
     /// Its bytes.
     pub content: Bytes,
+    /// It was acknowledged.
+    pub arrived: bool,
+}
+
+/// A slice that is lost on its way, by a panic of whoever had it, fails its file.
+impl Drop for Slice {
+    fn drop(&mut self) {
+        if !self.arrived && !self.file.is_over() {
+            self.file.fail(broken(Operation::Slice).slice(self.number));
+        }
+    }
 }
 
 /// A planned file and the slices that are left to send.
@@ -36,11 +49,15 @@ pub struct Order {
     pub left: Left,
 }
 
-/// What is left when a file is over is never sent, and nobody waits for it.
+/// What is left when a file is over is never sent, and has no waiter. What is left of another one is
+/// lost, by a panic of the feeder.
 impl Drop for Order {
     fn drop(&mut self) {
         let left = self.left.len() as u64;
         self.file.shared.backlog.fetch_sub(left, Ordering::Relaxed);
+        if left > 0 && !self.file.is_over() {
+            self.file.fail(broken(Operation::Slice));
+        }
     }
 }
 
@@ -70,10 +87,11 @@ pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
         if order.file.is_over() {
             continue;
         }
-        match group(&mut order) {
+        let fed = catch_unwind(AssertUnwindSafe(|| group(&mut order)));
+        match fed.unwrap_or_else(|_| Err(broken(Operation::Read))) {
             Ok(group) => {
                 for slice in group {
-                    // Nobody sends any more: the run is over.
+                    // The dispatcher is gone, and each slice tells its file.
                     if slices.send(slice).is_err() {
                         return;
                     }
@@ -89,6 +107,7 @@ pub fn run(orders: &Receiver<Order>, slices: &Sender<Slice>) {
 
 fn group(order: &mut Order) -> Result<Vec<Slice>> {
     let file = Arc::clone(&order.file);
+    trip::here(trip::Step::Feed, file.source.path())?;
     let room = usize::try_from(GROUP_BYTES / file.plan.slice_size().max(1))
         .unwrap_or(GROUP)
         .clamp(1, GROUP);
@@ -117,6 +136,7 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
             number,
             md5,
             content,
+            arrived: false,
         })
         .collect())
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::attempt::{MAY_BE_OURS, Terms, call};
+use super::broken::trip;
 use super::contents::Contents;
 use super::event::{Outcome, Progress, Status};
 use super::feed::Order;
@@ -144,6 +145,7 @@ const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 
 impl Way<'_> {
     async fn whole(&self) -> Result<Status> {
+        trip::here(trip::Step::File, self.hashed.source.path())?;
         self.check(Operation::Check).await?;
         let status = self.any_way().await?;
         if let Status::Uploaded(id) | Status::Reused(id) = status {
@@ -303,10 +305,9 @@ impl Way<'_> {
             file: Arc::clone(sending),
             left,
         };
-        self.shared
-            .orders
-            .send(order)
-            .map_err(|_| Shared::cancelled())
+        // Without feeders, the order has told the file already.
+        drop(self.shared.orders.send(order));
+        Ok(())
     }
 
     /// The slices' MD5s, where the hashers knew the slice size beforehand. A file of one slice

@@ -2,6 +2,7 @@
 //! batches, the others hash mapped files, many at a time in lanes. The window bounds how far ahead
 //! of the network they may be.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Item;
+use super::broken::{broken, insist, nameless, trip};
 use super::chain::Chain;
 use super::event::{Outcome, Progress};
 use super::run::Shared;
@@ -90,7 +92,28 @@ pub(super) struct Candidate {
     pub(super) share: Share,
 }
 
-/// Starts `threads` hashing threads, and a few beside them; they end when `items` does, or when the run is told to stop.
+/// An item on its way through the hashers. One that a panic drops is told as failed.
+pub(super) struct Handed {
+    item: Item,
+    out: UnboundedSender<Admitted>,
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = broken(Operation::Read).path(&self.item.path);
+            let outcome = Outcome {
+                path: self.item.path.clone(),
+                remote: self.item.remote.clone(),
+                ..nameless(error)
+            };
+            drop(self.out.send(Admitted::Ended(Box::new(outcome))));
+        }
+    }
+}
+
+/// Starts `threads` hashing threads, and a few beside them; they end when `items` does, or when the
+/// run is told to stop.
 ///
 /// # Errors
 /// Where no thread can be started.
@@ -111,15 +134,23 @@ pub fn start(
     };
     pool.spawn({
         let stage = stage.clone();
-        move || stage.sort(items, &small, &large)
+        move || {
+            let out = stage.out.clone();
+            let sort = AssertUnwindSafe(|| stage.sort(items, &small, &large));
+            if catch_unwind(sort).is_err() {
+                // Whoever lists the files failed; a run without the rest is no success.
+                let outcome = nameless(broken(Operation::Read).context("listing the files"));
+                drop(out.send(Admitted::Ended(Box::new(outcome))));
+            }
+        }
     });
     pool.spawn({
         let stage = stage.clone();
-        move || stage.hash_small(&small_in)
+        move || insist(|| stage.hash_small(&small_in))
     });
     for _ in 0..threads {
         let (stage, large_in) = (stage.clone(), large_in.clone());
-        pool.spawn(move || stage.hash_large(&large_in, threads));
+        pool.spawn(move || insist(|| stage.hash_large(&large_in, threads)));
     }
     Ok(())
 }
@@ -151,7 +182,12 @@ pub(super) struct Stage {
 impl Stage {
     /// Looks at each item's size and hands it to the right hashers. What cannot be uploaded anyway
     /// claims no remote path.
-    fn sort(&self, items: impl Iterator<Item = Item>, small: &Sender<Item>, large: &Sender<Item>) {
+    fn sort(
+        &self,
+        items: impl Iterator<Item = Item>,
+        small: &Sender<Handed>,
+        large: &Sender<Handed>,
+    ) {
         let mut targets = Targets::new(self.shared.core.options.on_conflict);
         for item in items {
             if self.shared.is_draining() {
@@ -180,32 +216,37 @@ impl Stage {
             } else {
                 large
             };
-            if lane.send(item).is_err() {
+            let handed = Handed {
+                item,
+                out: self.out.clone(),
+            };
+            if lane.send(handed).is_err() {
                 return;
             }
         }
     }
 
-    fn hash_small(&self, items: &Receiver<Item>) {
+    fn hash_small(&self, items: &Receiver<Handed>) {
         while let Ok(first) = items.recv() {
-            let batch: Vec<Item> = std::iter::once(first)
+            let batch: Vec<Handed> = std::iter::once(first)
                 .chain(items.try_iter().take(SMALL_BATCH - 1))
                 .collect();
             let mut read = Vec::with_capacity(batch.len());
-            for item in batch {
+            for handed in batch {
+                let item = &handed.item;
                 let mut let_go = || self.hash_batch(std::mem::take(&mut read));
-                let Some(candidate) = self.admit(&item, &self.shared.small, &mut let_go) else {
+                let Some(candidate) = self.admit(item, &self.shared.small, &mut let_go) else {
                     continue;
                 };
                 if candidate.source.len() >= self.shared.core.source_settings.map_from {
                     // Grown since it was sorted.
-                    self.hash_mapped(vec![(candidate, item)]);
+                    self.hash_mapped(vec![(candidate, handed)]);
                     continue;
                 }
                 let stopped = || self.shared.is_draining();
                 match patiently(|| self.read(&candidate), let_go, stopped) {
-                    Ok(content) => read.push((candidate, content)),
-                    Err(error) => self.fail(&item, candidate.source.len(), error),
+                    Ok(content) => read.push((candidate, handed, content)),
+                    Err(error) => self.fail(item, candidate.source.len(), error),
                 }
             }
             self.hash_batch(read);
@@ -226,35 +267,38 @@ impl Stage {
         Ok(content.into())
     }
 
-    fn hash_batch(&self, read: Vec<(Candidate, Bytes)>) {
+    fn hash_batch(&self, read: Vec<(Candidate, Handed, Bytes)>) {
+        for (candidate, ..) in &read {
+            trip::sure(trip::Step::Hash, candidate.source.path());
+        }
         let mut digests = Vec::with_capacity(read.len());
         {
-            let streams: Vec<&[u8]> = read.iter().map(|(_, content)| content.as_ref()).collect();
+            let streams: Vec<&[u8]> = read.iter().map(|(.., content)| content.as_ref()).collect();
             let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
             if lanes.batch(&streams, &mut digests) == End::Stopped {
                 return;
             }
         }
-        for ((candidate, content), md5) in read.into_iter().zip(digests) {
+        for ((candidate, _handed, content), md5) in read.into_iter().zip(digests) {
             self.ready(candidate, Etag::new(md5, None), Some(content));
         }
     }
 
-    fn hash_large(&self, items: &Receiver<Item>, threads: usize) {
+    fn hash_large(&self, items: &Receiver<Handed>, threads: usize) {
         while let Ok(first) = items.recv() {
             // The sorter needs microseconds for the next files; alone, a file gets one slow chain.
             std::thread::sleep(Duration::from_millis(2));
             let share = share(1 + items.len(), threads);
             let batch = std::iter::once(first).chain(items.try_iter().take(share - 1));
             let mut open = Vec::new();
-            for item in batch {
+            for handed in batch {
                 let let_go = || self.hash_mapped(std::mem::take(&mut open));
-                let Some(candidate) = self.admit(&item, &self.shared.window, let_go) else {
+                let Some(candidate) = self.admit(&handed.item, &self.shared.window, let_go) else {
                     continue;
                 };
                 match self.remembered(&candidate) {
                     Some(etag) => self.ready(candidate, etag, None),
-                    None => open.push((candidate, item)),
+                    None => open.push((candidate, handed)),
                 }
             }
             self.hash_mapped(open);
@@ -265,7 +309,10 @@ impl Stage {
     }
 
     /// Hashes mapped files together. Those that cannot be mapped are read to the end one by one.
-    fn hash_mapped(&self, open: Vec<(Candidate, Item)>) {
+    fn hash_mapped(&self, open: Vec<(Candidate, Handed)>) {
+        for (candidate, _) in &open {
+            trip::sure(trip::Step::Hash, candidate.source.path());
+        }
         let mut digests: Vec<Option<Etag>> = open.iter().map(|_| None).collect();
         let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
         let mut maps = open
@@ -300,7 +347,7 @@ impl Stage {
         if end == End::Stopped {
             return;
         }
-        for ((candidate, item), digest) in open.into_iter().zip(digests) {
+        for ((candidate, handed), digest) in open.into_iter().zip(digests) {
             let hashed = digest.map_or_else(|| self.hash_read(&candidate.source), Ok);
             let standing = |etag| Ok((etag, candidate.source.standing(Operation::Read)?));
             match hashed.and_then(standing) {
@@ -312,7 +359,7 @@ impl Stage {
                 }
                 Ok((etag, Standing::InDoubt(..))) => self.ready(candidate, etag, None),
                 Ok((_, Standing::Unreadable(error) | Standing::Changed(error))) | Err(error) => {
-                    self.fail(&item, candidate.source.len(), error);
+                    self.fail(&handed.item, candidate.source.len(), error);
                 }
             }
         }

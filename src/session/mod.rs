@@ -3,6 +3,7 @@
 
 mod admit;
 mod attempt;
+mod broken;
 mod chain;
 mod client;
 mod conduct;

@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::attempt::{Attempts, Load, Next, Terms, carry_hedged};
+use super::broken::trip;
 use super::feed::Slice;
 use super::gate::{Gate, Permit};
 use super::run::Shared;
@@ -21,13 +22,15 @@ use crate::service::SliceCall;
 /// the channel and the gate make it wait.
 pub fn dispatch(slices: &Receiver<Slice>, gate: &Arc<Gate>, runtime: &Handle) {
     for slice in slices {
+        #[cfg(test)]
+        drop(trip::here(trip::Step::Dispatch, slice.file.source.path()));
         let permit = runtime.block_on(gate.enter());
         runtime.spawn(send(slice, permit));
     }
 }
 
 /// Sends one slice until it is acknowledged or its file fails.
-async fn send(slice: Slice, permit: Permit) {
+async fn send(mut slice: Slice, permit: Permit) {
     let file = Arc::clone(&slice.file);
     file.shared.backlog.fetch_sub(1, Ordering::Relaxed);
     if file.shared.is_draining() {
@@ -41,14 +44,15 @@ async fn send(slice: Slice, permit: Permit) {
         () = file.closed() => return,
     };
     match outcome {
-        Ok(()) => acked(&slice),
+        Ok(()) => acked(&mut slice),
         // The others in flight may still land.
         Err(error) if error.kind() == Kind::Cancelled => file.land(),
         Err(error) => file.fail(error),
     }
 }
 
-fn acked(slice: &Slice) {
+fn acked(slice: &mut Slice) {
+    slice.arrived = true;
     let file = &slice.file;
     file.shared
         .core
@@ -60,6 +64,7 @@ fn acked(slice: &Slice) {
 
 async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> {
     let file = &slice.file;
+    trip::here(trip::Step::Slice, file.source.path())?;
     let terms = Terms {
         repeat: Repeat::Safe,
         allowance: &file.allowance,

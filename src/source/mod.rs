@@ -307,18 +307,20 @@ impl Source {
     /// `Source`: the file cannot be looked at.
     pub fn standing(&self, operation: Operation) -> Result<Standing> {
         let look = self.look()?;
-        Ok(
-            match self.0.identity.change(&look.open, look.named.as_ref()) {
-                Some(change) if change.is_certain() || look.named.is_none() => {
-                    Standing::Changed(self.because(operation, &change))
-                }
-                _ if self.is_spoiled() => {
-                    Standing::Unreadable(self.because(operation, &Change::Unreadable))
-                }
-                Some(change) => Standing::InDoubt(look, self.because(operation, &change)),
-                None => Standing::Same,
-            },
-        )
+        let spoiled = self.is_spoiled();
+        let Some(change) = self.0.identity.change(&look.open, look.named.as_ref()) else {
+            return Ok(match spoiled {
+                true => Standing::Unreadable(self.because(operation, &Change::Unreadable)),
+                false => Standing::Same,
+            });
+        };
+        let error = self.because(operation, &change);
+        // What is gone cannot be read anew, and what was read through such a map is nothing.
+        let certain = change.is_certain() || look.named.is_none() || spoiled;
+        Ok(match certain {
+            true => Standing::Changed(error),
+            false => Standing::InDoubt(look, error),
+        })
     }
 
     fn look(&self) -> Result<Look> {

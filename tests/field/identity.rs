@@ -136,11 +136,10 @@ fn another_file_of_the_same_size_that_takes_its_place_is_another_file() {
 /// An MD5 in the journal that is wrong, by a flipped bit or by an edit that nothing shows.
 #[test]
 fn a_remembered_md5_that_the_service_refuses_is_worked_out_anew() {
-    for single_max in ["0", "1G"] {
-        let scene = Scene::new(Config {
-            reuse: Reuse::Never,
-            ..config()
-        });
+    for single_max in ["0", "100M"] {
+        let mut service = config();
+        service.quirks.reuse = Reuse::Never;
+        let scene = Scene::new(service);
         let path = scene.file("big.bin", 5 << 20);
         let run = |dest: &str| {
             let mut command = upload(&scene);

@@ -1,0 +1,295 @@
+//! What those who wait for a task are told when it ends by a panic. A task of panup's own that
+//! fails so is a fault of panup; it costs one file, and hangs nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::event::{Outcome, Status};
+use crate::error::{Error, Kind, Operation};
+
+/// What a file is told whose task ended without a word.
+#[must_use]
+pub fn broken(operation: Operation) -> Error {
+    let message = "panup itself failed here (a panic, whose text is on standard error)";
+    Error::new(Kind::Internal, operation, message)
+        .advice("the same command goes on where it was; please report it")
+}
+
+/// Does `work`, which takes one thing after the other from a channel, until it ends by itself: what
+/// a panic cost is told by what it dropped, and the next thing is taken.
+pub fn insist(mut work: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {}
+}
+
+/// How a file ended of which not even the name is known.
+#[must_use]
+pub fn nameless(error: Error) -> Outcome {
+    Outcome {
+        path: PathBuf::new(),
+        remote: String::new(),
+        status: Status::Failed(error),
+        size: 0,
+        md5: None,
+        sent: 0,
+        elapsed: Duration::ZERO,
+    }
+}
+
+/// Panics and failures of reading that tests ask for, by the file's name.
+pub(super) mod trip {
+    use std::path::Path;
+
+    /// Where.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub enum Step {
+        /// A hasher has read or mapped the file.
+        Hash,
+        /// The file's own task begins.
+        File,
+        /// A feeder takes slices of the file.
+        Feed,
+        /// The dispatcher has a slice of the file.
+        Dispatch,
+        /// A slice sets out.
+        Slice,
+    }
+
+    /// Does what a test asks for.
+    #[cfg(not(test))]
+    #[inline]
+    pub fn here(_: Step, _: &Path) -> crate::error::Result<()> {
+        Ok(())
+    }
+
+    /// The same where only a panic is asked for.
+    #[inline]
+    pub fn sure(step: Step, path: &Path) {
+        drop(here(step, path));
+    }
+
+    #[cfg(test)]
+    pub use asked::{Asked, here};
+
+    #[cfg(test)]
+    mod asked {
+        use std::path::{Path, PathBuf};
+        use std::sync::{Mutex, PoisonError};
+
+        use super::Step;
+        use crate::error::{Error, Result};
+
+        /// What shall happen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Asked {
+            /// A panic.
+            Panic,
+            /// EIO.
+            Fail,
+        }
+
+        static ASKED: Mutex<Vec<(Step, PathBuf, Asked)>> = Mutex::new(Vec::new());
+
+        /// Asks for it, once.
+        pub fn ask(step: Step, path: &Path, asked: Asked) {
+            lock().push((step, path.to_owned(), asked));
+        }
+
+        pub fn here(step: Step, path: &Path) -> Result<()> {
+            let mut all = lock();
+            let this = all.iter().position(|(at, of, _)| *at == step && of == path);
+            let asked = this.map(|index| all.swap_remove(index).2);
+            drop(all);
+            match asked {
+                None => Ok(()),
+                Some(Asked::Fail) => Err(Error::read(path, std::io::Error::from_raw_os_error(5))),
+                Some(Asked::Panic) => panic!("asked for by a test: {step:?}"),
+            }
+        }
+
+        fn lock() -> std::sync::MutexGuard<'static, Vec<(Step, PathBuf, Asked)>> {
+            ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[cfg(test)]
+    pub use asked::ask;
+}
+
+#[cfg(test)]
+mod tests {
+    use panup_emulator::{Config, Emulator};
+
+    use super::trip::{Asked, Step, ask};
+    use super::*;
+    use crate::journal::Journal;
+    use crate::options::{CallRates, Options};
+    use crate::session::{Client, Event, Item};
+    use crate::token::{Credential, Secret};
+
+    /// Wherever a task panics, its file fails with what to do, the others go on, and the run ends.
+    #[test]
+    fn a_panic_costs_one_file_and_hangs_nothing() {
+        let steps = [Step::Hash, Step::File, Step::Feed, Step::Slice];
+        for (step, size) in steps
+            .into_iter()
+            .flat_map(|step| [(step, LARGE), (step, SMALL)])
+        {
+            if size == SMALL && matches!(step, Step::Feed | Step::Slice) {
+                continue;
+            }
+            let scene = scene();
+            // Three large ones are hashed together, and small ones are a batch.
+            let items: Vec<Item> = (0..3).map(|n| file(&scene, &n.to_string(), size)).collect();
+            ask(step, &items[1].path, Asked::Panic);
+            let outcomes = run(&scene, items.clone());
+            assert_eq!(outcomes.len(), 3, "{step:?} {outcomes:?}");
+            let mut failed = outcomes
+                .iter()
+                .filter(|outcome| outcome.path == items[1].path);
+            let error = failure(failed.next().expect("told"));
+            assert_eq!(error.kind(), Kind::Internal, "{step:?} {size}: {error}");
+            assert_eq!(error.file(), Some(items[1].path.as_path()));
+            for outcome in outcomes
+                .iter()
+                .filter(|outcome| outcome.path != items[1].path)
+            {
+                // Those that were hashed in one batch with it share its fate.
+                let shared = step == Step::Hash
+                    && matches!(&outcome.status, Status::Failed(e) if e.kind() == Kind::Internal);
+                assert!(
+                    shared || matches!(outcome.status, Status::Uploaded(_)),
+                    "{step:?} {outcome:?}"
+                );
+            }
+            // The same once more, without a panic.
+            for outcome in run(&scene, items) {
+                assert!(
+                    !matches!(outcome.status, Status::Failed(_)),
+                    "{step:?} {outcome:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_dispatcher_every_file_is_told() {
+        let scene = scene();
+        let items: Vec<Item> = (0..3)
+            .map(|n| file(&scene, &n.to_string(), LARGE))
+            .collect();
+        ask(Step::Dispatch, &items[1].path, Asked::Panic);
+        let outcomes = run(&scene, items);
+        assert_eq!(outcomes.len(), 3);
+        let failed = outcomes.iter().filter(|outcome| matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Internal));
+        assert!(failed.count() >= 1);
+    }
+
+    /// A list of files whose end is a panic is no list that has ended.
+    #[test]
+    fn a_list_that_panics_is_a_failure() {
+        let scene = scene();
+        let first = file(&scene, "0", SMALL);
+        let mut left = vec![first];
+        let items = std::iter::from_fn(move || Some(left.pop().expect("asked for by a test")));
+        let outcomes = run(&scene, items);
+        assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+        let kinds = outcomes.iter().filter(|outcome| matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Internal));
+        assert_eq!(kinds.count(), 1, "{outcomes:?}");
+    }
+
+    /// A disk that coughs says nothing of the bytes that were sent.
+    #[test]
+    fn an_upload_is_kept_when_the_file_cannot_be_read_for_a_moment() {
+        for step in [Step::Feed, Step::Slice] {
+            let scene = scene();
+            let item = file(&scene, "0", 40 * SLICE);
+            ask(step, &item.path, Asked::Fail);
+            let outcomes = run(&scene, vec![item.clone()]);
+            assert_eq!(failure(&outcomes[0]).kind(), Kind::Source);
+            let journal = Journal::open(&scene.folder.path().join("state")).expect("a journal");
+            assert_eq!(journal.unfinished().expect("readable").len(), 1, "{step:?}");
+            drop(journal);
+            let outcomes = run(&scene, vec![item]);
+            assert!(
+                matches!(outcomes[0].status, Status::Uploaded(_)),
+                "{outcomes:?}"
+            );
+            let creates = scene
+                .emulator
+                .stats()
+                .of(panup_emulator::Operation::Create)
+                .calls;
+            assert_eq!(creates, 1, "it goes on");
+        }
+    }
+
+    struct Scene {
+        emulator: Emulator,
+        folder: tempfile::TempDir,
+    }
+
+    fn scene() -> Scene {
+        let emulator = Emulator::start(Config {
+            slice_size: SLICE,
+            polls: 0,
+            ..Config::default()
+        });
+        Scene {
+            emulator: emulator.expect("an emulator"),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn file(scene: &Scene, name: &str, size: u64) -> Item {
+        let path = scene.folder.path().join(name);
+        let seed = name.as_bytes()[0];
+        let contents: Vec<u8> = (0..size).map(|at| (at % 251) as u8 ^ seed).collect();
+        std::fs::write(&path, contents).expect("written");
+        Item::new(path)
+    }
+
+    fn run<I>(scene: &Scene, items: I) -> Vec<Outcome>
+    where
+        I: IntoIterator<Item = Item>,
+        I::IntoIter: Send + 'static,
+    {
+        let token = Secret::new(scene.emulator.token());
+        let mut options = Options::new(Credential::Token(token));
+        options.api = scene.emulator.api();
+        options.state_dir = Some(scene.folder.path().join("state"));
+        options.single_max = 1 << 20;
+        options.call_rates = CallRates {
+            create: Some(1e4),
+            complete: Some(1e4),
+            single: Some(1e4),
+        };
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        let all = async {
+            let client = Client::new(options).expect("sensible");
+            let mut run = client.start(items).expect("threads");
+            let mut outcomes = Vec::new();
+            while let Some(event) = run.next().await {
+                if let Event::File(outcome) = event {
+                    outcomes.push(outcome);
+                }
+            }
+            outcomes
+        };
+        let bounded = async { tokio::time::timeout(PATIENCE, all).await };
+        runtime.block_on(bounded).expect("it ends")
+    }
+
+    fn failure(outcome: &Outcome) -> &Error {
+        match &outcome.status {
+            Status::Failed(error) => error,
+            status => panic!("{status:?}"),
+        }
+    }
+
+    const SLICE: u64 = 128 << 10;
+    const LARGE: u64 = 5 << 20;
+    const SMALL: u64 = 1000;
+    const PATIENCE: Duration = Duration::from_secs(60);
+}
