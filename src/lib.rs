@@ -73,7 +73,7 @@ pub use session::{
 };
 pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
 pub use source::prepare_process;
-pub use token::{Credential, Secret, read_private, read_secret, write_private};
+pub use token::{Credential, Secret, private_folder, read_private, read_secret, write_private};
 pub use wire::Conflict;
 
 /// README's examples compile.

@@ -292,6 +292,14 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     private::write(path, text).map_err(|error| state(path, error))
 }
 
+/// Makes the folder `path` where it is missing, and sees that secrets may be written there.
+///
+/// # Errors
+/// [`Kind::State`] where it cannot be made, belongs to another user, or others can write in it.
+pub fn private_folder(path: &Path) -> Result<()> {
+    private::folder(path).map_err(|error| state(path, error))
+}
+
 fn state(path: &Path, error: std::io::Error) -> Error {
     let message = format!("the credential's file cannot be used: {error}");
     Error::new(Kind::State, Operation::Login, message)

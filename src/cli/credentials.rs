@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use panup::{
-    Client, Credential, Error, Kind, Operation, Options, Secret, read_private, read_secret,
-    write_private,
+    Client, Credential, Error, Kind, Operation, Options, Secret, private_folder, read_private,
+    read_secret, write_private,
 };
 
 use super::args::{Account, Login, Logout};
-use super::{complain, say, state_dir};
+use super::signals::Signals;
+use super::{INTERRUPTED, complain, say, state_dir};
 
 /// The credential that the environment and the options name.
 ///
@@ -48,6 +49,8 @@ const KEPT: &str = "credentials";
 /// Where the service refuses them or they cannot be written.
 pub fn login(login: &Login) -> Result<ExitCode, Error> {
     let folder = state_dir(login.account.state_dir.as_deref()).ok_or_else(no_folder)?;
+    // Before anything is asked, and before a token is fetched in vain.
+    private_folder(&folder)?;
     let (id, secret) = match from_environment()? {
         Some(Credential::Client { id, secret }) => (id, secret.expose().to_owned()),
         _ => (ask("client id: ")?, ask_hidden("client secret: ")?),
@@ -189,7 +192,15 @@ fn ask(prompt: &str) -> Result<String, Error> {
 
 /// The secret is not echoed on a terminal.
 fn ask_hidden(prompt: &str) -> Result<String, Error> {
-    let quiet = std::io::stdin().is_terminal() && echo("-echo");
+    let terminal = std::io::stdin().is_terminal();
+    if terminal {
+        // Whoever gives up here shall see again what he types.
+        Signals::new().at_first(|| {
+            let _ = echo("echo");
+            std::process::exit(i32::from(INTERRUPTED));
+        });
+    }
+    let quiet = terminal && echo("-echo");
     let answer = ask(prompt);
     if quiet {
         let _ = echo("echo");

@@ -28,6 +28,7 @@ fn no_secret_and_no_journal_goes_where_others_can_write() {
         assert!(done.stderr.contains("others may write"), "{done:?}");
         done.hides(CLIENT_SECRET);
         assert_eq!(names(&state), [""; 0], "{mode:o}");
+        assert_eq!(scene.emulator.stats().logins, 1, "the upload's alone");
     }
 }
 
