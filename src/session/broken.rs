@@ -70,7 +70,7 @@ pub(super) mod trip {
     }
 
     #[cfg(test)]
-    pub use asked::{Asked, here};
+    pub use asked::{Asked, ask, here};
 
     #[cfg(test)]
     mod asked {
@@ -112,9 +112,6 @@ pub(super) mod trip {
             ASKED.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
-
-    #[cfg(test)]
-    pub use asked::ask;
 }
 
 #[cfg(test)]

@@ -122,7 +122,6 @@ impl Shared {
     }
 
     /// The same as a question that other threads can keep.
-    #[must_use]
     pub fn halted(&self) -> impl Fn() -> bool + Send + 'static {
         let halt = Arc::clone(&self.halt);
         move || halt.load(Ordering::Acquire)

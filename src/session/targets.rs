@@ -3,7 +3,7 @@
 //! handed in has the path, and every other one is told before a byte of it is read.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::fs;
 use std::hash::BuildHasher;
 use std::os::unix::fs::MetadataExt;
@@ -89,10 +89,11 @@ impl Targets {
         }
         self.claim_folders(item, &remote)?;
         let local = self.paths.add(&item.path, name);
-        if self.files.contains_key(&key) {
-            self.others.entry(key).or_default().push(local);
-        } else {
-            self.files.insert(key, local);
+        match self.files.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(local);
+            }
+            Entry::Occupied(_) => self.others.entry(key).or_default().push(local),
         }
         Ok(Claimed::New)
     }
