@@ -2,6 +2,7 @@
 //! stream with its version settled, through a proxy where the environment names one. Never: HTTP,
 //! but the proxy's CONNECT.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +15,6 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::RootCertStore;
 use tokio::sync::OnceCell;
-use tokio::task::JoinError;
 use tower_service::Service;
 
 use super::fault::Failure;
@@ -42,6 +42,9 @@ pub(super) struct Connector {
     roots: RootCertStore,
     system: SystemRoots,
     tls: OnceCell<Tls>,
+    /// So many dials find no descriptor.
+    #[cfg(test)]
+    short: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -60,7 +63,22 @@ impl Connector {
             roots: tls::given_roots(&settings.roots)?,
             system: settings.system_roots,
             tls: OnceCell::new(),
+            #[cfg(test)]
+            short: Default::default(),
         })
+    }
+
+    /// The next `dials` find no descriptor, as far as anybody can tell.
+    #[cfg(test)]
+    pub(super) fn short_for(&self, dials: usize) {
+        self.short.store(dials, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    #[cfg(test)]
+    fn is_short(&self) -> bool {
+        use std::sync::atomic::Ordering::SeqCst;
+        let fewer = |left: usize| left.checked_sub(1);
+        self.short.fetch_update(SeqCst, SeqCst, fewer).is_ok()
     }
 
     /// Opens one connection, all of it within the limit.
@@ -70,6 +88,11 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
+        #[cfg(test)]
+        if self.is_short() {
+            let error = io::Error::from_raw_os_error(libc::EMFILE);
+            return Err(Failure::connect(origin, error.into()));
+        }
         let target = uri(origin).ok_or_else(|| Failure::no_address(origin))?;
         let io = match origin.scheme {
             Scheme::Http => self
@@ -97,11 +120,11 @@ impl Connector {
 
     /// Reading the system's certificates takes milliseconds of disk and parsing, so it happens
     /// with the first TLS connection, and not on a runtime worker.
-    async fn tls(&self) -> Result<&Tls, JoinError> {
+    async fn tls(&self) -> io::Result<&Tls> {
         let load = || async {
             let (roots, system) = (self.roots.clone(), self.system);
             let loading = tokio::task::spawn_blocking(move || tls::client_config(roots, system));
-            let config = loading.await?;
+            let config = loading.await.map_err(io::Error::other)??;
             let builder = || HttpsConnectorBuilder::new().with_tls_config(config.clone());
             let dialer = || self.dialer.clone();
             Ok(Tls {

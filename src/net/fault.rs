@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::origin::Origin;
+use super::sockets;
 use crate::error::{Delivery, Error, Kind, Operation};
 
 /// A failure before it is known whose it is: one refused connection fails every request that
@@ -21,6 +22,8 @@ pub(super) struct Failure {
     lasting: bool,
     /// The host's name was not found.
     unnamed: bool,
+    /// The machine, or the pool, has no socket left.
+    scarce: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -32,16 +35,29 @@ impl Failure {
             timed_out: false,
             lasting: false,
             unnamed: false,
+            scarce: false,
             cause: None,
         }
     }
 
     /// No connection came about.
     pub(super) fn connect(origin: &Origin, error: Box<dyn StdError + Send + Sync>) -> Self {
-        let message = format!("{origin}: {}", connect_words(&*error, &origin.host));
+        let unnamed = is_unnamed(&*error);
+        let found = chain(&*error)
+            .filter_map(|link| link.downcast_ref::<io::Error>())
+            .find(|error| sockets::is_scarcity(error))
+            .map(ToString::to_string);
+        let hidden = || sockets::scarcity_now().map(|error| error.to_string());
+        let short = found.or_else(|| unnamed.then(hidden).flatten());
+        let words = match &short {
+            Some(words) => words.clone(),
+            None => connect_words(&*error, &origin.host),
+        };
+        let message = format!("{origin}: {words}");
         Failure {
             lasting: is_distrust(&*error),
-            unnamed: is_unnamed(&*error),
+            unnamed: unnamed && short.is_none(),
+            scarce: short.is_some(),
             cause: Some(error.into()),
             ..Failure::new(Kind::Transport, message)
         }
@@ -50,6 +66,27 @@ impl Failure {
     /// The same, given up soon if the name was not found, where `hopeless` says so.
     pub(super) fn hopeless_if_unnamed(mut self, hopeless: bool) -> Self {
         self.lasting |= self.unnamed && hopeless;
+        self
+    }
+
+    /// The pool has its maximum of connections.
+    pub(super) fn no_socket(origin: &Origin, most: usize) -> Self {
+        let message = format!("{origin}: all {most} connections are in use");
+        Failure {
+            scarce: true,
+            ..Failure::new(Kind::Transport, message)
+        }
+    }
+
+    /// Whether it is a want of sockets here, which says nothing about the server.
+    pub(super) fn is_scarcity(&self) -> bool {
+        self.scarce
+    }
+
+    /// The same, after a long wait for something to be closed.
+    pub(super) fn of_a_machine_without_sockets(mut self) -> Self {
+        self.message += "; raise the limit of open files (ulimit -n), or ask for fewer connections";
+        self.lasting = true;
         self
     }
 
@@ -316,6 +353,19 @@ mod tests {
         );
         let refused = io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(words(refused), "connection refused");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_want_of_descriptors_is_known_however_deep_it_lies() {
+        let origin = Origin::parse("a.b", super::super::Scheme::Https).expect("an address");
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS] {
+            let error = io::Error::other(io::Error::from_raw_os_error(code));
+            let failure = Failure::connect(&origin, error.into());
+            assert!(failure.is_scarcity(), "{failure:?}");
+        }
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        assert!(!Failure::connect(&origin, refused.into()).is_scarcity());
     }
 
     #[test]

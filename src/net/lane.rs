@@ -11,23 +11,34 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 use super::connect::{Connector, Offer};
+use super::dial::Dial;
 use super::drive::{OpenCount, Opened, Tally};
 use super::exchange::Wish;
 use super::fault::Failure;
 use super::lease::{Lease, Sender};
 use super::origin::{Origin, Scheme};
 use super::roster::{Act, Fate, Roster, Rules};
+use super::sockets::{Socket, Sockets};
 use super::stream::Meter;
 
 /// One server, its connections and its queue.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) origin: Origin,
-    connector: Arc<Connector>,
+    common: Common,
     state: Mutex<State>,
     tally: Arc<Tally>,
     runtime: Handle,
-    ping: Duration,
+}
+
+/// What all lanes of a pool have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) connector: Arc<Connector>,
+    pub(super) sockets: Arc<Sockets>,
+    pub(super) rules: Rules,
+    /// As in [`Opened::new`].
+    pub(super) ping: Duration,
 }
 
 #[derive(Debug)]
@@ -49,27 +60,23 @@ struct Link {
 }
 
 impl Lane {
-    /// The way to `origin`; `ping` as in [`Opened::new`].
-    pub(super) fn new(
-        origin: Origin,
-        connector: Arc<Connector>,
-        (rules, ping): (Rules, Duration),
-    ) -> Arc<Self> {
+    pub(super) fn new(origin: Origin, common: Common) -> Arc<Self> {
         // HTTP/2 is spoken over TLS only: prior knowledge on plain connections is for servers
         // that one knows.
         let offers_h2 = (origin.scheme == Scheme::Http).then_some(false);
-        Arc::new(Lane {
+        let lane = Arc::new(Lane {
             origin,
-            connector,
             state: Mutex::new(State {
-                roster: Roster::new(rules, offers_h2),
+                roster: Roster::new(common.rules, offers_h2),
                 links: HashMap::new(),
                 waiting: HashMap::new(),
             }),
             tally: Arc::default(),
             runtime: Handle::current(),
-            ping,
-        })
+            common,
+        });
+        lane.common.sockets.shared_by(&lane);
+        lane
     }
 
     /// Waits for a connection that fits `wish`, first come, first served.
@@ -101,6 +108,18 @@ impl Lane {
         }
     }
 
+    /// Closes one connection that nobody uses, so that another server gets its socket.
+    pub(super) fn close_one_idle(&self) -> bool {
+        let mut state = self.state();
+        let idle = state.roster.drop_one_idle();
+        let link = idle.and_then(|link| state.links.remove(&link));
+        link.is_some()
+    }
+
+    pub(super) fn sockets(&self) -> &Arc<Sockets> {
+        &self.common.sockets
+    }
+
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -120,13 +139,13 @@ impl Lane {
     /// Does what the roster wants. Grants are told after the lock is gone: a receiver that has
     /// given up drops its lease, and that comes back here. So does a dial that a runtime on its way
     /// out drops at once.
-    fn settle(self: &Arc<Self>) {
+    pub(super) fn settle(self: &Arc<Self>) {
         let (mut grants, mut dials) = (Vec::new(), Vec::new());
         let mut state = self.state();
         for act in state.roster.settle(Instant::now()) {
             match act {
                 Act::Grant { waiter, link } => grants.extend(self.grant(&mut state, waiter, link)),
-                Act::Dial(offer) => dials.push(Dialling::new(self, offer)),
+                Act::Dial(offer) => dials.push(Dial::new(self, offer)),
                 Act::Close(link) => drop(state.links.remove(&link)),
             }
         }
@@ -135,10 +154,7 @@ impl Lane {
             // A refused grant is a lease dropped, which gives it to the next.
             let _ = grant.send(Ok(lease));
         }
-        for dial in dials {
-            let (lane, offer) = (Arc::clone(self), dial.offer);
-            drop(self.spawn(dial.run(async move { lane.open(offer).await })));
-        }
+        dials.into_iter().for_each(Dial::start);
     }
 
     fn grant(
@@ -164,9 +180,17 @@ impl Lane {
         Some((grant, lease))
     }
 
-    async fn open(&self, offer: Offer) -> Result<Opened, Failure> {
+    /// Opens one connection, with the right to a `socket` if it has that already, and begins HTTP on it.
+    pub(super) async fn open(
+        &self,
+        offer: Offer,
+        socket: Option<Socket>,
+    ) -> Result<Opened, Failure> {
+        let sockets = &self.common.sockets;
+        let socket = socket.or_else(|| sockets.take());
+        let socket = socket.ok_or_else(|| Failure::no_socket(&self.origin, sockets.most()))?;
         let began = Instant::now();
-        let connecting = self.connector.connect(&self.origin, offer).await;
+        let connecting = self.common.connector.connect(&self.origin, offer).await;
         if connecting.is_ok() {
             // TCP's handshake, and TLS's.
             let times = if self.origin.scheme == Scheme::Https {
@@ -180,11 +204,12 @@ impl Lane {
         // One that was found before is a resolver's bad hour, which ends.
         let never = self.tally.stats().opened == 0;
         let stream = connecting.map_err(|failure| failure.hopeless_if_unnamed(never))?;
-        let opened = Opened::new(stream.counted_into(self.tally.bytes()), self.ping).await;
+        let stream = stream.counted_into(self.tally.bytes()).holding(socket);
+        let opened = Opened::new(stream, self.common.ping).await;
         opened.map_err(|error| Failure::exchange(&self.origin, error))
     }
 
-    fn opened(self: &Arc<Self>, offer: Offer, opened: Opened) {
+    pub(super) fn opened(self: &Arc<Self>, offer: Offer, opened: Opened) {
         let now = Instant::now();
         let mut state = self.state();
         let id = state.roster.opened(offer, opened.version, now);
@@ -205,7 +230,17 @@ impl Lane {
         state.links.insert(id, link);
     }
 
-    fn dial_failed(&self, offer: Offer, failure: &Failure) {
+    /// Whether a dial that finds no socket has to go on trying; if not, it is over.
+    pub(super) fn is_needed(&self, offer: Offer) -> bool {
+        self.state().roster.starves(offer, Instant::now())
+    }
+
+    /// The next dial that fails is told to all who wait.
+    pub(super) fn lose_patience(&self) {
+        self.state().roster.lose_patience();
+    }
+
+    pub(super) fn dial_failed(&self, offer: Offer, failure: &Failure) {
         let mut state = self.state();
         let failed = state.roster.dial_failed(offer, Instant::now());
         let told: Vec<_> = failed
@@ -220,6 +255,12 @@ impl Lane {
     }
 
     pub(super) fn released(self: &Arc<Self>, link: u64, fate: Fate, sender: Option<Sender>) {
+        // A server without a connection waits for one of the others' to become free.
+        let fate = if fate == Fate::Keep && self.common.sockets.give_one() {
+            Fate::Retire
+        } else {
+            fate
+        };
         let mut state = self.state();
         state.roster.released(link, fate, Instant::now());
         if fate != Fate::Keep {
@@ -262,43 +303,6 @@ impl Lane {
     }
 }
 
-/// A dial on its way. Requests wait for its end, so it tells one however it ends: also where its
-/// task panics, or goes with its runtime.
-struct Dialling {
-    lane: Arc<Lane>,
-    offer: Offer,
-    ended: bool,
-}
-
-impl Dialling {
-    fn new(lane: &Arc<Lane>, offer: Offer) -> Self {
-        Dialling {
-            lane: Arc::clone(lane),
-            offer,
-            ended: false,
-        }
-    }
-
-    async fn run(mut self, opening: impl Future<Output = Result<Opened, Failure>>) {
-        let opened = opening.await;
-        self.ended = true;
-        match opened {
-            Ok(opened) => self.lane.opened(self.offer, opened),
-            Err(failure) => self.lane.dial_failed(self.offer, &failure),
-        }
-    }
-}
-
-impl Drop for Dialling {
-    fn drop(&mut self) {
-        if !self.ended {
-            let failure = Failure::given_up(&self.lane.origin);
-            self.lane.dial_failed(self.offer, &failure);
-        }
-        self.lane.settle();
-    }
-}
-
 /// A place in the queue; whoever leaves it early is forgotten.
 struct Place<'a> {
     lane: &'a Arc<Lane>,
@@ -316,96 +320,4 @@ impl Drop for Place<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::pool::PoolSettings;
-    use super::super::tests::{https, server};
-    use super::*;
-    use crate::error::{Delivery, Kind, Operation};
-
-    /// A lane to a server that accepts and says nothing, with a request that waits for its dial.
-    async fn waiting() -> (Arc<Lane>, JoinHandle<Failure>, tokio::net::TcpListener) {
-        let (listener, port) = server::listener().await;
-        let connector = Connector::new(&PoolSettings::default()).expect("good settings");
-        let rules = Rules {
-            connections: Some(1),
-            streams: 1,
-            idle: Duration::from_secs(30),
-        };
-        let lane = Lane::new(
-            https(port),
-            Arc::new(connector),
-            (rules, Duration::from_secs(15)),
-        );
-        let asking = Arc::clone(&lane);
-        let asked =
-            tokio::spawn(async move { asking.lease(Wish::H1).await.expect_err("no server") });
-        while lane.state().waiting.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        (lane, asked, listener)
-    }
-
-    async fn told(asked: JoinHandle<Failure>) {
-        let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
-        let failure = told.expect("not for ever").expect("no panic of its own");
-        let error = failure.of(Operation::Slice, Delivery::NotDone);
-        assert_eq!((error.kind(), error.is_lasting()), (Kind::Transport, false));
-    }
-
-    #[tokio::test]
-    async fn a_dial_that_panics_is_a_dial_that_failed() {
-        let (lane, asked, _listener) = waiting().await;
-        let dial = Dialling::new(&lane, Offer::H1);
-        let ended = tokio::spawn(dial.run(async { panic!("of this test") })).await;
-        assert!(ended.expect_err("it panics").is_panic());
-        told(asked).await;
-    }
-
-    #[tokio::test]
-    async fn a_dial_that_is_dropped_unpolled_is_a_dial_that_failed() {
-        let (lane, asked, _listener) = waiting().await;
-        drop(Dialling::new(&lane, Offer::H1));
-        told(asked).await;
-    }
-
-    #[tokio::test]
-    async fn a_runtime_that_ends_answers_those_who_wait_on_another() {
-        let (listener, port) = server::listener().await;
-        let other = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let other = other.expect("a runtime");
-        let connector = Connector::new(&PoolSettings::default()).expect("good settings");
-        let rules = Rules {
-            connections: Some(1),
-            streams: 1,
-            idle: Duration::from_secs(30),
-        };
-        let lane = Lane::new(
-            https(port),
-            Arc::new(connector),
-            (rules, Duration::from_secs(15)),
-        );
-        let first = Arc::clone(&lane);
-        // Dials, and is never polled again.
-        drop(other.spawn(async move { first.lease(Wish::H1).await.map(drop) }));
-        let ended = std::thread::spawn(move || {
-            other.block_on(tokio::task::yield_now());
-            other
-        });
-        let other = ended.join().expect("no panic");
-        let waiting = Arc::clone(&lane);
-        let asked = tokio::spawn(async move { waiting.lease(Wish::H1).await.map(drop) });
-        while lane.state().waiting.len() < 2 {
-            tokio::task::yield_now().await;
-        }
-        std::thread::spawn(move || drop(other))
-            .join()
-            .expect("no panic");
-        drop(listener);
-        let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
-        told.expect("not for ever")
-            .expect("no panic")
-            .expect_err("nobody listens");
-    }
-}
+mod tests;

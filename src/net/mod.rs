@@ -6,6 +6,7 @@
 mod attempt;
 mod body;
 mod connect;
+mod dial;
 mod drive;
 mod exchange;
 mod fault;
@@ -15,6 +16,7 @@ mod origin;
 mod pool;
 mod roster;
 mod socket;
+mod sockets;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -60,7 +60,7 @@ impl Origin {
             Error::new(
                 Kind::Invalid,
                 Operation::Configure,
-                format!("bad address {text:?}: {why}"),
+                format!("bad address {}: {why}", excerpt(text)),
             )
         };
         let (scheme, rest) = split_scheme(text.trim(), default_scheme)
@@ -114,6 +114,14 @@ impl fmt::Display for Origin {
     }
 }
 
+/// As much of an address as one wants to read: services can send any number of letters.
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
 fn split_scheme(text: &str, default: Scheme) -> Option<(Scheme, &str)> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Some((default, text));
@@ -155,6 +163,9 @@ fn plain_host(host: &str) -> Option<String> {
     let uri: Uri = format!("https://{host}:65535/").parse().ok()?;
     (named && uri.host() == Some(host)).then(|| host.to_ascii_lowercase())
 }
+
+/// Characters of a bad address that an error shows.
+const EXCERPT: usize = 300;
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,10 @@ use hyper::header::HeaderValue;
 use super::attempt::{self, Lost, Seen};
 use super::connect::Connector;
 use super::exchange::{Outgoing, Reply};
-use super::lane::Lane;
+use super::lane::{Common, Lane};
 use super::origin::Origin;
 use super::roster::Rules;
+use super::sockets::Sockets;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 
 /// What a pool may open and whom it trusts.
@@ -21,6 +22,10 @@ use crate::error::{Delivery, Error, Kind, Operation, Result};
 pub struct PoolSettings {
     /// Connections to one server at most; `None` lets the requests in flight decide.
     pub connections_per_server: Option<usize>,
+    /// Connections to all servers together at most, the number of files that may be left for them;
+    /// unlimited by default. At the maximum requests wait for connections that are in use, and unused ones
+    /// of other servers are closed.
+    pub connections: usize,
     /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4.
     pub streams_per_connection: Option<usize>,
     /// Certificates to trust besides the system's: PEM files' contents.
@@ -64,6 +69,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         PoolSettings {
             connections_per_server: None,
+            connections: usize::MAX,
             streams_per_connection: None,
             roots: Vec::new(),
             system_roots: SystemRoots::Trusted,
@@ -82,9 +88,7 @@ pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    connector: Arc<Connector>,
-    rules: Rules,
-    ping: Duration,
+    common: Common,
     user_agent: HeaderValue,
     lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
 }
@@ -113,19 +117,22 @@ impl Pool {
     pub fn new(settings: PoolSettings) -> Result<Pool> {
         let refuse = |why: &str| Error::new(Kind::Invalid, Operation::Configure, why);
         let streams = settings.streams_per_connection.unwrap_or(STREAMS);
-        if settings.connections_per_server == Some(0) || streams == 0 {
+        if settings.connections_per_server == Some(0) || settings.connections == 0 || streams == 0 {
             return Err(refuse("at least one connection and one stream are needed"));
         }
         let user_agent = HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| refuse("the user agent has characters that a header cannot carry"))?;
         Ok(Pool(Arc::new(Shared {
-            connector: Arc::new(Connector::new(&settings)?),
-            rules: Rules {
-                connections: settings.connections_per_server,
-                streams,
-                idle: settings.idle,
+            common: Common {
+                connector: Arc::new(Connector::new(&settings)?),
+                sockets: Sockets::new(settings.connections),
+                rules: Rules {
+                    connections: settings.connections_per_server,
+                    streams,
+                    idle: settings.idle,
+                },
+                ping: settings.ping,
             },
-            ping: settings.ping,
             user_agent,
             lanes: Mutex::default(),
         })))
@@ -200,8 +207,7 @@ impl Shared {
         if let Some(lane) = lanes.get(origin) {
             return Arc::clone(lane);
         }
-        let manner = (self.rules, self.ping);
-        let lane = Lane::new(origin.clone(), Arc::clone(&self.connector), manner);
+        let lane = Lane::new(origin.clone(), self.common.clone());
         lanes.insert(origin.clone(), Arc::clone(&lane));
         lane
     }

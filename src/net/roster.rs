@@ -175,6 +175,30 @@ impl Roster {
         told
     }
 
+    /// A dial finds no socket on this machine. Answers whether it has to go on: it is the only one on
+    /// its way for requests that no open connection serves. Otherwise it is over, nobody hears of it, and
+    /// for a while no more connections are tried for.
+    pub(super) fn starves(&mut self, offer: Offer, now: Instant) -> bool {
+        let alike = self.dials.iter().filter(|dial| dial.offer == offer).count();
+        let mut queue = self.queue.iter();
+        let waits =
+            queue.any(|waiter| self.offer(waiter.wish) == offer && !self.is_carried(waiter.wish));
+        if waits && alike == 1 {
+            return true;
+        }
+        self.dial_ended(offer);
+        self.ceiling = Some(Ceiling {
+            connections: self.count_all().max(1),
+            until: now + CEILING_HOLDS,
+        });
+        false
+    }
+
+    /// The next failure is told to all who wait, as if there had been one before.
+    pub(super) fn lose_patience(&mut self) {
+        self.refusals += 1;
+    }
+
     /// The peer allows `streams` at once on this connection.
     pub(super) fn allows(&mut self, link: u64, streams: usize) {
         let most = self.limits.streams;
@@ -215,6 +239,14 @@ impl Roster {
             .collect();
         self.links.retain(|link| link.busy > 0);
         idle
+    }
+
+    /// Forgets one connection that nobody uses, the one that was unused for longest.
+    pub(super) fn drop_one_idle(&mut self) -> Option<u64> {
+        let idle = self.links.iter().filter(|link| link.busy == 0);
+        let longest = idle.min_by_key(|link| link.since)?.id;
+        self.links.retain(|link| link.id != longest);
+        Some(longest)
     }
 
     /// How long this connection may still stay unused; `None` when it is known no more.

@@ -21,6 +21,7 @@ use hyper_util::client::legacy::connect::Connection as _;
 use super::exchange::Version;
 pub(super) use super::socket::Meter;
 use super::socket::Wire;
+use super::sockets::Socket;
 
 /// What HTTP reads from and writes to.
 pub(super) struct Stream {
@@ -28,6 +29,7 @@ pub(super) struct Stream {
     meter: Arc<Meter>,
     flush: Flush,
     greeting: Greeting,
+    right: Option<Socket>,
 }
 
 /// What is owed to the socket.
@@ -68,7 +70,14 @@ impl Stream {
             meter,
             flush,
             greeting: Greeting::Awaited,
+            right: None,
         }
+    }
+
+    /// Keeps the right to its socket as long as it lives.
+    pub(super) fn holding(mut self, socket: Socket) -> Self {
+        self.right = Some(socket);
+        self
     }
 
     /// Adds what is and was written to `total` as well.

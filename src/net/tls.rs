@@ -2,6 +2,7 @@
 //! configurations, with HTTP/2 offered and without. Never: a connection, or the process's default
 //! provider: ring is named here and nowhere else.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -9,6 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::pool::SystemRoots;
+use super::sockets;
 use crate::error::{Error, Kind, Operation, Result};
 
 /// The certificates in `files`.
@@ -38,15 +40,36 @@ pub(super) fn given_roots(files: &[Vec<u8>]) -> Result<RootCertStore> {
 ///
 /// An empty or absent system store is no error here: a plain server needs none, and the handshake
 /// that does names it.
-pub(super) fn client_config(mut roots: RootCertStore, system: SystemRoots) -> ClientConfig {
+///
+/// # Errors
+/// Where the machine had no descriptors or memory to read them: what was read then is not all.
+pub(super) fn client_config(
+    mut roots: RootCertStore,
+    system: SystemRoots,
+) -> io::Result<ClientConfig> {
     if let SystemRoots::Trusted = system {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let loaded = rustls_native_certs::load_native_certs();
+        if let Some(short) = loaded.errors.into_iter().find_map(shortage) {
+            return Err(short);
+        }
+        roots.add_parsable_certificates(loaded.certs);
     }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring has suites for TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    Ok(config)
+}
+
+fn shortage(error: rustls_native_certs::Error) -> Option<io::Error> {
+    match error.kind {
+        rustls_native_certs::ErrorKind::Io { inner, .. } => {
+            Some(inner).filter(sockets::is_scarcity)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use panup::{Client, Item, Kind, Status};
 use panup_emulator::Config;
 
-use crate::support::{Scene, outcomes};
+use crate::support::{Scene, failure, item, outcomes, upload};
 
 /// A caller's list that panics in the middle is no list that has ended: what was in it arrives, and
 /// the run says that it is not the whole.
@@ -26,4 +26,38 @@ async fn a_list_that_panics_ends_the_run_with_a_failure() {
     let broken = ended.iter().filter(|outcome| internal(&outcome.status));
     assert_eq!((ended.len(), broken.count()), (3, 1), "{ended:?}");
     assert_eq!(scene.emulator.files().len(), 2);
+}
+
+/// Server names that no address can be made of, alone and before a good one, for slices and for small
+/// files: an error or the other server, never a wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_name_that_is_no_address_is_answered() {
+    let long = format!("http://{}", "a".repeat(65_524));
+    let label = format!("http://{}.b", "a".repeat(64));
+    for bad in [
+        long.as_str(),
+        &label,
+        "http://a..b",
+        "http://-a.b",
+        "http://a%41",
+    ] {
+        for size in [1000, 6_000_000] {
+            let scene = Scene::new(Config {
+                servers: 1,
+                advertise: vec![bad.to_owned()],
+                ..Config::default()
+            });
+            let path = scene.file("file.bin", size);
+            let client = scene.client();
+            let sending = upload(&client, [item(&path, "file.bin")]);
+            let outcomes = tokio::time::timeout(Duration::from_secs(20), sending).await;
+            let outcomes = outcomes.expect("not for ever");
+            let error = failure(&outcomes[0]);
+            assert!(
+                error.to_string().len() < 2000,
+                "{} octets of error",
+                error.to_string().len()
+            );
+        }
+    }
 }

@@ -204,3 +204,44 @@ fn only_unused_time_counts_as_idle() {
     assert_eq!(roster.idle_left(link, now + IDLE * 3), Some(Duration::ZERO));
     assert_eq!(roster.idle_left(link + 1, now), None);
 }
+
+#[test]
+fn without_sockets_the_last_dial_goes_on_and_the_others_end_quietly() {
+    let (mut roster, now) = (roster(None), Instant::now());
+    let waiters = [0, 1, 2].map(|_| roster.join(Wish::H1));
+    assert_eq!(dials(&roster.settle(now)), 3);
+    assert!(!roster.starves(Offer::H1, now), "two more are on their way");
+    assert!(!roster.starves(Offer::H1, now));
+    assert_eq!(roster.settle(now), [], "no new ones for a while");
+    assert!(
+        roster.starves(Offer::H1, now),
+        "nothing else comes for those who wait"
+    );
+    let link = roster.opened(Offer::H1, Version::H1, now);
+    assert_eq!(granted(&roster.settle(now)), [(waiters[0], link)]);
+    let later = now + CEILING_HOLDS;
+    assert_eq!(dials(&roster.settle(later)), 2);
+    assert!(!roster.starves(Offer::H1, later) && !roster.starves(Offer::H1, later));
+    roster.released(link, Fate::Keep, later);
+    assert_eq!(
+        granted(&roster.settle(later)),
+        [(waiters[1], link)],
+        "they do with one"
+    );
+    roster.released(link, Fate::Close, later);
+    assert_eq!(dials(&roster.settle(later)), 1, "and none is too few");
+}
+
+#[test]
+fn a_connection_of_the_wrong_version_is_no_reason_to_stop() {
+    let (mut roster, now) = (roster(None), Instant::now());
+    roster.join(Wish::H2);
+    roster.settle(now);
+    roster.opened(Offer::Both, Version::H2, now);
+    roster.settle(now);
+    let waiter = roster.join(Wish::H1);
+    assert_eq!(dials(&roster.settle(now)), 1);
+    assert!(roster.starves(Offer::H1, now));
+    roster.leave(waiter);
+    assert!(!roster.starves(Offer::H1, now), "nobody waits for it");
+}

@@ -238,3 +238,69 @@ async fn a_server_that_refuses_each_handshake_in_its_own_time_is_heard_of() {
     }
     accepting.abort();
 }
+
+/// More servers than sockets: unused connections of others are closed, and busy ones when they become
+/// free, so that every request is served and the maximum is kept.
+#[tokio::test]
+async fn the_maximum_over_all_servers_is_kept_and_none_goes_without() {
+    for (most, tls) in [(1, false), (2, false), (3, true), (5, true)] {
+        let mut servers = Vec::new();
+        for _ in 0..4 {
+            let manner = if tls {
+                Manner::tls(&["h2", "http/1.1"])
+            } else {
+                Manner::plain()
+            };
+            servers.push(Server::start(manner).await);
+        }
+        let pool = pool(|settings| settings.connections = most);
+        let sending: Vec<_> = (0..80)
+            .map(|number| {
+                let port = servers[number % 4].port;
+                let origin = if tls { https(port) } else { http(port) };
+                let wish = [Wish::H1, Wish::H2, Wish::Auto][number % 3];
+                let (pool, body) = (pool.clone(), pattern(10_000 + number));
+                tokio::spawn(async move {
+                    let outgoing = wishing(wish, post("/", body.clone()));
+                    (pool.send(&origin, outgoing).await, body)
+                })
+            })
+            .collect();
+        for send in sending {
+            let sent = tokio::time::timeout(Duration::from_secs(30), send).await;
+            let (reply, body) = sent.expect("not for ever").expect("no panic");
+            assert_eq!(reply.expect("a reply").body, body);
+        }
+        let open: u64 = pool.stats().iter().map(|(_, stats)| stats.open).sum();
+        assert!(open <= most as u64 + 4, "{open} of {most}");
+    }
+}
+
+/// A server whose requests never leave a connection idle gives one up for a server that has none.
+#[tokio::test]
+async fn a_busy_server_gives_way() {
+    let (busy, other) = (
+        Server::start(Manner::plain()).await,
+        Server::start(Manner::plain()).await,
+    );
+    let pool = pool(|settings| settings.connections = 1);
+    let streams = [0, 1, 2].map(|_| {
+        let (pool, origin) = (pool.clone(), http(busy.port));
+        tokio::spawn(async move {
+            loop {
+                pool.send(&origin, post("/", "x")).await.expect("a reply");
+            }
+        })
+    });
+    until(|| busy.seen.requests.all() > 10).await;
+    for _ in 0..3 {
+        let (pool, origin) = (pool.clone(), http(other.port));
+        let sending = tokio::spawn(async move { pool.send(&origin, post("/", "y")).await });
+        let reply = tokio::time::timeout(Duration::from_secs(20), sending).await;
+        let reply = reply.expect("not for ever").expect("no panic");
+        assert_eq!(&reply.expect("a reply").body[..], b"y");
+    }
+    let before = busy.seen.requests.all();
+    until(|| busy.seen.requests.all() > before + 10).await;
+    streams.iter().for_each(tokio::task::JoinHandle::abort);
+}
