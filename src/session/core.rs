@@ -173,6 +173,7 @@ impl Core {
 fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
     PoolSettings {
         connections_per_server: shares.per_server(options.connections),
+        connections: shares.connections,
         roots: options.roots.clone(),
         connect: options.timeouts.connect,
         // A peer that vanished is to be noticed before a request would have stalled.
