@@ -85,7 +85,11 @@ impl Way<'_> {
                     return Ok((reply, attempts.lost_an_answer()));
                 }
                 Err(error) => {
-                    self.contents.check(shared, Operation::Single).await?;
+                    // Refused credentials say nothing of the file, and are to end the run
+                    // before more is sent.
+                    if error.kind() != Kind::Auth {
+                        self.contents.check(shared, Operation::Single).await?;
+                    }
                     match attempts.failed(error).await? {
                         Next::Again { elsewhere: true } => avoid = vec![server],
                         Next::Again { elsewhere: false } | Next::Rehash => {}

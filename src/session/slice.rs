@@ -112,8 +112,11 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
             }
             Err(error) => error,
         };
-        // A file that changed under the attempt is not repeated: its bytes are not the file's.
-        file.contents.check(shared, Operation::Slice).await?;
+        // A file that changed under the attempt is not repeated: its bytes are not the file's. Refused
+        // credentials say nothing of it, and are to end the run before more is sent.
+        if error.kind() != Kind::Auth {
+            file.contents.check(shared, Operation::Slice).await?;
+        }
         match attempts.failed(error).await.map_err(not_ours)? {
             Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}
