@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Operation, Result};
+use crate::journal;
 use crate::net::{Limits, Origin, Scheme};
 use crate::policy;
 use crate::token::Credential;
@@ -47,6 +48,9 @@ pub struct Options {
     pub roots: Vec<Vec<u8>>,
     /// Where the journal and the token cache live; `None` (default) keeps nothing.
     pub state_dir: Option<PathBuf>,
+    /// Bytes that the journal may take: beyond, those files are forgotten that were not seen for
+    /// longest, and a warning says how many. Default 1 GiB, some two million files.
+    pub journal_limit: u64,
     /// Whether unfinished uploads go on where they were.
     pub resume: Resume,
     /// Whether files may be memory-mapped; they are read where not.
@@ -189,6 +193,7 @@ impl Options {
             allow_http: false,
             roots: Vec::new(),
             state_dir: None,
+            journal_limit: journal::Settings::default().limit,
             resume: Resume::Everything,
             maps: true,
             retry: Retry::default(),

@@ -124,12 +124,14 @@ pub(super) fn conflict_cell(conflict: Conflict) -> i64 {
     }
 }
 
-/// Seconds since 1970, as the tables keep times.
-pub(super) fn now() -> i64 {
+/// Seconds since 1970, as the tables keep times; `ahead` more for tests.
+pub(super) fn now(ahead: i64) -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(since.as_secs())
+        .unwrap_or(i64::MAX)
+        .saturating_add(ahead)
 }
 
 /// A number that stands for some texts in an index, so that a row costs 8 bytes there and not a

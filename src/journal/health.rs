@@ -1,8 +1,10 @@
-//! In: errors of the database. Out: one warning each, and whether reading and writing still make
-//! sense. Never: a retry; whoever comes next starts with a fresh look.
+//! In: errors of the database. Out: one warning of each sort, and whether reading and writing still
+//! make sense. Never: a passing trouble that is taken for a lasting one.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
@@ -16,8 +18,19 @@ pub(super) struct Health {
     database: PathBuf,
     unreadable: OnceLock<Error>,
     unwritable: OnceLock<Error>,
-    lockless: OnceLock<()>,
+    /// Facts that are not written yet, and that never will be.
+    waiting: AtomicU64,
+    lost: AtomicU64,
+    told: Mutex<Vec<Trouble>>,
     news: Mutex<Vec<Error>>,
+}
+
+/// What is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Lockless,
+    Overflow,
+    Passing(ErrorCode),
 }
 
 impl Health {
@@ -26,7 +39,9 @@ impl Health {
             database: database.to_owned(),
             unreadable: OnceLock::new(),
             unwritable: OnceLock::new(),
-            lockless: OnceLock::new(),
+            waiting: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            told: Mutex::default(),
             news: Mutex::default(),
         }
     }
@@ -44,33 +59,79 @@ impl Health {
         self.unwritable.get().cloned()
     }
 
-    /// Reading failed: nothing is known from here on. A disk that is full still reads, so
-    /// writing has a state of its own.
+    /// Reading failed. Where that is for good, nothing is known from here on. A disk that is full
+    /// still reads, so writing has a state of its own.
     pub(super) fn unreadable(&self, error: rusqlite::Error) {
+        if let Some(code) = passing(&error) {
+            self.tell(Trouble::Passing(code), || self.explain(error));
+            return;
+        }
         let error = self.explain(error);
         if self.unreadable.set(error.clone()).is_ok() {
             self.warn(error);
         }
     }
 
-    /// Writing failed: nothing is kept from here on.
-    pub(super) fn unwritable(&self, error: rusqlite::Error) -> Error {
+    /// Writing failed: for now, or, where no second try can help, for good.
+    pub(super) fn failed(&self, error: rusqlite::Error) -> Error {
+        let code = passing(&error);
         let error = self.explain(error);
-        if self.unwritable.set(error.clone()).is_ok() {
-            self.warn(error.clone());
+        let told = || error.clone();
+        match code {
+            Some(code) => self.tell(Trouble::Passing(code), told),
+            None if self.unwritable.set(error.clone()).is_ok() => self.warn(error.clone()),
+            None => {}
         }
         error
     }
 
-    /// The file system has no locks: told once.
-    pub(super) fn lockless(&self, error: &std::io::Error) {
-        if self.lockless.set(()).is_ok() {
+    /// More waits for the disk than may.
+    pub(super) fn overflow(&self) {
+        self.tell(Trouble::Overflow, || {
+            let most = super::batch::MOST >> 20;
             let message = format!(
+                "{most} MiB wait to be written: what is done from now on is not kept until they are"
+            );
+            self.word(message)
+        });
+    }
+
+    /// The file system has no locks.
+    pub(super) fn lockless(&self, error: &std::io::Error) {
+        self.tell(Trouble::Lockless, || {
+            self.word(format!(
                 "no locks there ({error}): two panups at once may send a file twice; \
                  a state folder on a local disk has them"
-            );
-            self.warn(Error::new(Kind::State, Operation::Journal, message).path(&self.database));
-        }
+            ))
+        });
+    }
+
+    /// Rows were dropped on purpose.
+    pub(super) fn dropped(&self, what: std::fmt::Arguments<'_>) {
+        self.warn(self.word(what.to_string()));
+    }
+
+    /// The disk has not answered for so long.
+    pub(super) fn silent(&self, waited: Duration) -> Error {
+        let seconds = waited.as_secs();
+        self.word(format!(
+            "the disk has not answered for {seconds} s; what was done last may not be kept"
+        ))
+    }
+
+    /// So many facts wait to be written.
+    pub(super) fn waits(&self, facts: u64) {
+        self.waiting.store(facts, Ordering::Relaxed);
+    }
+
+    /// So many facts more will never be written.
+    pub(super) fn lost(&self, facts: u64) {
+        self.lost.fetch_add(facts, Ordering::Relaxed);
+    }
+
+    /// Facts that are not on disk.
+    pub(super) fn unkept(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed)
     }
 
     pub(super) fn warn(&self, warning: Error) {
@@ -78,6 +139,18 @@ impl Health {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(warning);
+    }
+
+    fn tell(&self, trouble: Trouble, warning: impl FnOnce() -> Error) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.contains(&trouble) {
+            told.push(trouble);
+            self.warn(warning());
+        }
+    }
+
+    fn word(&self, message: String) -> Error {
+        Error::new(Kind::State, Operation::Journal, message).path(&self.database)
     }
 
     /// The oldest warning that nobody has had yet.
@@ -94,6 +167,25 @@ impl Health {
         }
         explain(&self.database, error)
     }
+}
+
+/// What another moment may mend: somebody else's lock, a full disk, a disk that coughs, a mount
+/// that is read-only for a while. What is left is damage, or a mistake of ours.
+fn passing(error: &rusqlite::Error) -> Option<ErrorCode> {
+    error.sqlite_error_code().filter(|code| {
+        matches!(
+            code,
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    })
 }
 
 /// The error in the house's terms.

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -15,10 +16,13 @@ use crate::source::Identity;
 use crate::wire::{Created, Remote};
 
 mod adopt;
+mod batch;
 mod cell;
 mod claim;
+mod clerk;
 mod entry;
 mod health;
+mod prune;
 mod read;
 mod store;
 mod write;
@@ -37,6 +41,29 @@ use read::Used;
 use store::Store;
 use writer::{Write, Writer};
 
+/// How a journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of the database above which those files are forgotten that were not of use for
+    /// longest. Default 1 GiB, some two million files.
+    pub limit: u64,
+    /// How long another program's lock is waited for at a time. What cannot be written then is
+    /// kept and tried again. Default 5 s.
+    pub patience: Duration,
+    /// Seconds that the clock is ahead, for tests.
+    pub(crate) ahead: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            limit: 1 << 30,
+            patience: Duration::from_secs(5),
+            ahead: 0,
+        }
+    }
+}
+
 /// What panup remembers between runs. Cloning is one `Arc`; the last clone to go writes what is
 /// still queued. Several processes may have one open at once.
 #[derive(Debug, Clone)]
@@ -47,12 +74,21 @@ struct Open {
     reader: Mutex<Connection>,
     writer: Writer,
     health: Arc<Health>,
+    settings: Settings,
     targets: Arc<Targets>,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
 }
 
 impl Journal {
+    /// Opens the journal in the folder `dir` with the usual [`Settings`].
+    ///
+    /// # Errors
+    /// See [`open_with`](Self::open_with).
+    pub fn open(dir: &Path) -> Result<Journal> {
+        Journal::open_with(dir, Settings::default())
+    }
+
     /// Opens the journal in the folder `dir`, making both where they are missing (0700, 0600). A
     /// damaged database is set aside as `journal.db.corrupt-N`, with a word in
     /// [`trouble`](Self::trouble), and a new one begun.
@@ -60,19 +96,20 @@ impl Journal {
     /// # Errors
     /// `State`: the folder or the database cannot be made, read or written, or comes from a newer
     /// panup. The upload then goes on with [`Journal::off`].
-    pub fn open(dir: &Path) -> Result<Journal> {
-        let store = Store::open(dir)?;
+    pub fn open_with(dir: &Path, settings: Settings) -> Result<Journal> {
+        let store = Store::open(dir, settings.patience)?;
         let health = Arc::new(Health::new(store.path()));
         store
             .warning()
             .into_iter()
             .for_each(|warning| health.warn(warning));
         let reader = Mutex::new(store.connect()?);
-        let writer = Writer::start(store.connect()?, Arc::clone(&health))?;
+        let writer = Writer::start(store.connect()?, Arc::clone(&health), settings)?;
         Ok(Journal(Some(Arc::new(Open {
             reader,
             writer,
             health,
+            settings,
             targets: Targets::new(store.targets()),
             _store: store,
         }))))
@@ -101,7 +138,7 @@ impl Journal {
         if let (Some(open), Some(())) = (self.0.as_deref(), self.read(is_due)) {
             // What failed is in the news.
             let legacy = legacy.map(str::to_owned);
-            drop(open.writer.adopt(account.clone(), legacy, &open.health));
+            drop(open.writer.adopt(account.clone(), legacy));
         }
     }
 
@@ -197,14 +234,21 @@ impl Journal {
         self.post(|| Write::Finish(Box::new(task.clone()), md5, file_id));
     }
 
-    /// Waits until everything posted so far is on the disk, power loss included.
+    /// Waits until everything posted so far is on the disk, power loss included; some seconds at
+    /// most, whatever holds the disk or the database.
     ///
     /// # Errors
-    /// `State`: it could not be written, now or earlier.
+    /// `State`: it could not be written. Where another moment may help, it is tried again later,
+    /// and by the next flush.
     pub fn flush(&self) -> Result<()> {
-        self.0
-            .as_deref()
-            .map_or(Ok(()), |open| open.writer.flush(&open.health))
+        self.0.as_deref().map_or(Ok(()), |open| open.writer.flush())
+    }
+
+    /// How many facts are not on disk after a [`flush`](Self::flush) that failed: finished files,
+    /// slices that arrived, uploads begun or ended.
+    #[must_use]
+    pub fn unkept(&self) -> u64 {
+        self.0.as_deref().map_or(0, |open| open.health.unkept())
     }
 
     /// What went wrong since the last call, each thing once. The upload goes on in any case.
@@ -244,7 +288,7 @@ impl Journal {
     pub fn forget(&self, what: Forget) -> Result<u64> {
         self.0
             .as_deref()
-            .map_or(Ok(0), |open| open.writer.forget(what, &open.health))
+            .map_or(Ok(0), |open| open.writer.forget(what))
     }
 
     /// A read that a run asks on its way: trouble means that nothing is known.
@@ -271,7 +315,11 @@ impl Journal {
 
     /// Notes that rows were of use, where the last such note is old.
     fn renew(&self, rows: &[Used]) {
-        let stale = |used: &&Used| cell::now().saturating_sub(used.at) > RENEW;
+        let Some(open) = self.0.as_deref() else {
+            return;
+        };
+        let now = cell::now(open.settings.ahead);
+        let stale = |used: &&Used| now.saturating_sub(used.at) > RENEW;
         for used in rows.iter().filter(stale) {
             self.offer(|| Write::Used(used.row));
         }

@@ -20,3 +20,7 @@ UPDATE upload SET size = (
 ALTER TABLE upload DROP COLUMN identity;
 
 UPDATE file SET identity = substr(identity, 9) WHERE typeof(identity) = 'blob' AND length(identity) = 40;
+
+-- `at` is what the clock said at the last look, `sure` what it said some days before that: rows
+-- are old by the second.
+ALTER TABLE pruned ADD COLUMN sure INTEGER NOT NULL DEFAULT 0;

@@ -17,6 +17,7 @@ use crate::private;
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
+    patience: Duration,
     warning: Option<Error>,
     // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
     // last user goes, so a database may be moved away only while nobody has it open.
@@ -29,26 +30,20 @@ impl Store {
     ///
     /// # Errors
     /// `State`, see [`super::Journal::open`].
-    pub(super) fn open(dir: &Path) -> Result<Store> {
-        let refused = |error: io::Error| {
-            Error::new(Kind::State, Operation::Journal, error.to_string())
-                .path(dir)
-                .caused_by(error)
-        };
-        private::folder(dir).map_err(refused)?;
+    pub(super) fn open(dir: &Path, patience: Duration) -> Result<Store> {
+        private::folder(dir).map_err(|error| state(dir, error))?;
         let path = database(dir);
         for suffix in ["", "-wal", "-shm"] {
-            private::seen(&beside(&path, suffix)).map_err(refused)?;
+            let file = beside(&path, suffix);
+            private::seen(&file).map_err(|error| state(&file, error))?;
         }
-        let lock = private::lock_file(&dir.join("journal.lock")).map_err(refused)?;
-        let in_use = match share(&lock) {
-            Ok(()) => Some(lock),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(refused(error)),
-            // A file system without locks works as long as nothing is damaged.
-            Err(_) => None,
-        };
+        let lock_path = dir.join("journal.lock");
+        let lock = private::lock_file(&lock_path).map_err(|error| state(&lock_path, error))?;
+        // A file system without locks works as long as nothing is damaged.
+        let in_use = share(&lock, &lock_path, patience)?.then_some(lock);
         let mut store = Store {
             path,
+            patience,
             warning: None,
             _in_use: in_use,
         };
@@ -79,22 +74,19 @@ impl Store {
     /// # Errors
     /// `State`: the database cannot be opened.
     pub(super) fn connect(&self) -> Result<Connection> {
-        connect(&self.path).map_err(|error| explain(&self.path, error))
+        connect(&self.path, self.patience).map_err(|error| explain(&self.path, error))
     }
 
     fn prepare(&self) -> Result<(), Unfit> {
-        if damage_mark(&self.path).exists() {
+        if damage_mark(&self.path).symlink_metadata().is_ok() {
             return Err(Unfit::Damaged);
         }
-        create_private(&self.path).map_err(|error| {
-            let message = error.to_string();
-            Unfit::Unusable(Error::new(Kind::State, Operation::Journal, message).path(&self.path))
-        })?;
+        create_private(&self.path).map_err(|error| Unfit::Unusable(state(&self.path, error)))?;
         let unfit = |error| match is_damage(&error) {
             true => Unfit::Damaged,
             false => Unfit::Unusable(explain(&self.path, error)),
         };
-        let mut connection = connect(&self.path).map_err(unfit)?;
+        let mut connection = connect(&self.path, self.patience).map_err(unfit)?;
         let version = migrate(&mut connection).map_err(unfit)?;
         if version > MIGRATIONS.len() {
             let message = format!("the journal is of a newer panup (schema {version})");
@@ -137,7 +129,7 @@ impl Store {
             )));
         }
         if let Some(lock) = &self._in_use {
-            share(lock).map_err(|error| damaged("").caused_by(error))?;
+            share(lock, &self.path, self.patience)?;
         }
         self.prepare().map_err(|unfit| match unfit {
             Unfit::Damaged => damaged(" again, at once"),
@@ -162,10 +154,15 @@ pub(super) fn damage_mark(database: &Path) -> PathBuf {
     beside(database, ".damaged")
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    // Links on the way to the folder are the user's; the database itself is none.
+    let real = path.parent().and_then(|dir| fs::canonicalize(dir).ok());
+    let real = real.zip(path.file_name()).map(|(dir, name)| dir.join(name));
+    let connection = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)?;
+    connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(32);
     if version(&connection)? == 0 {
         // Only an empty database takes it, and each time it is said it is written.
@@ -221,26 +218,30 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Locks `lock` together with others that use the database. Somebody who sets a damaged one aside has
-/// it alone for a moment.
+/// Locks `lock` together with others that use the database; `false` where the file system has no
+/// locks. Somebody who sets a damaged one aside has it alone for a moment.
 ///
 /// # Errors
-/// `WouldBlock`: it was not to be had for [`PATIENCE`]; others: there are no locks here.
-fn share(lock: &File) -> io::Result<()> {
-    let until = Instant::now() + PATIENCE;
+/// `State`: it was not to be had for as long as `patience`.
+fn share(lock: &File, path: &Path, patience: Duration) -> Result<bool> {
+    let until = Instant::now() + patience;
     loop {
         match lock.try_lock_shared() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(20));
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(_)) => return Ok(false),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let held = io::Error::other("another program keeps journal.lock locked");
+                return Err(state(path, held));
             }
-            Err(TryLockError::WouldBlock) => {
-                let message = "another program keeps journal.lock locked";
-                return Err(io::Error::new(ErrorKind::WouldBlock, message));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
+}
+
+fn state(path: &Path, error: io::Error) -> Error {
+    Error::new(Kind::State, Operation::Journal, error.to_string())
+        .path(path)
+        .caused_by(error)
 }
 
 /// Renames database, log and index to the first `….corrupt-N` that is free.
@@ -248,7 +249,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let free = (1..).map(|number| beside(path, &format!(".corrupt-{number}")));
     let aside = free
         .into_iter()
-        .find(|aside| !aside.exists())
+        .find(|aside| aside.symlink_metadata().is_err())
         .expect("an unbounded range");
     // The database last: a log without its database is never replayed into a new one.
     for suffix in ["-wal", "-shm", ""] {
@@ -268,9 +269,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
-
-/// How long another process's commit is waited for. Ours take milliseconds; a slow disk, seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the log shrinks to after a burst: the size at which SQLite folds it into the database.
 const WAL_LIMIT: u32 = 4 << 20;

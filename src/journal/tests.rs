@@ -13,6 +13,7 @@ use crate::error::Kind;
 use crate::plan::Acked;
 use crate::wire::{Conflict, Remote};
 
+mod age;
 mod claims;
 mod damage;
 mod forget;
@@ -20,6 +21,7 @@ mod garbage;
 mod known;
 mod migration;
 mod processes;
+mod trouble;
 
 #[test]
 fn an_upload_goes_on_in_the_next_run() {

@@ -1,12 +1,13 @@
 //! In: facts, inside a transaction. Out: rows. Never: a row that grows without bound, or an ack
 //! for a slice that the file does not have.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::{Cells, PathCell, conflict_cell, now, path_key, servers_cell, target_key};
+use super::cell::{Cells, PathCell, conflict_cell, path_key, servers_cell, target_key};
 use super::entry::{Account, Forget, Hashes, Md5, Task, UploadId};
 use super::read::RowId;
 use crate::source::Identity;
@@ -18,6 +19,7 @@ pub(super) fn hashes(
     path: &Path,
     identity: &Identity,
     hashes: &Hashes,
+    now: i64,
 ) -> rusqlite::Result<i64> {
     let key = path_key(path);
     let known = db
@@ -38,7 +40,7 @@ pub(super) fn hashes(
         .map(|slices| slices.md5s.as_flattened());
     match known {
         Some((id, true)) if slices.is_none() => {
-            used(db, RowId::File(id))?;
+            used(db, RowId::File(id), now)?;
             Ok(id)
         }
         Some((id, _)) => {
@@ -50,7 +52,7 @@ pub(super) fn hashes(
                 id,
                 identity.to_bytes(),
                 hashes.whole,
-                now(),
+                now,
                 slice_size,
                 slices
             ])?;
@@ -66,7 +68,7 @@ pub(super) fn hashes(
                 PathCell(path),
                 identity.to_bytes(),
                 hashes.whole,
-                now(),
+                now,
                 slice_size,
                 slices
             ]),
@@ -78,6 +80,7 @@ pub(super) fn begin(
     id: UploadId,
     (task, md5): (&Task, &Md5),
     created: &Created,
+    now: i64,
 ) -> rusqlite::Result<()> {
     drop_uploads(db, task, md5)?;
     db.prepare_cached(
@@ -98,13 +101,18 @@ pub(super) fn begin(
         created.preupload_id,
         created.slice_size.cast_signed(),
         servers_cell(&created.servers),
-        now(),
+        now,
     ])?;
     Ok(())
 }
 
 /// Adds acks to what the row has: another process may be sending the same upload.
-pub(super) fn acks(db: &Connection, id: UploadId, slices: &[u32]) -> rusqlite::Result<()> {
+pub(super) fn acks(
+    db: &Connection,
+    id: UploadId,
+    slices: &BTreeSet<u32>,
+    now: i64,
+) -> rusqlite::Result<()> {
     let known = db
         .prepare_cached("SELECT acked, size, slice_size FROM upload WHERE id = ?1")?
         .query_row([id.0], |row| Ok(bitmap_and_count(&Cells(row))))
@@ -123,7 +131,7 @@ pub(super) fn acks(db: &Connection, id: UploadId, slices: &[u32]) -> rusqlite::R
         bits[at / 8] |= 1 << (at % 8);
     }
     db.prepare_cached("UPDATE upload SET acked = ?2, at = ?3 WHERE id = ?1")?
-        .execute(params![id.0, bits, now()])?;
+        .execute(params![id.0, bits, now])?;
     Ok(())
 }
 
@@ -138,12 +146,13 @@ pub(super) fn finish(
     task: &Task,
     md5: &Md5,
     file_id: i64,
+    now: i64,
 ) -> rusqlite::Result<()> {
     let known = Hashes {
         whole: *md5,
         slices: None,
     };
-    let file = hashes(db, &task.path, &task.identity, &known)?;
+    let file = hashes(db, &task.path, &task.identity, &known, now)?;
     let place = place(db, &task.account)?;
     let (target, parent, remote) = (target_of(task), task.remote.parent(), task.remote.path());
     let size = task.identity.size.cast_signed();
@@ -161,33 +170,25 @@ pub(super) fn finish(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
-        target,
-        parent,
-        remote,
-        place,
-        file,
-        md5,
-        size,
-        file_id,
-        now()
+        target, parent, remote, place, file, md5, size, file_id, now
     ])?;
     drop_uploads(db, task, md5)
 }
 
 /// Notes that a finished content is what the task's file holds too.
-pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<()> {
+pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5, now: i64) -> rusqlite::Result<()> {
     let known = Hashes {
         whole: *md5,
         slices: None,
     };
-    let file = hashes(db, &task.path, &task.identity, &known)?;
+    let file = hashes(db, &task.path, &task.identity, &known, now)?;
     db.prepare_cached(
         "UPDATE finished SET file = ?1, at = max(CAST(at AS INTEGER), ?2) \
          WHERE target = ?3 AND md5 = ?4 AND size = ?5",
     )?
     .execute(params![
         file,
-        now(),
+        now,
         target_of(task),
         md5,
         task.identity.size.cast_signed()
@@ -196,7 +197,7 @@ pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<
 }
 
 /// Notes that a row was of use. A clock that went back makes nothing older.
-pub(super) fn used(db: &Connection, row: RowId) -> rusqlite::Result<()> {
+pub(super) fn used(db: &Connection, row: RowId, now: i64) -> rusqlite::Result<()> {
     let (table, id) = match row {
         RowId::File(id) => (
             "UPDATE file SET at = max(CAST(at AS INTEGER), ?2) WHERE id = ?1",
@@ -211,7 +212,7 @@ pub(super) fn used(db: &Connection, row: RowId) -> rusqlite::Result<()> {
             id,
         ),
     };
-    db.prepare_cached(table)?.execute([id, now()]).map(drop)
+    db.prepare_cached(table)?.execute([id, now]).map(drop)
 }
 
 /// The upload's content is read from another path now.
@@ -252,30 +253,6 @@ pub(super) fn forget(db: &Connection, what: &Forget) -> rusqlite::Result<u64> {
     Ok(dropped as u64)
 }
 
-/// Drops what is old or too much, at most once a day. Whether it looked.
-pub(super) fn prune(db: &Connection) -> rusqlite::Result<bool> {
-    let now = now();
-    let looked = db.execute(
-        "UPDATE pruned SET at = ?1 WHERE at NOT BETWEEN ?1 - ?2 AND ?1",
-        [now, DAY],
-    )?;
-    if looked == 0 {
-        return Ok(false);
-    }
-    db.execute(
-        "DELETE FROM upload WHERE at < ?1",
-        [now - UPLOAD_DAYS * DAY],
-    )?;
-    db.execute("DELETE FROM file WHERE at < ?1", [now - FILE_DAYS * DAY])?;
-    db.execute(
-        "DELETE FROM file WHERE id <= \
-         (SELECT id FROM file ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-        [FILES],
-    )?;
-    drop_orphans(db)?;
-    Ok(true)
-}
-
 /// The number of an account, given to it where it is new.
 pub(super) fn place(db: &Connection, account: &Account) -> rusqlite::Result<i64> {
     let found = db
@@ -309,7 +286,7 @@ fn drop_uploads(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<()>
 }
 
 /// Finished files whose local file was dropped: row numbers are used again.
-fn drop_orphans(db: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn drop_orphans(db: &Connection) -> rusqlite::Result<usize> {
     db.execute(
         "DELETE FROM finished WHERE file NOT IN (SELECT id FROM file)",
         [],
@@ -324,14 +301,3 @@ fn bitmap_and_count(cells: &Cells) -> Option<(Vec<u8>, u64)> {
 /// A path itself, or below it as a folder; compared as bytes, since not every path is text.
 const UNDER: &str = "CAST(path AS BLOB) = ?1 \
     OR substr(CAST(path AS BLOB), 1, length(?2)) = ?2";
-
-const DAY: i64 = 24 * 60 * 60;
-
-/// How long a preuploadID lives is not documented; after three months nobody goes on with it.
-const UPLOAD_DAYS: i64 = 90;
-
-/// Hashing a file again once a year costs little, and rows of files long gone go.
-const FILE_DAYS: i64 = 365;
-
-/// About 200 MB of rows.
-const FILES: i64 = 500_000;

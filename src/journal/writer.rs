@@ -1,22 +1,20 @@
-//! In: facts, from any thread. Out: commits in groups, from one thread of its own. Never: a
-//! writer of the pipeline that waits for the disk, but for one thousands of entries ahead.
+//! In: facts, from any thread. Out: the same facts, in order, at the one thread that writes. Never:
+//! a writer of the pipeline that waits for the disk, but for one thousands of entries ahead.
 
-use std::collections::BTreeMap;
-use std::mem;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
-use super::adopt;
+use super::Settings;
 use super::claim::Held;
+use super::clerk::Clerk;
 use super::entry::{Account, Ack, Forget, Hashes, Md5, Task, UploadId};
 use super::health::Health;
 use super::read::RowId;
-use super::write;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Identity;
 use crate::wire::Created;
@@ -35,35 +33,52 @@ pub(super) enum Write {
     ForgetHashes(PathBuf),
     /// Only has to be dropped, after what was told before is on disk.
     Release(#[allow(dead_code, reason = "dropping it gives the place back")] Held),
+    Ask(Question),
+}
+
+/// Somebody waits for an answer.
+#[derive(Debug)]
+pub(super) enum Question {
     Adopt(Account, Option<String>, SyncSender<Result<()>>),
     Forget(Forget, SyncSender<Result<u64>>),
     Flush(SyncSender<Result<()>>),
 }
 
-/// The way to the writing thread. Dropping it writes what is queued and waits for that.
+/// The way to the writing thread. Dropping it writes what is queued and waits for that, for as long
+/// as a disk that works may take.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Option<SyncSender<Write>>,
-    thread: Option<JoinHandle<()>>,
+    /// Nothing ever comes; it breaks when the thread has ended.
+    ended: Mutex<Receiver<()>>,
+    health: Arc<Health>,
+    longest: Duration,
 }
 
 impl Writer {
     /// # Errors
     /// `State`: no thread could be started.
-    pub(super) fn start(connection: Connection, health: Arc<Health>) -> Result<Writer> {
+    pub(super) fn start(
+        connection: Connection,
+        health: Arc<Health>,
+        settings: Settings,
+    ) -> Result<Writer> {
         let (queue, posted) = sync_channel(QUEUE);
-        let clerk = Clerk {
-            connection,
-            health,
-            unsynced: Unsynced::No,
-        };
-        let thread = thread::Builder::new()
+        let (end, ended) = sync_channel(0);
+        let clerk = Clerk::new(connection, Arc::clone(&health), settings);
+        thread::Builder::new()
             .name("panup-journal".into())
-            .spawn(move || clerk.serve(&posted))
+            .spawn(move || {
+                clerk.serve(&posted);
+                drop(end);
+            })
             .map_err(|error| Error::new(Kind::State, Operation::Journal, error.to_string()))?;
         Ok(Writer {
             queue: Some(queue),
-            thread: Some(thread),
+            ended: Mutex::new(ended),
+            health,
+            // One commit that is under way, and one that is asked for, each with its wait.
+            longest: 2 * settings.patience + DISK,
         })
     }
 
@@ -79,45 +94,39 @@ impl Writer {
     }
 
     /// # Errors
-    /// `State`: something was not written.
-    pub(super) fn flush(&self, health: &Health) -> Result<()> {
-        self.ask(Write::Flush, health)
-    }
-
-    /// # Errors
-    /// `State`: it was not written.
-    pub(super) fn forget(&self, what: Forget, health: &Health) -> Result<u64> {
-        self.ask(|reply| Write::Forget(what, reply), health)
-    }
-
-    /// # Errors
-    /// `State`: it was not written.
-    pub(super) fn adopt(
-        &self,
-        account: Account,
-        legacy: Option<String>,
-        health: &Health,
-    ) -> Result<()> {
-        self.ask(|reply| Write::Adopt(account, legacy, reply), health)
-    }
-
-    fn ask<T>(
-        &self,
-        write: impl FnOnce(SyncSender<Result<T>>) -> Write,
-        health: &Health,
-    ) -> Result<T> {
+    /// `State`: something was not written, or the disk does not answer.
+    pub(super) fn flush(&self) -> Result<()> {
         let (reply, answer) = sync_channel(1);
-        self.post(write(reply));
-        answer.recv().unwrap_or_else(|_| {
-            let gone = || {
-                Error::new(
-                    Kind::State,
-                    Operation::Journal,
-                    "the journal's writer is gone",
-                )
-            };
-            Err(health.refusal().unwrap_or_else(gone))
-        })
+        self.post(Write::Ask(Question::Flush(reply)));
+        match answer.recv_timeout(self.longest) {
+            Ok(flushed) => flushed,
+            Err(RecvTimeoutError::Timeout) => Err(self.health.silent(self.longest)),
+            Err(RecvTimeoutError::Disconnected) => Err(self.gone()),
+        }
+    }
+
+    /// # Errors
+    /// `State`: it was not written.
+    pub(super) fn forget(&self, what: Forget) -> Result<u64> {
+        self.ask(|reply| Question::Forget(what, reply))
+    }
+
+    /// # Errors
+    /// `State`: it was not written.
+    pub(super) fn adopt(&self, account: Account, legacy: Option<String>) -> Result<()> {
+        self.ask(|reply| Question::Adopt(account, legacy, reply))
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(SyncSender<Result<T>>) -> Question) -> Result<T> {
+        let (reply, answer) = sync_channel(1);
+        self.post(Write::Ask(question(reply)));
+        answer.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn gone(&self) -> Error {
+        let gone = "the journal's writer is gone";
+        let gone = || Error::new(Kind::State, Operation::Journal, gone);
+        self.health.refusal().unwrap_or_else(gone)
     }
 
     fn queue(&self) -> &SyncSender<Write> {
@@ -128,240 +137,14 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // A disk that does not answer keeps its thread, and nobody who ends.
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(self.longest);
     }
 }
-
-/// The writing thread.
-struct Clerk {
-    connection: Connection,
-    health: Arc<Health>,
-    unsynced: Unsynced,
-}
-
-/// Commits that a power loss would take back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unsynced {
-    No,
-    Since(Instant),
-}
-
-impl Clerk {
-    fn serve(mut self, posted: &Receiver<Write>) {
-        if let Err(error) = self.prune() {
-            self.health.unwritable(error);
-        }
-        while let Ok(first) = posted.recv() {
-            self.keep(Batch::collect(first, posted));
-        }
-    }
-
-    fn keep(&mut self, mut batch: Batch) {
-        let questions = mem::take(&mut batch.questions);
-        let done = match self.health.refusal() {
-            Some(refusal) => Err(refusal),
-            None => self
-                .commit(&batch)
-                .map_err(|error| self.health.unwritable(error)),
-        };
-        for question in questions {
-            self.answer(question, done.clone());
-        }
-    }
-
-    fn commit(&mut self, batch: &Batch) -> rusqlite::Result<()> {
-        if batch.writes.is_empty() && batch.acks.is_empty() {
-            return Ok(());
-        }
-        let sync = self.sync_for(batch);
-        let level = if sync == Sync::Now { "FULL" } else { "NORMAL" };
-        self.connection.pragma_update(None, "synchronous", level)?;
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for write in &batch.writes {
-            write.apply(&transaction)?;
-        }
-        for (upload, slices) in &batch.acks {
-            write::acks(&transaction, *upload, slices)?;
-        }
-        transaction.commit()?;
-        self.unsynced = match (sync, self.unsynced) {
-            (Sync::Now, _) => Unsynced::No,
-            (Sync::Later, Unsynced::No) => Unsynced::Since(Instant::now()),
-            (Sync::Later, since) => since,
-        };
-        Ok(())
-    }
-
-    /// A preuploadID and a finished file must survive a power loss: without the one a whole
-    /// upload starts over, without the other `keep-both` makes a second copy. Acks may lag.
-    fn sync_for(&self, batch: &Batch) -> Sync {
-        let lags = matches!(self.unsynced, Unsynced::Since(then) if then.elapsed() > ACK_LAG);
-        let matters = |write: &Write| matches!(write, Write::Begin(..) | Write::Finish(..));
-        match lags || !batch.questions.is_empty() || batch.writes.iter().any(matters) {
-            true => Sync::Now,
-            false => Sync::Later,
-        }
-    }
-
-    fn answer(&mut self, question: Question, kept: Result<()>) {
-        match question {
-            Question::Flush(reply) => {
-                let synced =
-                    kept.and_then(|()| self.sync().map_err(|error| self.health.unwritable(error)));
-                let _ = reply.send(synced);
-            }
-            Question::Adopt(account, legacy, reply) => {
-                let adopted = kept.and_then(|()| {
-                    self.adopt(&account, legacy.as_deref())
-                        .map_err(|error| self.health.unwritable(error))
-                });
-                let _ = reply.send(adopted);
-            }
-            Question::Forget(what, reply) => {
-                let forgotten = kept.and_then(|()| {
-                    self.forget(&what)
-                        .map_err(|error| self.health.unwritable(error))
-                });
-                let _ = reply.send(forgotten);
-            }
-        }
-    }
-
-    /// Folding the log into the database syncs both.
-    fn sync(&mut self) -> rusqlite::Result<()> {
-        if self.unsynced != Unsynced::No {
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-            self.unsynced = Unsynced::No;
-        }
-        Ok(())
-    }
-
-    fn adopt(&mut self, account: &Account, legacy: Option<&str>) -> rusqlite::Result<()> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        adopt::adopt(&transaction, account, legacy)?;
-        transaction.commit()
-    }
-
-    fn forget(&mut self, what: &Forget) -> rusqlite::Result<u64> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let forgotten = write::forget(&transaction, what)?;
-        transaction.commit()?;
-        self.shrink()?;
-        Ok(forgotten)
-    }
-
-    fn prune(&mut self) -> rusqlite::Result<()> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let looked = write::prune(&transaction)?;
-        transaction.commit()?;
-        if looked { self.shrink() } else { Ok(()) }
-    }
-
-    /// Gives the pages of dropped rows back to the file system.
-    fn shrink(&self) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare("PRAGMA incremental_vacuum")?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        Ok(())
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sync {
-    Now,
-    Later,
-}
-
-/// What goes into one commit.
-#[derive(Default)]
-struct Batch {
-    writes: Vec<Write>,
-    /// Last, and one row each: the order of acks does not matter, nor whether their row is gone.
-    acks: BTreeMap<UploadId, Vec<u32>>,
-    questions: Vec<Question>,
-    len: usize,
-}
-
-/// Somebody waits: the batch ends here.
-enum Question {
-    Adopt(Account, Option<String>, SyncSender<Result<()>>),
-    Flush(SyncSender<Result<()>>),
-    Forget(Forget, SyncSender<Result<u64>>),
-}
-
-impl Batch {
-    /// What comes within [`GROUP`] of the first, up to [`ROWS`] or somebody who waits.
-    fn collect(first: Write, posted: &Receiver<Write>) -> Batch {
-        let until = Instant::now() + GROUP;
-        let mut batch = Batch::default();
-        batch.add(first);
-        while batch.len < ROWS && batch.questions.is_empty() {
-            match posted.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(write) => batch.add(write),
-                Err(_) => break,
-            }
-        }
-        batch
-    }
-
-    fn add(&mut self, write: Write) {
-        self.len += 1;
-        match write {
-            Write::Ack(upload, ack) => self.acks.entry(upload).or_default().push(ack.slice()),
-            Write::Flush(reply) => self.questions.push(Question::Flush(reply)),
-            Write::Forget(what, reply) => self.questions.push(Question::Forget(what, reply)),
-            Write::Adopt(account, legacy, reply) => {
-                self.questions.push(Question::Adopt(account, legacy, reply));
-            }
-            write => self.writes.push(write),
-        }
-    }
-}
-
-impl Write {
-    fn apply(&self, db: &Connection) -> rusqlite::Result<()> {
-        match self {
-            Write::Hashes(path, identity, hashes) => {
-                write::hashes(db, path, identity, hashes).map(drop)
-            }
-            Write::Begin(id, task, md5, created) => write::begin(db, *id, (task, md5), created),
-            Write::Abandon(id) => write::abandon(db, *id),
-            Write::Finish(task, md5, file_id) => write::finish(db, task, md5, *file_id),
-            Write::Seen(task, md5) => write::seen(db, task, md5),
-            Write::Used(row) => write::used(db, *row),
-            Write::Moved(id, path) => write::moved(db, *id, path),
-            Write::ForgetHashes(path) => write::forget_hashes(db, path),
-            Write::Ack(..)
-            | Write::Release(..)
-            | Write::Flush(..)
-            | Write::Forget(..)
-            | Write::Adopt(..) => Ok(()),
-        }
-    }
-}
-
-/// Long enough to put a burst into one commit, short enough that a kill costs few slices.
-const GROUP: Duration = Duration::from_millis(200);
-
-/// Rows in one commit: some 10 ms of work, so that other processes wait no longer for theirs.
-const ROWS: usize = 1000;
 
 /// Entries waiting, about half a kilobyte each: 4 MiB, several seconds of a disk that stands still.
 const QUEUE: usize = 8192;
 
-/// After a power loss, the acks of the last two seconds may be missing and their slices go again.
-const ACK_LAG: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests;
+/// The longest that a disk that works takes for a commit.
+const DISK: Duration = Duration::from_secs(5);

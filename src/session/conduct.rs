@@ -14,7 +14,7 @@ use super::event::{Event, Outcome, Progress, Status};
 use super::file;
 use super::hash::{Admitted, Hashed};
 use super::run::Shared;
-use crate::error::{Error, Kind, Operation};
+use crate::error::{Kind, Operation};
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
@@ -121,24 +121,32 @@ impl Files {
     }
 }
 
-/// The journal last: what was acknowledged is on disk when the run has ended.
+/// The journal last: what was acknowledged is on disk when the run has ended, or it is said that it
+/// is not.
 async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-    let mut troubles: Vec<Error> = flushed.ok().and_then(Result::err).into_iter().collect();
-    troubles.extend(std::iter::from_fn(|| shared.core.keyring.take_trouble()));
-    while let Some(trouble) = shared.core.journal.trouble() {
-        troubles.push(trouble);
+    while let Some(trouble) = shared.core.keyring.take_trouble() {
+        shared.tell(Event::Warning(trouble));
     }
-    // A journal that could not be flushed tells the same trouble twice.
-    troubles.dedup();
-    for trouble in troubles {
+    tell_trouble(shared);
+    let unkept = shared.core.journal.unkept();
+    if let (Ok(Err(error)), 1..) = (flushed, unkept) {
+        let advice =
+            format!("{unkept} things that were done are not kept; the next run may do them again");
+        shared.tell(Event::Warning(error.advice(advice)));
+    }
+}
+
+/// What the journal has met since it was asked last.
+fn tell_trouble(shared: &Shared) {
+    while let Some(trouble) = shared.core.journal.trouble() {
         shared.tell(Event::Warning(trouble));
     }
 }
 
-/// Ten times a second: tells the gate how far the servers are and how much sockets have taken, and
-/// shows its load.
+/// Ten times a second: tells the gate how far the servers are and how much sockets have taken, shows
+/// its load, and tells what the journal cannot do.
 async fn tick(shared: std::sync::Weak<Shared>) {
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -161,6 +169,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
             .in_flight
             .store(in_flight, Ordering::Relaxed);
         shared.progress.permits.store(permits, Ordering::Relaxed);
+        tell_trouble(&shared);
     }
 }
 

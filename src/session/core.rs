@@ -15,7 +15,7 @@ use super::keyring::Keyring;
 use super::rates::Rates;
 use super::run::Shared;
 use crate::error::{Error, Operation, Result};
-use crate::journal::{Account, Journal};
+use crate::journal::{self, Account, Journal};
 use crate::net::{Pool, PoolSettings, Wish};
 use crate::options::{Http, Options};
 use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
@@ -79,7 +79,12 @@ impl Core {
             &api.to_string(),
             options.state_dir.as_deref(),
         );
-        let (journal, trouble) = match options.state_dir.as_deref().map(Journal::open) {
+        let kept = journal::Settings {
+            limit: options.journal_limit,
+            ..journal::Settings::default()
+        };
+        let open = |dir| Journal::open_with(dir, kept);
+        let (journal, trouble) = match options.state_dir.as_deref().map(open) {
             Some(Ok(journal)) => (journal, None),
             Some(Err(error)) => (
                 Journal::off(),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::journal::{Counts, FinishedFile, Forget, Journal, Unfinished};
+use crate::journal::{Counts, FinishedFile, Forget, Journal, Settings, Unfinished};
 
 /// What the journal in a state folder holds. Uploads may be running meanwhile.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ impl State {
     /// [`Kind::State`](crate::Kind::State): the journal cannot be read, or comes from a newer panup.
     pub fn open(dir: &Path) -> Result<State> {
         let journal = match Journal::is_in(dir) {
-            true => Journal::open(dir)?,
+            true => Journal::open_with(dir, untouched())?,
             false => Journal::off(),
         };
         Ok(State { journal })
@@ -69,6 +69,14 @@ impl State {
     #[must_use]
     pub fn trouble(&self) -> Option<Error> {
         self.journal.trouble()
+    }
+}
+
+/// Who looks drops nothing: the limit is that of the runs that write.
+fn untouched() -> Settings {
+    Settings {
+        limit: u64::MAX,
+        ..Settings::default()
     }
 }
 
