@@ -244,26 +244,38 @@ impl Clerk {
 
     /// Drops what was not of use for longest where the database is larger than it may be.
     fn make_room(&mut self) -> rusqlite::Result<()> {
-        let victims = prune::victims(&self.connection, self.settings.limit)?;
-        if victims.is_empty() {
-            return Ok(());
+        let (mut files, mut finished) = (0, 0);
+        // Rows leave gaps in the indexes, so that a share of the rows is less of the bytes.
+        loop {
+            let victims = prune::victims(&self.connection, self.settings.limit)?;
+            if victims.is_empty() {
+                break;
+            }
+            files += victims.len();
+            finished += self.drop_files(&victims)?;
         }
-        for some in victims.chunks(super::batch::ROWS) {
+        if files > 0 {
+            self.shrink()?;
+            self.health.dropped(format_args!(
+                "it was larger than its limit of {} bytes: the {files} files that were not seen \
+                 for longest were dropped, {finished} finished uploads of them among it",
+                self.settings.limit,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Drops files, some at a time so that others may write too; how many finished uploads of
+    /// theirs went with them.
+    fn drop_files(&mut self, files: &[i64]) -> rusqlite::Result<usize> {
+        for some in files.chunks(super::batch::ROWS) {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             prune::drop_files(&transaction, some)?;
             transaction.commit()?;
         }
-        let finished = write::drop_orphans(&self.connection)?;
-        self.shrink()?;
-        self.health.dropped(format_args!(
-            "it was larger than its limit of {} bytes: the {} files that were not seen for longest \
-             were dropped, {finished} finished uploads of them among it",
-            self.settings.limit,
-            victims.len()
-        ));
-        Ok(())
+        write::drop_orphans(&self.connection)
     }
 
     /// Gives the pages of dropped rows back to the file system.

@@ -71,8 +71,8 @@ pub(super) fn stale(db: &Connection, now: i64) -> rusqlite::Result<usize> {
     db.execute("DELETE FROM upload WHERE at < ?1", [before])
 }
 
-/// The files that were not of use for longest, if the database takes more than `limit` bytes: so
-/// many that a tenth of the limit is free afterwards.
+/// The files that were not of use for longest, if the database takes more than `limit` bytes: about
+/// so many that a tenth of the limit is free afterwards.
 pub(super) fn victims(db: &Connection, limit: u64) -> rusqlite::Result<Vec<i64>> {
     let number = |pragma: &str| -> rusqlite::Result<u64> {
         let number: i64 = db.pragma_query_value(None, pragma, |row| row.get(0))?;
