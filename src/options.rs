@@ -55,9 +55,9 @@ pub struct Options {
     pub resume: Resume,
     /// Whether files may be memory-mapped; they are read where not.
     pub maps: bool,
-    /// How often a failed call is repeated, and after which waits.
+    /// Retry limits and delays.
     pub retry: Retry,
-    /// After which silence a call is given up.
+    /// Time-outs.
     pub timeouts: Timeouts,
 }
 
@@ -261,7 +261,7 @@ impl Options {
 
     fn check_retries(&self) -> Result<()> {
         if self.retry.attempts == 0 {
-            return Err(invalid("a call is tried at least once".to_owned()));
+            return Err(invalid("retry attempts must be at least 1".to_owned()));
         }
         let limits = [
             self.timeouts.connect,

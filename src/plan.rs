@@ -25,7 +25,7 @@ impl Plan {
             Error::new(Kind::Protocol, Operation::Create, message)
         };
         if slice_size == 0 {
-            return Err(refused("which cannot be"));
+            return Err(refused("of 0"));
         }
         let count = size.div_ceil(slice_size);
         let most = if slice_size < USUAL_LEAST { FEW } else { MOST };

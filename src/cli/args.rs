@@ -12,7 +12,7 @@ use super::size::{Rates, Size};
 #[derive(Debug, Parser)]
 #[command(name = "panup", version, max_term_width = 100)]
 pub struct Args {
-    /// Say what is decided; twice: what is tried.
+    /// Log decisions; -vv also logs attempts.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 

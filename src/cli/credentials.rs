@@ -114,7 +114,7 @@ pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
     say(if dropped {
         "logged out"
     } else {
-        "nobody was logged in"
+        "not logged in"
     });
     Ok(ExitCode::SUCCESS)
 }

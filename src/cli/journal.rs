@@ -1,4 +1,4 @@
-//! `panup status` and `panup forget`: what the journal holds, and less of it.
+//! `panup status` and `panup forget`: lists what the journal holds, and drops it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

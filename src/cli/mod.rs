@@ -93,7 +93,7 @@ fn say_bytes(bytes: &[u8]) {
     }
 }
 
-/// A line on standard error, where there is nobody to tell if that fails.
+/// A line on standard error. Errors are ignored: standard error is the last resort.
 fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }

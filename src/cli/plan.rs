@@ -19,7 +19,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Nothing said yet.
+    /// An empty plan.
     pub fn new(output: Output) -> Plan {
         Plan {
             output,

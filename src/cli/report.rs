@@ -21,7 +21,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing said yet.
+    /// An empty report.
     pub fn new(output: Output, screen: Screen) -> Report {
         Report {
             output,
@@ -91,12 +91,12 @@ impl Report {
             .hidden(|| complain(&format!("warning   {error}")));
     }
 
-    /// A word to the user.
+    /// Prints a note.
     pub fn note(&self, text: &str) {
         self.screen.hidden(|| complain(text));
     }
 
-    /// Time passed.
+    /// Redraws.
     pub fn beat(&self) {
         self.screen.draw();
     }

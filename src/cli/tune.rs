@@ -32,7 +32,7 @@ use verdict::{Row, Table};
 /// Wrong usage or configuration, or refused credentials.
 pub fn run(tune: &Tune) -> Result<ExitCode, Error> {
     let trials = plan(tune.budget.0, &tune.settings).ok_or_else(|| {
-        let message = format!("{} are too few to measure anything", human(tune.budget.0));
+        let message = format!("a budget of {} is too small", human(tune.budget.0));
         Error::new(Kind::Invalid, Operation::Configure, message).advice("give --budget more")
     })?;
     let target = Target::new(tune)?;

@@ -26,7 +26,7 @@ pub(super) struct Opened {
     pub(super) meter: Arc<Meter>,
 }
 
-/// hyper's side of a connection, which somebody has to poll. It ends when the connection does.
+/// hyper's side of a connection, which must be polled. It ends when the connection does.
 pub(super) enum Driver {
     H1(Box<http1::Connection<Stream, BodyStream>>),
     H2(Box<http2::Connection<Stream, BodyStream, TokioExecutor>>),

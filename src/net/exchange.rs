@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use super::body::Body;
 use crate::error::Operation;
 
-/// A request, but for the server it goes to.
+/// A request without its origin.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// The HTTP method.

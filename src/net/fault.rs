@@ -260,7 +260,9 @@ fn tls_words(error: &(dyn StdError + 'static)) -> Option<String> {
             format!("certificate not trusted: {why}; a private CA is named with --ca-cert")
         }
         // A plain server answers a TLS greeting in plain HTTP.
-        rustls::Error::InvalidMessage(_) => "no TLS is spoken there; is it http://?".to_owned(),
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not speak TLS; did you mean http://?".to_owned()
+        }
         other => format!("TLS: {other}"),
     })
 }

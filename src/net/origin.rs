@@ -64,10 +64,10 @@ impl Origin {
             )
         };
         let (scheme, rest) = split_scheme(text.trim(), default_scheme)
-            .ok_or_else(|| refuse("only http and https are spoken"))?;
+            .ok_or_else(|| refuse("unsupported scheme, expected http or https"))?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#']) {
-            return Err(refuse("a server is meant, without a path"));
+            return Err(refuse("expected host[:port], without a path"));
         }
         if authority.contains('@') {
             return Err(refuse("user names are not supported"));

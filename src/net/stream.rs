@@ -2,7 +2,7 @@
 //! and a count of the bytes that the socket took. Never: a copy of a byte.
 //!
 //! HTTP/2 writes and flushes frame by frame, 16 KiB each. TLS makes a record of every frame and
-//! hands it to the socket at once: 65,536 system calls for a GiB. So two layers conspire. The one
+//! hands it to the socket at once: 65,536 system calls for a GiB. Two layers cooperate. The one
 //! below TLS ([`Wire`]) says "not now" until TLS has some dozen KiB of records together, which
 //! then leave in one vectored write. The one above TLS ([`Stream`]) only notes a flush and wakes
 //! the connection's task; that task begins each turn by reading, and before reading the noted

@@ -121,7 +121,7 @@ impl Rate {
         if since.is_some_and(|since| since < SECOND) {
             return;
         }
-        // Growth by the sevenfold has overshot by far; a slow climb by a little only.
+        // Exponential growth overshoots a lot, linear growth a little.
         let known = self.refused.is_some() && !self.refused_long_ago(now);
         let gentle = known && since.is_some_and(|since| since >= 2 * SECOND);
         self.refused = Some(self.per_second);

@@ -85,7 +85,7 @@ pub enum Decision {
 }
 
 impl Retry {
-    /// Decides by the error's kind, as the table in DESIGN.md says.
+    /// Decides by the error's kind and the attempts so far.
     #[must_use]
     pub fn decide(
         &self,
@@ -165,7 +165,7 @@ impl Retry {
 }
 
 impl Default for Retry {
-    /// The field notes' decision 9: 8 attempts or 10 minutes. The delays between 8 attempts add
+    /// 8 attempts or 10 minutes. The delays between 8 attempts add
     /// up to 45 s on average, which outlives a router's restart.
     fn default() -> Self {
         Retry {
@@ -310,7 +310,7 @@ impl Allowance {
 /// The bound triples, so that the first repeat is quick and the eight together last long.
 const GROWTH: u32 = 3;
 
-/// Where waiting does not help, or time is up, other servers may help: as many as decision 9 of the field notes wants.
+/// Where waiting does not help, or time is up, other servers may help: three fresh ones where there are so many.
 const TRIES_ELSEWHERE: u32 = 3;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).

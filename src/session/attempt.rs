@@ -227,7 +227,7 @@ impl<'a> Attempts<'a> {
             };
             return error
                 .context(unsure)
-                .advice("look whether it is there before you repeat this");
+                .advice("check whether the file exists before retrying");
         }
         if self.lost && error.kind() == Kind::Rejected {
             return error.advice(MAY_BE_OURS);
@@ -334,7 +334,7 @@ where
     }
 }
 
-/// The same, and once more elsewhere if it straggles when nothing else is left to send. The first
+/// As [`carry`], with a hedged request to another server if it straggles when nothing else is left to send. The first
 /// answer counts, and the other try is dropped.
 ///
 /// # Errors

@@ -106,7 +106,7 @@ impl Files {
         self.shared.tell(Event::File(outcome));
     }
 
-    /// After an interrupt: what is in flight may land, then every file that is left is told off.
+    /// After an interrupt: what is in flight may land, then every remaining file is reported as cancelled.
     async fn drain(&mut self) {
         let deadline = tokio::time::Instant::now() + GRACE;
         while let Ok(Some(ended)) =

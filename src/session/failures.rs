@@ -1,4 +1,4 @@
-//! Failures of what one task asks for everybody: those who waited for the answer share its failure
+//! Shares one failed request among all tasks that waited for it: those who waited for the answer share its failure
 //! instead of asking again one after the other, each with all its attempts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -119,7 +119,7 @@ pub(super) struct Way<'a> {
     pub(super) resume: Option<Upload>,
     pub(super) sent: Arc<AtomicU64>,
     pub(super) allowance: Arc<Mutex<Allowance>>,
-    /// The journal's word of a call that is not answered yet.
+    /// Journal entry written before a call whose outcome is unknown.
     pub(super) intent: tokio::sync::Mutex<Option<UploadId>>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// What is known of the folders of one run.
+/// What is known of the folders, shared by all runs of a client.
 #[derive(Debug, Default)]
 pub struct Folders {
     state: Mutex<HashMap<(i64, String), Known>>,

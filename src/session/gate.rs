@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::policy::{Limit, Trouble};
 
-/// The gate of one run.
+/// The gate of a client, shared by all its runs.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
@@ -86,7 +86,7 @@ impl Gate {
         self.hand_on(state);
     }
 
-    /// Sockets took `bytes` more content so far in this run: the finer signal between acks.
+    /// Sockets took `bytes` of content in all, over all runs: the finer signal between acks.
     pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64) {
         let mut state = self.lock();
         state.limit.on_progress(now, bytes);

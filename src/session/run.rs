@@ -39,7 +39,7 @@ pub struct Shared {
     /// Set once the run is to stop; the hashers look at it.
     pub halt: Arc<AtomicBool>,
     phase: watch::Sender<Phase>,
-    /// `None` says that nothing more comes: the reader holds this struct too, so that the channel
+    /// `None` marks the end: the reader holds this struct too, so that the channel
     /// does not close by itself.
     events: mpsc::UnboundedSender<Option<Event>>,
 }
@@ -144,7 +144,7 @@ impl Shared {
         Error::new(
             Kind::Cancelled,
             Operation::Slice,
-            "interrupted; the same command goes on where it was",
+            "interrupted; rerun the same command to resume",
         )
     }
 }

@@ -38,7 +38,7 @@ impl Way<'_> {
             SingleReply::Unfinished if self.repeat() == Repeat::Ambiguous => {
                 let message = "the service took the file and did not say that it is complete";
                 let error = Error::new(Kind::Protocol, Operation::Single, message);
-                Err(error.advice("look whether it is there before you repeat this: sending it again would keep both"))
+                Err(error.advice("check whether the file exists before retrying: sending it again would keep both"))
             }
             SingleReply::Unfinished => {
                 tracing::debug!(lost, "single/create did not finish; asking create");

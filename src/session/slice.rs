@@ -117,8 +117,8 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
         if error.kind() != Kind::Auth {
             file.contents.check(shared, Operation::Slice).await?;
         }
-        match attempts.failed(error).await.map_err(not_ours)? {
-            Next::Again { elsewhere: true } => remember(&mut avoid, server, load.crew.len()),
+        match attempts.failed(error).await.map_err(corrupted_in_transit)? {
+            Next::Again { elsewhere: true } => avoid_server(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}
             Next::Rehash => call.md5 = rehash(slice).await?.to_string(),
         }
@@ -127,7 +127,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
 
 /// A slice whose MD5 is refused twice, with the same bytes hashed anew in between: what leaves here
 /// is not what arrives there, and the file cannot be trusted to arrive.
-fn not_ours(error: Error) -> Error {
+fn corrupted_in_transit(error: Error) -> Error {
     match error.kind() {
         Kind::Integrity => error
             .kind_as(Kind::Source)
@@ -137,7 +137,7 @@ fn not_ours(error: Error) -> Error {
 }
 
 /// Servers that failed this slice are avoided until all of them have.
-fn remember(avoid: &mut Vec<usize>, server: usize, crew: usize) {
+fn avoid_server(avoid: &mut Vec<usize>, server: usize, crew: usize) {
     avoid.push(server);
     if avoid.len() >= crew {
         avoid.clear();

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// A budget of files and bytes; a file larger than the whole budget passes when nothing else is in.
+/// A budget of files and bytes; a file larger than the whole budget is admitted when the window is empty.
 #[derive(Debug)]
 pub struct Window {
     limit: Size,

@@ -72,7 +72,7 @@ pub fn is_queued(error: &Error) -> bool {
         && error.delivered() == Delivery::Unknown
 }
 
-/// A code of the body, by the table of the field notes.
+/// What a code of the body means.
 fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
     let text = envelope.text("message").unwrap_or_default();
     let queued = text.contains("秒传队列");

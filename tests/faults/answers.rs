@@ -268,7 +268,7 @@ fn a_single_that_did_not_finish() {
             .check();
         row(Conflict::KeepBoth)
             .fails(Kind::Protocol)
-            .says("look whether it is there")
+            .says("check whether the file exists")
             .calls("domain 1, single 1")
             .check();
     }

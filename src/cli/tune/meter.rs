@@ -36,7 +36,7 @@ impl Meter {
         self.note(Sight { at, sent, acked });
     }
 
-    /// Sights without news say nothing but for the last of them.
+    /// Drops samples equal to the previous two, keeps the newest.
     fn note(&mut self, sight: Sight) {
         let same = |known: &Sight| (known.sent, known.acked) == (sight.sent, sight.acked);
         let repeated = self

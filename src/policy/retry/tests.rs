@@ -1,4 +1,4 @@
-//! The table of DESIGN.md, row by row, and the delays.
+//! What each kind of error leads to, row by row, and the delays.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn delay_of(error: &Error, attempt: Attempt, seed: u64) -> Duration {
     }
 }
 
-/// The last column of the table in DESIGN.md: what a first failure and a second one of the
+/// What a first failure and a second one of the
 /// same kind lead to.
 #[test]
 fn each_kind_is_repeated_as_the_table_says() {

@@ -67,7 +67,7 @@
 //! - [`Limits`] are what a service restricts: call rates, lifetimes of tokens, calls per
 //!   connection, the gateway's patience with a body.
 //! - [`Weather`] is what a link restricts: bandwidth shared by all connections of a place, latency
-//!   on every answer and every new connection, and whether anybody is at home. It is a model: there is
+//!   on every answer and every new connection, and whether the server is up. It is a model: there is
 //!   no slow start and no loss of packets, and only what comes in is slowed.
 //!
 //! All three come from [`Config`], by calls on [`Emulator`], by flags, and as a JSON [`Script`]

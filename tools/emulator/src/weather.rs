@@ -1,4 +1,4 @@
-//! Weather: how good a server's link is and whether anybody is at home. In comes a [`Weather`]
+//! Weather: how good a server's link is and whether the server is up. In comes a [`Weather`]
 //! for a place and the bytes that were read there, out goes how long a reader has to wait; the
 //! waiting itself is done by the link.
 
@@ -29,7 +29,7 @@ pub struct Weather {
     pub latency_ms: u64,
     /// At most so many milliseconds more on an answer, differing from one to the next.
     pub jitter_ms: u64,
-    /// Whether anybody is at home.
+    /// Whether the server is up.
     pub service: Service,
 }
 
