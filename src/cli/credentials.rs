@@ -10,6 +10,7 @@ use panup::{
     read_secret, write_private,
 };
 
+use super::account::account_options;
 use super::args::{Account, Login, Logout};
 use super::signals::Signals;
 use super::{INTERRUPTED, complain, say, state_dir};
@@ -59,7 +60,7 @@ pub fn login(login: &Login) -> Result<ExitCode, Error> {
         id: id.clone(),
         secret: Secret::new(&secret),
     });
-    super::upload::account_options(&mut options, &login.account)?;
+    account_options(&mut options, &login.account)?;
     options.state_dir = Some(folder.clone());
     let runtime = panup::runtime()?;
     let logged_in = runtime.block_on(log_in(options));

@@ -1,6 +1,7 @@
 //! The command line. In: arguments and the environment. Out: lines for people, objects for
 //! scripts, an exit code for both. Never: a name of the library that is not public.
 
+mod account;
 mod ahead;
 mod args;
 mod credentials;

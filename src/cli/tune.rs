@@ -17,10 +17,10 @@ use panup::{
     Secret, Status,
 };
 
+use super::account::account_options;
 use super::args::Tune;
 use super::signals::Signals;
 use super::size::human;
-use super::upload::account_options;
 use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, state_dir};
 use meter::Meter;
 use plan::{Trial, plan};

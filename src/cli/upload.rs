@@ -13,8 +13,9 @@ use panup::{
 
 use tokio::runtime::{Runtime, RuntimeFlavor};
 
+use super::account::account_options;
 use super::ahead::Ahead;
-use super::args::{Account, HttpVersion, OnConflict, Upload};
+use super::args::{HttpVersion, OnConflict, Upload};
 use super::emulator::Local;
 use super::plan::Plan;
 use super::report::Report;
@@ -133,23 +134,6 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     let lasting = local.is_none() || upload.account.state_dir.is_some();
     options.state_dir = state_dir(upload.account.state_dir.as_deref()).filter(|_| lasting);
     Ok(options)
-}
-
-/// The options that say where the service is and whom to trust.
-///
-/// # Errors
-/// Where a certificate cannot be read.
-pub fn account_options(options: &mut Options, account: &Account) -> Result<(), Error> {
-    options.api.clone_from(&account.api);
-    // An empty variable is one that is not set.
-    options.account = account.account.clone().filter(|name| !name.is_empty());
-    options.allow_http = account.allow_http;
-    for path in &account.ca_cert {
-        options
-            .roots
-            .push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
-    }
-    Ok(())
 }
 
 /// Follows the run to its end, or for [`PATIENCE`] after an interrupt; the exit code.

@@ -1,0 +1,22 @@
+//! Where the service is and whom to trust, from the options that all commands share.
+
+use panup::{Error, Options};
+
+use super::args::Account;
+
+/// The options that say where the service is and whom to trust.
+///
+/// # Errors
+/// Where a certificate cannot be read.
+pub fn account_options(options: &mut Options, account: &Account) -> Result<(), Error> {
+    options.api.clone_from(&account.api);
+    // An empty variable is one that is not set.
+    options.account = account.account.clone().filter(|name| !name.is_empty());
+    options.allow_http = account.allow_http;
+    for path in &account.ca_cert {
+        options
+            .roots
+            .push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
+    }
+    Ok(())
+}
