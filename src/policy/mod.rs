@@ -13,12 +13,9 @@ pub mod worth;
 
 pub use bandwidth::Bandwidth;
 pub use hedge::{Hedge, Queue, Straggler};
-pub use limit::{Limit, LimitSettings, Trouble};
+pub use limit::{CongestionSignal, Limit, LimitSettings};
 pub use lull::Lull;
 pub use rate::{Rate, RateSettings, Ticket};
 pub use retry::{Allowance, Attempt, Budget, Decision, Patience, Repeat, Retry};
 pub use version::{Trial, Version, Wish};
 pub use worth::Servers;
-
-#[cfg(test)]
-mod link;

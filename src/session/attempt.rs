@@ -11,7 +11,7 @@ use super::fleet::{Booking, Crew};
 use super::gate::Permit;
 use super::run::Shared;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler, Trouble};
+use crate::policy::{Allowance, Attempt, CongestionSignal, Decision, Queue, Repeat, Straggler};
 use crate::service::{Carriage, Travelled};
 use crate::token::Secret;
 use crate::wire;
@@ -180,11 +180,11 @@ impl<'a> Attempts<'a> {
             return;
         }
         let trouble = match error.kind() {
-            _ if error.is_timeout() && error.kind() == Kind::Transport => Trouble::Stalled,
-            _ if error.is_timeout() => Trouble::TimedOut,
-            Kind::Throttled => Trouble::Throttled,
-            Kind::Transport => Trouble::Failed,
-            Kind::Protocol if error.is_foreign() => Trouble::Failed,
+            _ if error.is_timeout() && error.kind() == Kind::Transport => CongestionSignal::Stalled,
+            _ if error.is_timeout() => CongestionSignal::TimedOut,
+            Kind::Throttled => CongestionSignal::Throttled,
+            Kind::Transport => CongestionSignal::Failed,
+            Kind::Protocol if error.is_foreign() => CongestionSignal::Failed,
             _ => return,
         };
         self.shared.core.gate.troubled(now, trouble);

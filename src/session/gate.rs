@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::policy::{Limit, Trouble};
+use crate::policy::{CongestionSignal, Limit};
 
 /// The gate of a client, shared by all its runs.
 #[derive(Debug)]
@@ -99,8 +99,8 @@ impl Gate {
     }
 
     /// A body came to grief in a way that asks for fewer at once.
-    pub fn troubled(&self, now: Instant, trouble: Trouble) {
-        self.lock().limit.on_trouble(now, trouble);
+    pub fn troubled(&self, now: Instant, trouble: CongestionSignal) {
+        self.lock().limit.on_congestion(now, trouble);
     }
 
     /// Bodies in flight, and how many there may be.

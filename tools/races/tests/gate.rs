@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use races::chance::{below, linger, once_in, one_of, others, play};
 use races::gate::{Gate, Permit};
-use races::policy::{Limit, LimitSettings, Trouble};
+use races::policy::{CongestionSignal, Limit, LimitSettings};
 use shuttle::future::{JoinHandle, block_on, spawn};
 
 #[test]
@@ -378,11 +378,11 @@ const MOVING: LimitSettings = LimitSettings {
     start: 5,
 };
 
-const TROUBLES: [Trouble; 4] = [
-    Trouble::Throttled,
-    Trouble::Failed,
-    Trouble::TimedOut,
-    Trouble::Stalled,
+const TROUBLES: [CongestionSignal; 4] = [
+    CongestionSignal::Throttled,
+    CongestionSignal::Failed,
+    CongestionSignal::TimedOut,
+    CongestionSignal::Stalled,
 ];
 
 /// A body that arrives within a second, so that the limit has no reason to stay low.

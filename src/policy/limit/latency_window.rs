@@ -1,24 +1,25 @@
 //! What a number of permits carries, by acknowledgements alone. In: acknowledgements. Out: a
-//! goodput that neither bursts nor full sockets disturb. Never: a slice begun under other permits.
+//! goodput that neither bursts nor full sockets disturb. Ignores slices that began under another
+//! number of permits.
 
 use std::time::{Duration, Instant};
 
-/// Slices that began after a given time, and what became of them.
+/// The slices that began after a given time, and what became of them.
 ///
 /// With `n` always in flight, goodput is `n` × bytes ÷ the time that each took (Little's law):
 /// exact however the acknowledgements are bunched, where counting them over a second is not.
 #[derive(Debug, Clone)]
-pub(super) struct Cohort {
+pub(super) struct LatencyWindow {
     after: Instant,
     slices: usize,
     work: f64,
     seconds: f64,
 }
 
-impl Cohort {
+impl LatencyWindow {
     /// The slices that begin from `after` on.
-    pub(super) fn begun(after: Instant) -> Self {
-        Cohort {
+    pub(super) fn new(after: Instant) -> Self {
+        LatencyWindow {
             after,
             slices: 0,
             work: 0.0,
@@ -26,13 +27,8 @@ impl Cohort {
         }
     }
 
-    /// Forgets all and waits for slices that begin from `after` on.
-    pub(super) fn restart(&mut self, after: Instant) {
-        *self = Cohort::begun(after);
-    }
-
-    /// A slice was acknowledged at `now`; it counts if it is one of ours.
-    pub(super) fn acked(&mut self, now: Instant, work: f64, took: Duration) {
+    /// A slice was acknowledged at `now`; it counts if it began within the window.
+    pub(super) fn on_ack(&mut self, now: Instant, work: f64, took: Duration) {
         if now < self.after + took {
             return;
         }
@@ -45,12 +41,8 @@ impl Cohort {
     /// fastest; and sixteen at least, unless they are slow to come.
     pub(super) fn is_whole(&self, permits: usize, now: Instant) -> bool {
         let waited = now.saturating_duration_since(self.after) > LONG;
-        self.slices
-            >= if waited {
-                permits.max(4)
-            } else {
-                permits.max(16)
-            }
+        let least = if waited { 4 } else { 16 };
+        self.slices >= permits.max(least)
     }
 
     /// Work per second with `permits` in flight.

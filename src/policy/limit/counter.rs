@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 /// A counter's recent past.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Meter {
+pub(super) struct Counter {
     readings: VecDeque<(Instant, f64)>,
 }
 
-impl Meter {
+impl Counter {
     /// The counter stood at `count` at `now`. Readings closer than [`GRAIN`] replace each other.
     pub(super) fn push(&mut self, now: Instant, count: f64) {
         let close = |&(then, _): &(Instant, f64)| now.saturating_duration_since(then) < GRAIN;
@@ -90,44 +90,44 @@ mod tests {
     use super::*;
 
     /// A counter that gains 100 a second for two seconds, then 300, read every 5 ms.
-    fn read() -> Meter {
+    fn read() -> Counter {
         let begin = Instant::now();
-        let mut meter = Meter::default();
+        let mut counter = Counter::default();
         let mut count = 0.0;
         for step in 0..800 {
-            meter.push(begin + Duration::from_millis(5 * step), count);
+            counter.push(begin + Duration::from_millis(5 * step), count);
             count += if step < 400 { 0.5 } else { 1.5 };
         }
-        meter
+        counter
     }
 
     #[test]
     fn slopes_are_those_of_the_counter() {
-        let meter = read();
+        let counter = read();
         let near = |value: f64, expected: f64| assert!((value - expected).abs() < 3.0, "{value}");
-        near(meter.over(Duration::from_secs(1)).expect("seen"), 300.0);
-        near(meter.over(Duration::from_secs(4)).expect("seen"), 200.0);
+        near(counter.over(Duration::from_secs(1)).expect("seen"), 300.0);
+        near(counter.over(Duration::from_secs(4)).expect("seen"), 200.0);
         near(
-            meter
+            counter
                 .over(Duration::from_secs(60))
                 .expect("as much as was seen"),
             200.0,
         );
-        let (newer, older) = meter.halves(Duration::from_secs(4));
+        let (newer, older) = counter.halves(Duration::from_secs(4));
         near(newer, 300.0);
         near(older, 100.0);
-        near(meter.gained(Duration::from_secs(1)), 300.0);
-        near(meter.gained(Duration::from_secs(60)), 800.0);
+        near(counter.gained(Duration::from_secs(1)), 300.0);
+        near(counter.gained(Duration::from_secs(60)), 800.0);
     }
 
     #[test]
     fn memory_is_bounded_and_an_empty_meter_says_nothing() {
         assert!(read().readings.len() <= 300, "{}", read().readings.len());
-        assert_eq!(Meter::default().over(Duration::from_secs(1)), None);
-        let (begin, mut meter) = (Instant::now(), Meter::default());
+        assert_eq!(Counter::default().over(Duration::from_secs(1)), None);
+        let (begin, mut counter) = (Instant::now(), Counter::default());
         for step in 0..10_000 {
-            meter.push(begin + Duration::from_millis(50 * step), step as f64);
+            counter.push(begin + Duration::from_millis(50 * step), step as f64);
         }
-        assert_eq!(meter.readings.len(), MOST);
+        assert_eq!(counter.readings.len(), MOST);
     }
 }

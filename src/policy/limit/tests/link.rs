@@ -25,6 +25,10 @@ pub(super) struct Link {
     pub(super) refuses_above: usize,
     /// Of each connection's packets every so many-th is lost; 0: none.
     pub(super) losses: u64,
+    /// The most that a socket buffers before what was sent has arrived.
+    pub(super) socket: f64,
+    /// Every so many-th connection goes to a server that is slow; 0: none.
+    pub(super) slow_servers: usize,
 }
 
 impl Link {
@@ -39,6 +43,8 @@ impl Link {
             resets: 0,
             refuses_above: usize::MAX,
             losses: 0,
+            socket: SOCKET,
+            slow_servers: 0,
         }
     }
 
@@ -47,6 +53,12 @@ impl Link {
     fn window(&self, sending: usize) -> f64 {
         let path = 2.0 * self.bandwidth * self.rtt + self.queue;
         self.window.min(path / sending.max(1) as f64)
+    }
+
+    /// Bytes per second that the server of connection `index` takes.
+    fn server_takes(&self, index: usize) -> f64 {
+        let slow = self.slow_servers > 0 && (index + 1).is_multiple_of(self.slow_servers);
+        if slow { SLOW_SERVER } else { f64::INFINITY }
     }
 
     fn effective(&self, flows: usize) -> f64 {
@@ -80,6 +92,7 @@ impl News {
 /// A run of the model.
 #[derive(Debug)]
 pub(super) struct World {
+    seed: u64,
     begin: Instant,
     steps: u64,
     flows: Vec<Flow>,
@@ -110,7 +123,7 @@ enum Growth {
     /// Twice as much each round trip, until something is lost.
     SlowStart,
     /// As CUBIC does after a loss: quickly to what was carried before it, and slowly beyond.
-    Cubic { since: f64, peak: f64 },
+    Cubic { back_at: f64, peak: f64 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,8 +135,10 @@ enum Stage {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    /// Each `seed` has its own losses.
+    pub(super) fn new(seed: u64) -> Self {
         World {
+            seed,
             begin: Instant::now(),
             steps: 0,
             flows: Vec::new(),
@@ -175,7 +190,7 @@ impl World {
             };
             if flow.window == 0.0 {
                 // Not all at once: connections lose each at its own time.
-                flow.chance = index as u64 + 1;
+                flow.chance = index as u64 + 1 + self.seed * 1000;
                 flow.lucky = flow.luck(link.losses as f64);
             }
             flow.window = flow.window.max(FIRST_WINDOW);
@@ -206,22 +221,23 @@ impl World {
     /// Shares the bandwidth evenly among those that send, none above its window's pace.
     fn send(&mut self, link: &Link) {
         let mut left = link.effective(self.in_flight()) * STEP;
-        let mut wish: Vec<(usize, f64)> = Vec::new();
+        let mut wish: Vec<(usize, f64)> = Vec::with_capacity(self.flows.len());
         for (index, flow) in self.flows.iter().enumerate() {
             if flow.stage == Stage::Sending {
                 let pace = flow.window / link.rtt.max(STEP) * STEP;
+                let pace = pace.min(link.server_takes(index) * STEP);
                 wish.push((index, pace.min(flow.size - flow.sent)));
             }
         }
         let (now, window) = (self.seconds(), link.window(wish.len()));
-        wish.sort_by(|a, b| a.1.total_cmp(&b.1));
+        wish.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
         let mut waiting = wish.len();
         for (index, wished) in wish {
             let granted = wished.min(left / waiting as f64);
             waiting -= 1;
             left -= granted;
             self.delivered += granted;
-            self.handed += self.flows[index].take(now, granted, (window, link.losses as f64));
+            self.handed += self.flows[index].take(now, granted, (window, link));
         }
     }
 }
@@ -243,11 +259,12 @@ impl Flow {
     }
 
     /// Sends `bytes`; returns how many more the socket has taken, which runs ahead of what arrived.
-    fn take(&mut self, now: f64, bytes: f64, (window, losses): (f64, f64)) -> f64 {
+    fn take(&mut self, now: f64, bytes: f64, (window, link): (f64, &Link)) -> f64 {
+        let losses = link.losses as f64;
         self.sent += bytes;
         self.window += match self.growth {
             Growth::SlowStart => bytes,
-            Growth::Cubic { since, peak } => cubic(now - since, peak) - self.window,
+            Growth::Cubic { back_at, peak } => cubic(now - back_at, peak) - self.window,
         };
         self.window = self.window.clamp(FIRST_WINDOW, window.max(FIRST_WINDOW));
         self.lucky -= bytes / PACKET;
@@ -258,10 +275,20 @@ impl Flow {
                 Growth::Cubic { peak, .. } if self.window < peak => self.window * 0.85,
                 _ => self.window,
             };
-            self.growth = Growth::Cubic { since: now, peak };
+            let back = (peak / PACKET * (1.0 - AFTER_LOSS) / CUBIC).cbrt();
+            self.growth = Growth::Cubic {
+                back_at: now + back,
+                peak,
+            };
             self.window = (self.window * AFTER_LOSS).max(FIRST_WINDOW);
         }
-        let ahead = (self.sent + (2.0 * self.window).min(SOCKET)).min(self.size);
+        // As much as the window needs, unless the system gives more at once.
+        let buffer = if link.socket > SOCKET {
+            link.socket
+        } else {
+            (2.0 * self.window).min(link.socket)
+        };
+        let ahead = (self.sent + buffer).min(self.size);
         let more = (ahead - self.handed).max(0.0);
         self.handed += more;
         more
@@ -313,20 +340,21 @@ impl Flow {
     }
 }
 
-/// The window of RFC 9438, `passed` seconds after a loss at `peak` bytes.
+/// The window of RFC 9438, `passed` seconds after it is back at the `peak` of its last loss.
 fn cubic(passed: f64, peak: f64) -> f64 {
-    let packets = peak / PACKET;
-    let back = (packets * (1.0 - AFTER_LOSS) / CUBIC).cbrt();
-    (packets + CUBIC * (passed - back).powi(3)) * PACKET
+    peak + CUBIC * PACKET * passed * passed * passed
 }
 
 /// Packets per cubed second.
 const CUBIC: f64 = 0.4;
 
+/// Bytes per second of a slow server's connection.
+const SLOW_SERVER: f64 = 500_000.0;
+
 /// 5 ms: a quarter of the shortest round trip that matters.
 const STEP: f64 = 0.005;
 
-/// The most that a socket buffers, what is on its way included: Linux' tcp_wmem.
+/// What Linux' `tcp_wmem` lets a socket buffer, what is on its way included.
 const SOCKET: f64 = 4_194_304.0;
 
 /// Bytes of a packet.

@@ -1,0 +1,287 @@
+//! The search for the number of permits: what is tried next, and what is kept. In: goodputs of the
+//! present number. Out: how many are wanted. Never: a step that was not measured before and after.
+
+use std::time::Duration;
+
+use super::LimitSettings;
+use super::goodput::Goodput;
+
+/// How many permits are wanted, and how that is being found out.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    settings: LimitSettings,
+    target: usize,
+    phase: Phase,
+    /// Where the next probe goes.
+    next: Direction,
+    /// How long to hold before it.
+    probe_interval: Duration,
+    /// Each connection was seen to carry what it carries, whatever the others do.
+    own_pace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    /// The first permits are opened as the link shows that it carries them.
+    Opening,
+    /// Twice as many as there were.
+    Doubling { from: usize, was: f64 },
+    /// Nothing is tried; what the present number carries is measured.
+    Holding,
+    /// A quarter more or fewer than there were.
+    Probing(Probe),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Probe {
+    from: usize,
+    direction: Direction,
+    /// What `from` carried, as [`Goodput::settled`] has it.
+    was: f64,
+    /// The same by the sockets' count.
+    sockets: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+impl Search {
+    /// Begins with `settings.start`, which is within its bounds.
+    pub(super) fn new(settings: LimitSettings) -> Self {
+        Search {
+            settings,
+            target: settings.start,
+            phase: Phase::Opening,
+            next: Direction::Up,
+            probe_interval: FIRST_INTERVAL,
+            own_pace: false,
+        }
+    }
+
+    pub(super) fn target(&self) -> usize {
+        self.target
+    }
+
+    /// A long path needs more on its way and each doubling takes longer there, so the search begins
+    /// up to twice as high.
+    pub(super) fn on_rtt(&mut self, rtt: Duration) {
+        if self.phase == Phase::Opening {
+            let higher = (rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
+            self.target = self.bounded((self.settings.start as f64 * higher) as usize);
+        }
+    }
+
+    /// No more than `target` from now on, within the bounds; returns it.
+    pub(super) fn cut(&mut self, target: usize) -> usize {
+        self.own_pace = false;
+        self.target = self.bounded(target);
+        self.next = Direction::Up;
+        self.phase = Phase::Holding;
+        self.target
+    }
+
+    /// How many permits may be open: their bodies arrive well within the gateway's 60 s.
+    pub(super) fn in_time(&self, goodput: &Goodput) -> usize {
+        let probes_up =
+            matches!(self.phase, Phase::Probing(probe) if probe.direction == Direction::Up);
+        let seconds = match self.phase {
+            Phase::Opening => OPENS_WITHIN,
+            _ if self.own_pace || probes_up => OWN_PACE_WITHIN,
+            _ => ARRIVES_WITHIN,
+        };
+        self.bounded(goodput.carries_within(seconds))
+    }
+
+    /// One look at what was measured; most looks decide nothing. There is no probe upwards unless
+    /// `more` are allowed.
+    pub(super) fn step(&mut self, goodput: &mut Goodput, more: bool) {
+        if !self.has_opened(goodput) {
+            return;
+        }
+        match self.phase {
+            Phase::Opening if goodput.is_level() => self.double(goodput, goodput.quick()),
+            Phase::Opening => {}
+            Phase::Doubling { from, was } => self.judge_doubling(goodput, from, was),
+            Phase::Holding => {
+                let span = goodput.warm_up().max(self.probe_interval) + goodput.steady_span();
+                if goodput.lasts() >= span
+                    && let Some(was) = goodput.settled()
+                {
+                    self.probe(goodput, was, more);
+                }
+            }
+            Phase::Probing(probe) => {
+                if self.shows_own_pace(goodput, probe) && goodput.rises(probe.sockets, PROPORTIONAL)
+                {
+                    self.follow_own_pace(goodput);
+                } else if let Some(settled) = goodput.settled() {
+                    self.judge_probe(goodput, probe, settled);
+                }
+            }
+        }
+    }
+
+    /// Whether as many are in flight as are wanted, or as arrive in time, once that is known.
+    fn has_opened(&self, goodput: &Goodput) -> bool {
+        let most = if goodput.knows_slices() {
+            self.target.min(self.in_time(goodput))
+        } else {
+            self.target
+        };
+        goodput.open() >= most && goodput.in_flight() <= goodput.open()
+    }
+
+    fn enter(&mut self, goodput: &mut Goodput, phase: Phase) {
+        self.phase = phase;
+        goodput.restart();
+    }
+
+    /// Twice as many, if more than now arrive in time. `was` is what the present ones carry.
+    fn double(&mut self, goodput: &mut Goodput, was: f64) {
+        let from = goodput.open();
+        self.enter(goodput, Phase::Doubling { from, was });
+        self.target = self.bounded(from * 2);
+        if self.target == from || (goodput.knows_slices() && self.in_time(goodput) <= from) {
+            self.target = from;
+            self.phase = Phase::Holding;
+        }
+    }
+
+    fn judge_doubling(&mut self, goodput: &mut Goodput, from: usize, was: f64) {
+        let quick = goodput.quick();
+        let gain = quick / was.max(1.0);
+        if gain >= CLEARLY_BETTER && goodput.exceeds_socket_fill(from, was) {
+            // Not waited for: the next doubling follows at once, and is measured against the
+            // whole gain that this one promises, so that one false step is not followed by more.
+            return self.double(goodput, was * goodput.open() as f64 / from as f64);
+        }
+        if !goodput.is_level() {
+            return;
+        }
+        if gain >= DOUBLE_AGAIN {
+            return self.double(goodput, quick);
+        }
+        self.next = Direction::Down;
+        if gain < DOUBLE_STAYS {
+            self.target = from;
+            self.next = Direction::Up;
+        }
+        self.enter(goodput, Phase::Holding);
+    }
+
+    /// Whether a probe can tell each connection's own pace from chance.
+    fn shows_own_pace(&self, goodput: &Goodput, probe: Probe) -> bool {
+        probe.direction == Direction::Up && probe.from >= FEW && goodput.is_stream()
+    }
+
+    /// Each connection carries what it carries: the number of them is all that counts.
+    fn follow_own_pace(&mut self, goodput: &mut Goodput) {
+        self.own_pace = true;
+        self.probe_interval = Duration::ZERO;
+        self.next = Direction::Up;
+        self.double(goodput, goodput.steady().max(goodput.quick()));
+    }
+
+    fn judge_probe(&mut self, goodput: &mut Goodput, probe: Probe, settled: f64) {
+        let gain = settled / probe.was.max(1.0);
+        // Fewer are worth having for their own sake, down to where the search began.
+        let least = match probe.direction {
+            Direction::Down if probe.from > self.settings.start => COSTS_NOTHING,
+            Direction::Up | Direction::Down => PAYS,
+        };
+        if gain >= least {
+            self.probe_interval = Duration::ZERO;
+            self.next = probe.direction;
+            if self.shows_own_pace(goodput, probe) && gain >= PROPORTIONAL {
+                return self.follow_own_pace(goodput);
+            }
+        } else {
+            self.target = probe.from;
+            self.probe_interval = (self.probe_interval * 2).clamp(FIRST_INTERVAL, LONGEST_INTERVAL);
+            self.next = opposite(probe.direction);
+        }
+        self.enter(goodput, Phase::Holding);
+    }
+
+    fn probe(&mut self, goodput: &mut Goodput, was: f64, more: bool) {
+        let from = goodput.open();
+        let step = (from / 4).max(1);
+        let direction = if more { self.next } else { Direction::Down };
+        // One more where few are in flight is half as long again for each.
+        let seconds = if from < FEW {
+            ARRIVES_WITHIN
+        } else {
+            OWN_PACE_WITHIN
+        };
+        let to = self.bounded(match direction {
+            Direction::Up => (from + step).min(goodput.carries_within(seconds).max(from)),
+            Direction::Down => from.saturating_sub(step),
+        });
+        self.next = opposite(direction);
+        if to != from {
+            self.target = to;
+            let sockets = goodput.steady();
+            let probe = Probe {
+                from,
+                direction,
+                was,
+                sockets,
+            };
+            self.enter(goodput, Phase::Probing(probe));
+        }
+    }
+
+    fn bounded(&self, permits: usize) -> usize {
+        permits.clamp(self.settings.min, self.settings.max)
+    }
+}
+
+fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Up => Direction::Down,
+        Direction::Down => Direction::Up,
+    }
+}
+
+/// Seconds of a round trip from which the search begins higher.
+const LONG_PATH: f64 = 0.1;
+
+/// Slices are to arrive in this many seconds, so that a link that halves under them still
+/// delivers within the gateway's 60 s.
+const ARRIVES_WITHIN: f64 = 25.0;
+
+/// Where each connection has a pace of its own, slices do not come sooner for being fewer.
+const OWN_PACE_WITHIN: f64 = 45.0;
+
+/// While the first permits open, goodput is still rising and the bound is nearer to the 60 s.
+const OPENS_WITHIN: f64 = 40.0;
+
+/// Half of what twice as many could gain: no need to wait for the rest.
+const CLEARLY_BETTER: f64 = 1.5;
+
+/// Twice as many that gain less than this end the doubling.
+const DOUBLE_AGAIN: f64 = 1.15;
+
+/// Twice as many that gain less than this are reverted: a quarter up will be tried anyway.
+const DOUBLE_STAYS: f64 = 1.08;
+
+/// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
+const PAYS: f64 = 1.02;
+
+/// Of a quarter more, this is most of what can be gained.
+const PROPORTIONAL: f64 = 1.15;
+
+/// A quarter fewer may cost no more than the measurement's wavering.
+const COSTS_NOTHING: f64 = 0.99;
+
+/// Below this one more is half as many again.
+const FEW: usize = 4;
+
+/// Holding this long costs little when the next probe fails; each failure doubles it.
+const FIRST_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A failed probe costs a few percent for a few seconds; at this distance that is nothing.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
