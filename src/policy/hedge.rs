@@ -1,6 +1,6 @@
 //! The last slices: one that straggles is sent once more, elsewhere. In: how old it is, how long
-//! it should take elsewhere, what twins have cost so far. Out: yes or no. Never: more than 2 % of
-//! the bytes (one slice is always allowed).
+//! it should take elsewhere, what hedged requests have cost so far. Out: yes or no. Never: more than
+//! 2 % of the bytes (one slice is always allowed).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct Hedge {
 /// A slice in flight, seen near the end.
 #[derive(Debug, Clone, Copy)]
 pub struct Straggler {
-    /// The slice's bytes: what a twin costs.
+    /// The slice's bytes: what a hedged request costs.
     pub bytes: u64,
     /// Bytes of it that its socket has taken so far.
     pub sent: u64,
@@ -26,9 +26,9 @@ pub struct Straggler {
 /// Whether anything else is left to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Slices wait for a permit: a twin would take their place.
+    /// Slices wait for a permit: a hedged request would take their place.
     Waiting,
-    /// Nothing waits: a free permit is worth nothing otherwise.
+    /// No slice waits: a free permit has no other use.
     Empty,
 }
 
@@ -39,19 +39,19 @@ impl Hedge {
         Hedge::default()
     }
 
-    /// Whether a twin pays and is within bounds; `total` is the bytes of everything to be sent.
+    /// Whether a hedged request pays and is within bounds; `total` is the bytes of everything to be sent.
     /// The caller asks once for each slice and says [`Hedge::sent`] when it did.
     #[must_use]
     pub fn should(&self, straggler: &Straggler, queue: Queue, total: u64) -> bool {
         queue == Queue::Empty && self.affords(straggler.bytes, total) && straggles(straggler)
     }
 
-    /// A twin of `bytes` was sent.
+    /// A hedged request of `bytes` was sent.
     pub fn sent(&mut self, bytes: u64) {
         self.spent += bytes;
     }
 
-    /// Bytes spent on twins.
+    /// Bytes spent on hedged requests.
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.spent
@@ -62,7 +62,7 @@ impl Hedge {
     }
 }
 
-/// Late by half of what it should have taken, and a twin begun now would overtake it.
+/// At least 1.5 times its expected time old, and a hedged request begun now would overtake it.
 fn straggles(slice: &Straggler) -> bool {
     let late = slice.elsewhere.mul_f64(1.5).max(SHORTEST);
     slice.age >= late && remaining(slice) > slice.elsewhere.mul_f64(1.2)
@@ -79,10 +79,10 @@ fn remaining(slice: &Straggler) -> Duration {
     Duration::try_from_secs_f64(slice.age.as_secs_f64() * left / sent).unwrap_or(Duration::MAX)
 }
 
-/// Twins may cost one byte in fifty: the 2 %.
+/// Hedged requests may cost one byte in fifty.
 const ONE_IN: u64 = 50;
 
-/// Below this a straggler costs less than the twin's bookkeeping and its handshake.
+/// Below this a straggler costs less than a hedged request's bookkeeping and its handshake.
 const SHORTEST: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

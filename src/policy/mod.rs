@@ -8,8 +8,8 @@ pub mod limit;
 pub mod lull;
 pub mod rate;
 pub mod retry;
+pub mod scores;
 pub mod version;
-pub mod worth;
 
 pub use bandwidth::Bandwidth;
 pub use hedge::{Hedge, Queue, Straggler};
@@ -17,5 +17,5 @@ pub use limit::{CongestionSignal, Limit, LimitSettings};
 pub use lull::Lull;
 pub use rate::{Rate, RateSettings, Ticket};
 pub use retry::{Allowance, Attempt, Budget, Decision, Patience, Repeat, Retry};
+pub use scores::ServerScores;
 pub use version::{Trial, Version, Wish};
-pub use worth::Servers;

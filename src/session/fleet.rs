@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
 use crate::net::{Origin, Pool, Scheme, Version, Wish};
-use crate::policy::{Servers, Trial, version};
+use crate::policy::{ServerScores, Trial, version};
 use crate::service::Travelled;
 
-/// All servers that were ever returned, by their worth.
+/// All servers that were ever returned, by their scores.
 #[derive(Debug)]
 pub struct Fleet {
     plain: Plain,
@@ -45,7 +45,7 @@ pub enum Plain {
 struct State {
     members: Vec<Member>,
     known: HashMap<Origin, usize>,
-    worth: Servers,
+    scores: ServerScores,
     chance: fastrand::Rng,
 }
 
@@ -128,7 +128,7 @@ impl Fleet {
             tokio::pin!(heard);
             // Listening starts before looking, so that an answer in between is not missed.
             heard.as_mut().enable();
-            if !self.lock().worth.unproven(crew, Instant::now())
+            if !self.lock().scores.unproven(crew, Instant::now())
                 || tokio::time::Instant::now() >= deadline
             {
                 return self.book(crew, avoid, bytes, Instant::now());
@@ -150,21 +150,18 @@ impl Fleet {
         let mut state = self.lock();
         let State {
             members,
-            worth,
+            scores,
             chance,
             ..
         } = &mut *state;
-        let without = |avoid: &[usize]| -> Vec<usize> {
-            (0..members.len())
-                .filter(|index| !crew.contains(index) || avoid.contains(index))
-                .collect()
-        };
-        let picked = worth
-            .pick(now, chance, &without(avoid))
-            .or_else(|| worth.pick(now, chance, &without(&[])));
+        let all = crew.iter().copied();
+        let others = all.clone().filter(|index| !avoid.contains(index));
+        let picked = scores
+            .pick(now, chance, others)
+            .or_else(|| scores.pick(now, chance, all));
         // A crew is never empty, and its members are never removed.
         let index = picked.unwrap_or(crew[0]);
-        worth.started(index, bytes, now);
+        scores.started(index, bytes, now);
         let member = &mut members[index];
         let version = member.trial.choose(chance);
         let origin = member.origin.clone();
@@ -186,7 +183,7 @@ impl Fleet {
         let state = self.lock();
         let others = crew.iter().filter(|&&index| index != avoid);
         others
-            .filter_map(|&index| state.worth.expected(index, bytes))
+            .filter_map(|&index| state.scores.expected(index, bytes))
             .min()
     }
 
@@ -232,7 +229,7 @@ impl State {
         if origin.scheme == Scheme::Http {
             trial.offered_h2(false);
         }
-        let index = self.worth.add();
+        let index = self.scores.add();
         self.members.push(Member {
             origin,
             trial,
@@ -283,7 +280,7 @@ impl Booking {
         self.settled = true;
         let took = now.saturating_duration_since(self.started);
         let mut state = self.fleet.lock();
-        state.worth.acked(self.index, self.bytes, took, now);
+        state.scores.acked(self.index, self.bytes, took, now);
         let member = &mut state.members[self.index];
         member.fallback = None;
         let Some(travelled) = travelled else { return };
@@ -308,7 +305,7 @@ impl Booking {
         self.settled = true;
         let mut state = self.fleet.lock();
         state
-            .worth
+            .scores
             .failed(self.index, self.bytes, now, error.kind());
         let member = &mut state.members[self.index];
         if error.kind() != Kind::Transport {
@@ -325,7 +322,7 @@ impl Booking {
 impl Drop for Booking {
     fn drop(&mut self) {
         if !self.settled {
-            self.fleet.lock().worth.dropped(self.index, self.bytes);
+            self.fleet.lock().scores.dropped(self.index, self.bytes);
             self.fleet.heard.notify_waiters();
         }
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::Kind;
 
-/// The servers of one run, each by its worth. Indices are the caller's names for them.
+/// All servers with what is known of each. Indices are the caller's names for them.
 #[derive(Debug, Clone, Default)]
-pub struct Servers {
+pub struct ServerScores {
     servers: Vec<Server>,
     /// A slice's bytes of late: what one more slice would cost.
     slice: f64,
@@ -30,40 +30,24 @@ struct Server {
     rest: Duration,
 }
 
-impl Servers {
-    /// `count` servers that nothing is known of.
-    #[must_use]
-    pub fn new(count: usize) -> Self {
-        Servers {
-            servers: vec![Server::default(); count],
-            slice: 0.0,
-        }
-    }
-
+impl ServerScores {
     /// One more server; returns its index.
     pub fn add(&mut self) -> usize {
         self.servers.push(Server::default());
         self.servers.len() - 1
     }
 
-    /// How many servers there are, resting ones included.
+    /// The server for the next slice among `candidates`, which are known: the one expected to be done
+    /// with it first, an untried one early. Where all rest, the one whose failure is oldest. `None`
+    /// only where there is no candidate.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.servers.len()
-    }
-
-    /// Whether there is no server at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.servers.is_empty()
-    }
-
-    /// The server for the next slice: the one expected to be done with it first, an untried one
-    /// early. Where all that are left rest, the one whose failure is oldest. `None` only where
-    /// `exclude` names them all.
-    #[must_use]
-    pub fn pick(&self, now: Instant, rng: &mut fastrand::Rng, exclude: &[usize]) -> Option<usize> {
-        let candidates = || (0..self.servers.len()).filter(|index| !exclude.contains(index));
+    pub fn pick(
+        &self,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+        candidates: impl Iterator<Item = usize> + Clone,
+    ) -> Option<usize> {
+        let candidates = || candidates.clone();
         let typical = self.typical_pace();
         let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
         let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
@@ -79,9 +63,9 @@ impl Servers {
             .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
     }
 
-    /// Whether the next slice had better wait a moment: servers that have their first slice and
-    /// are not yet late with it may turn out well or ten times slower, and those that have proven
-    /// themselves are busy. Otherwise the first to answer would get all, or the slow one too much.
+    /// Whether to hold the next slice until a server has answered its first: those that are not yet
+    /// late with it may turn out well or ten times slower, and those that have proven themselves are
+    /// busy. Otherwise the first to answer would get all, or the slow one too much.
     #[must_use]
     pub fn unproven(&self, candidates: &[usize], now: Instant) -> bool {
         if candidates.len() < 2 {
@@ -151,7 +135,7 @@ impl Servers {
         }
     }
 
-    /// A slice of `bytes` was given up without an outcome: the losing twin of a hedge, a cancel.
+    /// A slice of `bytes` was given up without an outcome: the loser of a hedged pair, a cancel.
     pub fn dropped(&mut self, index: usize, bytes: u64) {
         if let Some(server) = self.servers.get_mut(index) {
             server.ended(bytes);
@@ -164,14 +148,6 @@ impl Servers {
     pub fn expected(&self, index: usize, bytes: u64) -> Option<Duration> {
         let pace = self.servers.get(index)?.pace?;
         Duration::try_from_secs_f64(pace * (bytes as f64 + REQUEST)).ok()
-    }
-
-    /// Whether server `index` is left alone at `now`.
-    #[must_use]
-    pub fn rests(&self, index: usize, now: Instant) -> bool {
-        self.servers
-            .get(index)
-            .is_some_and(|server| !server.takes_work(now))
     }
 
     /// The best pace known: what an untried server is taken to be worth.
