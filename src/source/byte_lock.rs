@@ -48,7 +48,8 @@ fn set(file: &File, at: u64, wish: Wish) -> io::Result<()> {
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as _;
     lock.l_whence = libc::SEEK_SET as _;
-    lock.l_start = (at & libc::off_t::MAX.unsigned_abs() as u64) as libc::off_t;
+    // A place in a file is never negative.
+    lock.l_start = (at & (u64::MAX >> 1)) as libc::off_t;
     lock.l_len = 1;
     // SAFETY: the descriptor is open as long as `file` is borrowed, and the call only reads `lock`,
     // which lives until it returns.

@@ -121,7 +121,7 @@ fn first_schema(scene: &Scene, path: &Path, state: &Path) {
     db.execute_batch(include_str!("../../src/journal/schema-1.sql"))
         .expect("its own schema");
     db.pragma_update(None, "user_version", 1).expect("written");
-    let api = format!("{}", scene.emulator.api());
+    let api = scene.emulator.api();
     let digest = |bytes: &[u8]| panup::digest::md5(bytes);
     let account = format!("token-{}", digest(scene.emulator.token().as_bytes()));
     let facts = fs::metadata(path).expect("there");

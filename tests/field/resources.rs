@@ -168,7 +168,7 @@ fn no_room_for_threads_is_one_line_or_it_works() {
         return;
     };
     let scene = scene(Config::default(), 20, 2);
-    let open = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o777);
     std::fs::set_permissions(scene.local.path(), open).expect("ours");
     let program = std::env::temp_dir().join(format!("panup-threads-{}", std::process::id()));
     std::fs::copy(env!("CARGO_BIN_EXE_panup"), &program).expect("copied");
