@@ -49,13 +49,27 @@ fn any(chance: &mut fastrand::Rng) -> Action {
 /// A captive portal, a firewall, a page of maintenance.
 fn html(chance: &mut fastrand::Rng) -> Action {
     let statuses = [200, 302, 307, 403, 404, 405, 413, 503];
-    Action::page(statuses[chance.usize(0..statuses.len())], Page::Html)
+    let status = statuses[chance.usize(0..statuses.len())];
+    match status {
+        302 | 307 => Action::redirect(status, "http://portal.invalid/"),
+        _ => Action::page(status, Page::Html),
+    }
 }
 
+/// The queue takes no more; or it takes the file, which then appears by itself, or never does.
 fn queue(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)) {
-    let operation = [Operation::Create, Operation::Single][chance.usize(0..2)];
-    table.strike("queue");
-    emulator.inject(ordinal(Fault::on(operation, Action::queue_full()), chance));
+    let operations = [Operation::Create, Operation::Single, Operation::Complete];
+    let operation = operations[chance.usize(0..operations.len())];
+    let (name, action) = match chance.u8(0..3) {
+        0 => ("queue full", Action::queue_full()),
+        1 => ("queued for ever", Action::Queued { appears_after: None }),
+        _ => {
+            let appears_after = Some(chance.u64(0..5000));
+            ("queued", Action::Queued { appears_after })
+        }
+    };
+    table.strike(name);
+    emulator.inject(ordinal(Fault::on(operation, action), chance));
 }
 
 /// Longer than any limit: whoever waits for it waits for ever.
@@ -120,8 +134,10 @@ fn ordinal(fault: Fault, chance: &mut fastrand::Rng) -> Fault {
 }
 
 fn name(action: &Action) -> String {
-    if let Action::Http { status, page, .. } = action {
-        return format!("{status} {page:?}").to_lowercase();
+    match action {
+        Action::Http { status, page, .. } => return format!("{status} {page:?}").to_lowercase(),
+        Action::Answer { status, .. } => return format!("{status} redirect"),
+        _ => {}
     }
     let told = format!("{action:?}");
     let end = told.find([' ', '{']).unwrap_or(told.len());
