@@ -60,7 +60,8 @@ impl<'a> Round<'a> {
         self.weather(Vec::new());
         // What one run has done the next one knows, whatever has become of modes, tokens and clocks.
         let mut again = vec![Kind::Touch, Kind::Token];
-        again.extend(self.chance.bool().then_some(Kind::Clock));
+        let clock = self.args.only.is_empty() || self.args.only.contains(&Kind::Clock);
+        again.extend((clock && self.chance.bool()).then_some(Kind::Clock));
         self.weather(again);
         self.count();
         self.table

@@ -107,15 +107,15 @@ impl Scene {
 
     /// Some more files: a run that finds nothing new is done too soon to be hit by anything.
     pub fn grow(&mut self, chance: &mut fastrand::Rng) {
-        for _ in 0..chance.usize(1..6) {
+        for _ in 0..chance.usize(2..9) {
             self.make(chance);
         }
     }
 
     fn make(&mut self, chance: &mut fastrand::Rng) {
-        let size = match chance.u8(0..3) {
-            0 => chance.usize(1..200_000),
-            1 => chance.usize(200_000..4 << 20),
+        let size = match chance.u8(0..6) {
+            0..3 => chance.usize(1..200_000),
+            3..5 => chance.usize(200_000..4 << 20),
             _ => chance.usize(4 << 20..24 << 20),
         };
         let mut bytes = vec![0; size];

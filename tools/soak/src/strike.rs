@@ -58,18 +58,23 @@ fn html(chance: &mut fastrand::Rng) -> Action {
 
 /// The queue takes no more; or it takes the file, which then appears by itself, or never does.
 fn queue(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)) {
-    let operations = [Operation::Create, Operation::Single, Operation::Complete];
-    let operation = operations[chance.usize(0..operations.len())];
     let (name, action) = match chance.u8(0..3) {
         0 => ("queue full", Action::queue_full()),
-        1 => ("queued for ever", Action::Queued { appears_after: None }),
+        1 => (
+            "queued for ever",
+            Action::Queued {
+                appears_after: None,
+            },
+        ),
         _ => {
             let appears_after = Some(chance.u64(0..5000));
             ("queued", Action::Queued { appears_after })
         }
     };
     table.strike(name);
-    emulator.inject(ordinal(Fault::on(operation, action), chance));
+    for operation in [Operation::Create, Operation::Single, Operation::Complete] {
+        emulator.inject(ordinal(Fault::on(operation, action.clone()), chance));
+    }
 }
 
 /// Longer than any limit: whoever waits for it waits for ever.
@@ -129,7 +134,7 @@ fn strike(emulator: &Emulator, action: Action, (chance, table): (&mut fastrand::
 fn ordinal(fault: Fault, chance: &mut fastrand::Rng) -> Fault {
     match chance.bool() {
         true => fault.nth(chance.u64(1..4)),
-        false => fault.every(chance.u64(3..12)),
+        false => fault.every(chance.u64(3..9)),
     }
 }
 
