@@ -106,6 +106,7 @@ fn apply(entry: &Write, db: &Connection, now: i64) -> rusqlite::Result<()> {
         Write::Abandon(id) => write::abandon(db, *id),
         Write::Finish(task, md5, file_id) => write::finish(db, task, md5, *file_id, now),
         Write::Seen(task, md5) => write::seen(db, task, md5, now),
+        Write::Replace(task, md5) => write::replace(db, task, md5),
         Write::Used(row) => write::used(db, *row, now),
         Write::Moved(id, path) => write::moved(db, *id, path),
         Write::ForgetHashes(path) => write::forget_hashes(db, path),
@@ -128,7 +129,7 @@ fn weight(write: &Write) -> usize {
             let servers: usize = created.servers.iter().map(String::len).sum();
             own + task(of) + created.preupload_id.len() + servers
         }
-        Write::Finish(of, ..) | Write::Seen(of, _) => own + task(of),
+        Write::Finish(of, ..) | Write::Seen(of, _) | Write::Replace(of, _) => own + task(of),
         Write::Moved(_, path) | Write::ForgetHashes(path) => own + path.as_os_str().len(),
         Write::Ack(..) => ACK,
         Write::Abandon(_) | Write::Used(_) | Write::Release(_) | Write::Ask(_) => own,

@@ -234,6 +234,18 @@ impl Journal {
         self.post(|| Write::Finish(Box::new(task.clone()), md5, file_id));
     }
 
+    /// To be called before a call that replaces what stands at the task's place by a content with this
+    /// MD5: the content that was finished there before is not known to be there any more, whatever
+    /// becomes of this process. Waits for the disk where something was known.
+    pub fn replace(&self, task: &Task, md5: &Md5) {
+        let other = self.read(|connection| read::is_another_finished(connection, task, md5));
+        if other.is_some() {
+            self.post(|| Write::Replace(Box::new(task.clone()), *md5));
+            // What cannot be written is told like every such trouble.
+            drop(self.flush());
+        }
+    }
+
     /// Waits until everything posted so far is on the disk, power loss included; some seconds at
     /// most, whatever holds the disk or the database.
     ///

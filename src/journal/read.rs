@@ -115,6 +115,33 @@ pub(super) fn finished_as(
     Ok(found.optional()?.flatten())
 }
 
+/// Whether another content than this one was finished at the task's place.
+pub(super) fn is_another_finished(
+    connection: &Connection,
+    task: &Task,
+    md5: &Md5,
+) -> rusqlite::Result<Option<()>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM finished JOIN place ON place.id = finished.place \
+         WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
+         AND NOT (md5 = ?6 AND size = ?7) LIMIT 1",
+    )?;
+    let (remote, account) = (&task.remote, &*task.account);
+    let found = statement.query_row(
+        params![
+            target_key(account, remote.parent(), remote.path()),
+            remote.parent(),
+            remote.path(),
+            account.api,
+            account.name,
+            md5,
+            task.identity.size.cast_signed(),
+        ],
+        |_| Ok(()),
+    );
+    found.optional()
+}
+
 pub(super) fn resume(
     connection: &Connection,
     task: &Task,

@@ -175,6 +175,24 @@ pub(super) fn finish(
     drop_uploads(db, task, md5)
 }
 
+/// Whatever else was finished at the task's place is about to be replaced.
+pub(super) fn replace(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Result<()> {
+    let place = place(db, &task.account)?;
+    db.prepare_cached(
+        "DELETE FROM finished WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND place = ?4 \
+         AND NOT (md5 = ?5 AND size = ?6)",
+    )?
+    .execute(params![
+        target_of(task),
+        task.remote.parent(),
+        task.remote.path(),
+        place,
+        md5,
+        task.identity.size.cast_signed()
+    ])?;
+    Ok(())
+}
+
 /// Notes that a finished content is what the task's file holds too.
 pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5, now: i64) -> rusqlite::Result<()> {
     let known = Hashes {

@@ -28,6 +28,7 @@ pub(super) enum Write {
     Abandon(UploadId),
     Finish(Box<Task>, Md5, i64),
     Seen(Box<Task>, Md5),
+    Replace(Box<Task>, Md5),
     Used(RowId),
     Moved(UploadId, PathBuf),
     ForgetHashes(PathBuf),

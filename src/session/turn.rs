@@ -9,6 +9,7 @@ use super::run::Shared;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Claim, Finished, Upload};
 use crate::options::Resume;
+use crate::wire::Conflict;
 
 /// Waits until nobody else is uploading to the file's place; the user hears of a long wait.
 ///
@@ -42,7 +43,9 @@ pub enum Known {
     Nothing,
 }
 
-/// Looks into the journal, once the content is known and the place is claimed.
+/// Looks into the journal, once the content is known and the place is claimed. What is not there yet
+/// will replace what is, under overwrite: a run that is killed on the way must not leave the journal
+/// saying that the older content is still there.
 pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
     let (resume, journal) = (shared.core.options.resume, shared.core.journal.clone());
     let (task, md5) = (hashed.task.clone(), hashed.md5.0);
@@ -55,6 +58,9 @@ pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
                 .then(|| journal.resume(&task, &md5))
                 .flatten()
         };
+        if finished.is_none() && task.conflict == Conflict::Overwrite {
+            journal.replace(&task, &md5);
+        }
         finished
             .map(Known::Finished)
             .or_else(|| begun().map(Known::Begun))

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use panup::{Client, Event, Item, Options, Status};
-use panup_emulator::Config;
+use panup_emulator::{Action, Config, Fault, Operation};
 use rusqlite::{Connection, params};
 
 use super::program::{finish, panup, upload};
@@ -28,6 +29,43 @@ fn a_file_that_an_earlier_version_finished_is_skipped() {
     let (files, _) = finish(&mut command).exit(0).report();
     assert_eq!(files[0]["status"], "skipped", "{files:?}");
     assert_eq!(scene.emulator.files(), []);
+}
+
+/// A run that is killed after the service took the new content, and before it could write that down,
+/// leaves a journal that knows of the old content only. The file is then made what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_is_not_skipped_when_it_comes_back() {
+    for single_max in [0, 1 << 20] {
+        let scene = Scene::new(Config::default());
+        let path = scene.file("f.bin", 50_000);
+        let (old, new) = (fs::read(&path).expect("there"), vec![7; 50_000]);
+        let mut options = scene.options();
+        options.state_dir = Some(scene.local.path().join("state"));
+        options.on_conflict = panup::Conflict::Overwrite;
+        options.single_max = single_max;
+        let again = async |content: &[u8]| {
+            fs::write(&path, content).expect("written");
+            let client = Client::new(options.clone()).expect("options that make sense");
+            client
+                .upload(item(&path, "f.bin"))
+                .await
+                .expect("it arrives")
+                .status
+        };
+        assert!(matches!(again(&old).await, Status::Uploaded(_)));
+        let silent = Action::StallAnswer { millis: 60_000 };
+        for last in [Operation::Single, Operation::Complete] {
+            scene
+                .emulator
+                .inject(Fault::on(last, silent.clone()).nth(1));
+        }
+        let killed = tokio::time::timeout(Duration::from_secs(2), again(&new)).await;
+        assert!(killed.is_err(), "its last call is not answered");
+        let status = again(&old).await;
+        let status_is_sent = matches!(status, Status::Uploaded(_) | Status::Reused(_));
+        assert!(status_is_sent, "single up to {single_max}: {status:?}");
+        scene.assert_arrived(&path, "f.bin");
+    }
 }
 
 #[test]
