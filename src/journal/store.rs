@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::health::{explain, is_damage};
 use crate::error::{Error, Kind, Operation, Result};
@@ -74,7 +74,7 @@ impl Store {
     /// # Errors
     /// `State`: the database cannot be opened.
     pub(super) fn connect(&self) -> Result<Connection> {
-        connect(&self.path, self.patience).map_err(|error| explain(&self.path, error))
+        insist(|| connect(&self.path, self.patience)).map_err(|error| explain(&self.path, error))
     }
 
     fn prepare(&self) -> Result<(), Unfit> {
@@ -86,15 +86,15 @@ impl Store {
             true => Unfit::Damaged,
             false => Unfit::Unusable(explain(&self.path, error)),
         };
-        let mut connection = connect(&self.path, self.patience).map_err(unfit)?;
-        let version = migrate(&mut connection).map_err(unfit)?;
+        let mut connection = insist(|| connect(&self.path, self.patience)).map_err(unfit)?;
+        let version = insist(|| migrate(&mut connection)).map_err(unfit)?;
         if version > MIGRATIONS.len() {
             let message = format!("the journal is of a newer panup (schema {version})");
             let error = Error::new(Kind::State, Operation::Journal, message);
             return Err(Unfit::Unusable(error.path(&self.path)));
         }
         // Reads the first page of every table: damage there is better found now.
-        let seen = connection.query_row(PROBE, [], |_| Ok(()));
+        let seen = insist(|| connection.query_row(PROBE, [], |_| Ok(())));
         match seen {
             Err(error) if is_missing_table(&error) => Err(Unfit::Damaged),
             seen => seen.map_err(unfit),
@@ -174,6 +174,23 @@ fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     Ok(connection)
+}
+
+/// A disk that fails for a moment is asked again for a moment: a run whose journal cannot be opened
+/// knows nothing, and sends everything again.
+fn insist<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let until = Instant::now() + MOMENT;
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+                    && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Runs the migrations that the database lacks; the version that it has then. A version beyond
@@ -276,5 +293,44 @@ const WAL_LIMIT: u32 = 4 << 20;
 /// Script `n` takes the schema from version `n` to `n + 1`. Never edited, only added to.
 const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
+/// For how long a failing disk is asked again before the run goes on without a journal.
+const MOMENT: Duration = Duration::from_secs(1);
+
 const PROBE: &str = "SELECT (SELECT max(id) FROM place), (SELECT max(id) FROM file), \
     (SELECT max(id) FROM finished), (SELECT max(id) FROM upload), (SELECT at FROM pruned)";
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn fails(code: i32) -> rusqlite::Result<u32> {
+        Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn a_disk_that_fails_for_a_moment_is_asked_again() {
+        let mut attempts = 0;
+        let opened = insist(|| {
+            attempts += 1;
+            match attempts {
+                1..10 => fails(ffi::SQLITE_IOERR_WRITE),
+                _ => Ok(attempts),
+            }
+        });
+        assert_eq!(opened.expect("it passed"), 10);
+    }
+
+    #[test]
+    fn a_disk_that_stays_broken_and_other_trouble_are_not_waited_for() {
+        assert!(insist(|| fails(ffi::SQLITE_IOERR_READ)).is_err());
+        let mut attempts = 0;
+        let damaged = insist(|| {
+            attempts += 1;
+            fails(ffi::SQLITE_CORRUPT)
+        });
+        assert!(damaged.is_err());
+        assert_eq!(attempts, 1);
+    }
+}
