@@ -137,7 +137,8 @@ impl<'a> Round<'a> {
             limits.push(format!("ulimit {which} -n {}", chance.u64(64..257)));
         }
         if kinds.contains(&Kind::FileSize) {
-            limits.push(format!("ulimit -f {}", chance.u64(60..400)));
+            // Blocks of 512 bytes; below 64 the database's index of 32 KiB cannot even be opened.
+            limits.push(format!("ulimit -f {}", chance.u64(80..400)));
         }
         let limits = (!limits.is_empty()).then(|| limits.join("; "));
         let mut command = self.scene.upload(limits.as_deref());
