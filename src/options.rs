@@ -119,9 +119,10 @@ pub struct Retry {
 pub struct Timeouts {
     /// Name lookup, TCP, proxy and TLS together. Default 10 s.
     pub connect: Duration,
-    /// From the last byte of a body to the end of the reply. Default 60 s, the gateway's own limit.
+    /// From the last byte of a body to the head of the reply, and from there to its end. Default 60 s, the
+    /// gateway's own limit. The whole body has ten times as long, and a second for each 32 KiB.
     pub answer: Duration,
-    /// While a body is sent: without a byte accepted by the socket. Default 20 s.
+    /// While a body is sent: with less than 1 KiB/s of it accepted by the peer. Default 20 s.
     pub stall: Duration,
 }
 

@@ -28,8 +28,7 @@ async fn a_list_that_panics_ends_the_run_with_a_failure() {
     assert_eq!(scene.emulator.files().len(), 2);
 }
 
-/// Server names that no address can be made of, alone and before a good one, for slices and for small
-/// files: an error or the other server, never a wait.
+/// Server names that no address can be made of, for slices and for small files: an error, never a wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_name_that_is_no_address_is_answered() {
     let long = format!("http://{}", "a".repeat(65_524));
