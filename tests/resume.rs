@@ -473,20 +473,22 @@ async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
 async fn a_completed_upload_that_is_forgotten_is_not_doubled_under_keep_both() {
     let rig = Rig::new();
     let item = rig.file("f", SIZE, 1);
-    let stall = Action::StallAnswer { millis: 600_000 };
+    // Each, as the first may still be told to wait.
+    let stall = Action::StallAnswer { millis: 3000 };
     rig.emulator
-        .inject(Fault::on(Operation::Complete, stall).nth(1));
+        .inject(Fault::on(Operation::Complete, stall).from(1));
     let mut options = rig.options();
     options.on_conflict = panup::Conflict::KeepBoth;
     let client = panup::Client::new(options.clone()).expect("sound");
     let run = client.start([item.clone()]).expect("threads");
     tokio::task::block_in_place(|| {
-        rig.wait_in_flight(Operation::Complete, 1);
+        rig.wait_for_files(1);
     });
     // No wait for the journal here: before complete is asked, every ack is on disk.
     assert_eq!(rig.unfinished()[0].acked, SLICES);
     drop(run);
     drop(client);
+    rig.emulator.clear_faults();
     rig.emulator.forget_uploads();
     let client = panup::Client::new(options).expect("sound");
     let error = client.upload(item.clone()).await.expect_err("unknown");

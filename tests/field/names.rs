@@ -95,7 +95,7 @@ fn the_command_does_not_follow_what_became_a_link_after_it_was_found() {
     fs::create_dir(local.join("outside")).expect("a folder");
     fs::write(local.join("outside/deep"), "of others").expect("written");
     // So few descriptors that one file at a time is open, and the last ones wait for their turn.
-    let mut command = limited_std(local, "ulimit -n 26");
+    let mut command = limited_std(local, "ulimit -n 34");
     command.args(["upload", "--no-resume", "--json", "tree"]);
     command.args(["--api", &scene.emulator.api()]);
     command.env("PANUP_TOKEN", scene.emulator.token());
@@ -107,6 +107,7 @@ fn the_command_does_not_follow_what_became_a_link_after_it_was_found() {
     fs::rename(local.join("tree/zz"), local.join("gone")).expect("ours");
     symlink(local.join("outside"), local.join("tree/zz")).expect("a link");
     let finished = Finished::from(child.wait_with_output().expect("it ends")).exit(1);
-    assert_eq!(finished.stdout.matches("is a symbolic link now").count(), 2);
+    let links = finished.stdout.matches("is a symbolic link now").count();
+    assert_eq!(links, 2, "{finished:?}");
     assert_eq!(stored(&scene.emulator).len(), 11, "{finished:?}");
 }
