@@ -31,7 +31,7 @@ pub(super) struct Driver {
 
 impl Opened {
     /// Begins HTTP on `stream`.
-    pub(super) async fn new(stream: Stream) -> Result<Self, hyper::Error> {
+    pub(super) async fn new(stream: Stream, _ping: Duration) -> Result<Self, hyper::Error> {
         linger(1).await;
         let (version, server) = (stream.version, stream.dialling.server());
         if server.refuses() {

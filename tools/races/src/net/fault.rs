@@ -13,6 +13,26 @@ impl Failure {
         self
     }
 
+    /// Nobody dials any more.
+    pub(super) fn given_up(_origin: &Origin) -> Self {
+        Failure
+    }
+
+    /// Never met: there is a socket for everybody.
+    pub(super) fn no_socket(_origin: &Origin, _most: usize) -> Self {
+        Failure
+    }
+
+    /// Not here.
+    pub(super) fn is_scarcity(&self) -> bool {
+        false
+    }
+
+    /// The same.
+    pub(super) fn of_a_machine_without_sockets(self) -> Self {
+        self
+    }
+
     /// A connection broke before it was one.
     pub(super) fn exchange(_origin: &Origin, _error: hyper::Error) -> Self {
         Failure

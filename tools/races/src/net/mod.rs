@@ -3,6 +3,8 @@
 
 mod body;
 mod connect;
+#[path = "../../../../src/net/dial.rs"]
+mod dial;
 mod drive;
 mod exchange;
 mod fault;
@@ -15,6 +17,7 @@ mod origin;
 mod roster;
 mod rush;
 mod server;
+mod sockets;
 mod stream;
 
 pub use exchange::Wish;

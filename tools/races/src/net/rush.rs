@@ -11,11 +11,12 @@ use shuttle::future::{JoinHandle, block_on, spawn};
 use super::connect::Connector;
 use super::exchange::{Version, Wish};
 use super::fault::Failure;
-use super::lane::Lane;
+use super::lane::{Common, Lane};
 use super::lease::{Lease, Sender};
 use super::origin::{Origin, Scheme};
 use super::roster::{Fate, Rules};
 use super::server::{Page, Server, Speaks};
+use super::sockets::Sockets;
 use crate::chance::{below, linger, once_in, one_of, others};
 
 /// What a rush is like.
@@ -46,7 +47,13 @@ impl Rush {
         let server = Server::new(self.speaks, rules, self.refusals);
         let connector = Arc::new(Connector(Arc::clone(&server)));
         let scheme = Scheme::Https;
-        let lane = Lane::new(Origin { scheme }, connector, rules);
+        let common = Common {
+            connector,
+            sockets: Arc::new(Sockets),
+            rules,
+            ping: Duration::from_secs(15),
+        };
+        let lane = Lane::new(Origin { scheme }, common);
         let place = Place { server, lane };
         block_on(async {
             let storm = spawn(place.clone().storm());
@@ -109,13 +116,15 @@ impl Place {
         Ok(loan)
     }
 
-    /// What else befalls a lane: time passes, connections end, one turns out to be dead.
+    /// What else befalls a lane: time passes, connections end, one turns out to be
+    /// dead, another server wants a socket.
     async fn storm(self) {
         for _ in 0..below(4) {
             linger(4).await;
-            match below(3) {
+            match below(4) {
                 0 => self.lane.drop_idle(),
-                1 => tokio::time::advance(Duration::from_secs(20)),
+                1 => drop(self.lane.close_one_idle()),
+                2 => tokio::time::advance(Duration::from_secs(20)),
                 _ => drop(self.server.any_wire().map(|wire| wire.cut())),
             }
         }
