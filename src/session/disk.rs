@@ -4,14 +4,21 @@
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::{Source, Standing};
 
-/// [`Source::standing`] on a thread that may hang.
+/// [`Source::standing`] on a thread that may hang; of a small file at once, since it was read whole
+/// a moment ago, and a change of threads costs more than the look.
 ///
 /// # Errors
 /// What it says.
 pub async fn standing(source: &Source, operation: Operation) -> Result<Standing> {
+    if source.len() <= SMALL {
+        return source.standing(operation);
+    }
     let checked = source.clone();
     let checked = tokio::task::spawn_blocking(move || checked.standing(operation)).await;
     checked.unwrap_or_else(|error| {
         Err(Error::new(Kind::Source, operation, error.to_string()).path(source.path()))
     })
 }
+
+/// Bytes up to which files are read rather than mapped, by default.
+const SMALL: u64 = 4 << 20;

@@ -13,7 +13,7 @@ use super::feed::Order;
 use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
-use super::turn::{self, Known};
+use super::turn::{self, Known, Turn};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Plan, USUAL_LEAST};
@@ -44,11 +44,15 @@ async fn in_turn(
     hashed: &mut Hashed,
     sent: &Arc<AtomicU64>,
 ) -> Result<Status> {
-    let _claim = turn::claim(shared, hashed).await?;
-    match unless_known(shared, hashed, sent).await {
+    let Turn {
+        claim: _held,
+        known,
+    } = turn::take(shared, hashed).await?;
+    match unless_known(shared, hashed, known, sent).await {
         Err(error) if hashed.remembered && is_refused_sum(&error) => {
             hash_anew(shared, hashed, error).await?;
-            unless_known(shared, hashed, sent).await
+            let known = turn::known(shared, hashed).await;
+            unless_known(shared, hashed, known, sent).await
         }
         outcome => outcome,
     }
@@ -59,13 +63,14 @@ async fn in_turn(
 async fn unless_known(
     shared: &Arc<Shared>,
     hashed: &Hashed,
+    known: Known,
     sent: &Arc<AtomicU64>,
 ) -> Result<Status> {
     let skipped = |finished: Finished| {
         Progress::add(&shared.progress.acked, hashed.source.len());
         Status::Skipped(finished.file_id)
     };
-    let resume = match turn::known(shared, hashed).await {
+    let resume = match known {
         Known::Finished(finished) => return Ok(skipped(finished)),
         Known::Begun(upload) => Some(upload),
         Known::Nothing => None,

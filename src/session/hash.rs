@@ -19,6 +19,7 @@ use super::event::{Outcome, Progress};
 use super::run::Shared;
 use super::targets::{Claimed, Targets};
 use super::threads;
+use super::turn::{self, Turn};
 use super::window::Share;
 use crate::digest::{End, Lanes, Md5};
 use crate::error::{Error, Operation, Result};
@@ -42,6 +43,8 @@ pub struct Hashed {
     pub task: Task,
     /// The MD5s are an earlier run's.
     pub remembered: bool,
+    /// Its turn at its place, where that was free.
+    pub turn: Option<Turn>,
     /// The file's part of the window, held until the file ends.
     pub _share: Share,
     /// When its turn came.
@@ -462,6 +465,7 @@ impl Stage {
             slices,
             remembered,
         } = etag;
+        let turn = turn::at_once(&self.shared, &task, &md5.0);
         let hashed = Hashed {
             source,
             md5,
@@ -469,6 +473,7 @@ impl Stage {
             content,
             task,
             remembered,
+            turn,
             _share: share,
             started,
         };

@@ -7,15 +7,44 @@ use super::event::Event;
 use super::hash::Hashed;
 use super::run::Shared;
 use crate::error::{Error, Kind, Operation, Result};
-use crate::journal::{Claim, Finished, Upload};
+use crate::journal::{Claim, Finished, Journal, Md5, Task, Upload};
 use crate::options::Resume;
 use crate::wire::Conflict;
 
-/// Waits until nobody else is uploading to the file's place; the user hears of a long wait.
+/// A file's place, claimed, and what the journal knew of its content there at that moment.
+#[derive(Debug)]
+pub struct Turn {
+    /// Held until the file ends.
+    pub claim: Claim,
+    /// What the journal knew.
+    pub known: Known,
+}
+
+/// The turn of a file whose place is free. Asked on a thread that may wait for the disk: a change of
+/// threads for each of a million small files costs more than their upload.
+#[must_use]
+pub fn at_once(shared: &Shared, task: &Task, md5: &Md5) -> Option<Turn> {
+    let core = &shared.core;
+    let claim = core.journal.claim(&task.account, &task.remote)?;
+    let known = look(&core.journal, core.options.resume, task, md5);
+    Some(Turn { claim, known })
+}
+
+/// The file's turn, waited for where another upload has the place.
 ///
 /// # Errors
 /// [`Kind::Cancelled`] where the run is told to stop meanwhile.
-pub async fn claim(shared: &Shared, hashed: &Hashed) -> Result<Claim> {
+pub async fn take(shared: &Shared, hashed: &mut Hashed) -> Result<Turn> {
+    if let Some(turn) = hashed.turn.take() {
+        return Ok(turn);
+    }
+    let claim = claim(shared, hashed).await?;
+    let known = known(shared, hashed).await;
+    Ok(Turn { claim, known })
+}
+
+/// Waits until nobody else is uploading to the file's place; the user hears of a long wait.
+async fn claim(shared: &Shared, hashed: &Hashed) -> Result<Claim> {
     let (started, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
     loop {
         if let Some(claim) = asked(shared, hashed).await {
@@ -43,30 +72,31 @@ pub enum Known {
     Nothing,
 }
 
-/// Looks into the journal, once the content is known and the place is claimed. What is not there yet
-/// will replace what is, under overwrite: a run that is killed on the way must not leave the journal
-/// saying that the older content is still there.
+/// Looks into the journal, once the content is known and the place is claimed.
 pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
     let (resume, journal) = (shared.core.options.resume, shared.core.journal.clone());
     let (task, md5) = (hashed.task.clone(), hashed.md5.0);
-    let look = move || {
-        let finished = (resume == Resume::Everything)
-            .then(|| journal.finished_as(&task, &md5))
-            .flatten();
-        let begun = || {
-            (resume != Resume::Nothing)
-                .then(|| journal.resume(&task, &md5))
-                .flatten()
-        };
-        if finished.is_none() && task.conflict == Conflict::Overwrite {
-            journal.replace(&task, &md5);
-        }
-        finished
-            .map(Known::Finished)
-            .or_else(|| begun().map(Known::Begun))
-    };
+    let look = move || look(&journal, resume, &task, &md5);
     let known = tokio::task::spawn_blocking(look).await;
-    known.ok().flatten().unwrap_or(Known::Nothing)
+    known.unwrap_or(Known::Nothing)
+}
+
+/// What is not there yet will replace what is, under overwrite: a run that is killed on the way must
+/// not leave the journal saying that the older content is still there.
+fn look(journal: &Journal, resume: Resume, task: &Task, md5: &Md5) -> Known {
+    let finished = (resume == Resume::Everything)
+        .then(|| journal.finished_as(task, md5))
+        .flatten();
+    if let Some(finished) = finished {
+        return Known::Finished(finished);
+    }
+    if task.conflict == Conflict::Overwrite {
+        journal.replace(task, md5);
+    }
+    let begun = (resume != Resume::Nothing)
+        .then(|| journal.resume(task, md5))
+        .flatten();
+    begun.map_or(Known::Nothing, Known::Begun)
 }
 
 async fn asked(shared: &Shared, hashed: &Hashed) -> Option<Claim> {
