@@ -5,7 +5,7 @@
 //! Reads are direct, some microseconds each. Writes are posted to one thread that commits them in
 //! groups; losing the newest acks costs sending those slices again, nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +78,17 @@ struct Open {
     targets: Arc<Targets>,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
+}
+
+/// What is known of a content at a place.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// It was uploaded.
+    pub finished: Option<Finished>,
+    /// It was begun.
+    pub begun: Option<Upload>,
+    /// Another content was uploaded there.
+    pub replaced: bool,
 }
 
 impl Journal {
@@ -202,12 +213,16 @@ impl Journal {
     /// on with, whatever file it was begun from. It is of the task's path from then on.
     #[must_use]
     pub fn resume(&self, task: &Task, md5: &Md5) -> Option<Upload> {
-        let (upload, path, used) = self.read(|connection| read::resume(connection, task, md5))?;
+        let begun = self.read(|connection| read::resume(connection, task, md5))?;
+        Some(self.resumed(task, begun))
+    }
+
+    fn resumed(&self, task: &Task, (upload, path, used): (Upload, PathBuf, Used)) -> Upload {
         if path != task.path {
             self.offer(|| Write::Moved(upload.id, task.path.clone()));
         }
         self.renew(&[used]);
-        Some(upload)
+        upload
     }
 
     /// Remembers what `create` answered, in the place of any earlier upload of the same path to
@@ -234,16 +249,39 @@ impl Journal {
         self.post(|| Write::Finish(Box::new(task.clone()), md5, file_id));
     }
 
-    /// To be called before a call that replaces what stands at the task's place by a content with this
-    /// MD5: the content that was finished there before is not known to be there any more, whatever
-    /// becomes of this process. Waits for the disk where something was known.
-    pub fn replace(&self, task: &Task, md5: &Md5) {
-        let other = self.read(|connection| read::is_another_finished(connection, task, md5));
-        if other.is_some() {
-            self.post(|| Write::Replace(Box::new(task.clone()), *md5));
-            // What cannot be written is told like every such trouble.
-            drop(self.flush());
+    /// What is known of a content with this MD5 and the task's size at the task's place, in one look:
+    /// as [`finished_as`](Self::finished_as), as [`resume`](Self::resume), and whether another content
+    /// was finished there.
+    #[must_use]
+    pub fn at(&self, task: &Task, md5: &Md5) -> Place {
+        let found = self.read(|connection| {
+            // One lock and one view for the three questions.
+            let view = connection.unchecked_transaction()?;
+            let finished = read::finished_as(&view, task, md5)?;
+            let begun = read::resume(&view, task, md5)?;
+            let replaced = read::is_another_finished(&view, task, md5)?.is_some();
+            Ok(Some((finished, begun, replaced)))
+        });
+        let Some((finished, begun, replaced)) = found else {
+            return Place::default();
+        };
+        if finished.is_some() {
+            self.offer(|| Write::Seen(Box::new(task.clone()), *md5));
         }
+        Place {
+            finished,
+            begun: begun.map(|begun| self.resumed(task, begun)),
+            replaced,
+        }
+    }
+
+    /// To be called before a call that replaces what stands at the task's place by a content with this
+    /// MD5, where [`Place::replaced`] says that something does: it is not known to be there any more,
+    /// whatever becomes of this process. Waits for the disk.
+    pub fn replace(&self, task: &Task, md5: &Md5) {
+        self.post(|| Write::Replace(Box::new(task.clone()), *md5));
+        // What cannot be written is told like every such trouble.
+        drop(self.flush());
     }
 
     /// Waits until everything posted so far is on the disk, power loss included; some seconds at

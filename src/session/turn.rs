@@ -84,18 +84,15 @@ pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
 /// What is not there yet will replace what is, under overwrite: a run that is killed on the way must
 /// not leave the journal saying that the older content is still there.
 fn look(journal: &Journal, resume: Resume, task: &Task, md5: &Md5) -> Known {
-    let finished = (resume == Resume::Everything)
-        .then(|| journal.finished_as(task, md5))
-        .flatten();
-    if let Some(finished) = finished {
-        return Known::Finished(finished);
+    let place = journal.at(task, md5);
+    match place.finished {
+        Some(finished) if resume == Resume::Everything => return Known::Finished(finished),
+        _ => {}
     }
-    if task.conflict == Conflict::Overwrite {
+    if place.replaced && task.conflict == Conflict::Overwrite {
         journal.replace(task, md5);
     }
-    let begun = (resume != Resume::Nothing)
-        .then(|| journal.resume(task, md5))
-        .flatten();
+    let begun = place.begun.filter(|_| resume != Resume::Nothing);
     begun.map_or(Known::Nothing, Known::Begun)
 }
 
