@@ -155,14 +155,14 @@ impl Acked {
     }
 }
 
-/// A slice size below this is a mistake, but for files of a few slices.
+/// A slice size below this is a mistake, but for files of not too many slices.
 pub const USUAL_LEAST: u64 = 64 << 10;
 
 /// Slices of a file at most: a hundred times what 10 GiB have in every observation.
 const MOST: u32 = 100_000;
 
 /// The same where slices are smaller than [`USUAL_LEAST`].
-const FEW: u32 = 1_024;
+const FEW: u32 = 16_384;
 
 fn place(number: u32) -> (usize, u8) {
     let index = number as usize - 1;
@@ -201,7 +201,7 @@ mod tests {
             (3 << 30, 1),
             (100_000, 1),
             (3 << 30, 64),
-            (2 << 20, 1 << 10),
+            (32 << 20, 1 << 10),
             (10 << 30, USUAL_LEAST),
         ] {
             let error = Plan::new(size, slice_size).expect_err("too many");
