@@ -99,19 +99,7 @@ pub(super) fn finished_as(
          WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
          AND md5 = ?6 AND size = ?7 ORDER BY finished.id DESC LIMIT 1",
     )?;
-    let (remote, account) = (&task.remote, &*task.account);
-    let found = statement.query_row(
-        params![
-            target_key(account, remote.parent(), remote.path()),
-            remote.parent(),
-            remote.path(),
-            account.api,
-            account.name,
-            md5,
-            task.identity.size.cast_signed(),
-        ],
-        |row| Ok(finished_at(&Cells(row), 0)),
-    );
+    let found = statement.query_row(content(task, md5), |row| Ok(finished_at(&Cells(row), 0)));
     Ok(found.optional()?.flatten())
 }
 
@@ -126,20 +114,26 @@ pub(super) fn is_another_finished(
          WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
          AND NOT (md5 = ?6 AND size = ?7) LIMIT 1",
     )?;
-    let (remote, account) = (&task.remote, &*task.account);
-    let found = statement.query_row(
-        params![
-            target_key(account, remote.parent(), remote.path()),
-            remote.parent(),
-            remote.path(),
-            account.api,
-            account.name,
-            md5,
-            task.identity.size.cast_signed(),
-        ],
-        |_| Ok(()),
-    );
+    let found = statement.query_row(content(task, md5), |_| Ok(()));
     found.optional()
+}
+
+/// The parameters of a question about a content at a place, from ?1 to ?7.
+fn content<'a>(
+    task: &'a Task,
+    md5: &'a Md5,
+) -> (i64, i64, &'a str, &'a str, &'a str, &'a Md5, i64) {
+    let (remote, account) = (&task.remote, &*task.account);
+    let (parent, path) = (remote.parent(), remote.path());
+    (
+        target_key(account, parent, path),
+        parent,
+        path,
+        &account.api,
+        &account.name,
+        md5,
+        task.identity.size.cast_signed(),
+    )
 }
 
 pub(super) fn resume(
