@@ -99,6 +99,7 @@ pub mod cli;
 mod clock;
 mod cloud;
 mod config;
+mod connection;
 mod control;
 mod desk;
 mod emulator;

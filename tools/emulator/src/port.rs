@@ -6,17 +6,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::connection::Connection;
 use crate::desk;
 use crate::link::Link;
 use crate::weather::{Place, Service, Sky};
@@ -29,28 +29,6 @@ pub(crate) struct Port {
     pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) orders: UnboundedReceiver<Order>,
     pub(crate) sky: Arc<Sky>,
-}
-
-/// What a call knows of its connection.
-pub(crate) struct Connection {
-    pub(crate) number: u64,
-    pub(crate) place: Place,
-    pub(crate) calls: AtomicU64,
-    cut: Notify,
-    last_call: Notify,
-    reset: Arc<AtomicBool>,
-}
-
-impl Connection {
-    /// Closes it at once, with all that is under way on it.
-    pub(crate) fn cut(&self) {
-        self.cut.notify_one();
-    }
-
-    /// Takes no more calls: GOAWAY on h2, `Connection: close` on HTTP/1.1.
-    pub(crate) fn last_call(&self) {
-        self.last_call.notify_one();
-    }
 }
 
 /// Accepts until the world ends.
@@ -80,14 +58,9 @@ pub(crate) async fn serve(port: Port, world: Arc<World>) -> io::Result<()> {
                 }
             },
             accepted = accept(listener.as_ref()) => {
-                let connection = Arc::new(Connection {
-                    number: world.ledger.connected(port.place),
-                    place: port.place,
-                    calls: AtomicU64::new(0),
-                    cut: Notify::new(),
-                    last_call: Notify::new(),
-                    reset: Arc::clone(&reset),
-                });
+                let number = world.ledger.connected(port.place);
+                let connection = Connection::new(number, port.place, Arc::clone(&reset));
+                let connection = Arc::new(connection);
                 let acceptor = port.acceptor.clone();
                 connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&world)));
             }
@@ -127,7 +100,7 @@ async fn connect(
 ) {
     let sky = world.sky(connection.place);
     tokio::time::sleep(sky.delay()).await;
-    let link = Link::new(socket, sky, Arc::clone(&connection.reset));
+    let link = Link::new(socket, sky, connection.reset());
     let Some(acceptor) = acceptor else {
         return speak_http1(TokioIo::new(link), connection, world).await;
     };
@@ -173,8 +146,8 @@ where
     loop {
         tokio::select! {
             biased;
-            () = connection.cut.notified() => return,
-            () = connection.last_call.notified() => conversation.as_mut().graceful_shutdown(),
+            () = connection.is_cut() => return,
+            () = connection.is_last_call() => conversation.as_mut().graceful_shutdown(),
             _ = conversation.as_mut() => return,
         }
     }
@@ -184,7 +157,7 @@ where
 async fn until_cut(conversation: impl Future, connection: &Connection) {
     tokio::select! {
         biased;
-        () = connection.cut.notified() => {}
+        () = connection.is_cut() => {}
         _ = conversation => {}
     }
 }

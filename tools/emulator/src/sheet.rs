@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use crate::port::Connection;
+use crate::connection::Connection;
 
 /// An answer's body.
 pub(crate) struct Sheet {
