@@ -165,7 +165,7 @@ impl Error {
 
     /// A local file that cannot be read.
     pub fn read(path: &Path, source: std::io::Error) -> Self {
-        let error = Error::new(Kind::Source, Operation::Read, source.to_string()).path(path);
+        let error = Error::new(Kind::Source, Operation::Read, source.to_string()).with_path(path);
         error.with(|facts| facts.scarcity = is_scarcity(&source))
     }
 
@@ -176,45 +176,45 @@ impl Error {
 
     /// Names the local file.
     #[must_use]
-    pub fn path(self, path: impl Into<PathBuf>) -> Self {
+    pub fn with_path(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         self.with(|facts| facts.path = Some(path))
     }
 
     /// Names the slice, counted from 1 as the service counts.
     #[must_use]
-    pub fn slice(self, number: u32) -> Self {
+    pub fn with_slice(self, number: u32) -> Self {
         self.with(|facts| facts.slice = Some(number))
     }
 
     /// Keeps the HTTP status of the reply.
     #[must_use]
-    pub fn status(self, status: u16) -> Self {
+    pub fn with_status(self, status: u16) -> Self {
         self.with(|facts| facts.status = Some(status))
     }
 
     /// Keeps the code of the reply's envelope.
     #[must_use]
-    pub fn code(self, code: i64) -> Self {
+    pub fn with_code(self, code: i64) -> Self {
         self.with(|facts| facts.code = Some(code))
     }
 
     /// Keeps the service's trace id, which its support asks for. An empty one is none.
     #[must_use]
-    pub fn trace_id(self, trace_id: impl Into<String>) -> Self {
+    pub fn with_trace_id(self, trace_id: impl Into<String>) -> Self {
         let trace_id = trace_id.into();
         self.with(|facts| facts.trace_id = (!trace_id.is_empty()).then_some(trace_id))
     }
 
     /// Keeps how long the service asks to wait.
     #[must_use]
-    pub fn retry_after(self, delay: Option<Duration>) -> Self {
+    pub fn with_retry_after(self, delay: Option<Duration>) -> Self {
         self.with(|facts| facts.retry_after = delay)
     }
 
     /// Says whether the request can have been carried out all the same.
     #[must_use]
-    pub fn delivery(self, delivery: Delivery) -> Self {
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
         self.with(|facts| facts.delivery = delivery)
     }
 
@@ -240,7 +240,7 @@ impl Error {
 
     /// Turns the failure into another kind, keeping everything else.
     #[must_use]
-    pub fn kind_as(self, kind: Kind) -> Self {
+    pub fn with_kind(self, kind: Kind) -> Self {
         self.with(|facts| facts.kind = kind)
     }
 
@@ -282,43 +282,43 @@ impl Error {
 
     /// The local file, where one is concerned.
     #[must_use]
-    pub fn file(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
     /// The slice's number from 1, where one is concerned.
     #[must_use]
-    pub fn slice_number(&self) -> Option<u32> {
+    pub fn slice(&self) -> Option<u32> {
         self.0.slice
     }
 
     /// The HTTP status, where there was a reply.
     #[must_use]
-    pub fn http_status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
     /// The code of the service's envelope, where there was one.
     #[must_use]
-    pub fn service_code(&self) -> Option<i64> {
+    pub fn code(&self) -> Option<i64> {
         self.0.code
     }
 
     /// The service's trace id, where there was one.
     #[must_use]
-    pub fn trace(&self) -> Option<&str> {
+    pub fn trace_id(&self) -> Option<&str> {
         self.0.trace_id.as_deref()
     }
 
     /// How long the service asks to wait, where it said so.
     #[must_use]
-    pub fn wait(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
     /// Whether the request can have been carried out all the same.
     #[must_use]
-    pub fn delivered(&self) -> Delivery {
+    pub fn delivery(&self) -> Delivery {
         self.0.delivery
     }
 
@@ -413,10 +413,10 @@ mod tests {
     #[test]
     fn display_names_file_call_code_and_trace_id() {
         let error = Error::new(Kind::Rejected, Operation::Create, "name taken")
-            .path("a/b.bin")
-            .status(200)
-            .code(1)
-            .trace_id("t-1");
+            .with_path("a/b.bin")
+            .with_status(200)
+            .with_code(1)
+            .with_trace_id("t-1");
         assert_eq!(
             error.to_string(),
             "a/b.bin: create: name taken (code 1, trace id t-1)"
@@ -443,10 +443,10 @@ mod tests {
     #[test]
     fn an_empty_trace_id_is_none() {
         let error = Error::new(Kind::Protocol, Operation::Slice, "x")
-            .trace_id("")
-            .slice(3)
-            .status(502);
-        assert_eq!(error.trace(), None);
+            .with_trace_id("")
+            .with_slice(3)
+            .with_status(502);
+        assert_eq!(error.trace_id(), None);
         assert_eq!(error.to_string(), "slice: x (slice 3, HTTP 502)");
     }
 }

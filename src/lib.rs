@@ -34,23 +34,24 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | `error`: every way to fail, and whether repeating can help |
+//! | 0 | `error`: every way to fail, and whether repeating can help; `sync`: a mutex that goes on after a panic |
 //! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone |
 //! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
-//! | 3 | `service`: the calls, one attempt each; `token`: the credential; `journal`: what is remembered |
+//! | 3 | `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
 //! | 4 | `options`: every setting, checked once |
-//! | 5 | `session`: the conductor; `session/file.rs` reads aloud |
+//! | 5 | `upload`: the conductor; `upload/file.rs` reads aloud |
 //!
 //! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
 //! once, whether to repeat and what a reply means are plain functions of their arguments.
 
+mod auth;
 mod error;
 mod options;
 mod plan;
 mod private;
 mod service;
-mod session;
-mod token;
+mod sync;
+mod upload;
 
 pub mod digest;
 #[doc(hidden)]
@@ -64,16 +65,16 @@ pub mod source;
 #[doc(hidden)]
 pub mod wire;
 
+pub use auth::{Credential, Secret, private_folder, read_private, read_secret, write_private};
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
-pub use session::{Claimed, Targets};
-pub use session::{
+pub use source::prepare_process;
+pub use upload::{Claimed, Targets};
+pub use upload::{
     Client, Event, Interrupter, Item, Outcome, Progress, Run, State, Status, Summary,
 };
-pub use session::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
-pub use source::prepare_process;
-pub use token::{Credential, Secret, private_folder, read_private, read_secret, write_private};
+pub use upload::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
 pub use wire::Conflict;
 
 /// README's examples compile.

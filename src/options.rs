@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::Credential;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal;
 use crate::net::{Limits, Origin, Scheme};
 use crate::policy;
-use crate::token::Credential;
 use crate::wire::Conflict;
 
 /// The platform's API base.
@@ -283,7 +283,7 @@ fn invalid(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::Secret;
+    use crate::auth::Secret;
 
     fn options() -> Options {
         Options::new(Credential::Token(Secret::new("t")))

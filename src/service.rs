@@ -138,7 +138,7 @@ impl Service {
         let (_, travelled) = self
             .carry(token, upload, call.content.clone(), carriage)
             .await
-            .map_err(|error| error.slice(call.number))?;
+            .map_err(|error| error.with_slice(call.number))?;
         Ok(travelled)
     }
 

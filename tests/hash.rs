@@ -550,7 +550,7 @@ fn a_file_truncated_while_it_is_hashed_is_an_error() {
         let error = sums.next().expect("one a file").sum.expect_err("cut");
         assert_eq!(error.kind(), Kind::Source);
         assert!(error.to_string().contains("truncated"), "{error}");
-        assert_eq!(error.file(), Some(paths[0].as_path()));
+        assert_eq!(error.path(), Some(paths[0].as_path()));
         let others: Vec<_> = sums.map(|file| file.sum.expect("whole").md5).collect();
         assert_eq!(others.len(), count - 1);
         assert!(others.iter().all(|md5| *md5 == others[0]));
@@ -600,5 +600,5 @@ fn a_folder_is_no_file() {
     let error = sums.next().expect("one").sum.expect_err("a folder");
     assert!(error.message().contains("is a directory"), "{error}");
     assert!(sums.next().is_none());
-    assert!(Path::new(error.file().expect("named")).is_dir());
+    assert!(Path::new(error.path().expect("named")).is_dir());
 }

@@ -117,7 +117,7 @@ async fn under_the_send(tls: Tls, maps: bool) {
         let error = failure(failed);
         assert_eq!(error.kind(), Kind::Source, "{change:?}: {error}");
         assert!(error.to_string().contains(says), "{change:?}: {error}");
-        assert_eq!(error.file(), Some(changing.path.as_path()));
+        assert_eq!(error.path(), Some(changing.path.as_path()));
         assert!(matches!(of(&outcomes, &quiet).status, Status::Uploaded(_)));
         nothing_wrong(&rig, &before);
         assert_eq!(rig.stored().len(), 1, "the quiet one");

@@ -124,7 +124,9 @@ fn remove(path: &Path) -> Result<bool, Error> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::new(Kind::State, Operation::Login, error.to_string()).path(path)),
+        Err(error) => {
+            Err(Error::new(Kind::State, Operation::Login, error.to_string()).with_path(path))
+        }
     }
 }
 
@@ -156,7 +158,7 @@ fn from_file(path: &Path) -> Result<Credential, Error> {
             Operation::Configure,
             "the token file is not there",
         )
-        .path(path)
+        .with_path(path)
     })?;
     Ok(Credential::Token(Secret::new(text.trim())))
 }
@@ -172,7 +174,7 @@ fn kept_pair(path: &Path) -> Result<Option<(String, String)>, Error> {
         }
         _ => {
             let message = "the kept credentials cannot be read; run `panup login` again";
-            Err(Error::new(Kind::State, Operation::Login, message).path(path))
+            Err(Error::new(Kind::State, Operation::Login, message).with_path(path))
         }
     }
 }

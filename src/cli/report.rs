@@ -162,8 +162,8 @@ fn failure_object(path: &Path, remote: &str, size: u64, error: &Error) -> serde_
         "sent": 0, "seconds": 0.0,
         "error": {
             "kind": error.kind().name(), "message": error.to_string(), "call": error.operation().name(),
-            "code": error.service_code(), "http_status": error.http_status(), "slice": error.slice_number(),
-            "trace_id": error.trace(),
+            "code": error.code(), "http_status": error.status(), "slice": error.slice(),
+            "trace_id": error.trace_id(),
         },
     })
 }

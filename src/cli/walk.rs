@@ -193,7 +193,8 @@ fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Item> + Se
         Ok(_) => None,
         Err(error) => {
             let path = path_of(&error).unwrap_or_else(|| start.path.clone());
-            let error = Error::new(Kind::Source, Operation::Read, error.to_string()).path(&path);
+            let error =
+                Error::new(Kind::Source, Operation::Read, error.to_string()).with_path(&path);
             rules.refuse(&path, error);
             None
         }
@@ -215,7 +216,7 @@ fn exclude(entry: &DirEntry, start: &Start, rules: &Rules) -> bool {
 fn item(path: &Path, remote: Option<String>, rules: &Rules) -> Option<Item> {
     let Some(remote) = remote else {
         let error = Error::new(Kind::Invalid, Operation::Read, "the name is not Unicode")
-            .path(path)
+            .with_path(path)
             .advice("rename the file");
         rules.refuse(path, error);
         return None;

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::Journal;
 use super::writer::Write;
 use crate::source::{try_lock_byte, unlock_byte};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The right to upload to one remote place. Dropping it gives the place back, once everything that
 /// was told to the journal before is on disk: whoever comes next finds the finished file there.
@@ -95,7 +96,7 @@ impl Targets {
     }
 
     fn held(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 }
 

@@ -2,8 +2,8 @@
 //! make sense. Never: a passing trouble that is taken for a lasting one.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
@@ -11,6 +11,7 @@ use rusqlite::ErrorCode;
 use super::store::damage_mark;
 use crate::error::{Error, Kind, Operation};
 use crate::private;
+use crate::sync::Mutex;
 
 /// The journal's state of health, shared by reader and writer.
 #[derive(Debug)]
@@ -135,14 +136,11 @@ impl Health {
     }
 
     pub(super) fn warn(&self, warning: Error) {
-        self.news
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(warning);
+        self.news.lock().push(warning);
     }
 
     fn tell(&self, trouble: Trouble, warning: impl FnOnce() -> Error) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if !told.contains(&trouble) {
             told.push(trouble);
             self.warn(warning());
@@ -150,12 +148,12 @@ impl Health {
     }
 
     fn word(&self, message: String) -> Error {
-        Error::new(Kind::State, Operation::Journal, message).path(&self.database)
+        Error::new(Kind::State, Operation::Journal, message).with_path(&self.database)
     }
 
     /// The oldest warning that nobody has had yet.
     pub(super) fn news(&self) -> Option<Error> {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut news = self.news.lock();
         (!news.is_empty()).then(|| news.remove(0))
     }
 
@@ -202,7 +200,7 @@ pub(super) fn explain(database: &Path, error: rusqlite::Error) -> Error {
         _ => error.to_string(),
     };
     Error::new(Kind::State, Operation::Journal, message)
-        .path(database)
+        .with_path(database)
         .caused_by(error)
 }
 

@@ -6,13 +6,14 @@
 //! groups; losing the newest acks costs sending those slices again, nothing else.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::source::Identity;
+use crate::sync::Mutex;
 use crate::wire::{Created, Remote};
 
 mod adopt;
@@ -344,7 +345,7 @@ impl Journal {
     /// A read that a run asks on its way: trouble means that nothing is known.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>) -> Option<T> {
         let open = self.0.as_deref().filter(|open| open.health.is_readable())?;
-        let connection = open.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = open.reader.lock();
         query(&connection).unwrap_or_else(|error| {
             open.health.unreadable(error);
             None
@@ -359,7 +360,7 @@ impl Journal {
         let Some(open) = self.0.as_deref() else {
             return Ok(T::default());
         };
-        let connection = open.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = open.reader.lock();
         query(&connection).map_err(|error| open.health.explain(error))
     }
 

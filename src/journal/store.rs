@@ -91,7 +91,7 @@ impl Store {
         if version > MIGRATIONS.len() {
             let message = format!("the journal is of a newer panup (schema {version})");
             let error = Error::new(Kind::State, Operation::Journal, message);
-            return Err(Unfit::Unusable(error.path(&self.path)));
+            return Err(Unfit::Unusable(error.with_path(&self.path)));
         }
         // Reads the first page of every table: damage there is better found now.
         let seen = insist(|| connection.query_row(PROBE, [], |_| Ok(())));
@@ -105,7 +105,7 @@ impl Store {
     fn begin_anew(&mut self) -> Result<()> {
         let damaged = |why: &str| {
             let message = format!("the journal is damaged{why}");
-            Error::new(Kind::State, Operation::Journal, message).path(&self.path)
+            Error::new(Kind::State, Operation::Journal, message).with_path(&self.path)
         };
         if let Some(lock) = &self._in_use {
             // Two runs that find the damage at once both hold the shared lock: let go, then try.
@@ -257,7 +257,7 @@ fn share(lock: &File, path: &Path, patience: Duration) -> Result<bool> {
 
 fn state(path: &Path, error: io::Error) -> Error {
     Error::new(Kind::State, Operation::Journal, error.to_string())
-        .path(path)
+        .with_path(path)
         .caused_by(error)
 }
 

@@ -2,8 +2,8 @@
 //! a writer of the pipeline that waits for the disk, but for one thousands of entries ahead.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::health::Health;
 use super::read::RowId;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Identity;
+use crate::sync::Mutex;
 use crate::wire::Created;
 
 /// One thing to keep.
@@ -139,7 +140,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.take();
         // A disk that does not answer keeps its thread, and nobody who ends.
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.get_mut();
         let _ = ended.recv_timeout(self.longest);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use super::lane::Lane;
 use super::lease::Sender;
 use super::pool::ServerStats;
 use super::stream::{Meter, Stream};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// A connection ready to send, and the side of it that has to be driven.
 pub(super) struct Opened {
@@ -152,9 +154,7 @@ impl Tally {
     }
 
     fn shortest(&self) -> MutexGuard<'_, Option<Duration>> {
-        self.round_trip
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.round_trip.lock()
     }
 
     /// The count of bytes given to sockets.

@@ -187,7 +187,7 @@ impl Failure {
 
     /// The failure of one request.
     pub(super) fn of(self, operation: Operation, delivery: Delivery) -> Error {
-        let mut error = Error::new(self.kind, operation, self.message).delivery(delivery);
+        let mut error = Error::new(self.kind, operation, self.message).with_delivery(delivery);
         if self.timed_out {
             error = error.timed_out();
         }

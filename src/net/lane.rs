@@ -2,7 +2,7 @@
 //! each one request's right to a connection. Never: a decision of its own; those are the roster's.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -20,6 +20,8 @@ use super::origin::{Origin, Scheme};
 use super::roster::{Act, Fate, Roster, Rules};
 use super::sockets::{Socket, Sockets};
 use super::stream::Meter;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// One server, its connections and its queue.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ impl Lane {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves counts that are at worst stale; sending goes on.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does what the roster wants. Grants are told after the lock is gone: a receiver that has

@@ -2,7 +2,7 @@
 //! have been carried out. Never: a second attempt that anybody could notice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
@@ -15,6 +15,7 @@ use super::origin::Origin;
 use super::roster::Rules;
 use super::sockets::Sockets;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a pool may open and whom it trusts.
 #[derive(Debug, Clone)]
@@ -214,7 +215,7 @@ impl Shared {
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Lane>>> {
         // The map is whole at every moment that could panic.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock()
     }
 }
 

@@ -4,12 +4,14 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::lane::Lane;
+
+use crate::sync::Mutex;
 
 /// The sockets of a pool.
 #[derive(Debug)]
@@ -89,9 +91,9 @@ impl Sockets {
         given.is_ok()
     }
 
-    fn lanes_locked(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Lane>>> {
+    fn lanes_locked(&self) -> crate::sync::MutexGuard<'_, Vec<Weak<Lane>>> {
         // A list that is only added to is whole at every moment.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock()
     }
 }
 

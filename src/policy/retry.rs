@@ -95,7 +95,7 @@ impl Retry {
         rng: &mut fastrand::Rng,
     ) -> Decision {
         let spent = attempt.number >= self.budget.attempts || self.is_late(attempt, Duration::ZERO);
-        let may_double = repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
+        let may_double = repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
         if spent || may_double || hopeless {
             return Decision::GiveUp;
@@ -147,7 +147,7 @@ impl Retry {
         let bound = base.saturating_mul(GROWTH.saturating_pow(number.saturating_sub(1)));
         let jittered = bound.min(self.cap).mul_f64(rng.f64());
         let asked = error
-            .wait()
+            .retry_after()
             .filter(|&wait| wait <= LONGEST_RETRY_AFTER)
             .unwrap_or_default();
         let floor = if is_queue_full(error) {
@@ -249,13 +249,13 @@ impl Patience {
 fn is_the_servers_own(error: &Error) -> bool {
     match error.kind() {
         Kind::Transport | Kind::Protocol => true,
-        _ => error.http_status().is_some_and(|status| status >= 500),
+        _ => error.status().is_some_and(|status| status >= 500),
     }
 }
 
 /// Code 1 counts as throttling only with the instant-upload queue's text.
 fn is_queue_full(error: &Error) -> bool {
-    error.kind() == Kind::Throttled && error.service_code() == Some(1)
+    error.kind() == Kind::Throttled && error.code() == Some(1)
 }
 
 /// Repeats that a file, or a run, may still make. A dead service then costs a run of 10,000 files

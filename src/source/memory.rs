@@ -3,8 +3,10 @@
 //! allocation that ends the process.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
+
+use crate::sync::{Mutex, MutexGuard, unpoisoned};
 
 /// Memory for what is read instead of mapped, shared by all who clone it.
 #[derive(Debug, Clone)]
@@ -76,7 +78,7 @@ impl Memory {
                 }
             }
             let waited = self.0.freed.wait_timeout(state, LOOK);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            (state, _) = unpoisoned(waited);
         };
         state.queue.retain(|&waiting| waiting != ticket);
         drop(state);
@@ -110,7 +112,7 @@ impl Default for Memory {
 
 impl Budget {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn fits(&self, state: &State, len: usize) -> bool {

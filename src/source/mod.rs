@@ -435,14 +435,14 @@ impl Source {
     }
 
     fn failed(&self, operation: Operation, message: String) -> Error {
-        Error::new(Kind::Source, operation, message).path(&self.0.path)
+        Error::new(Kind::Source, operation, message).with_path(&self.0.path)
     }
 }
 
 fn refused(root: Option<&Path>, path: &Path, error: io::Error) -> Error {
     if root.is_some() && error.raw_os_error() == Some(libc::ELOOP) {
         let message = "it or a folder above it is a symbolic link now, which is not followed";
-        return Error::new(Kind::Source, Operation::Read, message).path(path);
+        return Error::new(Kind::Source, Operation::Read, message).with_path(path);
     }
     Error::read(path, error)
 }
@@ -459,7 +459,7 @@ fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
         () => "of an unknown type",
     };
     let message = format!("is {what}, not a regular file");
-    Err(Error::new(Kind::Source, Operation::Read, message).path(path))
+    Err(Error::new(Kind::Source, Operation::Read, message).with_path(path))
 }
 
 /// The name leads nowhere any more: itself deleted, or a folder above it.

@@ -1,10 +1,11 @@
 //! In: an attempt that can fail for want of descriptors or memory. Out: its result, once there was
 //! room. Never: a file's failure where waiting for another one of ours helps.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::Condvar;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
+use crate::sync::{Mutex, unpoisoned};
 
 /// Tries until `attempt` fails for another reason than scarcity. Between tries it waits for one of
 /// our files to be closed; `let_go` is called before the first wait, to close those that the caller
@@ -67,17 +68,14 @@ struct Open {
 }
 
 impl Open {
-    fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> crate::sync::MutexGuard<'_, usize> {
+        self.count.lock()
     }
 
     /// Waits until one is closed, or so long; how many are open then.
     fn wait(&self, longest: Duration) -> usize {
         let count = self.lock();
-        let (count, _) = self
-            .closed
-            .wait_timeout(count, longest)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (count, _) = unpoisoned(self.closed.wait_timeout(count, longest));
         *count
     }
 }

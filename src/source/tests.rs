@@ -178,7 +178,7 @@ fn what_is_not_a_regular_file_is_named() {
             (Kind::Source, Operation::Read)
         );
         assert_eq!(
-            (error.file(), error.message()),
+            (error.path(), error.message()),
             (Some(path.as_path()), expected)
         );
     }

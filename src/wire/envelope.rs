@@ -59,7 +59,7 @@ pub fn open(raw: Raw<'_>) -> Result<Fields> {
 /// Whether a call was answered with "still verifying", which is an answer and no failure.
 #[must_use]
 pub fn is_verifying(error: &Error) -> bool {
-    error.service_code() == Some(VERIFYING)
+    error.code() == Some(VERIFYING)
         && matches!(error.operation(), Operation::Complete | Operation::Single)
 }
 
@@ -67,9 +67,9 @@ pub fn is_verifying(error: &Error) -> bool {
 /// may appear by itself.
 #[must_use]
 pub fn is_queued(error: &Error) -> bool {
-    error.service_code() == Some(1)
+    error.code() == Some(1)
         && error.kind() == Kind::Throttled
-        && error.delivered() == Delivery::Unknown
+        && error.delivery() == Delivery::Unknown
 }
 
 /// What a code of the body means.
@@ -81,22 +81,22 @@ fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
     let queue_wait = asked.max(Some(QUEUE_WAIT));
     let new = |kind| {
         Error::new(kind, raw.operation, said(&text))
-            .code(code)
-            .trace_id(envelope.trace_id())
+            .with_code(code)
+            .with_trace_id(envelope.trace_id())
     };
     match code {
         401 => new(Kind::Auth).advice("the access token was refused"),
-        429 => new(Kind::Throttled).retry_after(raw.retry_after),
-        _ if text.contains("频繁") => new(Kind::Throttled).retry_after(raw.retry_after),
+        429 => new(Kind::Throttled).with_retry_after(raw.retry_after),
+        _ if text.contains("频繁") => new(Kind::Throttled).with_retry_after(raw.retry_after),
         1 if queued => {
-            let taken = new(Kind::Throttled).retry_after(queue_wait);
-            taken.delivery(Delivery::Unknown)
+            let taken = new(Kind::Throttled).with_retry_after(queue_wait);
+            taken.with_delivery(Delivery::Unknown)
         }
-        1 if busy => new(Kind::Throttled).retry_after(queue_wait),
+        1 if busy => new(Kind::Throttled).with_retry_after(queue_wait),
         VERIFYING if matches!(raw.operation, Operation::Complete | Operation::Single) => {
-            new(Kind::Throttled).delivery(Delivery::Unknown)
+            new(Kind::Throttled).with_delivery(Delivery::Unknown)
         }
-        500..=599 => new(Kind::Throttled).delivery(Delivery::Unknown),
+        500..=599 => new(Kind::Throttled).with_delivery(Delivery::Unknown),
         1 if raw.operation == Operation::Complete && text.contains("文件上传失败") => {
             new(Kind::Integrity)
         }
@@ -124,10 +124,10 @@ fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&(i64, Fields)>) -> Er
     );
     let new = |kind| {
         let error = Error::new(kind, raw.operation, message.clone())
-            .status(status)
-            .retry_after(raw.retry_after);
+            .with_status(status)
+            .with_retry_after(raw.retry_after);
         match envelope {
-            Some((_, fields)) => error.trace_id(fields.trace_id()),
+            Some((_, fields)) => error.with_trace_id(fields.trace_id()),
             None => error,
         }
     };
@@ -135,12 +135,12 @@ fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&(i64, Fields)>) -> Er
         (401, _) => new(Kind::Auth).advice("the access token was refused"),
         (429, _) => new(Kind::Throttled),
         (408, _) => new(Kind::Throttled).timed_out(),
-        (500..=599, _) if is_deadline(raw) => {
-            new(Kind::Throttled).timed_out().delivery(Delivery::Unknown)
-        }
-        (500..=599, _) => new(Kind::Throttled).delivery(Delivery::Unknown),
-        (_, Some((0, _))) => new(Kind::Rejected).code(0),
-        (_, Some((code, fields))) => classify(raw, *code, fields).status(status),
+        (500..=599, _) if is_deadline(raw) => new(Kind::Throttled)
+            .timed_out()
+            .with_delivery(Delivery::Unknown),
+        (500..=599, _) => new(Kind::Throttled).with_delivery(Delivery::Unknown),
+        (_, Some((0, _))) => new(Kind::Rejected).with_code(0),
+        (_, Some((code, fields))) => classify(raw, *code, fields).with_status(status),
         (_, None) => foreign(raw),
     }
 }
@@ -167,11 +167,11 @@ fn foreign(raw: &Raw<'_>) -> Error {
         format!("a login page or firewall answers for {host} (HTTP {status}{details})")
     };
     let error = Error::new(Kind::Protocol, raw.operation, message)
-        .status(status)
-        .retry_after(raw.retry_after)
+        .with_status(status)
+        .with_retry_after(raw.retry_after)
         .foreign();
     match status {
-        200..=299 => error.delivery(Delivery::Unknown),
+        200..=299 => error.with_delivery(Delivery::Unknown),
         // A limit on bodies that this server's gateway has; waiting does not raise it.
         413 => error.lasting(),
         _ => error,
@@ -359,8 +359,8 @@ impl Fields {
     pub fn missing(&self, name: &str, wanted: &str) -> Error {
         let message = format!("the reply has no {name} that is {wanted}");
         Error::new(Kind::Protocol, self.operation, message)
-            .trace_id(self.trace_id())
-            .delivery(Delivery::Unknown)
+            .with_trace_id(self.trace_id())
+            .with_delivery(Delivery::Unknown)
     }
 }
 
@@ -541,7 +541,7 @@ mod tests {
         for (operation, status, body, kind, delivery) in rows {
             let error = raw(operation, status, body).expect_err(body);
             assert_eq!(
-                (error.kind(), error.delivered()),
+                (error.kind(), error.delivery()),
                 (kind, delivery),
                 "{operation:?} {status} {body}"
             );
@@ -580,7 +580,7 @@ mod tests {
             r#"{"code":1,"message":"名称重复","x-traceID":"t9"}"#,
         )
         .expect_err("1");
-        assert_eq!(error.trace(), Some("t9"));
+        assert_eq!(error.trace_id(), Some("t9"));
         assert_eq!(
             error.to_string(),
             "create: the service said: 名称重复 (code 1, trace id t9)"

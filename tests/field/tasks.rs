@@ -1,5 +1,5 @@
 //! Tasks that die or block: whoever waits for them is answered. (Panics of panup's own tasks are
-//! tested beside `src/session/broken.rs`, where they can be asked for.)
+//! tested beside `src/upload/broken.rs`, where they can be asked for.)
 
 use std::time::Duration;
 

@@ -57,9 +57,9 @@ async fn a_taken_name_fails_by_default() {
             Step::Single
         };
         assert_eq!(error.operation(), step);
-        assert_eq!(error.service_code(), Some(1));
-        assert!(error.trace().is_some(), "{error}");
-        assert_eq!(error.file(), Some(new.as_path()));
+        assert_eq!(error.code(), Some(1));
+        assert!(error.trace_id().is_some(), "{error}");
+        assert_eq!(error.path(), Some(new.as_path()));
         scene.assert_arrived(&old, NAME);
         assert_eq!(scene.emulator.files().len(), 1);
     }

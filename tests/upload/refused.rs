@@ -101,8 +101,8 @@ async fn a_parent_that_is_not_there() {
         orphan.parent_id = 4_711;
         let error = fails_alone_with(options, &scene, orphan).await;
         assert_facts(&error, Kind::Rejected, step, &path);
-        assert_eq!(error.service_code(), Some(1));
-        let trace = error.trace().expect("the service gave one").to_owned();
+        assert_eq!(error.code(), Some(1));
+        let trace = error.trace_id().expect("the service gave one").to_owned();
         for part in [path.to_str().expect("ASCII"), "code 1", &trace] {
             assert_says(&error, part);
         }
@@ -135,7 +135,7 @@ async fn a_refused_token_ends_the_run_without_a_storm() {
             for error in refused {
                 assert_says(error, "token");
                 assert!(!error.to_string().contains("n0t-good"));
-                assert!(error.trace().is_some(), "{error}");
+                assert!(error.trace_id().is_some(), "{error}");
             }
             let stats = scene.emulator.stats();
             assert_eq!(stats.of(Operation::AccessToken).calls, 0);
@@ -254,7 +254,7 @@ async fn fails_alone_with(options: Options, scene: &Scene, bad: Item) -> Error {
 fn assert_facts(error: &Error, kind: Kind, step: Step, path: &Path) {
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.operation(), step, "{error}");
-    assert_eq!(error.file(), Some(path), "{error}");
+    assert_eq!(error.path(), Some(path), "{error}");
 }
 
 fn assert_says(error: &Error, part: &str) {

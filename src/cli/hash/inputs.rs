@@ -47,7 +47,8 @@ fn walk(folder: &Path, refused: Sender<Error>) -> impl Iterator<Item = Input> + 
         }
         Err(error) => {
             // It names the path itself; nobody is left to hear of it after the last line.
-            let error = Error::new(Kind::Source, Operation::Read, error.to_string()).path(&folder);
+            let error =
+                Error::new(Kind::Source, Operation::Read, error.to_string()).with_path(&folder);
             refused.send(error).ok();
             None
         }

@@ -74,7 +74,7 @@ fn name(input: &Input) -> &std::path::Path {
 
 /// `panup: path: why`, as every tool says it: without the system's number of the error.
 fn refuse(error: &Error) {
-    let path = error.file().unwrap_or("-".as_ref());
+    let path = error.path().unwrap_or("-".as_ref());
     complain(&format!(
         "panup: {}: {}",
         path.display(),

@@ -150,7 +150,7 @@ fn a_folder_that_cannot_be_made_is_an_error_of_state() {
     let error = Journal::open(&dir.path().join("file").join("state")).unwrap_err();
     assert_eq!(error.kind(), Kind::State);
     assert_eq!(
-        error.file(),
+        error.path(),
         Some(dir.path().join("file").join("state").as_path())
     );
 }

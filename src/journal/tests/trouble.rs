@@ -112,7 +112,7 @@ fn what_stands_in_the_place_of_a_file_of_ours_is_neither_followed_nor_waited_for
                 "targets.lock" => assert!(opened.is_ok(), "{sort}"),
                 _ => {
                     let error = opened.unwrap_err();
-                    assert_eq!(error.file(), Some(&*path), "{sort}");
+                    assert_eq!(error.path(), Some(&*path), "{sort}");
                 }
             }
             if sort == "a link to a file" {

@@ -165,7 +165,7 @@ async fn a_small_request_that_left_in_full_is_not_repeated() {
         .await
         .expect_err("reset");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::Unknown)
     );
     assert_eq!(error.operation(), Operation::Slice);
@@ -189,7 +189,7 @@ async fn a_reset_within_the_body_is_not_done_and_costs_the_attempt() {
         .await
         .expect_err("reset");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::NotDone)
     );
     assert_eq!(
@@ -210,7 +210,7 @@ async fn a_closed_port_is_refused() {
         .await
         .expect_err("nobody listens");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::NotDone)
     );
     assert_eq!(
@@ -227,7 +227,7 @@ async fn a_server_that_reads_nothing_stalls_the_request() {
     let stalling = hurried(200, post("/", pattern(64 << 20)));
     let error = pool.send(&http(port), stalling).await.expect_err("stalled");
     assert_eq!(
-        (error.kind(), error.delivered(), error.is_timeout()),
+        (error.kind(), error.delivery(), error.is_timeout()),
         (Kind::Transport, Delivery::NotDone, true)
     );
     assert!(error.message().contains("stalled"), "{error}");
@@ -253,7 +253,7 @@ async fn an_answer_that_does_not_come_may_have_been_lost() {
         .await;
     let error = error.expect_err("no answer");
     assert_eq!(
-        (error.kind(), error.delivered(), error.is_timeout()),
+        (error.kind(), error.delivery(), error.is_timeout()),
         (Kind::Transport, Delivery::Unknown, true)
     );
     assert!(
@@ -312,7 +312,7 @@ async fn replies_that_cannot_be_read_are_of_kind_protocol() {
             .await
             .expect_err("unreadable");
         assert_eq!(
-            (error.kind(), error.delivered()),
+            (error.kind(), error.delivery()),
             (Kind::Protocol, Delivery::Unknown),
             "{error}"
         );

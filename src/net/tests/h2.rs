@@ -73,7 +73,7 @@ async fn an_unknown_authority_is_named_with_the_remedy() {
         .await
         .expect_err("not trusted");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::NotDone)
     );
     assert!(
@@ -160,7 +160,7 @@ async fn a_server_that_refuses_always_is_believed_in_the_end() {
         .await
         .expect_err("refused");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::NotDone)
     );
 }
@@ -173,7 +173,7 @@ async fn a_stream_reset_for_another_reason_costs_the_attempt() {
         .await
         .expect_err("reset");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::Unknown)
     );
     assert!(
@@ -202,7 +202,7 @@ async fn goaway_costs_a_connection_and_nothing_else() {
     // abrupt_shutdown names the stream as seen, so it is lost, and honestly so.
     let error = second.expect_err("the server looked at it");
     assert_eq!(
-        (error.kind(), error.delivered()),
+        (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::Unknown)
     );
     let third = pool

@@ -65,7 +65,7 @@ async fn a_request_that_hangs_ends_over_every_version() {
             let (pool, origin) = hanging(protocols, hang).await;
             let (error, took) = failed(&pool, &origin, wishing(wish, limited(size))).await;
             assert_eq!(
-                (error.kind(), error.delivered(), error.is_timeout()),
+                (error.kind(), error.delivery(), error.is_timeout()),
                 (Kind::Transport, delivered, true),
                 "{what}: {error}"
             );
@@ -82,7 +82,7 @@ async fn a_body_that_waits_for_a_window_was_not_done() {
     for hang in [Hang::Deaf, Hang::Sipping] {
         let (pool, origin) = hanging(&["h2"], hang).await;
         let (error, took) = failed(&pool, &origin, limited(70_000)).await;
-        assert_eq!(error.delivered(), Delivery::NotDone, "{hang:?}");
+        assert_eq!(error.delivery(), Delivery::NotDone, "{hang:?}");
         assert!(error.message().contains("stalled"), "{hang:?}: {error}");
         assert!(took < ENOUGH, "{hang:?}: {took:?}");
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::TlsAcceptor;
+
+use crate::sync::Mutex;
 
 /// The one certificate of all tests, its own authority.
 pub(in crate::net) struct Authority {
@@ -121,7 +123,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn paths(&self) -> Vec<String> {
-        self.paths.lock().expect("no panic").clone()
+        self.paths.lock().clone()
     }
 }
 
@@ -272,14 +274,8 @@ async fn respond(
     }
     seen.requests.enter();
     let leave = Leave(Arc::clone(&seen));
-    seen.paths
-        .lock()
-        .expect("no panic")
-        .push(request.uri().path().to_owned());
-    seen.versions
-        .lock()
-        .expect("no panic")
-        .push(request.version());
+    seen.paths.lock().push(request.uri().path().to_owned());
+    seen.versions.lock().push(request.version());
     let length = request.headers().get("content-length").cloned();
     permits.acquire().await.expect("never closed").forget();
     let body = request

@@ -77,9 +77,11 @@ fn the_wire_and_5xx_go_elsewhere_and_the_account_stays() {
         other => panic!("{other:?}"),
     };
     assert!(elsewhere(&error(Kind::Transport)));
-    assert!(elsewhere(&error(Kind::Throttled).status(503)));
-    assert!(!elsewhere(&error(Kind::Throttled).status(429)));
-    assert!(!elsewhere(&error(Kind::Throttled).status(200).code(429)));
+    assert!(elsewhere(&error(Kind::Throttled).with_status(503)));
+    assert!(!elsewhere(&error(Kind::Throttled).with_status(429)));
+    assert!(!elsewhere(
+        &error(Kind::Throttled).with_status(200).with_code(429)
+    ));
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn ten_minutes_end_it_from_the_third_attempt_on() {
         let late = decide(&reset, at(number, 601)) == Decision::GiveUp;
         assert_eq!(late, number >= 3, "attempt {number}");
     }
-    let told = error(Kind::Throttled).retry_after(Some(Duration::from_secs(30)));
+    let told = error(Kind::Throttled).with_retry_after(Some(Duration::from_secs(30)));
     assert_eq!(
         decide(&told, at(3, 580)),
         Decision::GiveUp,
@@ -163,7 +165,7 @@ fn patience_counts_steps_and_not_the_night_between_two() {
 
 #[test]
 fn a_foreign_answer_is_repeated_elsewhere_as_often_as_a_reset() {
-    let page = error(Kind::Protocol).status(403).foreign();
+    let page = error(Kind::Protocol).with_status(403).foreign();
     let mut attempt = Attempt::first();
     while let again @ Decision::Again { elsewhere, .. } = decide(&page, attempt) {
         assert!(elsewhere);
@@ -186,7 +188,7 @@ fn keep_both_is_not_repeated_when_it_may_have_arrived() {
         Retry::default().decide(error, &Attempt::first(), repeat, rng)
     };
     for kind in [Kind::Transport, Kind::Throttled, Kind::Protocol] {
-        let lost = error(kind).delivery(Delivery::Unknown);
+        let lost = error(kind).with_delivery(Delivery::Unknown);
         assert_eq!(ask(&lost, Repeat::Ambiguous), Decision::GiveUp, "{kind:?}");
         assert_ne!(ask(&lost, Repeat::Safe), Decision::GiveUp, "{kind:?}");
         assert_ne!(
@@ -222,7 +224,7 @@ fn jitter_is_full_and_its_bound_triples_up_to_the_cap() {
 
 #[test]
 fn a_full_queue_waits_a_second_at_least() {
-    let queue = error(Kind::Throttled).status(200).code(1);
+    let queue = error(Kind::Throttled).with_status(200).with_code(1);
     for seed in 0..200 {
         let delay = delay_of(&queue, Attempt::first(), seed);
         assert!((1.0..=1.1).contains(&delay.as_secs_f64()), "{delay:?}");
@@ -232,7 +234,7 @@ fn a_full_queue_waits_a_second_at_least() {
 #[test]
 fn retry_after_is_honoured_up_to_a_minute_and_ignored_above() {
     let told = |seconds| {
-        let error = error(Kind::Throttled).retry_after(Some(Duration::from_secs(seconds)));
+        let error = error(Kind::Throttled).with_retry_after(Some(Duration::from_secs(seconds)));
         delay_of(&error, Attempt::first(), 3).as_secs_f64()
     };
     assert!((5.0..=5.5).contains(&told(5)));

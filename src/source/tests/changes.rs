@@ -155,5 +155,5 @@ fn the_operation_of_a_check_is_kept() {
         (error.kind(), error.operation()),
         (Kind::Source, Operation::Complete)
     );
-    assert_eq!(error.file(), Some(file.path()));
+    assert_eq!(error.path(), Some(file.path()));
 }

@@ -14,8 +14,10 @@ extern crate races_std as std;
 pub mod chance;
 #[path = "../../../src/error.rs"]
 pub mod error;
-#[path = "../../../src/session/gate.rs"]
+#[path = "../../../src/upload/gate.rs"]
 pub mod gate;
 pub mod net;
 #[path = "../../../src/policy/mod.rs"]
 pub mod policy;
+#[path = "../../../src/sync.rs"]
+pub mod sync;

@@ -94,7 +94,8 @@ impl Contents {
             Ok(hasher.finish())
         };
         let md5 = tokio::task::spawn_blocking(hash).await.map_err(|error| {
-            Error::new(Kind::Internal, Operation::Check, error.to_string()).path(self.source.path())
+            Error::new(Kind::Internal, Operation::Check, error.to_string())
+                .with_path(self.source.path())
         })?;
         if shared.is_draining() {
             return Err(Shared::cancelled());

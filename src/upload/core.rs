@@ -1,7 +1,7 @@
 //! What all runs of a client share: connections, token, limits, servers and journal.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::keyring::Keyring;
 use super::rates::Rates;
 use super::run::Shared;
+use crate::auth::{Secret, Tokens};
 use crate::error::{Error, Operation, Result};
 use crate::journal::{self, Account, Journal};
 use crate::net::{Pool, PoolSettings, Wish};
@@ -21,7 +22,7 @@ use crate::options::{Http, Options};
 use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
 use crate::service::Service;
 use crate::source::{self, Descriptors, Memory};
-use crate::token::{Secret, Tokens};
+use crate::sync::Mutex;
 
 /// What all runs of a client share.
 #[derive(Debug)]

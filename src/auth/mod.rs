@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::{Error, Kind, Operation, Result};
 use crate::private;
+use crate::sync::Mutex;
 use crate::wire::Login;
 
 mod account;
@@ -128,7 +129,7 @@ impl Tokens {
         if let Credential::Token(token) = &self.credential {
             return Some(token.clone());
         }
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.lock();
         current
             .as_ref()
             .filter(|kept| kept.good(now, refused))
@@ -138,7 +139,7 @@ impl Tokens {
     /// Forgets the token in memory if it is the `refused` one, so that nobody sends a slice with it
     /// while a new one is fetched.
     pub fn forget(&self, refused: &Secret) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         if current
             .as_ref()
             .is_some_and(|kept| kept.token == refused.expose())
@@ -166,7 +167,7 @@ impl Tokens {
         match cached.filter(|kept| kept.good(now, refused)) {
             Some(kept) => {
                 let token = Secret::new(&kept.token);
-                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+                *self.current.lock() = Some(kept);
                 Found::Token(token)
             }
             None => Found::LogIn(turn, trouble),
@@ -180,7 +181,7 @@ impl Tokens {
         let message = "another panup has been logging in for too long; this one logs in by itself";
         let mut error = Error::new(Kind::State, Operation::Login, message);
         if let Some(path) = &self.cache {
-            error = error.path(path.with_extension(LOCK));
+            error = error.with_path(path.with_extension(LOCK));
         }
         (Turn(None), error)
     }
@@ -199,7 +200,7 @@ impl Tokens {
             .cache
             .as_ref()
             .map_or(Ok(()), |path| write(path, &kept));
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        *self.current.lock() = Some(kept);
         drop(turn);
         written
     }
@@ -303,7 +304,7 @@ pub fn private_folder(path: &Path) -> Result<()> {
 fn state(path: &Path, error: std::io::Error) -> Error {
     let message = format!("the credential's file cannot be used: {error}");
     Error::new(Kind::State, Operation::Login, message)
-        .path(path)
+        .with_path(path)
         .caused_by(error)
 }
 

@@ -46,7 +46,7 @@ impl Way<'_> {
 
     /// The call is over for good. What cannot have been done is no reason to refuse the next run.
     pub(super) async fn answered<T>(&self, outcome: Result<T>) -> Result<T> {
-        let open = matches!(&outcome, Err(error) if error.delivered() == Delivery::Unknown);
+        let open = matches!(&outcome, Err(error) if error.delivery() == Delivery::Unknown);
         let intent = self.intent.lock().await.take();
         if let (Some(intent), Err(_), false) = (intent, &outcome, open) {
             self.shared.core.journal.abandon(intent);

@@ -1,9 +1,8 @@
 //! Shares one failed request among all tasks that waited for it: those who waited for the answer share its failure
 //! instead of asking again one after the other, each with all its attempts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use crate::error::{Error, Kind, Result};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How often it failed, and how the last time.
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl Failures {
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, Option<Error>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -74,8 +74,8 @@ pub(super) mod trip {
 
     #[cfg(test)]
     mod asked {
+        use crate::sync::{Mutex, MutexGuard};
         use std::path::{Path, PathBuf};
-        use std::sync::{Mutex, PoisonError};
 
         use super::Step;
         use crate::error::{Error, Result};
@@ -108,8 +108,8 @@ pub(super) mod trip {
             }
         }
 
-        fn lock() -> std::sync::MutexGuard<'static, Vec<(Step, PathBuf, Asked)>> {
-            ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+        fn lock() -> MutexGuard<'static, Vec<(Step, PathBuf, Asked)>> {
+            ASKED.lock()
         }
     }
 }
@@ -120,10 +120,10 @@ mod tests {
 
     use super::trip::{Asked, Step, ask};
     use super::*;
+    use crate::auth::{Credential, Secret};
     use crate::journal::Journal;
     use crate::options::{CallRates, Options};
-    use crate::session::{Client, Event, Item};
-    use crate::token::{Credential, Secret};
+    use crate::upload::{Client, Event, Item};
 
     /// Wherever a task panics, its file fails with what to do, the others go on, and the run ends.
     #[test]
@@ -147,7 +147,7 @@ mod tests {
                 .filter(|outcome| outcome.path == items[1].path);
             let error = failure(failed.next().expect("told"));
             assert_eq!(error.kind(), Kind::Internal, "{step:?} {size}: {error}");
-            assert_eq!(error.file(), Some(items[1].path.as_path()));
+            assert_eq!(error.path(), Some(items[1].path.as_path()));
             for outcome in outcomes
                 .iter()
                 .filter(|outcome| outcome.path != items[1].path)

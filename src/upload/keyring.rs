@@ -1,14 +1,15 @@
 //! One token for everybody: however many tasks and processes meet a token that has ended, one of
 //! them logs in and the others wait for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::failures::Failures;
+use crate::auth::{Credential, Found, Secret, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::policy::{Attempt, Decision, Repeat, Retry};
 use crate::service::Service;
-use crate::token::{Credential, Found, Secret, Tokens};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::Login;
 
 /// The tokens of one client.
@@ -207,7 +208,7 @@ async fn turn(
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {

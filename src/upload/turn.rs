@@ -108,7 +108,7 @@ fn waiting(hashed: &Hashed) -> Error {
         "another upload to {:?} is under way, perhaps of another panup; waiting until it has ended",
         hashed.task.remote.path()
     );
-    Error::new(Kind::State, Operation::Check, message).path(hashed.source.path())
+    Error::new(Kind::State, Operation::Check, message).with_path(hashed.source.path())
 }
 
 /// Another upload of the same place is seldom over at once.

@@ -49,7 +49,7 @@ impl Stage {
 
     /// Opens it, once there is a descriptor for it.
     fn open(&self, item: &Item, let_go: impl FnOnce()) -> Result<(Source, Task)> {
-        let named = |error: Error| error.path(&item.path);
+        let named = |error: Error| error.with_path(&item.path);
         let core = &self.shared.core;
         let open = || Source::open_below(item.below.as_deref(), &item.path, &core.source_settings);
         let source = patiently(open, let_go, || self.shared.is_draining())?;

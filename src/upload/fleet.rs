@@ -2,8 +2,8 @@
 //! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::{Origin, Pool, Scheme, Version, Wish};
 use crate::policy::{ServerScores, Trial, version};
 use crate::service::Travelled;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All servers that were ever returned, by their scores.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Fleet {
                     Some(&index) => crew.push(index),
                     None => new.push(origin),
                 },
-                Err(error) => refused = Some(error.kind_as(Kind::Protocol)),
+                Err(error) => refused = Some(error.with_kind(Kind::Protocol)),
             }
         }
         for origin in new {
@@ -209,7 +210,7 @@ impl Fleet {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

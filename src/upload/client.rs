@@ -1,6 +1,6 @@
 //! The door: an account as a [`Client`], and files on their way as a [`Run`].
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crossbeam_channel::{bounded, unbounded};
 use tokio::sync::mpsc;
@@ -96,12 +96,7 @@ impl Client {
         let (out, hashed) = mpsc::unbounded_channel();
         hash::start(&shared, count, items.into_iter(), &out)?;
         drop(out);
-        let unopened = self
-            .core
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let unopened = self.core.trouble.lock().take();
         unopened
             .into_iter()
             .for_each(|trouble| shared.tell(Event::Warning(trouble)));

@@ -2,12 +2,13 @@
 //! what each body came to; who gets one is decided by order of asking.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::policy::{CongestionSignal, Limit};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The gate of a client, shared by all its runs.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -130,7 +130,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
 fn corrupted_in_transit(error: Error) -> Error {
     match error.kind() {
         Kind::Integrity => error
-            .kind_as(Kind::Source)
+            .with_kind(Kind::Source)
             .context("the slice's MD5 was refused twice"),
         _ => error,
     }
@@ -162,7 +162,7 @@ async fn rehash(slice: &Slice) -> Result<Md5> {
             Operation::Check,
             "the contents changed while the file was sent",
         )
-        .path(slice.file.source.path())
-        .slice(slice.number)),
+        .with_path(slice.file.source.path())
+        .with_slice(slice.number)),
     }
 }

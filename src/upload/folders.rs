@@ -2,9 +2,11 @@
 //! documented, so the first call for a folder returns before its siblings start.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
+
+use crate::sync::Mutex;
 
 /// What is known of the folders, shared by all runs of a client.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ impl Folders {
     }
 
     fn try_claim(&self, wanted: &[(i64, String)]) -> Option<Vec<(i64, String)>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if wanted
             .iter()
             .any(|folder| state.get(folder) == Some(&Known::Claimed))
@@ -86,11 +88,7 @@ impl Drop for Claim {
         if self.claimed.is_empty() {
             return;
         }
-        let mut state = self
-            .folders
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.folders.state.lock();
         for folder in self.claimed.drain(..) {
             if self.made {
                 state.insert(folder, Known::Made);

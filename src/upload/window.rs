@@ -1,7 +1,9 @@
 //! The hash-ahead window: how many files and bytes may be hashed and not yet uploaded. It bounds
 //! memory and open files, and keeps what was hashed in the page cache until it is sent.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar};
+
+use crate::sync::{Mutex, unpoisoned};
 
 /// A budget of files and bytes; a file larger than the whole budget is admitted when the window is empty.
 #[derive(Debug)]
@@ -47,18 +49,18 @@ impl Window {
     /// Blocks the thread until a file of `bytes` fits; `None` once the window is closed.
     #[must_use]
     pub fn enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self
+        let state = self.state.lock();
+        let waited = self
             .freed
-            .wait_while(state, |state| !state.closed && !self.fits(state, bytes))
-            .unwrap_or_else(PoisonError::into_inner);
+            .wait_while(state, |state| !state.closed && !self.fits(state, bytes));
+        let mut state = unpoisoned(waited);
         self.take(&mut state, bytes)
     }
 
     /// The same without waiting; `None` where it does not fit now.
     #[must_use]
     pub fn try_enter(self: &Arc<Self>, bytes: u64) -> Option<Share> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         self.fits(&state, bytes)
             .then(|| self.take(&mut state, bytes))
             .flatten()
@@ -66,10 +68,7 @@ impl Window {
 
     /// Lets nobody in any more, and wakes those that wait.
     pub fn close(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
+        self.state.lock().closed = true;
         self.freed.notify_all();
     }
 
@@ -93,11 +92,7 @@ impl Window {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut state = self
-            .window
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.window.state.lock();
         state.used.files -= 1;
         state.used.bytes -= self.bytes;
         drop(state);
@@ -125,12 +120,9 @@ mod tests {
         assert!(window.fits(&state(0, 0), 11), "a giant passes alone");
         let share = window.enter(6).expect("room");
         assert!(window.try_enter(5).is_none() && window.try_enter(4).is_some());
-        assert_eq!(
-            window.state.lock().expect("no panic").used,
-            Size { files: 1, bytes: 6 }
-        );
+        assert_eq!(window.state.lock().used, Size { files: 1, bytes: 6 });
         drop(share);
-        assert_eq!(window.state.lock().expect("no panic").used, Size::default());
+        assert_eq!(window.state.lock().used, Size::default());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Calls per second: a limiter for each endpoint, shared by all tasks; and the pause of them all
 //! while somebody else answers for the service.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::Operation;
 use crate::options::CallRates;
 use crate::policy::{Lull, Rate, RateSettings};
+use crate::sync::Mutex;
 
 /// The limiters of one account.
 #[derive(Debug)]
@@ -107,8 +107,8 @@ impl Rates {
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> crate::sync::MutexGuard<'_, T> {
+    shared.lock()
 }
 
 /// The clock that the sleeps go by.

@@ -35,7 +35,8 @@ pub struct Slice {
 impl Drop for Slice {
     fn drop(&mut self) {
         if !self.arrived && !self.file.is_over() {
-            self.file.fail(broken(Operation::Slice).slice(self.number));
+            self.file
+                .fail(broken(Operation::Slice).with_slice(self.number));
         }
     }
 }
@@ -126,7 +127,7 @@ fn group(order: &mut Order) -> Result<Vec<Slice>> {
             Operation::Read,
             "the file was truncated while it was read",
         )
-        .path(file.source.path()));
+        .with_path(file.source.path()));
     }
     order.left.take_off(numbers.len());
     let slices = numbers.into_iter().zip(digests).zip(contents);

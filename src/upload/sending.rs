@@ -2,8 +2,8 @@
 //! share of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::journal::UploadId;
 use crate::plan::Plan;
 use crate::policy::Allowance;
 use crate::source::Source;
+use crate::sync::Mutex;
 
 /// One upload under way.
 #[derive(Debug)]
@@ -156,11 +157,7 @@ impl Sending {
                 })
                 .await,
         );
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .map_or(Ok(()), Err)
+        self.failure.lock().clone().map_or(Ok(()), Err)
     }
 
     /// Waits until what is in flight is not worth sending any more.
@@ -208,10 +205,7 @@ impl Sending {
 
     /// A slice failed for good; the others are not worth sending.
     pub fn fail(&self, error: Error) {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
+        self.failure.lock().get_or_insert(error);
         self.close();
     }
 

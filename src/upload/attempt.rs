@@ -2,18 +2,19 @@
 //! attempted until it succeeds or [`crate::policy`] says that it is final; its permit is given
 //! back while it waits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::Progress;
 use super::fleet::{Booking, Crew};
 use super::gate::Permit;
 use super::run::Shared;
+use crate::auth::Secret;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::policy::{Allowance, Attempt, CongestionSignal, Decision, Queue, Repeat, Straggler};
 use crate::service::{Carriage, Travelled};
-use crate::token::Secret;
+use crate::sync::Mutex;
 use crate::wire;
 
 /// Attempts at one thing: what was tried, and what may still be tried.
@@ -88,10 +89,7 @@ impl<'a> Attempts<'a> {
         self.shared.core.rates.answered(operation, Instant::now());
         self.shared.core.keyring.proven();
         for allowance in self.allowances() {
-            allowance
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .earn();
+            allowance.lock().earn();
         }
     }
 
@@ -100,10 +98,10 @@ impl<'a> Attempts<'a> {
     /// # Errors
     /// `error` itself, with what the user can do, where it is final.
     pub async fn failed(&mut self, error: Error) -> Result<Next> {
-        self.lost |= error.delivered() == Delivery::Unknown;
+        self.lost |= error.delivery() == Delivery::Unknown;
         self.tell_limits(&error);
         if self.shared.is_draining() {
-            return Err(Shared::cancelled().delivery(error.delivered()));
+            return Err(Shared::cancelled().with_delivery(error.delivery()));
         }
         let took = self.began.take().map(|began| began.elapsed());
         let budget = &self.shared.core.retry.budget;
@@ -142,12 +140,9 @@ impl<'a> Attempts<'a> {
     }
 
     fn spend(&self) -> bool {
-        self.allowances().into_iter().all(|allowance| {
-            allowance
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .spend()
-        })
+        self.allowances()
+            .into_iter()
+            .all(|allowance| allowance.lock().spend())
     }
 
     /// The file's first: one file that goes wrong for ever shall not use up the run's.
@@ -167,14 +162,14 @@ impl<'a> Attempts<'a> {
         self.tell_who_answered(error, now);
         let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
         // A server in trouble, whether it says so by status or by code, is no rate that was exceeded.
-        let in_trouble = matches!(error.service_code(), Some(500..=599));
-        let too_fast = error.http_status() == Some(429)
-            || error.kind() == Kind::Throttled && error.http_status().is_none() && !in_trouble;
+        let in_trouble = matches!(error.code(), Some(500..=599));
+        let too_fast = error.status() == Some(429)
+            || error.kind() == Kind::Throttled && error.status().is_none() && !in_trouble;
         if too_fast {
             self.shared
                 .core
                 .rates
-                .throttled(error.operation(), error.wait(), now);
+                .throttled(error.operation(), error.retry_after(), now);
         }
         if !carries {
             return;
@@ -197,7 +192,7 @@ impl<'a> Attempts<'a> {
         if error.is_foreign() {
             return core.rates.foreign(now);
         }
-        if error.service_code().is_none() {
+        if error.code().is_none() {
             return;
         }
         core.rates.heard();
@@ -213,12 +208,12 @@ impl<'a> Attempts<'a> {
     fn last_words(&self, error: Error) -> Error {
         // Whoever reads this error has to know that one of the attempts may have been carried out.
         let error = if self.lost {
-            error.delivery(Delivery::Unknown)
+            error.with_delivery(Delivery::Unknown)
         } else {
             error
         };
         let unknown =
-            self.terms.repeat == Repeat::Ambiguous && error.delivered() == Delivery::Unknown;
+            self.terms.repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         if unknown {
             let unsure = if wire::is_queued(&error) {
                 "the service took the file into its queue: it may have arrived, and sending it again would keep both"
@@ -401,7 +396,7 @@ async fn overdue(
             elsewhere,
         };
         let total = shared.progress.bytes.load(Ordering::Relaxed);
-        let mut hedge = shared.hedge.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hedge = shared.hedge.lock();
         if !hedge.should(&straggler, queue, total) {
             continue;
         }

@@ -1,8 +1,8 @@
 //! One file's way once its etag is known: unchanged, create or single, plan, send, unchanged,
 //! complete. Everything that can go wrong ends this file and no other.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::attempt::{MAY_BE_OURS, Terms, call};
@@ -14,11 +14,12 @@ use super::hash::Hashed;
 use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use super::turn::{self, Known, Turn};
+use crate::auth::Secret;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Plan, USUAL_LEAST};
 use crate::policy::{Allowance, Patience, Repeat};
-use crate::token::Secret;
+use crate::sync::Mutex;
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
 /// Uploads one file to its end.
@@ -184,7 +185,7 @@ impl Way<'_> {
             Err(error) if self.begins_again(&error) => {
                 // What the service refused may be what changed under us; that is another error.
                 self.check(Operation::Check).await?;
-                in_doubt |= error.delivered() == Delivery::Unknown;
+                in_doubt |= error.delivery() == Delivery::Unknown;
                 tracing::info!(%error, path = %self.hashed.source.path().display(), "beginning again from create");
                 self.sliced(Try::Last).await.map_err(final_kind)
             }
@@ -369,7 +370,7 @@ impl Way<'_> {
                 let answer = service.complete(token.expose(), &id).await;
                 let open = match &answer {
                     Ok(answer) => *answer == Completed::Pending,
-                    Err(error) => error.delivered() == Delivery::Unknown,
+                    Err(error) => error.delivery() == Delivery::Unknown,
                 };
                 asked.fetch_or(open, Ordering::Relaxed);
                 answer
@@ -402,10 +403,10 @@ impl Way<'_> {
         }
         if self.repeat() == Repeat::Ambiguous {
             let advice = "an earlier answer is not known, so the file may be there: look, and `panup forget` it before you repeat this";
-            return error.kind_as(Kind::Rejected).advice(advice);
+            return error.with_kind(Kind::Rejected).advice(advice);
         }
         // Begun again; a name that is taken then may be taken by this file.
-        error.delivery(Delivery::Unknown)
+        error.with_delivery(Delivery::Unknown)
     }
 
     pub(super) fn terms(&self) -> Terms<'_> {
@@ -434,10 +435,10 @@ fn facts(shared: &Shared, hashed: &Hashed) -> FileFacts {
 }
 
 fn named(error: Error, hashed: &Hashed) -> Error {
-    if error.file().is_some() {
+    if error.path().is_some() {
         error
     } else {
-        error.path(hashed.source.path())
+        error.with_path(hashed.source.path())
     }
 }
 
@@ -453,14 +454,14 @@ fn is_refused_sum(error: &Error) -> bool {
 /// The service takes no such file; its name may be taken.
 fn is_refusal(error: &Error) -> bool {
     let makes = matches!(error.operation(), Operation::Create | Operation::Single);
-    makes && error.kind() == Kind::Rejected && error.service_code().is_some()
+    makes && error.kind() == Kind::Rejected && error.code().is_some()
 }
 
 /// The second time, it is not the upload's age: the service refuses the file.
 fn final_kind(error: Error) -> Error {
     match error.kind() {
         Kind::Expired => error
-            .kind_as(Kind::Rejected)
+            .with_kind(Kind::Rejected)
             .context("also after beginning again"),
         _ => error,
     }
@@ -469,7 +470,7 @@ fn final_kind(error: Error) -> Error {
 /// The name is taken, and a call of ours may have taken it.
 fn may_be_ours(error: Error) -> Error {
     let taken = error.kind() == Kind::Rejected && error.operation() == Operation::Create;
-    if taken && error.delivered() == Delivery::NotDone {
+    if taken && error.delivery() == Delivery::NotDone {
         return error.advice(MAY_BE_OURS);
     }
     error

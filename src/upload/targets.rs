@@ -70,7 +70,7 @@ impl Targets {
     /// to be kept; or what is a folder for one of them is a file for the other. The message names
     /// both local files.
     pub fn claim(&mut self, item: &Item) -> Result<Claimed> {
-        let named = |error: Error| error.path(&item.path);
+        let named = |error: Error| error.with_path(&item.path);
         let remote = Remote::new(item.parent_id, &item.remote).map_err(named)?;
         let key = self.key(remote.parent(), remote.path());
         let name = remote.path().rsplit('/').next().unwrap_or_default();
@@ -202,7 +202,7 @@ fn taken(item: &Item, remote: &Remote, first: &Path) -> Error {
         remote.path(),
         first.display()
     );
-    let error = Error::new(Kind::Invalid, Operation::Check, message).path(&item.path);
+    let error = Error::new(Kind::Invalid, Operation::Check, message).with_path(&item.path);
     error.advice("rename one of them, send them to different folders, or keep both (keep-both)")
 }
 
@@ -211,7 +211,7 @@ fn no_folder(item: &Item, path: &str, first: &Path) -> Error {
         "{path:?} would have to be a file and a folder at once, because of {}, which comes first in this run",
         first.display()
     );
-    let error = Error::new(Kind::Invalid, Operation::Check, message).path(&item.path);
+    let error = Error::new(Kind::Invalid, Operation::Check, message).with_path(&item.path);
     error.advice("rename one of them, or send them to different folders")
 }
 
@@ -240,7 +240,7 @@ mod tests {
             for spelled in ["f", "/f", "f/", "//f"] {
                 let error = claim(&mut targets, "y/f", spelled).expect_err("taken");
                 assert_eq!(error.kind(), Kind::Invalid);
-                assert_eq!(error.file(), Some(Path::new("y/f")));
+                assert_eq!(error.path(), Some(Path::new("y/f")));
                 assert!(error.message().contains("of x/f as well"), "{error}");
             }
             // A name of its own below another folder is another path.

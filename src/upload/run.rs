@@ -1,7 +1,7 @@
 //! What all parts of one run share, and how a run is told to stop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -14,6 +14,7 @@ use super::window::Window;
 use crate::error::{Error, Kind, Operation};
 use crate::net::Pace;
 use crate::policy::{Allowance, Hedge};
+use crate::sync::Mutex;
 
 /// One run: a set of files on their way.
 #[derive(Debug)]
@@ -155,10 +156,7 @@ fn pace(core: &Arc<Core>, progress: &Arc<Progress>) -> Pace {
         Progress::add(&progress.sent, bytes);
         Progress::add(&core.carried, bytes);
         match &core.bandwidth {
-            Some(bandwidth) => bandwidth
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(Instant::now(), bytes),
+            Some(bandwidth) => bandwidth.lock().take(Instant::now(), bytes),
             None => std::time::Duration::ZERO,
         }
     })

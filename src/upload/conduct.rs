@@ -67,7 +67,7 @@ impl Files {
         let unfinished = Outcome {
             path: file.source.path().to_owned(),
             remote: file.task.remote.path().to_owned(),
-            status: Status::Failed(Shared::cancelled().path(file.source.path())),
+            status: Status::Failed(Shared::cancelled().with_path(file.source.path())),
             size: file.source.len(),
             md5: Some(file.md5),
             sent: 0,
@@ -88,7 +88,7 @@ impl Files {
             Err(error) => {
                 if let Some(mut outcome) = self.active.remove(&error.id()) {
                     if error.is_panic() {
-                        let error = broken(Operation::Check).path(&outcome.path);
+                        let error = broken(Operation::Check).with_path(&outcome.path);
                         outcome.status = Status::Failed(error);
                     }
                     self.ended(outcome);

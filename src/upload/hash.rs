@@ -104,7 +104,7 @@ pub(super) struct Handed {
 impl Drop for Handed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let error = broken(Operation::Read).path(&self.item.path);
+            let error = broken(Operation::Read).with_path(&self.item.path);
             let outcome = Outcome {
                 path: self.item.path.clone(),
                 remote: self.item.remote.clone(),
@@ -495,10 +495,10 @@ pub(super) fn share(waiting: usize, threads: usize) -> usize {
 }
 
 pub(super) fn name(error: Error, path: &Path) -> Error {
-    if error.file().is_some() {
+    if error.path().is_some() {
         error
     } else {
-        error.path(path)
+        error.with_path(path)
     }
 }
 

@@ -16,7 +16,7 @@ pub async fn standing(source: &Source, operation: Operation) -> Result<Standing>
     let checked = source.clone();
     let checked = tokio::task::spawn_blocking(move || checked.standing(operation)).await;
     checked.unwrap_or_else(|error| {
-        Err(Error::new(Kind::Source, operation, error.to_string()).path(source.path()))
+        Err(Error::new(Kind::Source, operation, error.to_string()).with_path(source.path()))
     })
 }
 
