@@ -13,8 +13,8 @@ use crate::config::{Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse
 use crate::emulator::Emulator;
 use crate::fault::{Fault, Operation};
 use crate::flags;
+use crate::state::Script;
 use crate::weather::{Place, Weather};
-use crate::world::Script;
 
 /// Flags of `panup emulate`.
 #[derive(Clone, Debug, clap::Args)]

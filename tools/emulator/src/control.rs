@@ -10,21 +10,21 @@ use serde::Serialize;
 use crate::body::Body;
 use crate::ledger::Reads;
 use crate::reply::Reply;
-use crate::world::{Script, World, lock};
+use crate::state::{Script, State, lock};
 
 /// `GET` stats, `GET` files, `POST` faults (a script), `DELETE` faults.
-pub(crate) async fn answer(world: &World, head: &Parts, incoming: Incoming) -> Reply {
+pub(crate) async fn answer(state: &State, head: &Parts, incoming: Incoming) -> Reply {
     let what = &head.uri.path()[PREFIX.len()..];
     match (&head.method, what) {
-        (&Method::GET, "stats") => json(&world.ledger.snapshot()),
-        (&Method::GET, "files") => json(&world.cloud.files()),
+        (&Method::GET, "stats") => json(&state.ledger.snapshot()),
+        (&Method::GET, "files") => json(&state.cloud.files()),
         (&Method::DELETE, "faults") => {
-            lock(&world.faults).clear();
+            lock(&state.faults).clear();
             json(&"cleared")
         }
         (&Method::POST, "faults") => match script(incoming).await {
             Ok(script) => {
-                world.apply(script);
+                state.apply(script);
                 json(&"applied")
             }
             Err(error) => Reply::control(400, error.into_bytes()),

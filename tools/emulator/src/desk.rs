@@ -23,27 +23,27 @@ use crate::ledger::Head;
 use crate::queue::Queue;
 use crate::reply::{Done, Refusal, Reply, Trouble};
 use crate::sheet::Sheet;
+use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
 use crate::strike::{Strike, spoilt};
 use crate::weather::Place;
-use crate::world::{World, lock};
 
 /// Serves one request.
 pub(crate) async fn answer(
-    world: Arc<World>,
+    state: Arc<State>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Sheet>, NoAnswer> {
     let (head, incoming) = request.into_parts();
     if connection.place == Place::Api && head.uri.path().starts_with(control::PREFIX) {
-        let page = control::answer(&world, &head, incoming).await;
+        let page = control::answer(&state, &head, incoming).await;
         return Ok(page.response(Sheet::whole));
     }
     let call = call(&head, &incoming, &connection);
-    let strike = Strike::pick(&world, call.operation, call.place);
-    let visit = world.ledger.begin(call);
+    let strike = Strike::pick(&state, call.operation, call.place);
+    let visit = state.ledger.begin(call);
     let mut body = Body::new(incoming, visit.reads.clone());
-    let mut errand = Errand::new(Arc::clone(&world), world.limits(), visit);
+    let mut errand = Errand::new(Arc::clone(&state), state.limits(), visit);
     if let Some(Action::Queued { appears_after }) = strike.queued {
         errand.queue = Some(Queue::new(appears_after));
     }
@@ -144,7 +144,7 @@ async fn attend(
         return Ok(Reply::page(411, Page::Html, None));
     }
     let too_fast = {
-        let mut rates = lock(&errand.world.rates);
+        let mut rates = lock(&errand.state.rates);
         rates.admit(call.operation, &errand.limits, Instant::now())
     };
     let judged = match too_fast {
@@ -198,7 +198,7 @@ async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Resul
         } => Ok(Reply::answer(*status, body, headers)),
         Action::Code { code, message } => {
             let refusal = Refusal::code(*code, message.clone());
-            Ok(Reply::refused(&refusal, &errand.world.config.quirks))
+            Ok(Reply::refused(&refusal, &errand.state.config.quirks))
         }
         Action::Reset => Err(NoAnswer::Reset),
         _ => Err(NoAnswer::Cut),
@@ -259,11 +259,11 @@ fn said_yes(errand: &mut Errand, done: Done) -> Reply {
     } else {
         Outcome::Done
     };
-    Reply::done(done.data, &errand.world.config.quirks)
+    Reply::done(done.data, &errand.state.config.quirks)
 }
 
 fn said_no(errand: &mut Errand, mut refusal: Refusal) -> Reply {
-    let quirks = &errand.world.config.quirks;
+    let quirks = &errand.state.config.quirks;
     if refusal.code == 401 && quirks.http_401 {
         refusal.http = StatusCode::UNAUTHORIZED;
     }
@@ -279,7 +279,7 @@ fn said_no(errand: &mut Errand, mut refusal: Refusal) -> Reply {
 
 /// The answer under way: faults that let it wait or spoil it, and the weather.
 async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Reply, NoAnswer> {
-    let delay = errand.world.sky(errand.visit.call.place).delay();
+    let delay = errand.state.sky(errand.visit.call.place).delay();
     let wait = strike.stall_answer + delay;
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
@@ -287,7 +287,7 @@ async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Re
     match &strike.spoil {
         None => Ok(reply),
         Some(Action::Close(Cut::AfterCommit)) => Err(NoAnswer::Cut),
-        Some(action) => Ok(spoilt(action, reply, &errand.world)),
+        Some(action) => Ok(spoilt(action, reply, &errand.state)),
     }
 }
 

@@ -12,15 +12,15 @@ use crate::cloud::StoredFile;
 use crate::config::{Config, Limits, Tls};
 use crate::fault::Fault;
 use crate::port::{Port, serve};
+use crate::state::{ListenerHandle, Script, State, lock};
 use crate::stats::Stats;
 use crate::tls;
 use crate::weather::{Place, Service, Sky, Weather};
-use crate::world::{Door, Script, World, lock};
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
     runtime: Option<Runtime>,
-    world: Arc<World>,
+    state: Arc<State>,
     api: String,
     servers: Vec<String>,
     ca_pem: Option<String>,
@@ -36,22 +36,22 @@ impl Emulator {
         check(&config)?;
         let identity = tls::identity(config.tls, config.listen.ip())?;
         let mut ports = Vec::new();
-        let mut doors = Vec::new();
+        let mut listeners = Vec::new();
         for at in 0..=config.servers {
             let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
             let listener = TcpListener::bind(address(config.listen, at)?)?;
             listener.set_nonblocking(true)?;
             let sky = Arc::new(Sky::new(weather(&config, place)));
-            let (orders, port_orders) = unbounded_channel();
-            doors.push(Door {
+            let (commands, listener_commands) = unbounded_channel();
+            listeners.push(ListenerHandle {
                 sky: Arc::clone(&sky),
-                orders,
+                commands,
             });
             ports.push(Port {
                 place,
                 listener,
                 acceptor: identity.as_ref().map(|own| own.acceptor.clone()),
-                orders: port_orders,
+                commands: listener_commands,
                 sky,
             });
         }
@@ -70,13 +70,13 @@ impl Emulator {
             .thread_name("emulator")
             .enable_all()
             .build()?;
-        let world = World::new(config, told, doors)?;
+        let state = State::new(config, told, listeners)?;
         for port in ports {
-            runtime.spawn(serve(port, Arc::clone(&world)));
+            runtime.spawn(serve(port, Arc::clone(&state)));
         }
         Ok(Self {
             runtime: Some(runtime),
-            world,
+            state,
             api,
             servers: bases,
             ca_pem: identity.map(|own| own.ca_pem),
@@ -100,24 +100,24 @@ impl Emulator {
 
     /// A token that is good, as long as nobody lets it expire.
     pub fn token(&self) -> &str {
-        let tokens = &self.world.config.tokens;
+        let tokens = &self.state.config.tokens;
         tokens.first().map_or("", String::as_str)
     }
 
     /// One more token that is good.
     pub fn allow_token(&self, token: &str) {
-        lock(&self.world.tokens).allow(token);
+        lock(&self.state.tokens).allow(token);
     }
 
     /// What was seen so far. A call is entered before its answer leaves, so whoever has an answer
     /// finds it here; one that got none appears when its end is noticed.
     pub fn stats(&self) -> Stats {
-        self.world.ledger.snapshot()
+        self.state.ledger.snapshot()
     }
 
     /// The files that were stored, by id.
     pub fn files(&self) -> Vec<StoredFile> {
-        self.world.cloud.files()
+        self.state.cloud.files()
     }
 
     /// A remote folder, made with all above it; its id.
@@ -125,56 +125,56 @@ impl Emulator {
     /// # Errors
     /// When a file has the name of one of them.
     pub fn make_folder(&self, path: &str) -> io::Result<i64> {
-        let made = self.world.cloud.make_folder(path);
+        let made = self.state.cloud.make_folder(path);
         made.map_err(|refusal| io::Error::other(refusal.message))
     }
 
     /// Lets calls go wrong from now on.
     pub fn inject(&self, fault: Fault) {
-        lock(&self.world.faults).inject(fault);
+        lock(&self.state.faults).inject(fault);
     }
 
     /// Faults, weather and limits at once, as a file or the control page brings them.
     pub fn apply(&self, script: Script) {
-        self.world.apply(script);
+        self.state.apply(script);
     }
 
     /// No fault waits any more. Limits and weather stay.
     pub fn clear_faults(&self) {
-        lock(&self.world.faults).clear();
+        lock(&self.state.faults).clear();
     }
 
     /// Other limits from now on.
     pub fn set_limits(&self, limits: Limits) {
-        self.world.limit(limits);
+        self.state.limit(limits);
     }
 
     /// Every token has run out, the one of [`Emulator::token`] too.
     pub fn expire_tokens(&self) {
-        lock(&self.world.tokens).expire_all();
+        lock(&self.state.tokens).expire_all();
     }
 
     /// No preuploadID is known any more.
     pub fn forget_uploads(&self) {
-        self.world.cloud.forget_uploads();
+        self.state.cloud.forget_uploads();
     }
 
     /// Upload server `server` refuses connections, and those that were open are reset. Returns
     /// when that has happened.
     pub fn kill_server(&self, server: usize) {
-        let change = self.world.serve(Place::Server(server), Service::Dead);
+        let change = self.state.serve(Place::Server(server), Service::Dead);
         change.wait();
     }
 
     /// Upload server `server` is there again, on its old port.
     pub fn revive_server(&self, server: usize) {
-        let change = self.world.serve(Place::Server(server), Service::Up);
+        let change = self.state.serve(Place::Server(server), Service::Up);
         change.wait();
     }
 
     /// Other weather from now on.
     pub fn set_weather(&self, place: Place, weather: Weather) {
-        self.world.change_weather(place, weather).wait();
+        self.state.change_weather(place, weather).wait();
     }
 
     /// Stops: ports are free and files closed when this returns.
@@ -186,11 +186,11 @@ impl Emulator {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
-        self.world.cloud.end_uploads();
+        self.state.cloud.end_uploads();
         // A runtime must not be waited for on a thread that drives another one.
         let waiter = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
         let _ = waiter.join();
-        self.world.cloud.close();
+        self.state.cloud.close();
     }
 }
 

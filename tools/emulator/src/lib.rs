@@ -115,6 +115,7 @@ mod queue;
 mod rate;
 mod reply;
 mod sheet;
+mod state;
 mod stats;
 mod store;
 mod strike;
@@ -123,7 +124,6 @@ mod tokens;
 mod tree;
 mod uploads;
 mod weather;
-mod world;
 
 pub use action::{Action, Cut, Page};
 pub use cloud::StoredFile;
@@ -133,6 +133,6 @@ pub use config::{
 };
 pub use emulator::Emulator;
 pub use fault::{Fault, Operation, When};
+pub use state::{Forecast, Script};
 pub use stats::{Call, Framing, Http, Outcome, PlaceTally, Stats, Tally};
 pub use weather::{Place, Service, Weather};
-pub use world::{Forecast, Script};

@@ -19,50 +19,50 @@ use tokio_rustls::TlsAcceptor;
 use crate::connection::Connection;
 use crate::desk;
 use crate::link::Link;
+use crate::state::{ListenerCommand, State};
 use crate::weather::{Place, Service, Sky};
-use crate::world::{Order, World};
 
 /// A listening place before it is opened.
 pub(crate) struct Port {
     pub(crate) place: Place,
     pub(crate) listener: StdListener,
     pub(crate) acceptor: Option<TlsAcceptor>,
-    pub(crate) orders: UnboundedReceiver<Order>,
+    pub(crate) commands: UnboundedReceiver<ListenerCommand>,
     pub(crate) sky: Arc<Sky>,
 }
 
-/// Accepts until the world ends.
-pub(crate) async fn serve(port: Port, world: Arc<World>) -> io::Result<()> {
+/// Accepts until the state ends.
+pub(crate) async fn serve(port: Port, state: Arc<State>) -> io::Result<()> {
     let address = port.listener.local_addr()?;
     let mut listener = Some(TcpListener::from_std(port.listener)?);
     if port.sky.weather().service == Service::Dead {
         listener = None;
     }
-    let mut orders = port.orders;
+    let mut commands = port.commands;
     let mut connections = JoinSet::new();
     let reset = Arc::new(AtomicBool::new(false));
     loop {
         tokio::select! {
-            order = orders.recv() => match order {
+            command = commands.recv() => match command {
                 None => return Ok(()),
-                Some(Order::Close(done)) => {
+                Some(ListenerCommand::Close(done)) => {
                     listener = None;
                     reset.store(true, Ordering::Release);
                     connections.shutdown().await;
                     reset.store(false, Ordering::Release);
                     let _ = done.send(());
                 }
-                Some(Order::Open(done)) => {
+                Some(ListenerCommand::Open(done)) => {
                     listener = Some(bind_again(address).await);
                     let _ = done.send(());
                 }
             },
             accepted = accept(listener.as_ref()) => {
-                let number = world.ledger.connected(port.place);
+                let number = state.ledger.connected(port.place);
                 let connection = Connection::new(number, port.place, Arc::clone(&reset));
                 let connection = Arc::new(connection);
                 let acceptor = port.acceptor.clone();
-                connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&world)));
+                connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&state)));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
@@ -96,32 +96,32 @@ async fn connect(
     socket: TcpStream,
     acceptor: Option<TlsAcceptor>,
     connection: Arc<Connection>,
-    world: Arc<World>,
+    state: Arc<State>,
 ) {
-    let sky = world.sky(connection.place);
+    let sky = state.sky(connection.place);
     tokio::time::sleep(sky.delay()).await;
     let link = Link::new(socket, sky, connection.reset());
     let Some(acceptor) = acceptor else {
-        return speak_http1(TokioIo::new(link), connection, world).await;
+        return speak_http1(TokioIo::new(link), connection, state).await;
     };
     let Ok(stream) = acceptor.accept(link).await else {
         return;
     };
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     if h2 {
-        speak_http2(TokioIo::new(stream), connection, world).await;
+        speak_http2(TokioIo::new(stream), connection, state).await;
     } else {
-        speak_http1(TokioIo::new(stream), connection, world).await;
+        speak_http1(TokioIo::new(stream), connection, state).await;
     }
 }
 
-async fn speak_http1<I>(io: I, connection: Arc<Connection>, world: Arc<World>)
+async fn speak_http1<I>(io: I, connection: Arc<Connection>, state: Arc<State>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
     let about = Arc::clone(&connection);
     let service =
-        service_fn(move |request| desk::answer(Arc::clone(&world), Arc::clone(&about), request));
+        service_fn(move |request| desk::answer(Arc::clone(&state), Arc::clone(&about), request));
     let conversation = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(READ_BUFFER)
@@ -129,14 +129,14 @@ where
     until_cut(conversation, &connection).await;
 }
 
-async fn speak_http2<I>(io: I, connection: Arc<Connection>, world: Arc<World>)
+async fn speak_http2<I>(io: I, connection: Arc<Connection>, state: Arc<State>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
     let about = Arc::clone(&connection);
-    let streams = world.config.h2_streams;
+    let streams = state.config.h2_streams;
     let service =
-        service_fn(move |request| desk::answer(Arc::clone(&world), Arc::clone(&about), request));
+        service_fn(move |request| desk::answer(Arc::clone(&state), Arc::clone(&about), request));
     let conversation = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(streams)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::action::QUEUED;
 use crate::reply::Refusal;
+use crate::state::State;
 use crate::store::Spool;
 use crate::uploads::{Completion, Promise, Upload};
-use crate::world::World;
 
 /// How the queue treats one call.
 #[derive(Clone, Copy, Debug)]
@@ -25,28 +25,28 @@ impl Queue {
     }
 
     /// A file whose content may be known already.
-    pub(crate) fn instantly(self, world: Arc<World>, promise: Promise) -> Refusal {
-        self.later(move || drop(world.cloud.reuse(&promise)))
+    pub(crate) fn instantly(self, state: Arc<State>, promise: Promise) -> Refusal {
+        self.later(move || drop(state.cloud.reuse(&promise)))
     }
 
     /// A file whose bytes have come.
     pub(crate) fn with_bytes(
         self,
-        world: Arc<World>,
+        state: Arc<State>,
         promise: Promise,
         spool: Option<Spool>,
     ) -> Refusal {
-        self.later(move || drop(world.cloud.keep(&promise, spool)))
+        self.later(move || drop(state.cloud.keep(&promise, spool)))
     }
 
     /// An upload of which every slice is there.
-    pub(crate) fn completed(self, world: Arc<World>, id: Arc<str>, upload: Upload) -> Refusal {
+    pub(crate) fn completed(self, state: Arc<State>, id: Arc<str>, upload: Upload) -> Refusal {
         self.later(move || {
             for _ in 0..MOST_LOOKS {
                 match upload.complete() {
                     Ok(Completion::Whole(promise, spool)) => {
-                        if let Ok(file) = world.cloud.keep(&promise, spool) {
-                            world.cloud.done(&id, file);
+                        if let Ok(file) = state.cloud.keep(&promise, spool) {
+                            state.cloud.done(&id, file);
                         }
                         return;
                     }

@@ -1,5 +1,5 @@
 //! Faults that strike one call, sorted by when they act. In come the actions that were due, out
-//! goes what happens instead of the judge, around it and after it; what changes the world is
+//! goes what happens instead of the judge, around it and after it; what changes the state is
 //! changed here, before the call is looked at.
 
 use std::time::Duration;
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::action::{Action, Cut};
 use crate::fault::Operation;
 use crate::reply::{Refusal, Reply};
+use crate::state::{State, lock};
 use crate::weather::{Place, Service};
-use crate::world::{World, lock};
 
 /// What strikes one call.
 #[derive(Debug, Default)]
@@ -30,16 +30,16 @@ pub(crate) struct Strike {
 
 impl Strike {
     /// What strikes the call of `operation` that just began at `place`.
-    pub(crate) fn pick(world: &World, operation: Operation, place: Place) -> Self {
-        let due = lock(&world.faults).strike(operation, place);
+    pub(crate) fn pick(state: &State, operation: Operation, place: Place) -> Self {
+        let due = lock(&state.faults).strike(operation, place);
         let mut strike = Self::default();
         for action in due {
-            strike.sort(world, action);
+            strike.sort(state, action);
         }
         strike
     }
 
-    fn sort(&mut self, world: &World, action: Action) {
+    fn sort(&mut self, state: &State, action: Action) {
         match action {
             Action::Http { .. }
             | Action::Answer { .. }
@@ -65,16 +65,16 @@ impl Strike {
             | Action::Close(Cut::AfterCommit | Cut::InAnswer) => {
                 self.spoil.get_or_insert(action);
             }
-            Action::ExpireTokens => lock(&world.tokens).expire_all(),
-            Action::ForgetUploads => world.cloud.forget_uploads(),
+            Action::ExpireTokens => lock(&state.tokens).expire_all(),
+            Action::ForgetUploads => state.cloud.forget_uploads(),
             Action::Kill { server } => {
-                let _ = world.serve(Place::Server(server), Service::Dead);
+                let _ = state.serve(Place::Server(server), Service::Dead);
             }
             Action::Revive { server } => {
-                let _ = world.serve(Place::Server(server), Service::Up);
+                let _ = state.serve(Place::Server(server), Service::Up);
             }
             Action::Weather { place, weather } => {
-                let _ = world.change_weather(place, weather);
+                let _ = state.change_weather(place, weather);
             }
         }
     }
@@ -89,8 +89,8 @@ impl Strike {
 }
 
 /// The answer of a call that was done, as `action` leaves it.
-pub(crate) fn spoilt(action: &Action, reply: Reply, world: &World) -> Reply {
-    let quirks = &world.config.quirks;
+pub(crate) fn spoilt(action: &Action, reply: Reply, state: &State) -> Reply {
+    let quirks = &state.config.quirks;
     let says = |completed: bool| Reply::done(json!({"completed": completed, "fileID": 0}), quirks);
     match action {
         Action::TruncatedJson => {

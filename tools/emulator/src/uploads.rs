@@ -35,7 +35,7 @@ struct Inner {
     slices: BTreeMap<u64, Slice>,
     /// None when bytes are discarded, or when it has ended.
     spool: Option<Spool>,
-    state: State,
+    phase: Phase,
     polls_left: u32,
     polls: u32,
     check: Check,
@@ -48,7 +48,7 @@ enum Slice {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Phase {
     Open,
     Ended,
 }
@@ -106,7 +106,7 @@ impl Upload {
             count,
             slices: BTreeMap::new(),
             spool,
-            state: State::Open,
+            phase: Phase::Open,
             polls_left: terms.polls,
             polls: 0,
             check,
@@ -156,7 +156,7 @@ impl Upload {
     /// one that waited aside. Blocking when the bytes wait aside.
     pub(crate) fn accept(&self, no: u64, sum: Sum, bytes: Whereabouts<'_>) -> io::Result<bool> {
         let mut inner = self.lock();
-        if inner.state == State::Ended {
+        if inner.phase == Phase::Ended {
             return Ok(true);
         }
         match (bytes, inner.slices.get(&no)) {
@@ -201,7 +201,7 @@ impl Upload {
     fn next_to_check(&self) -> Option<(Region, Md5, u64)> {
         let mut inner = self.lock();
         let Check { done, running, .. } = inner.check;
-        let open = inner.state == State::Open;
+        let open = inner.phase == Phase::Open;
         let wanted = inner.check.verify && inner.count > 1 && !running && open;
         if !wanted || !matches!(inner.slices.get(&(done + 1)), Some(Slice::Present(_))) {
             return None;
@@ -225,7 +225,7 @@ impl Upload {
         let Some(right) = inner.is_right() else {
             return Ok(Completion::Pending(polls));
         };
-        inner.state = State::Ended;
+        inner.phase = Phase::Ended;
         let spool = inner.spool.take();
         if !right {
             return Err(failed("the MD5 of the whole file is not the etag"));
@@ -243,7 +243,7 @@ impl Upload {
     /// Gives it up, and its bytes.
     pub(crate) fn end(&self) {
         let mut inner = self.lock();
-        inner.state = State::Ended;
+        inner.phase = Phase::Ended;
         inner.spool = None;
     }
 
@@ -254,9 +254,9 @@ impl Upload {
 
 impl Inner {
     fn check_open(&self) -> Result<(), Refusal> {
-        match self.state {
-            State::Open => Ok(()),
-            State::Ended => Err(failed("this upload has ended")),
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Ended => Err(failed("this upload has ended")),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::uploads::Completion;
 pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
     let id = fields.string("preuploadID")?;
     fields.finish()?;
-    let (id, entry) = errand.world.cloud.upload(&id)?;
+    let (id, entry) = errand.state.cloud.upload(&id)?;
     errand.visit.call.preupload_id = Some(Arc::clone(&id));
     let upload = match entry {
         Entry::Done(file) => return Ok(completed(file)),
@@ -24,19 +24,19 @@ pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
     if let Some(queue) = errand.queue.take() {
         upload.check_all_there()?;
         return Err(queue
-            .completed(Arc::clone(&errand.world), id, upload)
+            .completed(Arc::clone(&errand.state), id, upload)
             .into());
     }
     match upload.complete()? {
         Completion::Pending(before) => {
             tokio::task::spawn_blocking(move || upload.chase());
-            pending(errand.world.config.pending, before)
+            pending(errand.state.config.pending, before)
         }
         Completion::Whole(promise, spool) => {
-            let world = Arc::clone(&errand.world);
+            let state = Arc::clone(&errand.state);
             let keep = move || {
-                let file = world.cloud.keep(&promise, spool)?;
-                world.cloud.done(&id, file);
+                let file = state.cloud.keep(&promise, spool)?;
+                state.cloud.done(&id, file);
                 Ok(completed(file))
             };
             let kept = tokio::task::spawn_blocking(keep);

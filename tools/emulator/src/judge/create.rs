@@ -20,9 +20,9 @@ pub(super) async fn judge(errand: &mut Errand, fields: Fields) -> Judged {
         content: order.content,
         duplicate: order.duplicate,
     };
-    errand.world.cloud.check_name(&promise)?;
+    errand.state.cloud.check_name(&promise)?;
     if let Some(queue) = errand.queue.take() {
-        return Err(queue.instantly(Arc::clone(&errand.world), promise).into());
+        return Err(queue.instantly(Arc::clone(&errand.state), promise).into());
     }
     if let Some(id) = reused(errand, &promise).await? {
         return Ok(Done {
@@ -34,31 +34,31 @@ pub(super) async fn judge(errand: &mut Errand, fields: Fields) -> Judged {
 }
 
 async fn reused(errand: &Errand, promise: &Promise) -> Result<Option<i64>, Trouble> {
-    let how = errand.world.config.quirks.reuse;
+    let how = errand.state.config.quirks.reuse;
     if how == Reuse::Never {
         return Ok(None);
     }
-    let (world, promise) = (Arc::clone(&errand.world), promise.clone());
-    let reuse = tokio::task::spawn_blocking(move || world.cloud.reuse(&promise));
+    let (state, promise) = (Arc::clone(&errand.state), promise.clone());
+    let reuse = tokio::task::spawn_blocking(move || state.cloud.reuse(&promise));
     let id = reuse.await.map_err(std::io::Error::other)??;
     Ok(id.map(|id| if how == Reuse::WithoutId { 0 } else { id }))
 }
 
 fn begin(errand: &mut Errand, promise: Promise) -> Judged {
-    let world = &errand.world;
+    let state = &errand.state;
     let terms = Terms {
-        slice_size: world.config.slice_size,
-        polls: world.config.polls,
-        verify: world.config.verify,
+        slice_size: state.config.slice_size,
+        polls: state.config.polls,
+        verify: state.config.verify,
     };
-    let id = world.cloud.begin(promise, terms)?;
+    let id = state.cloud.begin(promise, terms)?;
     errand.visit.call.preupload_id = Some(Arc::clone(&id));
     Ok(Done::with(json!({
         "fileID": 0,
         "reuse": false,
         "preuploadID": *id,
-        "sliceSize": world.config.slice_size,
-        "servers": world.servers,
+        "sliceSize": state.config.slice_size,
+        "servers": state.servers,
     })))
 }
 

@@ -8,20 +8,20 @@ use super::Errand;
 use super::fields::Fields;
 use crate::clock::rfc3339;
 use crate::reply::{Done, Judged, Refusal};
-use crate::world::lock;
+use crate::state::lock;
 
 pub(super) fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
     let id = fields.string("clientID")?;
     let secret = fields.string("clientSecret")?;
     fields.finish()?;
-    let world = &errand.world;
-    if id != world.config.client_id || secret != world.config.client_secret {
+    let state = &errand.state;
+    if id != state.config.client_id || secret != state.config.client_secret {
         return Err(Refusal::code(401, "clientID或clientSecret错误").into());
     }
-    let login = lock(&world.tokens).login(&errand.limits, SystemTime::now());
+    let login = lock(&state.tokens).login(&errand.limits, SystemTime::now());
     let (token, expires) =
         login.map_err(|_| Refusal::code(401, "tokens number has exceeded the limit"))?;
-    world.ledger.login();
+    state.ledger.login();
     Ok(Done::with(json!({
         "accessToken": token,
         "expiredAt": rfc3339(expires),

@@ -13,8 +13,8 @@ use crate::fault::Operation;
 use crate::ledger::Visit;
 use crate::queue::Queue;
 use crate::reply::{Judged, Refusal};
+use crate::state::{State, lock};
 use crate::tree::Landing;
-use crate::world::{World, lock};
 
 pub(crate) use complete::VERIFYING;
 
@@ -29,22 +29,22 @@ mod slice;
 
 /// One call on its way through the judge.
 pub(crate) struct Errand {
-    pub(crate) world: Arc<World>,
+    pub(crate) state: Arc<State>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) visit: Visit,
     /// Where what is judged well is put instead of being done.
     pub(crate) queue: Option<Queue>,
-    /// When it began, as [`World::moment`] counts.
+    /// When it began, as [`State::moment`] counts.
     began: u64,
     /// The folders that it made.
     made: Vec<i64>,
 }
 
 impl Errand {
-    pub(crate) fn new(world: Arc<World>, limits: Arc<Limits>, visit: Visit) -> Self {
+    pub(crate) fn new(state: Arc<State>, limits: Arc<Limits>, visit: Visit) -> Self {
         Self {
-            began: world.moment(),
-            world,
+            began: state.moment(),
+            state,
             limits,
             visit,
             queue: None,
@@ -59,10 +59,10 @@ impl Errand {
             folder,
             made,
             raced,
-        } = self.world.cloud.land(parent, path, self.began)?;
+        } = self.state.cloud.land(parent, path, self.began)?;
         self.made.extend(made);
         if raced {
-            self.world.ledger.folder_race();
+            self.state.ledger.folder_race();
             if self.limits.refuse_folder_races {
                 return Err(Refusal::business(format!(
                     "目录创建冲突: {} is just being made by another call",
@@ -77,8 +77,8 @@ impl Errand {
 impl Drop for Errand {
     fn drop(&mut self) {
         if !self.made.is_empty() {
-            let answered = self.world.moment();
-            self.world.cloud.settle(&self.made, answered);
+            let answered = self.state.moment();
+            self.state.cloud.settle(&self.made, answered);
         }
     }
 }
@@ -105,7 +105,7 @@ async fn domain(errand: &Errand, body: &mut Body) -> Judged {
     if body.frame().await?.is_some_and(|bytes| !bytes.is_empty()) {
         return Err(Refusal::business("domain takes no body").into());
     }
-    let servers = serde_json::json!(errand.world.servers);
+    let servers = serde_json::json!(errand.state.servers);
     Ok(crate::reply::Done::with(servers))
 }
 
@@ -123,7 +123,7 @@ fn check_token(errand: &Errand, headers: &HeaderMap) -> Result<(), Refusal> {
         text(headers, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
     let now = std::time::SystemTime::now();
     let admitted = token.is_some_and(|token| {
-        let mut tokens = lock(&errand.world.tokens);
+        let mut tokens = lock(&errand.state.tokens);
         tokens.admit(token, &errand.limits, now).is_ok()
     });
     if admitted {

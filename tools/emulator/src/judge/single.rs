@@ -53,9 +53,9 @@ async fn receive(
         let said = format!("文件大小超出限制: {size} bytes, {LARGEST} at most");
         return Err(Refusal::business(said).into());
     }
-    let spool = errand.world.cloud.spool()?;
+    let spool = errand.state.cloud.spool()?;
     let region = spool.as_ref().map(|spool| spool.region(0, LARGEST));
-    let mut writer = Writer::new(errand.world.config.verify, region);
+    let mut writer = Writer::new(errand.state.config.verify, region);
     let bytes = form.file(expected, &mut writer).await?;
     let sum = writer.finish().await?;
     Ok(Arrived { bytes, sum, spool })
@@ -80,15 +80,15 @@ async fn accept(errand: &mut Errand, order: Order, arrived: Arrived) -> Judged {
         duplicate: order.duplicate,
     };
     if let Some(queue) = errand.queue.take() {
-        errand.world.cloud.check_name(&promise)?;
-        let world = Arc::clone(&errand.world);
-        return Err(queue.with_bytes(world, promise, spool).into());
+        errand.state.cloud.check_name(&promise)?;
+        let state = Arc::clone(&errand.state);
+        return Err(queue.with_bytes(state, promise, spool).into());
     }
     let file = match spool {
-        None => errand.world.cloud.keep(&promise, None)?,
+        None => errand.state.cloud.keep(&promise, None)?,
         Some(spool) => {
-            let world = Arc::clone(&errand.world);
-            let keep = move || world.cloud.keep(&promise, Some(spool));
+            let state = Arc::clone(&errand.state);
+            let keep = move || state.cloud.keep(&promise, Some(spool));
             let kept = tokio::task::spawn_blocking(keep);
             kept.await.map_err(std::io::Error::other)??
         }

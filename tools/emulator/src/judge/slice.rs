@@ -80,7 +80,7 @@ async fn receive(
         }
     }
     if matches!(at, At::Nowhere)
-        && let Some(spool) = errand.world.cloud.spool()?
+        && let Some(spool) = errand.state.cloud.spool()?
     {
         at = At::Aside(spool);
     }
@@ -89,7 +89,7 @@ async fn receive(
         At::Place(place) => Some(place.region.clone()),
         At::Aside(spool) => Some(spool.region(0, u64::MAX)),
     };
-    let mut writer = Writer::new(errand.world.config.verify, region);
+    let mut writer = Writer::new(errand.state.config.verify, region);
     let bytes = form.file(expected, &mut writer).await?;
     let sum = writer.finish().await?;
     Ok(Arrived { bytes, sum, at })
@@ -98,7 +98,7 @@ async fn receive(
 /// The upload that `id` stands for, noted with the call.
 fn open(errand: &mut Errand, id: &str, no: u64) -> Result<Upload, Refusal> {
     errand.visit.call.slice_no = u32::try_from(no).ok();
-    let (id, entry) = errand.world.cloud.upload(id)?;
+    let (id, entry) = errand.state.cloud.upload(id)?;
     errand.visit.call.preupload_id = Some(id);
     match entry {
         Entry::Open(upload) => Ok(upload),

@@ -19,7 +19,7 @@ use crate::tokens::Tokens;
 use crate::weather::{Place, Service, Sky, Weather};
 
 /// What the calls share.
-pub(crate) struct World {
+pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) cloud: Cloud,
     pub(crate) ledger: Arc<Ledger>,
@@ -29,18 +29,18 @@ pub(crate) struct World {
     /// Upload servers as `create` and `domain` spell them.
     pub(crate) servers: Vec<String>,
     limits: Mutex<Arc<Limits>>,
-    doors: Vec<Door>,
+    listeners: Vec<ListenerHandle>,
     moments: AtomicU64,
 }
 
 /// The handle on one listening place.
-pub(crate) struct Door {
+pub(crate) struct ListenerHandle {
     pub(crate) sky: Arc<Sky>,
-    pub(crate) orders: UnboundedSender<Order>,
+    pub(crate) commands: UnboundedSender<ListenerCommand>,
 }
 
 /// What a listening place is told. It answers when it is done.
-pub(crate) enum Order {
+pub(crate) enum ListenerCommand {
     /// Refuse and reset.
     Close(SyncSender<()>),
     /// Listen again.
@@ -51,7 +51,7 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
-    /// Faults to inject, in this order, after those that wait already.
+    /// Faults to inject, in this command, after those that wait already.
     pub faults: Vec<Fault>,
     /// Weather to set.
     pub weather: Vec<Forecast>,
@@ -69,11 +69,11 @@ pub struct Forecast {
     pub weather: Weather,
 }
 
-impl World {
+impl State {
     pub(crate) fn new(
         config: Config,
         servers: Vec<String>,
-        doors: Vec<Door>,
+        listeners: Vec<ListenerHandle>,
     ) -> io::Result<Arc<Self>> {
         let cloud = Cloud::open(&config)?;
         for folder in &config.folders {
@@ -92,7 +92,7 @@ impl World {
             faults: Mutex::new(faults),
             servers,
             limits: Mutex::new(Arc::new(config.limits.clone())),
-            doors,
+            listeners,
             moments: AtomicU64::new(1),
             config,
         }))
@@ -124,44 +124,44 @@ impl World {
 
     /// Changes the weather, and returns how to wait until a change of service has happened.
     pub(crate) fn change_weather(&self, place: Place, weather: Weather) -> Change {
-        let Some(door) = self.door(place) else {
+        let Some(listener) = self.listener(place) else {
             return Change(None);
         };
-        let before = door.sky.weather().service;
-        door.sky.change(weather);
+        let before = listener.sky.weather().service;
+        listener.sky.change(weather);
         let (done, waiting) = sync_channel(1);
-        let order = match (before, weather.service) {
+        let command = match (before, weather.service) {
             (Service::Dead, Service::Dead) => return Change(None),
-            (_, Service::Dead) => Order::Close(done),
-            (Service::Dead, _) => Order::Open(done),
+            (_, Service::Dead) => ListenerCommand::Close(done),
+            (Service::Dead, _) => ListenerCommand::Open(done),
             _ => return Change(None),
         };
         // Nobody listens any more only when the emulator is stopping.
-        let _ = door.orders.send(order);
+        let _ = listener.commands.send(command);
         Change(Some(waiting))
     }
 
     /// The same weather with another service.
     pub(crate) fn serve(&self, place: Place, service: Service) -> Change {
-        let Some(door) = self.door(place) else {
+        let Some(listener) = self.listener(place) else {
             return Change(None);
         };
         let weather = Weather {
             service,
-            ..door.sky.weather()
+            ..listener.sky.weather()
         };
         self.change_weather(place, weather)
     }
 
     pub(crate) fn sky(&self, place: Place) -> Arc<Sky> {
-        let door = self.door(place).expect("calls come in by a door");
-        Arc::clone(&door.sky)
+        let listener = self.listener(place).expect("calls come in by a listener");
+        Arc::clone(&listener.sky)
     }
 
-    fn door(&self, place: Place) -> Option<&Door> {
+    fn listener(&self, place: Place) -> Option<&ListenerHandle> {
         match place {
-            Place::Api => self.doors.first(),
-            Place::Server(server) => self.doors.get(server.checked_add(1)?),
+            Place::Api => self.listeners.first(),
+            Place::Server(server) => self.listeners.get(server.checked_add(1)?),
         }
     }
 }
