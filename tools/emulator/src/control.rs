@@ -17,7 +17,7 @@ pub(crate) async fn answer(state: &State, head: &Parts, incoming: Incoming) -> R
     let what = &head.uri.path()[PREFIX.len()..];
     match (&head.method, what) {
         (&Method::GET, "stats") => json(&state.ledger.snapshot()),
-        (&Method::GET, "files") => json(&state.cloud.files()),
+        (&Method::GET, "files") => json(&state.storage.files()),
         (&Method::DELETE, "faults") => {
             lock(&state.faults).clear();
             json(&"cleared")

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::cloud::StoredFile;
 use crate::config::{Config, Limits, Tls};
 use crate::fault::Fault;
 use crate::port::{Port, serve};
 use crate::state::{ListenerHandle, Script, State, lock};
 use crate::stats::Stats;
+use crate::storage::StoredFile;
 use crate::tls;
 use crate::weather::{Place, Service, Sky, Weather};
 
@@ -117,7 +117,7 @@ impl Emulator {
 
     /// The files that were stored, by id.
     pub fn files(&self) -> Vec<StoredFile> {
-        self.state.cloud.files()
+        self.state.storage.files()
     }
 
     /// A remote folder, made with all above it; its id.
@@ -125,7 +125,7 @@ impl Emulator {
     /// # Errors
     /// When a file has the name of one of them.
     pub fn make_folder(&self, path: &str) -> io::Result<i64> {
-        let made = self.state.cloud.make_folder(path);
+        let made = self.state.storage.make_folder(path);
         made.map_err(|refusal| io::Error::other(refusal.message))
     }
 
@@ -156,7 +156,7 @@ impl Emulator {
 
     /// No preuploadID is known any more.
     pub fn forget_uploads(&self) {
-        self.state.cloud.forget_uploads();
+        self.state.storage.forget_uploads();
     }
 
     /// Upload server `server` refuses connections, and those that were open are reset. Returns
@@ -186,11 +186,11 @@ impl Emulator {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
-        self.state.cloud.end_uploads();
+        self.state.storage.end_uploads();
         // A runtime must not be waited for on a thread that drives another one.
         let waiter = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
         let _ = waiter.join();
-        self.state.cloud.close();
+        self.state.storage.close();
     }
 }
 

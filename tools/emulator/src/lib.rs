@@ -97,7 +97,6 @@ mod body;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
-mod cloud;
 mod config;
 mod connection;
 mod control;
@@ -117,6 +116,7 @@ mod reply;
 mod sheet;
 mod state;
 mod stats;
+mod storage;
 mod store;
 mod strike;
 mod tls;
@@ -126,7 +126,6 @@ mod uploads;
 mod weather;
 
 pub use action::{Action, Cut, Page};
-pub use cloud::StoredFile;
 pub use config::{
     CLIENT_ID, CLIENT_SECRET, Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store,
     TOKEN, Tls, TooFast,
@@ -135,4 +134,5 @@ pub use emulator::Emulator;
 pub use fault::{Fault, Operation, When};
 pub use state::{Forecast, Script};
 pub use stats::{Call, Framing, Http, Outcome, PlaceTally, Stats, Tally};
+pub use storage::StoredFile;
 pub use weather::{Place, Service, Weather};

@@ -26,7 +26,7 @@ impl Queue {
 
     /// A file whose content may be known already.
     pub(crate) fn instantly(self, state: Arc<State>, promise: Promise) -> Refusal {
-        self.later(move || drop(state.cloud.reuse(&promise)))
+        self.later(move || drop(state.storage.reuse(&promise)))
     }
 
     /// A file whose bytes have come.
@@ -36,7 +36,7 @@ impl Queue {
         promise: Promise,
         spool: Option<Spool>,
     ) -> Refusal {
-        self.later(move || drop(state.cloud.keep(&promise, spool)))
+        self.later(move || drop(state.storage.keep(&promise, spool)))
     }
 
     /// An upload of which every slice is there.
@@ -45,8 +45,8 @@ impl Queue {
             for _ in 0..MOST_LOOKS {
                 match upload.complete() {
                     Ok(Completion::Whole(promise, spool)) => {
-                        if let Ok(file) = state.cloud.keep(&promise, spool) {
-                            state.cloud.done(&id, file);
+                        if let Ok(file) = state.storage.keep(&promise, spool) {
+                            state.storage.done(&id, file);
                         }
                         return;
                     }

@@ -10,18 +10,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cloud::Cloud;
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Faults};
 use crate::ledger::Ledger;
 use crate::rate::Rates;
+use crate::storage::Storage;
 use crate::tokens::Tokens;
 use crate::weather::{Place, Service, Sky, Weather};
 
 /// What the calls share.
 pub(crate) struct State {
     pub(crate) config: Config,
-    pub(crate) cloud: Cloud,
+    pub(crate) storage: Storage,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) rates: Mutex<Rates>,
@@ -75,17 +75,17 @@ impl State {
         servers: Vec<String>,
         listeners: Vec<ListenerHandle>,
     ) -> io::Result<Arc<Self>> {
-        let cloud = Cloud::open(&config)?;
+        let storage = Storage::open(&config)?;
         for folder in &config.folders {
             let said = |refusal: crate::reply::Refusal| io::Error::other(refusal.message);
-            cloud.make_folder(folder).map_err(said)?;
+            storage.make_folder(folder).map_err(said)?;
         }
         let mut tokens = Tokens::default();
         config.tokens.iter().for_each(|token| tokens.allow(token));
         let mut faults = Faults::default();
         config.faults.iter().cloned().for_each(|f| faults.inject(f));
         Ok(Arc::new(Self {
-            cloud,
+            storage,
             ledger: Arc::new(Ledger::new(config.servers, config.calls_kept)),
             tokens: Mutex::new(tokens),
             rates: Mutex::default(),

@@ -20,12 +20,12 @@ pub(crate) type Sum = [u8; 16];
 
 /// The folder that everything is stored in, or none.
 #[derive(Debug)]
-pub(crate) struct Vault {
+pub(crate) struct Directory {
     root: Option<PathBuf>,
     spools: AtomicU64,
 }
 
-impl Vault {
+impl Directory {
     pub(crate) fn open(store: &Store) -> io::Result<Self> {
         let root = match store {
             Store::Discard => None,

@@ -66,7 +66,7 @@ impl Strike {
                 self.spoil.get_or_insert(action);
             }
             Action::ExpireTokens => lock(&state.tokens).expire_all(),
-            Action::ForgetUploads => state.cloud.forget_uploads(),
+            Action::ForgetUploads => state.storage.forget_uploads(),
             Action::Kill { server } => {
                 let _ = state.serve(Place::Server(server), Service::Dead);
             }

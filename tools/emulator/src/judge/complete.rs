@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::Errand;
 use super::fields::Fields;
-use crate::cloud::Entry;
 use crate::config::Pending;
 use crate::reply::{Done, Judged, Refusal};
+use crate::storage::Entry;
 use crate::uploads::Completion;
 
 pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
     let id = fields.string("preuploadID")?;
     fields.finish()?;
-    let (id, entry) = errand.state.cloud.upload(&id)?;
+    let (id, entry) = errand.state.storage.upload(&id)?;
     errand.visit.call.preupload_id = Some(Arc::clone(&id));
     let upload = match entry {
         Entry::Done(file) => return Ok(completed(file)),
@@ -35,8 +35,8 @@ pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
         Completion::Whole(promise, spool) => {
             let state = Arc::clone(&errand.state);
             let keep = move || {
-                let file = state.cloud.keep(&promise, spool)?;
-                state.cloud.done(&id, file);
+                let file = state.storage.keep(&promise, spool)?;
+                state.storage.done(&id, file);
                 Ok(completed(file))
             };
             let kept = tokio::task::spawn_blocking(keep);

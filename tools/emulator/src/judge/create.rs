@@ -20,7 +20,7 @@ pub(super) async fn judge(errand: &mut Errand, fields: Fields) -> Judged {
         content: order.content,
         duplicate: order.duplicate,
     };
-    errand.state.cloud.check_name(&promise)?;
+    errand.state.storage.check_name(&promise)?;
     if let Some(queue) = errand.queue.take() {
         return Err(queue.instantly(Arc::clone(&errand.state), promise).into());
     }
@@ -39,7 +39,7 @@ async fn reused(errand: &Errand, promise: &Promise) -> Result<Option<i64>, Troub
         return Ok(None);
     }
     let (state, promise) = (Arc::clone(&errand.state), promise.clone());
-    let reuse = tokio::task::spawn_blocking(move || state.cloud.reuse(&promise));
+    let reuse = tokio::task::spawn_blocking(move || state.storage.reuse(&promise));
     let id = reuse.await.map_err(std::io::Error::other)??;
     Ok(id.map(|id| if how == Reuse::WithoutId { 0 } else { id }))
 }
@@ -51,7 +51,7 @@ fn begin(errand: &mut Errand, promise: Promise) -> Judged {
         polls: state.config.polls,
         verify: state.config.verify,
     };
-    let id = state.cloud.begin(promise, terms)?;
+    let id = state.storage.begin(promise, terms)?;
     errand.visit.call.preupload_id = Some(Arc::clone(&id));
     Ok(Done::with(json!({
         "fileID": 0,

@@ -59,7 +59,7 @@ impl Errand {
             folder,
             made,
             raced,
-        } = self.state.cloud.land(parent, path, self.began)?;
+        } = self.state.storage.land(parent, path, self.began)?;
         self.made.extend(made);
         if raced {
             self.state.ledger.folder_race();
@@ -78,7 +78,7 @@ impl Drop for Errand {
     fn drop(&mut self) {
         if !self.made.is_empty() {
             let answered = self.state.moment();
-            self.state.cloud.settle(&self.made, answered);
+            self.state.storage.settle(&self.made, answered);
         }
     }
 }

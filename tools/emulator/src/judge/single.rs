@@ -53,7 +53,7 @@ async fn receive(
         let said = format!("文件大小超出限制: {size} bytes, {LARGEST} at most");
         return Err(Refusal::business(said).into());
     }
-    let spool = errand.state.cloud.spool()?;
+    let spool = errand.state.storage.spool()?;
     let region = spool.as_ref().map(|spool| spool.region(0, LARGEST));
     let mut writer = Writer::new(errand.state.config.verify, region);
     let bytes = form.file(expected, &mut writer).await?;
@@ -80,15 +80,15 @@ async fn accept(errand: &mut Errand, order: Order, arrived: Arrived) -> Judged {
         duplicate: order.duplicate,
     };
     if let Some(queue) = errand.queue.take() {
-        errand.state.cloud.check_name(&promise)?;
+        errand.state.storage.check_name(&promise)?;
         let state = Arc::clone(&errand.state);
         return Err(queue.with_bytes(state, promise, spool).into());
     }
     let file = match spool {
-        None => errand.state.cloud.keep(&promise, None)?,
+        None => errand.state.storage.keep(&promise, None)?,
         Some(spool) => {
             let state = Arc::clone(&errand.state);
-            let keep = move || state.cloud.keep(&promise, Some(spool));
+            let keep = move || state.storage.keep(&promise, Some(spool));
             let kept = tokio::task::spawn_blocking(keep);
             kept.await.map_err(std::io::Error::other)??
         }

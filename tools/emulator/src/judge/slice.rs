@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::Errand;
 use super::fields::Fields;
 use crate::body::Body;
-use crate::cloud::Entry;
 use crate::multipart::{Multipart, Part};
 use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::storage::Entry;
 use crate::store::{Region, Spool, Sum, Writer, hex};
 use crate::uploads::{Upload, Whereabouts};
 
@@ -80,7 +80,7 @@ async fn receive(
         }
     }
     if matches!(at, At::Nowhere)
-        && let Some(spool) = errand.state.cloud.spool()?
+        && let Some(spool) = errand.state.storage.spool()?
     {
         at = At::Aside(spool);
     }
@@ -98,7 +98,7 @@ async fn receive(
 /// The upload that `id` stands for, noted with the call.
 fn open(errand: &mut Errand, id: &str, no: u64) -> Result<Upload, Refusal> {
     errand.visit.call.slice_no = u32::try_from(no).ok();
-    let (id, entry) = errand.state.cloud.upload(id)?;
+    let (id, entry) = errand.state.storage.upload(id)?;
     errand.visit.call.preupload_id = Some(id);
     match entry {
         Entry::Open(upload) => Ok(upload),

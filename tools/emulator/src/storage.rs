@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::reply::{Refusal, Trouble};
-use crate::store::{SPOOLS, Spool, Vault, hex, link};
+use crate::store::{Directory, SPOOLS, Spool, hex, link};
 use crate::tokens::random;
 use crate::tree::{Content, Landing, ROOT, Tree};
 use crate::uploads::{Promise, Terms, Upload};
@@ -33,9 +33,9 @@ pub struct StoredFile {
 
 /// The service's memory.
 #[derive(Debug)]
-pub(crate) struct Cloud {
+pub(crate) struct Storage {
     inner: Mutex<Inner>,
-    vault: Vault,
+    directory: Directory,
 }
 
 #[derive(Debug)]
@@ -53,11 +53,11 @@ pub(crate) enum Entry {
     Done(i64),
 }
 
-impl Cloud {
+impl Storage {
     pub(crate) fn open(config: &Config) -> io::Result<Self> {
-        let vault = Vault::open(&config.store)?;
+        let directory = Directory::open(&config.store)?;
         let mut tree = Tree::new(config.first_id);
-        if let Some(root) = vault.root() {
+        if let Some(root) = directory.root() {
             found(&mut tree, ROOT, root)?;
         }
         let inner = Inner {
@@ -67,7 +67,7 @@ impl Cloud {
         };
         Ok(Self {
             inner: Mutex::new(inner),
-            vault,
+            directory,
         })
     }
 
@@ -81,11 +81,11 @@ impl Cloud {
     }
 
     pub(crate) fn close(&self) {
-        self.vault.close();
+        self.directory.close();
     }
 
     pub(crate) fn spool(&self) -> io::Result<Option<Spool>> {
-        self.vault.spool()
+        self.directory.spool()
     }
 
     pub(crate) fn land(
@@ -215,7 +215,7 @@ impl Cloud {
     }
 
     fn local(&self, tree: &Tree, id: i64) -> Option<PathBuf> {
-        self.vault.local(tree.path(id))
+        self.directory.local(tree.path(id))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
