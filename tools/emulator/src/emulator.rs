@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, Limits, Tls};
 use crate::fault::Fault;
-use crate::port::{Port, serve};
+use crate::listener::{Listener, serve};
 use crate::state::{ListenerHandle, Script, State, lock};
 use crate::stats::Stats;
 use crate::storage::StoredFile;
@@ -35,32 +36,14 @@ impl Emulator {
     pub fn start(config: Config) -> io::Result<Self> {
         check(&config)?;
         let identity = tls::identity(config.tls, config.listen.ip())?;
-        let mut ports = Vec::new();
-        let mut listeners = Vec::new();
-        for at in 0..=config.servers {
-            let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
-            let listener = TcpListener::bind(address(config.listen, at)?)?;
-            listener.set_nonblocking(true)?;
-            let sky = Arc::new(Sky::new(weather(&config, place)));
-            let (commands, listener_commands) = unbounded_channel();
-            listeners.push(ListenerHandle {
-                sky: Arc::clone(&sky),
-                commands,
-            });
-            ports.push(Port {
-                place,
-                listener,
-                acceptor: identity.as_ref().map(|own| own.acceptor.clone()),
-                commands: listener_commands,
-                sky,
-            });
-        }
+        let acceptor = identity.as_ref().map(|own| &own.acceptor);
+        let (listeners, handles) = bind(&config, acceptor)?;
         let mut bases = Vec::new();
-        for port in &ports {
-            bases.push(base(config.tls, port.listener.local_addr()?));
+        for listener in &listeners {
+            bases.push(base(config.tls, listener.socket.local_addr()?));
         }
         let api = bases.remove(0);
-        let told = match config.advertise.is_empty() {
+        let advertised = match config.advertise.is_empty() {
             true => bases.iter().map(|base| spelt(&config, base)).collect(),
             false => config.advertise.clone(),
         };
@@ -70,9 +53,9 @@ impl Emulator {
             .thread_name("emulator")
             .enable_all()
             .build()?;
-        let state = State::new(config, told, listeners)?;
-        for port in ports {
-            runtime.spawn(serve(port, Arc::clone(&state)));
+        let state = State::new(config, advertised, handles)?;
+        for listener in listeners {
+            runtime.spawn(serve(listener, Arc::clone(&state)));
         }
         Ok(Self {
             runtime: Some(runtime),
@@ -166,7 +149,7 @@ impl Emulator {
         change.wait();
     }
 
-    /// Upload server `server` is there again, on its old port.
+    /// Upload server `server` is there again, on its old listener.
     pub fn revive_server(&self, server: usize) {
         let change = self.state.serve(Place::Server(server), Service::Up);
         change.wait();
@@ -177,7 +160,7 @@ impl Emulator {
         self.state.change_weather(place, weather).wait();
     }
 
-    /// Stops: ports are free and files closed when this returns.
+    /// Stops: pending are free and files closed when this returns.
     pub fn stop(mut self) {
         self.shut_down();
     }
@@ -223,7 +206,34 @@ fn check(config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// The API base listens where it is told, the servers on the ports after it.
+/// A socket for the API base and one for each upload server, with the handle on each.
+fn bind(
+    config: &Config,
+    acceptor: Option<&TlsAcceptor>,
+) -> io::Result<(Vec<Listener>, Vec<ListenerHandle>)> {
+    let (mut listeners, mut handles) = (Vec::new(), Vec::new());
+    for at in 0..=config.servers {
+        let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
+        let socket = TcpListener::bind(address(config.listen, at)?)?;
+        socket.set_nonblocking(true)?;
+        let sky = Arc::new(Sky::new(weather(config, place)));
+        let (sender, commands) = unbounded_channel();
+        handles.push(ListenerHandle {
+            sky: Arc::clone(&sky),
+            commands: sender,
+        });
+        listeners.push(Listener {
+            place,
+            socket,
+            acceptor: acceptor.cloned(),
+            commands,
+            sky,
+        });
+    }
+    Ok((listeners, handles))
+}
+
+/// The API base listens at the configured address, the servers on the pending after it.
 fn address(listen: SocketAddr, at: usize) -> io::Result<SocketAddr> {
     if listen.port() == 0 {
         return Ok(listen);
@@ -231,7 +241,7 @@ fn address(listen: SocketAddr, at: usize) -> io::Result<SocketAddr> {
     let port = u16::try_from(at)
         .ok()
         .and_then(|at| listen.port().checked_add(at));
-    let too_high = || io::Error::new(io::ErrorKind::InvalidInput, "no ports are left");
+    let too_high = || io::Error::new(io::ErrorKind::InvalidInput, "no pending are left");
     let port = port.ok_or_else(too_high)?;
     Ok(SocketAddr::new(listen.ip(), port))
 }

@@ -206,8 +206,8 @@ impl Reply {
         }
     }
 
-    pub(crate) fn response<B>(self, sheet: impl FnOnce(Bytes) -> B) -> Response<B> {
-        let mut response = Response::new(sheet(Bytes::from(self.body)));
+    pub(crate) fn response<B>(self, body: impl FnOnce(Bytes) -> B) -> Response<B> {
+        let mut response = Response::new(body(Bytes::from(self.body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(kind) = self.kind {

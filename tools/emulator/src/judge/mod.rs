@@ -97,7 +97,7 @@ pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut Body) ->
         Operation::Domain => domain(errand, body).await,
         Operation::Slice => slice::judge(errand, content_type(&head.headers), body).await,
         Operation::Single => single::judge(errand, content_type(&head.headers), body).await,
-        Operation::Unknown => unreachable!("the desk answers these itself"),
+        Operation::Unknown => unreachable!("the handler answers these itself"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The desk: every call from its head to its answer. In comes a request, out goes a response, or
+//! The handler: every call from its head to its answer. In comes a request, out goes a response, or
 //! none where a fault wants it so; it finds the operation, lets faults, limits and weather act
 //! around the judge, and sees to it that every call is entered in the ledger.
 
@@ -22,7 +22,7 @@ use crate::judge::{Errand, VERIFYING, judge};
 use crate::ledger::Head;
 use crate::queue::Queue;
 use crate::reply::{Done, Refusal, Reply, Trouble};
-use crate::sheet::Sheet;
+use crate::response_body::ResponseBody;
 use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
 use crate::strike::{Strike, spoilt};
@@ -33,11 +33,11 @@ pub(crate) async fn answer(
     state: Arc<State>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<Sheet>, NoAnswer> {
+) -> Result<Response<ResponseBody>, NoAnswer> {
     let (head, incoming) = request.into_parts();
     if connection.place == Place::Api && head.uri.path().starts_with(control::PREFIX) {
         let page = control::answer(&state, &head, incoming).await;
-        return Ok(page.response(Sheet::whole));
+        return Ok(page.response(ResponseBody::whole));
     }
     let call = call(&head, &incoming, &connection);
     let strike = Strike::pick(&state, call.operation, call.place);
@@ -70,9 +70,9 @@ pub(crate) async fn answer(
     let mut response = match strike.spoil {
         Some(Action::Close(Cut::InAnswer)) => {
             let connection = Arc::clone(&connection);
-            reply.response(|bytes| Sheet::torn(bytes, connection))
+            reply.response(|bytes| ResponseBody::truncated(bytes, connection))
         }
-        _ => reply.response(Sheet::whole),
+        _ => reply.response(ResponseBody::whole),
     };
     let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
     let most = errand.limits.calls_per_connection;
@@ -291,7 +291,7 @@ async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Re
     }
 }
 
-fn say_last_call(connection: &Connection, http: Http, response: &mut Response<Sheet>) {
+fn say_last_call(connection: &Connection, http: Http, response: &mut Response<ResponseBody>) {
     match http {
         Http::Http1 => {
             let close = HeaderValue::from_static("close");

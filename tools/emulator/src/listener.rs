@@ -1,4 +1,4 @@
-//! One listening place. In come connections, out go calls to the desk; it also closes what a
+//! One listening place. In come connections, out go calls to the handler; it also closes what a
 //! fault wants closed. It knows nothing of what a call means.
 
 use std::future::Future;
@@ -17,28 +17,34 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection::Connection;
-use crate::desk;
+use crate::handler;
 use crate::link::Link;
 use crate::state::{ListenerCommand, State};
 use crate::weather::{Place, Service, Sky};
 
 /// A listening place before it is opened.
-pub(crate) struct Port {
+pub(crate) struct Listener {
     pub(crate) place: Place,
-    pub(crate) listener: StdListener,
+    pub(crate) socket: StdListener,
     pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) commands: UnboundedReceiver<ListenerCommand>,
     pub(crate) sky: Arc<Sky>,
 }
 
-/// Accepts until the state ends.
-pub(crate) async fn serve(port: Port, state: Arc<State>) -> io::Result<()> {
-    let address = port.listener.local_addr()?;
-    let mut listener = Some(TcpListener::from_std(port.listener)?);
-    if port.sky.weather().service == Service::Dead {
-        listener = None;
+/// Accepts until the emulator stops.
+pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<()> {
+    let Listener {
+        place,
+        socket,
+        acceptor,
+        mut commands,
+        sky,
+    } = listener;
+    let address = socket.local_addr()?;
+    let mut socket = Some(TcpListener::from_std(socket)?);
+    if sky.weather().service == Service::Dead {
+        socket = None;
     }
-    let mut commands = port.commands;
     let mut connections = JoinSet::new();
     let reset = Arc::new(AtomicBool::new(false));
     loop {
@@ -46,22 +52,21 @@ pub(crate) async fn serve(port: Port, state: Arc<State>) -> io::Result<()> {
             command = commands.recv() => match command {
                 None => return Ok(()),
                 Some(ListenerCommand::Close(done)) => {
-                    listener = None;
+                    socket = None;
                     reset.store(true, Ordering::Release);
                     connections.shutdown().await;
                     reset.store(false, Ordering::Release);
                     let _ = done.send(());
                 }
                 Some(ListenerCommand::Open(done)) => {
-                    listener = Some(bind_again(address).await);
+                    socket = Some(bind_again(address).await);
                     let _ = done.send(());
                 }
             },
-            accepted = accept(listener.as_ref()) => {
-                let number = state.ledger.connected(port.place);
-                let connection = Connection::new(number, port.place, Arc::clone(&reset));
-                let connection = Arc::new(connection);
-                let acceptor = port.acceptor.clone();
+            accepted = accept(socket.as_ref()) => {
+                let number = state.ledger.connected(place);
+                let connection = Arc::new(Connection::new(number, place, Arc::clone(&reset)));
+                let acceptor = acceptor.clone();
                 connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&state)));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -121,7 +126,7 @@ where
 {
     let about = Arc::clone(&connection);
     let service =
-        service_fn(move |request| desk::answer(Arc::clone(&state), Arc::clone(&about), request));
+        service_fn(move |request| handler::answer(Arc::clone(&state), Arc::clone(&about), request));
     let conversation = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(READ_BUFFER)
@@ -136,7 +141,7 @@ where
     let about = Arc::clone(&connection);
     let streams = state.config.h2_streams;
     let service =
-        service_fn(move |request| desk::answer(Arc::clone(&state), Arc::clone(&about), request));
+        service_fn(move |request| handler::answer(Arc::clone(&state), Arc::clone(&about), request));
     let conversation = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(streams)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -1,4 +1,4 @@
-//! The body of an answer: whole, or torn in the middle with the connection cut behind it.
+//! The body of an answer: whole, or truncated in the middle with the connection cut behind it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,34 +13,34 @@ use tokio::time::Sleep;
 use crate::connection::Connection;
 
 /// An answer's body.
-pub(crate) struct Sheet {
+pub(crate) struct ResponseBody {
     /// What is still to be sent.
     bytes: Option<Bytes>,
     /// What its head promises.
     promised: u64,
-    torn: Option<Torn>,
+    truncated: Option<Truncated>,
 }
 
-struct Torn {
+struct Truncated {
     connection: Arc<Connection>,
     wait: Option<Pin<Box<Sleep>>>,
 }
 
-impl Sheet {
+impl ResponseBody {
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self {
             promised: bytes.len() as u64,
             bytes: (!bytes.is_empty()).then_some(bytes),
-            torn: None,
+            truncated: None,
         }
     }
 
     /// The head promises all of `bytes`; half of them come, then the connection is cut.
-    pub(crate) fn torn(bytes: Bytes, connection: Arc<Connection>) -> Self {
+    pub(crate) fn truncated(bytes: Bytes, connection: Arc<Connection>) -> Self {
         Self {
             promised: bytes.len() as u64,
             bytes: Some(bytes.slice(..bytes.len() / 2)),
-            torn: Some(Torn {
+            truncated: Some(Truncated {
                 connection,
                 wait: None,
             }),
@@ -48,7 +48,7 @@ impl Sheet {
     }
 }
 
-impl Body for Sheet {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -59,19 +59,19 @@ impl Body for Sheet {
         if let Some(bytes) = self.bytes.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let Some(torn) = &mut self.torn else {
+        let Some(truncated) = &mut self.truncated else {
             return Poll::Ready(None);
         };
-        let wait = torn
+        let wait = truncated
             .wait
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(UNTIL_SENT)));
         ready!(wait.as_mut().poll(cx));
-        torn.connection.cut();
+        truncated.connection.cut();
         Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none() && self.torn.is_none()
+        self.bytes.is_none() && self.truncated.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
