@@ -7,9 +7,9 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
-use crate::body::Body;
 use crate::ledger::Reads;
 use crate::reply::Reply;
+use crate::request_body::RequestBody;
 use crate::state::{Script, State, lock};
 
 /// `GET` stats, `GET` files, `POST` faults (a script), `DELETE` faults.
@@ -34,7 +34,7 @@ pub(crate) async fn answer(state: &State, head: &Parts, incoming: Incoming) -> R
 }
 
 async fn script(incoming: Incoming) -> Result<Script, String> {
-    let mut body = Body::new(incoming, Reads::default());
+    let mut body = RequestBody::new(incoming, Reads::default());
     let bytes = body
         .small()
         .await

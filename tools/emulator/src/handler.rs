@@ -13,7 +13,6 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::action::{Action, Cut, Page};
-use crate::body::Body;
 use crate::config::{Late, TooFast};
 use crate::connection::Connection;
 use crate::control;
@@ -22,6 +21,7 @@ use crate::judge::{Errand, VERIFYING, judge};
 use crate::ledger::Head;
 use crate::queue::Queue;
 use crate::reply::{Done, Refusal, Reply, Trouble};
+use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
 use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
@@ -42,7 +42,7 @@ pub(crate) async fn answer(
     let call = call(&head, &incoming, &connection);
     let strike = Strike::pick(&state, call.operation, call.place);
     let visit = state.ledger.begin(call);
-    let mut body = Body::new(incoming, visit.reads.clone());
+    let mut body = RequestBody::new(incoming, visit.reads.clone());
     let mut errand = Errand::new(Arc::clone(&state), state.limits(), visit);
     if let Some(Action::Queued { appears_after }) = strike.queued {
         errand.queue = Some(Queue::new(appears_after));
@@ -124,7 +124,7 @@ async fn attend(
     errand: &mut Errand,
     strike: &Strike,
     head: &Parts,
-    body: &mut Body,
+    body: &mut RequestBody,
 ) -> Result<Reply, NoAnswer> {
     let call = &errand.visit.call;
     if let Some(deadline) = errand.limits.body_deadline
@@ -171,7 +171,11 @@ async fn attend(
 }
 
 /// Does what a fault wants in place of everything else.
-async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Result<Reply, NoAnswer> {
+async fn instead(
+    errand: &mut Errand,
+    action: &Action,
+    body: &mut RequestBody,
+) -> Result<Reply, NoAnswer> {
     let unread = matches!(
         action,
         Action::Close(Cut::BeforeBody)
@@ -207,7 +211,7 @@ async fn instead(errand: &mut Errand, action: &Action, body: &mut Body) -> Resul
 
 /// Reads on to the end of the body, as the gateway does before it answers; its answer instead if
 /// that takes too long.
-async fn read_rest(errand: &mut Errand, body: &mut Body) -> Result<Option<Reply>, NoAnswer> {
+async fn read_rest(errand: &mut Errand, body: &mut RequestBody) -> Result<Option<Reply>, NoAnswer> {
     match body.drain().await {
         Ok(()) => Ok(None),
         Err(Trouble::Late) => Ok(Some(late(errand))),

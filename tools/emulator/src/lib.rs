@@ -93,7 +93,6 @@
 //! pages need no token and are not counted themselves.
 
 mod action;
-mod body;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -113,6 +112,7 @@ mod multipart;
 mod queue;
 mod rate;
 mod reply;
+mod request_body;
 mod response_body;
 mod state;
 mod stats;

@@ -4,13 +4,13 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::body::Body;
 use crate::reply::{Refusal, Trouble};
+use crate::request_body::RequestBody;
 use crate::store::Writer;
 
 /// A form that is being read.
 pub(crate) struct Multipart<'a> {
-    body: &'a mut Body,
+    body: &'a mut RequestBody,
     /// `\r\n--` and the boundary.
     delimiter: Vec<u8>,
     /// Bytes that were read and not yet used.
@@ -31,7 +31,7 @@ pub(crate) struct Part {
 
 impl<'a> Multipart<'a> {
     /// A form in `body`, with the boundary that `content_type` names.
-    pub(crate) fn new(body: &'a mut Body, content_type: &str) -> Result<Self, Refusal> {
+    pub(crate) fn new(body: &'a mut RequestBody, content_type: &str) -> Result<Self, Refusal> {
         let boundary = boundary(content_type).ok_or_else(|| {
             Refusal::business(format!(
                 "Content-Type is not multipart/form-data with a boundary: {content_type:?}"

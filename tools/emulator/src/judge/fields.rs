@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use crate::body::Body;
 use crate::reply::{Refusal, Trouble};
+use crate::request_body::RequestBody;
 use crate::store::Sum;
 
 /// Named values that nobody has asked for yet.
@@ -22,7 +22,7 @@ enum Raw {
 }
 
 /// The fields of a JSON body. Their names count in any case.
-pub(crate) async fn json(head: &Parts, body: &mut Body) -> Result<Fields, Trouble> {
+pub(crate) async fn json(head: &Parts, body: &mut RequestBody) -> Result<Fields, Trouble> {
     let content_type = super::content_type(&head.headers);
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {

@@ -7,12 +7,12 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 
-use crate::body::Body;
 use crate::config::Limits;
 use crate::fault::Operation;
 use crate::ledger::Visit;
 use crate::queue::Queue;
 use crate::reply::{Judged, Refusal};
+use crate::request_body::RequestBody;
 use crate::state::{State, lock};
 use crate::tree::Landing;
 
@@ -84,7 +84,7 @@ impl Drop for Errand {
 }
 
 /// Judges a call of `operation`, which came in at the right place.
-pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut Body) -> Judged {
+pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut RequestBody) -> Judged {
     check_platform(&head.headers)?;
     let operation = errand.visit.call.operation;
     if operation != Operation::AccessToken {
@@ -101,7 +101,7 @@ pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut Body) ->
     }
 }
 
-async fn domain(errand: &Errand, body: &mut Body) -> Judged {
+async fn domain(errand: &Errand, body: &mut RequestBody) -> Judged {
     if body.frame().await?.is_some_and(|bytes| !bytes.is_empty()) {
         return Err(Refusal::business("domain takes no body").into());
     }

@@ -9,13 +9,17 @@ use super::Errand;
 use super::fields::Fields;
 use super::order::Order;
 use super::slice::{check_file, check_text, unknown};
-use crate::body::Body;
 use crate::multipart::Multipart;
 use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::request_body::RequestBody;
 use crate::store::{Spool, Sum, Writer, hex};
 use crate::uploads::Promise;
 
-pub(super) async fn judge(errand: &mut Errand, content_type: &str, body: &mut Body) -> Judged {
+pub(super) async fn judge(
+    errand: &mut Errand,
+    content_type: &str,
+    body: &mut RequestBody,
+) -> Judged {
     let mut form = Multipart::new(body, content_type)?;
     let mut fields = Fields::default();
     let mut arrived = None;

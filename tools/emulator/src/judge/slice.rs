@@ -5,14 +5,18 @@ use serde_json::Value;
 
 use super::Errand;
 use super::fields::Fields;
-use crate::body::Body;
 use crate::multipart::{Multipart, Part};
 use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::request_body::RequestBody;
 use crate::storage::Entry;
 use crate::store::{Region, Spool, Sum, Writer, hex};
 use crate::uploads::{Upload, Whereabouts};
 
-pub(super) async fn judge(errand: &mut Errand, content_type: &str, body: &mut Body) -> Judged {
+pub(super) async fn judge(
+    errand: &mut Errand,
+    content_type: &str,
+    body: &mut RequestBody,
+) -> Judged {
     let mut form = Multipart::new(body, content_type)?;
     let mut fields = Fields::default();
     let mut arrived = None;

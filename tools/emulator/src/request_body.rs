@@ -12,7 +12,7 @@ use crate::ledger::Reads;
 use crate::reply::{Refusal, Trouble};
 
 /// A body that is being read.
-pub(crate) struct Body {
+pub(crate) struct RequestBody {
     incoming: Incoming,
     /// What its head promised.
     pub(crate) length: Option<u64>,
@@ -22,7 +22,7 @@ pub(crate) struct Body {
     ended: bool,
 }
 
-impl Body {
+impl RequestBody {
     pub(crate) fn new(incoming: Incoming, read: Reads) -> Self {
         let length = incoming.size_hint().exact();
         Self {
