@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use serde::Serialize;
 
-use crate::ledger::Reads;
+use crate::call_log::BytesRead;
 use crate::reply::Reply;
 use crate::request_body::RequestBody;
 use crate::state::{Script, State, lock};
@@ -16,7 +16,7 @@ use crate::state::{Script, State, lock};
 pub(crate) async fn answer(state: &State, head: &Parts, incoming: Incoming) -> Reply {
     let what = &head.uri.path()[PREFIX.len()..];
     match (&head.method, what) {
-        (&Method::GET, "stats") => json(&state.ledger.snapshot()),
+        (&Method::GET, "stats") => json(&state.call_log.snapshot()),
         (&Method::GET, "files") => json(&state.storage.files()),
         (&Method::DELETE, "faults") => {
             lock(&state.faults).clear();
@@ -34,7 +34,7 @@ pub(crate) async fn answer(state: &State, head: &Parts, incoming: Incoming) -> R
 }
 
 async fn script(incoming: Incoming) -> Result<Script, String> {
-    let mut body = RequestBody::new(incoming, Reads::default());
+    let mut body = RequestBody::new(incoming, BytesRead::default());
     let bytes = body
         .small()
         .await

@@ -95,7 +95,7 @@ impl Emulator {
     /// What was seen so far. A call is entered before its answer leaves, so whoever has an answer
     /// finds it here; one that got none appears when its end is noticed.
     pub fn stats(&self) -> Stats {
-        self.state.ledger.snapshot()
+        self.state.call_log.snapshot()
     }
 
     /// The files that were stored, by id.

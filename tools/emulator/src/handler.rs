@@ -1,6 +1,6 @@
 //! The handler: every call from its head to its answer. In comes a request, out goes a response, or
 //! none where a fault wants it so; it finds the operation, lets faults, limits and weather act
-//! around the judge, and sees to it that every call is entered in the ledger.
+//! around the judge, and sees to it that every call is entered in the call log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::action::{Action, Cut, Page};
+use crate::call_log::CallHead;
 use crate::config::{Late, TooFast};
 use crate::connection::Connection;
 use crate::control;
+use crate::endpoints::{Context, VERIFYING, serve};
 use crate::fault::Operation;
-use crate::judge::{Errand, VERIFYING, judge};
-use crate::ledger::Head;
 use crate::queue::Queue;
-use crate::reply::{Done, Refusal, Reply, Trouble};
+use crate::reply::{Done, Failure, Refusal, Reply};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
 use crate::state::{State, lock};
@@ -41,20 +41,20 @@ pub(crate) async fn answer(
     }
     let call = call(&head, &incoming, &connection);
     let strike = Strike::pick(&state, call.operation, call.place);
-    let visit = state.ledger.begin(call);
-    let mut body = RequestBody::new(incoming, visit.reads.clone());
-    let mut errand = Errand::new(Arc::clone(&state), state.limits(), visit);
+    let record = state.call_log.begin(call);
+    let mut body = RequestBody::new(incoming, record.reads.clone());
+    let mut context = Context::new(Arc::clone(&state), state.limits(), record);
     if let Some(Action::Queued { appears_after }) = strike.queued {
-        errand.queue = Some(Queue::new(appears_after));
+        context.queue = Some(Queue::new(appears_after));
     }
 
-    let attended = attend(&mut errand, &strike, &head, &mut body).await;
-    let finished = match attended {
-        Ok(reply) => finish(&mut errand, &strike, reply).await,
+    let attempted = attend(&mut context, &strike, &head, &mut body).await;
+    let finished = match attempted {
+        Ok(reply) => finish(&mut context, &strike, reply).await,
         Err(no_answer) => Err(no_answer),
     };
     if let Some(name) = strike.name() {
-        errand.visit.call.outcome = Outcome::Struck(name);
+        context.record.call.outcome = Outcome::Struck(name);
     }
     let reply = match finished {
         Ok(reply) => reply,
@@ -65,8 +65,8 @@ pub(crate) async fn answer(
             return Err(no_answer);
         }
     };
-    errand.visit.call.status = reply.status.as_u16();
-    errand.visit.call.code = reply.code;
+    context.record.call.status = reply.status.as_u16();
+    context.record.call.code = reply.code;
     let mut response = match strike.spoil {
         Some(Action::Close(Cut::InAnswer)) => {
             let connection = Arc::clone(&connection);
@@ -75,7 +75,7 @@ pub(crate) async fn answer(
         _ => reply.response(ResponseBody::whole),
     };
     let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
-    let most = errand.limits.calls_per_connection;
+    let most = context.limits.calls_per_connection;
     if strike.last_call || most.is_some_and(|most| calls >= most) {
         say_last_call(&connection, call.http, &mut response);
     }
@@ -101,9 +101,9 @@ impl fmt::Display for NoAnswer {
 
 impl std::error::Error for NoAnswer {}
 
-fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> Head {
+fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> CallHead {
     let known = ROUTES.iter().find(|route| route.path == head.uri.path());
-    Head {
+    CallHead {
         operation: known.map_or(Operation::Unknown, |route| route.operation),
         place: connection.place,
         http: match head.version {
@@ -121,13 +121,13 @@ fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> Head {
 
 /// The answer before the weather and the last faults, with all that it stands for done.
 async fn attend(
-    errand: &mut Errand,
+    context: &mut Context,
     strike: &Strike,
     head: &Parts,
     body: &mut RequestBody,
 ) -> Result<Reply, NoAnswer> {
-    let call = &errand.visit.call;
-    if let Some(deadline) = errand.limits.body_deadline
+    let call = &context.record.call;
+    if let Some(deadline) = context.limits.body_deadline
         && matches!(call.operation, Operation::Slice | Operation::Single)
     {
         body.expect_within(Duration::from_millis(deadline.millis));
@@ -136,43 +136,43 @@ async fn attend(
         body.stall(after, pause);
     }
     if let Some(action) = &strike.instead {
-        return instead(errand, action, body).await;
+        return instead(context, action, body).await;
     }
-    let refuse_chunked = errand.limits.refuse_chunked || strike.refuse_chunked;
+    let refuse_chunked = context.limits.refuse_chunked || strike.refuse_chunked;
     if refuse_chunked && call.framing == Framing::Chunked {
-        errand.visit.call.outcome = Outcome::Struck("refuse_chunked".to_owned());
+        context.record.call.outcome = Outcome::Struck("refuse_chunked".to_owned());
         return Ok(Reply::page(411, Page::Html, None));
     }
     let too_fast = {
-        let mut rates = lock(&errand.state.rates);
-        rates.admit(call.operation, &errand.limits, Instant::now())
+        let mut rates = lock(&context.state.rates);
+        rates.admit(call.operation, &context.limits, Instant::now())
     };
-    let judged = match too_fast {
+    let result = match too_fast {
         Some(TooFast::Code) => Err(Refusal::too_fast().into()),
         Some(TooFast::Http) => {
-            errand.visit.call.outcome = Outcome::Struck("rate".to_owned());
-            read_rest(errand, body).await?;
+            context.record.call.outcome = Outcome::Struck("rate".to_owned());
+            read_rest(context, body).await?;
             return Ok(Reply::page(429, Page::Empty, Some("1".to_owned())));
         }
-        None => match check_route(errand, head) {
-            Ok(()) => judge(errand, head, body).await,
+        None => match check_route(context, head) {
+            Ok(()) => serve(context, head, body).await,
             Err(refusal) => Err(refusal.into()),
         },
     };
-    match judged {
-        Ok(done) => Ok(said_yes(errand, done)),
-        Err(Trouble::Refused(refusal)) => match read_rest(errand, body).await? {
-            None => Ok(said_no(errand, refusal)),
+    match result {
+        Ok(done) => Ok(said_yes(context, done)),
+        Err(Failure::Refused(refusal)) => match read_rest(context, body).await? {
+            None => Ok(said_no(context, refusal)),
             Some(late) => Ok(late),
         },
-        Err(Trouble::Late) => Ok(late(errand)),
-        Err(Trouble::Lost) => Err(NoAnswer::Lost),
+        Err(Failure::Late) => Ok(late(context)),
+        Err(Failure::Lost) => Err(NoAnswer::Lost),
     }
 }
 
 /// Does what a fault wants in place of everything else.
 async fn instead(
-    errand: &mut Errand,
+    context: &mut Context,
     action: &Action,
     body: &mut RequestBody,
 ) -> Result<Reply, NoAnswer> {
@@ -184,7 +184,7 @@ async fn instead(
     );
     if let Action::Close(Cut::After(bytes)) = action {
         let _ = body.drain_to(*bytes).await;
-    } else if !unread && let Some(late) = read_rest(errand, body).await? {
+    } else if !unread && let Some(late) = read_rest(context, body).await? {
         return Ok(late);
     }
     match action {
@@ -202,26 +202,29 @@ async fn instead(
         } => Ok(Reply::answer(*status, body, headers)),
         Action::Code { code, message } => {
             let refusal = Refusal::code(*code, message.clone());
-            Ok(Reply::refused(&refusal, &errand.state.config.quirks))
+            Ok(Reply::refused(&refusal, &context.state.config.quirks))
         }
         Action::Reset => Err(NoAnswer::Reset),
         _ => Err(NoAnswer::Cut),
     }
 }
 
-/// Reads on to the end of the body, as the gateway does before it answers; its answer instead if
+/// BytesRead on to the end of the body, as the gateway does before it answers; its answer instead if
 /// that takes too long.
-async fn read_rest(errand: &mut Errand, body: &mut RequestBody) -> Result<Option<Reply>, NoAnswer> {
+async fn read_rest(
+    context: &mut Context,
+    body: &mut RequestBody,
+) -> Result<Option<Reply>, NoAnswer> {
     match body.drain().await {
         Ok(()) => Ok(None),
-        Err(Trouble::Late) => Ok(Some(late(errand))),
+        Err(Failure::Late) => Ok(Some(late(context))),
         Err(_) => Err(NoAnswer::Lost),
     }
 }
 
-fn late(errand: &mut Errand) -> Reply {
-    errand.visit.call.outcome = Outcome::Struck("body_deadline".to_owned());
-    let answer = errand.limits.body_deadline.map(|deadline| deadline.answer);
+fn late(context: &mut Context) -> Reply {
+    context.record.call.outcome = Outcome::Struck("body_deadline".to_owned());
+    let answer = context.limits.body_deadline.map(|deadline| deadline.answer);
     let page = match answer.unwrap_or_default() {
         Late::IoTimeout => Page::IoTimeout,
         Late::Empty => Page::Empty,
@@ -229,8 +232,8 @@ fn late(errand: &mut Errand) -> Reply {
     Reply::page(500, page, None)
 }
 
-fn check_route(errand: &Errand, head: &Parts) -> Result<(), Refusal> {
-    let call = &errand.visit.call;
+fn check_route(context: &Context, head: &Parts) -> Result<(), Refusal> {
+    let call = &context.record.call;
     let (method, path) = (&head.method, head.uri.path());
     let Some(route) = ROUTES.iter().find(|r| r.operation == call.operation) else {
         let said = format!("no Route matched with {method} {path}");
@@ -255,24 +258,24 @@ fn check_route(errand: &Errand, head: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn said_yes(errand: &mut Errand, done: Done) -> Reply {
-    errand.visit.call.outcome = if done.reused {
+fn said_yes(context: &mut Context, done: Done) -> Reply {
+    context.record.call.outcome = if done.reused {
         Outcome::Reused
     } else if done.data.get("completed") == Some(&false.into()) {
         Outcome::Pending
     } else {
         Outcome::Done
     };
-    Reply::done(done.data, &errand.state.config.quirks)
+    Reply::done(done.data, &context.state.config.quirks)
 }
 
-fn said_no(errand: &mut Errand, mut refusal: Refusal) -> Reply {
-    let quirks = &errand.state.config.quirks;
+fn said_no(context: &mut Context, mut refusal: Refusal) -> Reply {
+    let quirks = &context.state.config.quirks;
     if refusal.code == 401 && quirks.http_401 {
         refusal.http = StatusCode::UNAUTHORIZED;
     }
     let reply = Reply::refused(&refusal, quirks);
-    errand.visit.call.outcome = match (refusal.code, refusal.detail) {
+    context.record.call.outcome = match (refusal.code, refusal.detail) {
         (VERIFYING, _) => Outcome::Pending,
         (429, _) => Outcome::Struck("rate".to_owned()),
         (_, None) => Outcome::Refused(refusal.message),
@@ -282,8 +285,8 @@ fn said_no(errand: &mut Errand, mut refusal: Refusal) -> Reply {
 }
 
 /// The answer under way: faults that let it wait or spoil it, and the weather.
-async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Reply, NoAnswer> {
-    let delay = errand.state.sky(errand.visit.call.place).delay();
+async fn finish(context: &mut Context, strike: &Strike, reply: Reply) -> Result<Reply, NoAnswer> {
+    let delay = context.state.sky(context.record.call.place).delay();
     let wait = strike.stall_answer + delay;
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
@@ -291,7 +294,7 @@ async fn finish(errand: &mut Errand, strike: &Strike, reply: Reply) -> Result<Re
     match &strike.spoil {
         None => Ok(reply),
         Some(Action::Close(Cut::AfterCommit)) => Err(NoAnswer::Cut),
-        Some(action) => Ok(spoilt(action, reply, &errand.state)),
+        Some(action) => Ok(spoilt(action, reply, &context.state)),
     }
 }
 

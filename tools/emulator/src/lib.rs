@@ -93,6 +93,7 @@
 //! pages need no token and are not counted themselves.
 
 mod action;
+mod call_log;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -100,12 +101,11 @@ mod config;
 mod connection;
 mod control;
 mod emulator;
+mod endpoints;
 mod fault;
 #[cfg(feature = "cli")]
 mod flags;
 mod handler;
-mod judge;
-mod ledger;
 mod link;
 mod listener;
 mod multipart;

@@ -64,7 +64,7 @@ pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<(
                 }
             },
             accepted = accept(socket.as_ref()) => {
-                let number = state.ledger.connected(place);
+                let number = state.call_log.connected(place);
                 let connection = Arc::new(Connection::new(number, place, Arc::clone(&reset)));
                 let acceptor = acceptor.clone();
                 connections.spawn(connect(accepted, acceptor, connection, Arc::clone(&state)));

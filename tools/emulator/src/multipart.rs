@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::reply::{Refusal, Trouble};
+use crate::reply::{Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::store::Writer;
 
@@ -49,7 +49,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// The head of the next part; none after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Part>, Trouble> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, Failure> {
         if !self.begun {
             self.delimiter().await?;
             self.begun = true;
@@ -63,7 +63,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// The text of a part whose head was just read.
-    pub(crate) async fn text(&mut self) -> Result<String, Trouble> {
+    pub(crate) async fn text(&mut self) -> Result<String, Failure> {
         let mut text = BytesMut::new();
         while let Some(piece) = self.up_to_delimiter().await? {
             if text.len() + piece.len() > LONGEST_TEXT {
@@ -83,7 +83,7 @@ impl<'a> Multipart<'a> {
         &mut self,
         expected: Option<u64>,
         writer: &mut Writer,
-    ) -> Result<u64, Trouble> {
+    ) -> Result<u64, Failure> {
         if let Some(bytes) = expected.filter(|&bytes| self.is_last(bytes)) {
             self.counted(bytes, writer).await?;
             return Ok(bytes);
@@ -106,7 +106,7 @@ impl<'a> Multipart<'a> {
         })
     }
 
-    async fn counted(&mut self, bytes: u64, writer: &mut Writer) -> Result<(), Trouble> {
+    async fn counted(&mut self, bytes: u64, writer: &mut Writer) -> Result<(), Failure> {
         let mut left = bytes;
         while left > 0 {
             self.hold(1).await?;
@@ -118,7 +118,7 @@ impl<'a> Multipart<'a> {
         self.delimiter().await
     }
 
-    async fn delimiter(&mut self) -> Result<(), Trouble> {
+    async fn delimiter(&mut self) -> Result<(), Failure> {
         self.hold(self.delimiter.len()).await?;
         if self.held.split_to(self.delimiter.len())[..] != self.delimiter {
             return Err(malformed("no boundary where one has to be"));
@@ -127,7 +127,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// Bytes of this part; none once its delimiter was reached, which is then used up.
-    async fn up_to_delimiter(&mut self) -> Result<Option<Bytes>, Trouble> {
+    async fn up_to_delimiter(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             let sure = (self.held.len() + 1).saturating_sub(self.delimiter.len());
             match find(&self.held, &self.delimiter) {
@@ -142,7 +142,7 @@ impl<'a> Multipart<'a> {
         }
     }
 
-    async fn head(&mut self) -> Result<Part, Trouble> {
+    async fn head(&mut self) -> Result<Part, Failure> {
         let end = loop {
             if let Some(end) = find(&self.held, b"\r\n\r\n") {
                 break end;
@@ -158,7 +158,7 @@ impl<'a> Multipart<'a> {
         part(text).ok_or_else(|| malformed(&format!("a part's head: {text:?}")))
     }
 
-    async fn epilogue(&mut self) -> Result<(), Trouble> {
+    async fn epilogue(&mut self) -> Result<(), Failure> {
         let mut tail = BytesMut::new();
         loop {
             tail.extend_from_slice(&std::mem::take(&mut self.held));
@@ -177,7 +177,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// At least `bytes` in `held`.
-    async fn hold(&mut self, bytes: usize) -> Result<(), Trouble> {
+    async fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
         while self.held.len() < bytes {
             self.more().await?;
         }
@@ -186,7 +186,7 @@ impl<'a> Multipart<'a> {
 
     /// More in `held`: a whole frame where nothing is held, or else only as much of it as a
     /// search across the seam needs, because joining copies.
-    async fn more(&mut self) -> Result<(), Trouble> {
+    async fn more(&mut self) -> Result<(), Failure> {
         let ended = || malformed("the body ends before its last boundary");
         let mut frame = self.pull().await?.ok_or_else(ended)?;
         if self.held.is_empty() {
@@ -199,7 +199,7 @@ impl<'a> Multipart<'a> {
         Ok(())
     }
 
-    async fn pull(&mut self) -> Result<Option<Bytes>, Trouble> {
+    async fn pull(&mut self) -> Result<Option<Bytes>, Failure> {
         if !self.rest.is_empty() {
             return Ok(Some(std::mem::take(&mut self.rest)));
         }
@@ -209,7 +209,7 @@ impl<'a> Multipart<'a> {
     }
 }
 
-fn malformed(what: &str) -> Trouble {
+fn malformed(what: &str) -> Failure {
     Refusal::business(format!("multipart: {what}")).into()
 }
 

@@ -13,7 +13,7 @@ use crate::config::Quirks;
 use crate::tokens::random;
 
 /// What an endpoint ends in.
-pub(crate) type Judged = Result<Done, Trouble>;
+pub(crate) type CallResult = Result<Done, Failure>;
 
 /// A call that was done.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Done {
 
 /// Why a call was not done.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum Failure {
     /// The judge says no.
     Refused(Refusal),
     /// The client went away in the middle of its body.
@@ -44,13 +44,13 @@ pub(crate) enum Trouble {
     Late,
 }
 
-impl From<Refusal> for Trouble {
+impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<std::io::Error> for Trouble {
+impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Refused(Refusal {
             http: StatusCode::INTERNAL_SERVER_ERROR,

@@ -8,22 +8,22 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
-use crate::ledger::Reads;
-use crate::reply::{Refusal, Trouble};
+use crate::call_log::BytesRead;
+use crate::reply::{Failure, Refusal};
 
 /// A body that is being read.
 pub(crate) struct RequestBody {
     incoming: Incoming,
     /// What its head promised.
     pub(crate) length: Option<u64>,
-    read: Reads,
+    read: BytesRead,
     deadline: Option<Instant>,
     stall: Option<(u64, Duration)>,
     ended: bool,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, read: Reads) -> Self {
+    pub(crate) fn new(incoming: Incoming, read: BytesRead) -> Self {
         let length = incoming.size_hint().exact();
         Self {
             incoming,
@@ -44,7 +44,7 @@ impl RequestBody {
     }
 
     /// The next bytes; none at the end.
-    pub(crate) async fn frame(&mut self) -> Result<Option<Bytes>, Trouble> {
+    pub(crate) async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
         if self.ended {
             return Ok(None);
         }
@@ -54,13 +54,13 @@ impl RequestBody {
             None => read.await?,
             Some(at) => tokio::time::timeout_at(at, read)
                 .await
-                .map_err(|_| Trouble::Late)??,
+                .map_err(|_| Failure::Late)??,
         };
         self.ended = frame.is_none();
         Ok(frame)
     }
 
-    async fn read_frame(&mut self) -> Result<Option<Bytes>, Trouble> {
+    async fn read_frame(&mut self) -> Result<Option<Bytes>, Failure> {
         let reached = |after| self.read.bytes() >= after;
         if let Some((_, pause)) = self.stall.take_if(|(after, _)| reached(*after)) {
             tokio::time::sleep(pause).await;
@@ -68,7 +68,7 @@ impl RequestBody {
         loop {
             match self.incoming.frame().await {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(Trouble::Lost),
+                Some(Err(_)) => return Err(Failure::Lost),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         self.read.add(bytes.len() as u64);
@@ -79,14 +79,14 @@ impl RequestBody {
         }
     }
 
-    /// Reads what is left and forgets it.
-    pub(crate) async fn drain(&mut self) -> Result<(), Trouble> {
+    /// BytesRead what is left and forgets it.
+    pub(crate) async fn drain(&mut self) -> Result<(), Failure> {
         while self.frame().await?.is_some() {}
         Ok(())
     }
 
-    /// Reads until `bytes` were read in all, or to the end.
-    pub(crate) async fn drain_to(&mut self, bytes: u64) -> Result<(), Trouble> {
+    /// BytesRead until `bytes` were read in all, or to the end.
+    pub(crate) async fn drain_to(&mut self, bytes: u64) -> Result<(), Failure> {
         while self.read.bytes() < bytes {
             if self.frame().await?.is_none() {
                 break;
@@ -96,7 +96,7 @@ impl RequestBody {
     }
 
     /// The whole of a body that should be small.
-    pub(crate) async fn small(&mut self) -> Result<Vec<u8>, Trouble> {
+    pub(crate) async fn small(&mut self) -> Result<Vec<u8>, Failure> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.frame().await? {
             if whole.len() + bytes.len() > SMALL {

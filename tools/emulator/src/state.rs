@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::call_log::CallLog;
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Faults};
-use crate::ledger::Ledger;
 use crate::rate::Rates;
 use crate::storage::Storage;
 use crate::tokens::Tokens;
@@ -22,7 +22,7 @@ use crate::weather::{Place, Service, Sky, Weather};
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) storage: Storage,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) call_log: Arc<CallLog>,
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) rates: Mutex<Rates>,
     pub(crate) faults: Mutex<Faults>,
@@ -86,7 +86,7 @@ impl State {
         config.faults.iter().cloned().for_each(|f| faults.inject(f));
         Ok(Arc::new(Self {
             storage,
-            ledger: Arc::new(Ledger::new(config.servers, config.calls_kept)),
+            call_log: Arc::new(CallLog::new(config.servers, config.calls_kept)),
             tokens: Mutex::new(tokens),
             rates: Mutex::default(),
             faults: Mutex::new(faults),

@@ -1,5 +1,5 @@
 //! What was seen, as whoever asks gets it: counters for everything and the first calls one by one.
-//! Plain data; it is counted in the ledger.
+//! Plain data; it is counted in the call log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::reply::{Refusal, Trouble};
+use crate::reply::{Failure, Refusal};
 use crate::store::{Directory, SPOOLS, Spool, hex, link};
 use crate::tokens::random;
 use crate::tree::{Content, Landing, ROOT, Tree};
@@ -116,7 +116,7 @@ impl Storage {
 
     /// Keeps the bytes in `spool` under the name that was promised; the new file's id. Blocking
     /// when there are any.
-    pub(crate) fn keep(&self, promise: &Promise, spool: Option<Spool>) -> Result<i64, Trouble> {
+    pub(crate) fn keep(&self, promise: &Promise, spool: Option<Spool>) -> Result<i64, Failure> {
         self.place(promise, |_, local| match (spool, local) {
             (Some(spool), Some(local)) => spool.keep(&local),
             _ => Ok(()),
@@ -124,7 +124,7 @@ impl Storage {
     }
 
     /// The promised file, if its content is already here; its id. Blocking.
-    pub(crate) fn reuse(&self, promise: &Promise) -> Result<Option<i64>, Trouble> {
+    pub(crate) fn reuse(&self, promise: &Promise) -> Result<Option<i64>, Failure> {
         let (holder, spool) = {
             let inner = self.lock();
             match inner.tree.holder(&promise.content) {
@@ -143,7 +143,7 @@ impl Storage {
         &self,
         promise: &Promise,
         store: impl FnOnce(i64, Option<PathBuf>) -> io::Result<()>,
-    ) -> Result<i64, Trouble> {
+    ) -> Result<i64, Failure> {
         let mut inner = self.lock();
         let Promise {
             folder,

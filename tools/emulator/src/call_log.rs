@@ -1,4 +1,4 @@
-//! The ledger. In comes every call as it begins and ends, out go counters for everything and the
+//! The call_log. In comes every call as it begins and ends, out go counters for everything and the
 //! first calls one by one; it never influences an answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::weather::Place;
 
 /// Where calls are entered.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct CallLog {
     stats: Mutex<Stats>,
     kept: usize,
     started: Instant,
@@ -21,7 +21,7 @@ pub(crate) struct Ledger {
     read: Vec<Arc<AtomicU64>>,
 }
 
-impl Ledger {
+impl CallLog {
     pub(crate) fn new(servers: usize, kept: usize) -> Self {
         let places = std::iter::once(Place::Api).chain((0..servers).map(Place::Server));
         let stats = Stats {
@@ -60,8 +60,8 @@ impl Ledger {
         self.lock().logins += 1;
     }
 
-    /// Enters a call that begins; it is written down when the visit is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, head: Head) -> Visit {
+    /// Enters a call that begins; it is written down when the record is dropped.
+    pub(crate) fn begin(self: &Arc<Self>, head: CallHead) -> CallRecord {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let now = Instant::now();
         let mut stats = self.lock();
@@ -88,9 +88,9 @@ impl Ledger {
             at_ms: millis(self.started, now),
             took_ms: 0,
         };
-        Visit {
-            ledger: Arc::clone(self),
-            reads: Reads {
+        CallRecord {
+            call_log: Arc::clone(self),
+            reads: BytesRead {
                 call: Arc::default(),
                 place: Arc::clone(&self.read[place_index(head.place)]),
             },
@@ -139,7 +139,7 @@ impl Ledger {
 
 /// What is known of a call when it begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
+pub(crate) struct CallHead {
     pub(crate) operation: Operation,
     pub(crate) place: Place,
     pub(crate) http: Http,
@@ -149,22 +149,22 @@ pub(crate) struct Head {
 
 /// A call under way. Dropping it enters it, so one that is cut off in the middle is entered too.
 #[derive(Debug)]
-pub(crate) struct Visit {
-    ledger: Arc<Ledger>,
+pub(crate) struct CallRecord {
+    call_log: Arc<CallLog>,
     began: Instant,
     /// Counted by whoever reads the body.
-    pub(crate) reads: Reads,
+    pub(crate) reads: BytesRead,
     pub(crate) call: Call,
 }
 
 /// What was read of one call's body, entered at its place as it comes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reads {
+pub(crate) struct BytesRead {
     call: Arc<AtomicU64>,
     place: Arc<AtomicU64>,
 }
 
-impl Reads {
+impl BytesRead {
     pub(crate) fn add(&self, bytes: u64) {
         self.call.fetch_add(bytes, Ordering::Relaxed);
         self.place.fetch_add(bytes, Ordering::Relaxed);
@@ -176,12 +176,12 @@ impl Reads {
     }
 }
 
-impl Drop for Visit {
+impl Drop for CallRecord {
     fn drop(&mut self) {
         let mut call = self.call.clone();
         call.body_bytes = self.reads.bytes();
         call.took_ms = millis(self.began, Instant::now());
-        self.ledger.end(call);
+        self.call_log.end(call);
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    const HEAD: Head = Head {
+    const HEAD: CallHead = CallHead {
         operation: Operation::Slice,
         place: Place::Server(1),
         http: Http::Http2,
@@ -212,20 +212,20 @@ mod tests {
 
     #[test]
     fn every_call_is_counted_and_the_first_are_kept() {
-        let ledger = Arc::new(Ledger::new(2, 3));
-        let visits: Vec<Visit> = (0..5).map(|_| ledger.begin(HEAD)).collect();
-        assert_eq!(ledger.snapshot().of(Operation::Slice).in_flight, 5);
-        for mut visit in visits {
-            visit.call.outcome = Outcome::Done;
-            visit.call.status = 200;
-            visit.reads.add(10);
+        let call_log = Arc::new(CallLog::new(2, 3));
+        let records: Vec<CallRecord> = (0..5).map(|_| call_log.begin(HEAD)).collect();
+        assert_eq!(call_log.snapshot().of(Operation::Slice).in_flight, 5);
+        for mut record in records {
+            record.call.outcome = Outcome::Done;
+            record.call.status = 200;
+            record.reads.add(10);
             assert!(
-                ledger.snapshot().server(1).body_bytes >= 10,
+                call_log.snapshot().server(1).body_bytes >= 10,
                 "before it ended"
             );
         }
-        drop(ledger.begin(HEAD));
-        let stats = ledger.snapshot();
+        drop(call_log.begin(HEAD));
+        let stats = call_log.snapshot();
         assert_eq!((stats.calls.len(), stats.calls_not_kept), (3, 3));
         let slices = stats.of(Operation::Slice);
         assert_eq!((slices.calls, slices.done, slices.lost), (6, 5, 1));

@@ -5,35 +5,35 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Errand;
+use super::Context;
 use super::fields::Fields;
 use crate::config::Pending;
-use crate::reply::{Done, Judged, Refusal};
+use crate::reply::{CallResult, Done, Refusal};
 use crate::storage::Entry;
 use crate::uploads::Completion;
 
-pub(super) async fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
+pub(super) async fn serve(context: &mut Context, mut fields: Fields) -> CallResult {
     let id = fields.string("preuploadID")?;
     fields.finish()?;
-    let (id, entry) = errand.state.storage.upload(&id)?;
-    errand.visit.call.preupload_id = Some(Arc::clone(&id));
+    let (id, entry) = context.state.storage.upload(&id)?;
+    context.record.call.preupload_id = Some(Arc::clone(&id));
     let upload = match entry {
         Entry::Done(file) => return Ok(completed(file)),
         Entry::Open(upload) => upload,
     };
-    if let Some(queue) = errand.queue.take() {
+    if let Some(queue) = context.queue.take() {
         upload.check_all_there()?;
         return Err(queue
-            .completed(Arc::clone(&errand.state), id, upload)
+            .completed(Arc::clone(&context.state), id, upload)
             .into());
     }
     match upload.complete()? {
         Completion::Pending(before) => {
             tokio::task::spawn_blocking(move || upload.chase());
-            pending(errand.state.config.pending, before)
+            pending(context.state.config.pending, before)
         }
         Completion::Whole(promise, spool) => {
-            let state = Arc::clone(&errand.state);
+            let state = Arc::clone(&context.state);
             let keep = move || {
                 let file = state.storage.keep(&promise, spool)?;
                 state.storage.done(&id, file);
@@ -49,7 +49,7 @@ fn completed(file: i64) -> Done {
     Done::with(json!({"completed": true, "fileID": file}))
 }
 
-fn pending(style: Pending, before: u32) -> Judged {
+fn pending(style: Pending, before: u32) -> CallResult {
     let verifying = match style {
         Pending::Verifying => true,
         Pending::NotCompleted => false,

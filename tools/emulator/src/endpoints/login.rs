@@ -4,24 +4,24 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use super::Errand;
+use super::Context;
 use super::fields::Fields;
 use crate::clock::rfc3339;
-use crate::reply::{Done, Judged, Refusal};
+use crate::reply::{CallResult, Done, Refusal};
 use crate::state::lock;
 
-pub(super) fn judge(errand: &mut Errand, mut fields: Fields) -> Judged {
+pub(super) fn serve(context: &mut Context, mut fields: Fields) -> CallResult {
     let id = fields.string("clientID")?;
     let secret = fields.string("clientSecret")?;
     fields.finish()?;
-    let state = &errand.state;
+    let state = &context.state;
     if id != state.config.client_id || secret != state.config.client_secret {
         return Err(Refusal::code(401, "clientID或clientSecret错误").into());
     }
-    let login = lock(&state.tokens).login(&errand.limits, SystemTime::now());
+    let login = lock(&state.tokens).login(&context.limits, SystemTime::now());
     let (token, expires) =
         login.map_err(|_| Refusal::code(401, "tokens number has exceeded the limit"))?;
-    state.ledger.login();
+    state.call_log.login();
     Ok(Done::with(json!({
         "accessToken": token,
         "expiredAt": rfc3339(expires),

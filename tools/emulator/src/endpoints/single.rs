@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Errand;
+use super::Context;
 use super::fields::Fields;
-use super::order::Order;
+use super::file_request::FileRequest;
 use super::slice::{check_file, check_text, unknown};
 use crate::multipart::Multipart;
-use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::store::{Spool, Sum, Writer, hex};
 use crate::uploads::Promise;
 
-pub(super) async fn judge(
-    errand: &mut Errand,
+pub(super) async fn serve(
+    context: &mut Context,
     content_type: &str,
     body: &mut RequestBody,
-) -> Judged {
+) -> CallResult {
     let mut form = Multipart::new(body, content_type)?;
     let mut fields = Fields::default();
     let mut arrived = None;
@@ -29,7 +29,7 @@ pub(super) async fn judge(
             ("file", false) => {
                 check_file(&part)?;
                 let expected = fields.peek_number("size");
-                arrived = Some(receive(errand, expected, &mut form).await?);
+                arrived = Some(receive(context, expected, &mut form).await?);
             }
             ("parentFileID" | "filename" | "etag" | "size" | "duplicate" | "containDir", _) => {
                 check_text(&part)?;
@@ -39,7 +39,7 @@ pub(super) async fn judge(
         }
     }
     let arrived = arrived.ok_or_else(|| Refusal::business("file is missing"))?;
-    accept(errand, Order::read(fields, LARGEST)?, arrived).await
+    accept(context, FileRequest::read(fields, LARGEST)?, arrived).await
 }
 
 struct Arrived {
@@ -49,49 +49,49 @@ struct Arrived {
 }
 
 async fn receive(
-    errand: &Errand,
+    context: &Context,
     expected: Option<u64>,
     form: &mut Multipart<'_>,
-) -> Result<Arrived, Trouble> {
+) -> Result<Arrived, Failure> {
     if let Some(size) = expected.filter(|&size| size > LARGEST) {
         let said = format!("文件大小超出限制: {size} bytes, {LARGEST} at most");
         return Err(Refusal::business(said).into());
     }
-    let spool = errand.state.storage.spool()?;
+    let spool = context.state.storage.spool()?;
     let region = spool.as_ref().map(|spool| spool.region(0, LARGEST));
-    let mut writer = Writer::new(errand.state.config.verify, region);
+    let mut writer = Writer::new(context.state.config.verify, region);
     let bytes = form.file(expected, &mut writer).await?;
     let sum = writer.finish().await?;
     Ok(Arrived { bytes, sum, spool })
 }
 
-async fn accept(errand: &mut Errand, order: Order, arrived: Arrived) -> Judged {
+async fn accept(context: &mut Context, request: FileRequest, arrived: Arrived) -> CallResult {
     let Arrived { bytes, sum, spool } = arrived;
-    let size = order.content.size;
+    let size = request.content.size;
     if bytes != size {
         return Err(
             Refusal::business(format!("file has {bytes} bytes, and size is {size}")).into(),
         );
     }
-    if let Some(sum) = sum.filter(|sum| *sum != order.content.sum) {
-        let detail = format!("file is {}, not {}", hex(&sum), hex(&order.content.sum));
+    if let Some(sum) = sum.filter(|sum| *sum != request.content.sum) {
+        let detail = format!("file is {}, not {}", hex(&sum), hex(&request.content.sum));
         return Err(Refusal::business("文件md5校验失败").because(detail).into());
     }
     let promise = Promise {
-        folder: errand.land(order.parent, &order.folders)?,
-        name: order.name,
-        content: order.content,
-        duplicate: order.duplicate,
+        folder: context.land(request.parent, &request.folders)?,
+        name: request.name,
+        content: request.content,
+        duplicate: request.duplicate,
     };
-    if let Some(queue) = errand.queue.take() {
-        errand.state.storage.check_name(&promise)?;
-        let state = Arc::clone(&errand.state);
+    if let Some(queue) = context.queue.take() {
+        context.state.storage.check_name(&promise)?;
+        let state = Arc::clone(&context.state);
         return Err(queue.with_bytes(state, promise, spool).into());
     }
     let file = match spool {
-        None => errand.state.storage.keep(&promise, None)?,
+        None => context.state.storage.keep(&promise, None)?,
         Some(spool) => {
-            let state = Arc::clone(&errand.state);
+            let state = Arc::clone(&context.state);
             let keep = move || state.storage.keep(&promise, Some(spool));
             let kept = tokio::task::spawn_blocking(keep);
             kept.await.map_err(std::io::Error::other)??

@@ -7,11 +7,11 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 
+use crate::call_log::CallRecord;
 use crate::config::Limits;
 use crate::fault::Operation;
-use crate::ledger::Visit;
 use crate::queue::Queue;
-use crate::reply::{Judged, Refusal};
+use crate::reply::{CallResult, Refusal};
 use crate::request_body::RequestBody;
 use crate::state::{State, lock};
 use crate::tree::Landing;
@@ -21,17 +21,17 @@ pub(crate) use complete::VERIFYING;
 mod complete;
 mod create;
 mod fields;
+mod file_request;
 mod login;
 mod name;
-mod order;
 mod single;
 mod slice;
 
 /// One call on its way through the judge.
-pub(crate) struct Errand {
+pub(crate) struct Context {
     pub(crate) state: Arc<State>,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) visit: Visit,
+    pub(crate) record: CallRecord,
     /// Where what is judged well is put instead of being done.
     pub(crate) queue: Option<Queue>,
     /// When it began, as [`State::moment`] counts.
@@ -40,13 +40,13 @@ pub(crate) struct Errand {
     made: Vec<i64>,
 }
 
-impl Errand {
-    pub(crate) fn new(state: Arc<State>, limits: Arc<Limits>, visit: Visit) -> Self {
+impl Context {
+    pub(crate) fn new(state: Arc<State>, limits: Arc<Limits>, record: CallRecord) -> Self {
         Self {
             began: state.moment(),
             state,
             limits,
-            visit,
+            record,
             queue: None,
             made: Vec::new(),
         }
@@ -62,7 +62,7 @@ impl Errand {
         } = self.state.storage.land(parent, path, self.began)?;
         self.made.extend(made);
         if raced {
-            self.state.ledger.folder_race();
+            self.state.call_log.folder_race();
             if self.limits.refuse_folder_races {
                 return Err(Refusal::business(format!(
                     "目录创建冲突: {} is just being made by another call",
@@ -74,7 +74,7 @@ impl Errand {
     }
 }
 
-impl Drop for Errand {
+impl Drop for Context {
     fn drop(&mut self) {
         if !self.made.is_empty() {
             let answered = self.state.moment();
@@ -84,28 +84,32 @@ impl Drop for Errand {
 }
 
 /// Judges a call of `operation`, which came in at the right place.
-pub(crate) async fn judge(errand: &mut Errand, head: &Parts, body: &mut RequestBody) -> Judged {
+pub(crate) async fn serve(
+    context: &mut Context,
+    head: &Parts,
+    body: &mut RequestBody,
+) -> CallResult {
     check_platform(&head.headers)?;
-    let operation = errand.visit.call.operation;
+    let operation = context.record.call.operation;
     if operation != Operation::AccessToken {
-        check_token(errand, &head.headers)?;
+        check_token(context, &head.headers)?;
     }
     match operation {
-        Operation::Create => create::judge(errand, fields::json(head, body).await?).await,
-        Operation::Complete => complete::judge(errand, fields::json(head, body).await?).await,
-        Operation::AccessToken => login::judge(errand, fields::json(head, body).await?),
-        Operation::Domain => domain(errand, body).await,
-        Operation::Slice => slice::judge(errand, content_type(&head.headers), body).await,
-        Operation::Single => single::judge(errand, content_type(&head.headers), body).await,
+        Operation::Create => create::serve(context, fields::json(head, body).await?).await,
+        Operation::Complete => complete::serve(context, fields::json(head, body).await?).await,
+        Operation::AccessToken => login::serve(context, fields::json(head, body).await?),
+        Operation::Domain => domain(context, body).await,
+        Operation::Slice => slice::serve(context, content_type(&head.headers), body).await,
+        Operation::Single => single::serve(context, content_type(&head.headers), body).await,
         Operation::Unknown => unreachable!("the handler answers these itself"),
     }
 }
 
-async fn domain(errand: &Errand, body: &mut RequestBody) -> Judged {
+async fn domain(context: &Context, body: &mut RequestBody) -> CallResult {
     if body.frame().await?.is_some_and(|bytes| !bytes.is_empty()) {
         return Err(Refusal::business("domain takes no body").into());
     }
-    let servers = serde_json::json!(errand.state.servers);
+    let servers = serde_json::json!(context.state.servers);
     Ok(crate::reply::Done::with(servers))
 }
 
@@ -118,13 +122,13 @@ fn check_platform(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn check_token(errand: &Errand, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_token(context: &Context, headers: &HeaderMap) -> Result<(), Refusal> {
     let token =
         text(headers, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
     let now = std::time::SystemTime::now();
     let admitted = token.is_some_and(|token| {
-        let mut tokens = lock(&errand.state.tokens);
-        tokens.admit(token, &errand.limits, now).is_ok()
+        let mut tokens = lock(&context.state.tokens);
+        tokens.admit(token, &context.limits, now).is_ok()
     });
     if admitted {
         return Ok(());

@@ -3,20 +3,20 @@
 
 use serde_json::Value;
 
-use super::Errand;
+use super::Context;
 use super::fields::Fields;
 use crate::multipart::{Multipart, Part};
-use crate::reply::{Done, Judged, Refusal, Trouble};
+use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::storage::Entry;
 use crate::store::{Region, Spool, Sum, Writer, hex};
 use crate::uploads::{Upload, Whereabouts};
 
-pub(super) async fn judge(
-    errand: &mut Errand,
+pub(super) async fn serve(
+    context: &mut Context,
     content_type: &str,
     body: &mut RequestBody,
-) -> Judged {
+) -> CallResult {
     let mut form = Multipart::new(body, content_type)?;
     let mut fields = Fields::default();
     let mut arrived = None;
@@ -25,7 +25,7 @@ pub(super) async fn judge(
             ("slice", true) => return Err(Refusal::business("slice is there twice").into()),
             ("slice", false) => {
                 check_file(&part)?;
-                arrived = Some(receive(errand, &fields, &mut form).await?);
+                arrived = Some(receive(context, &fields, &mut form).await?);
             }
             ("preuploadID" | "sliceNo" | "sliceMD5", _) => {
                 check_text(&part)?;
@@ -35,7 +35,7 @@ pub(super) async fn judge(
         }
     }
     let arrived = arrived.ok_or_else(|| Refusal::business("slice is missing"))?;
-    accept(errand, fields, arrived).await
+    accept(context, fields, arrived).await
 }
 
 /// A slice's bytes, hashed and either in place or aside.
@@ -68,23 +68,23 @@ impl Drop for InPlace {
 }
 
 async fn receive(
-    errand: &mut Errand,
+    context: &mut Context,
     fields: &Fields,
     form: &mut Multipart<'_>,
-) -> Result<Arrived, Trouble> {
+) -> Result<Arrived, Failure> {
     let known = fields
         .peek_string("preuploadID")
         .zip(fields.peek_number("sliceNo"));
     let (mut expected, mut at) = (None, At::Nowhere);
     if let Some((id, no)) = known {
-        let upload = open(errand, id, no)?;
+        let upload = open(context, id, no)?;
         expected = Some(upload.expected(no)?);
         if let Some(region) = upload.straight(no) {
             at = At::Place(InPlace { upload, no, region });
         }
     }
     if matches!(at, At::Nowhere)
-        && let Some(spool) = errand.state.storage.spool()?
+        && let Some(spool) = context.state.storage.spool()?
     {
         at = At::Aside(spool);
     }
@@ -93,29 +93,29 @@ async fn receive(
         At::Place(place) => Some(place.region.clone()),
         At::Aside(spool) => Some(spool.region(0, u64::MAX)),
     };
-    let mut writer = Writer::new(errand.state.config.verify, region);
+    let mut writer = Writer::new(context.state.config.verify, region);
     let bytes = form.file(expected, &mut writer).await?;
     let sum = writer.finish().await?;
     Ok(Arrived { bytes, sum, at })
 }
 
 /// The upload that `id` stands for, noted with the call.
-fn open(errand: &mut Errand, id: &str, no: u64) -> Result<Upload, Refusal> {
-    errand.visit.call.slice_no = u32::try_from(no).ok();
-    let (id, entry) = errand.state.storage.upload(id)?;
-    errand.visit.call.preupload_id = Some(id);
+fn open(context: &mut Context, id: &str, no: u64) -> Result<Upload, Refusal> {
+    context.record.call.slice_no = u32::try_from(no).ok();
+    let (id, entry) = context.state.storage.upload(id)?;
+    context.record.call.preupload_id = Some(id);
     match entry {
         Entry::Open(upload) => Ok(upload),
         Entry::Done(_) => Err(Refusal::business("preuploadID is completed already")),
     }
 }
 
-async fn accept(errand: &mut Errand, mut fields: Fields, arrived: Arrived) -> Judged {
+async fn accept(context: &mut Context, mut fields: Fields, arrived: Arrived) -> CallResult {
     let id = fields.string("preuploadID")?;
     let no = fields.number("sliceNo")?;
     let claimed = fields.md5("sliceMD5")?;
     fields.finish()?;
-    let upload = open(errand, &id, no)?;
+    let upload = open(context, &id, no)?;
     let expected = upload.expected(no)?;
     let Arrived { bytes, sum, at } = arrived;
     if bytes != expected {
@@ -139,7 +139,7 @@ async fn accept(errand: &mut Errand, mut fields: Fields, arrived: Arrived) -> Ju
     Ok(Done::with(Value::Null))
 }
 
-async fn count(upload: Upload, no: u64, (sum, at): (Sum, At)) -> Result<bool, Trouble> {
+async fn count(upload: Upload, no: u64, (sum, at): (Sum, At)) -> Result<bool, Failure> {
     match at {
         At::Nowhere => Ok(upload.accept(no, sum, Whereabouts::Discarded)?),
         At::Place(_in_place) => Ok(upload.accept(no, sum, Whereabouts::InPlace)?),
@@ -177,6 +177,6 @@ pub(super) fn check_text(part: &Part) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn unknown(part: &Part) -> Trouble {
+pub(super) fn unknown(part: &Part) -> Failure {
     Refusal::business(format!("there is no field {}", part.name)).into()
 }

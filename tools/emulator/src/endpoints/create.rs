@@ -5,54 +5,54 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Errand;
+use super::Context;
 use super::fields::Fields;
-use super::order::Order;
+use super::file_request::FileRequest;
 use crate::config::Reuse;
-use crate::reply::{Done, Judged, Trouble};
+use crate::reply::{CallResult, Done, Failure};
 use crate::uploads::{Promise, Terms};
 
-pub(super) async fn judge(errand: &mut Errand, fields: Fields) -> Judged {
-    let order = Order::read(fields, LARGEST)?;
+pub(super) async fn serve(context: &mut Context, fields: Fields) -> CallResult {
+    let request = FileRequest::read(fields, LARGEST)?;
     let promise = Promise {
-        folder: errand.land(order.parent, &order.folders)?,
-        name: order.name,
-        content: order.content,
-        duplicate: order.duplicate,
+        folder: context.land(request.parent, &request.folders)?,
+        name: request.name,
+        content: request.content,
+        duplicate: request.duplicate,
     };
-    errand.state.storage.check_name(&promise)?;
-    if let Some(queue) = errand.queue.take() {
-        return Err(queue.instantly(Arc::clone(&errand.state), promise).into());
+    context.state.storage.check_name(&promise)?;
+    if let Some(queue) = context.queue.take() {
+        return Err(queue.instantly(Arc::clone(&context.state), promise).into());
     }
-    if let Some(id) = reused(errand, &promise).await? {
+    if let Some(id) = reused(context, &promise).await? {
         return Ok(Done {
             data: json!({"fileID": id, "reuse": true}),
             reused: true,
         });
     }
-    begin(errand, promise)
+    begin(context, promise)
 }
 
-async fn reused(errand: &Errand, promise: &Promise) -> Result<Option<i64>, Trouble> {
-    let how = errand.state.config.quirks.reuse;
+async fn reused(context: &Context, promise: &Promise) -> Result<Option<i64>, Failure> {
+    let how = context.state.config.quirks.reuse;
     if how == Reuse::Never {
         return Ok(None);
     }
-    let (state, promise) = (Arc::clone(&errand.state), promise.clone());
+    let (state, promise) = (Arc::clone(&context.state), promise.clone());
     let reuse = tokio::task::spawn_blocking(move || state.storage.reuse(&promise));
     let id = reuse.await.map_err(std::io::Error::other)??;
     Ok(id.map(|id| if how == Reuse::WithoutId { 0 } else { id }))
 }
 
-fn begin(errand: &mut Errand, promise: Promise) -> Judged {
-    let state = &errand.state;
+fn begin(context: &mut Context, promise: Promise) -> CallResult {
+    let state = &context.state;
     let terms = Terms {
         slice_size: state.config.slice_size,
         polls: state.config.polls,
         verify: state.config.verify,
     };
     let id = state.storage.begin(promise, terms)?;
-    errand.visit.call.preupload_id = Some(Arc::clone(&id));
+    context.record.call.preupload_id = Some(Arc::clone(&id));
     Ok(Done::with(json!({
         "fileID": 0,
         "reuse": false,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use crate::reply::{Refusal, Trouble};
+use crate::reply::{Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::store::Sum;
 
@@ -22,7 +22,7 @@ enum Raw {
 }
 
 /// The fields of a JSON body. Their names count in any case.
-pub(crate) async fn json(head: &Parts, body: &mut RequestBody) -> Result<Fields, Trouble> {
+pub(crate) async fn json(head: &Parts, body: &mut RequestBody) -> Result<Fields, Failure> {
     let content_type = super::content_type(&head.headers);
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {

@@ -1,5 +1,5 @@
 //! What create and single/create have in common: which file, how large, whereto. In come fields,
-//! out goes an order that is right by itself; whether it can be done is the tree's to say.
+//! out goes a request that is right by itself; whether it can be done is the tree's to say.
 
 use super::fields::Fields;
 use super::name;
@@ -8,7 +8,7 @@ use crate::tree::{Content, Duplicate};
 
 /// A file that somebody wants to store.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct FileRequest {
     pub(crate) parent: i64,
     pub(crate) folders: Vec<String>,
     pub(crate) name: String,
@@ -16,8 +16,8 @@ pub(crate) struct Order {
     pub(crate) duplicate: Duplicate,
 }
 
-impl Order {
-    /// The order in `fields`, for a file of at most `largest` bytes.
+impl FileRequest {
+    /// The request in `fields`, for a file of at most `largest` bytes.
     pub(crate) fn read(mut fields: Fields, largest: u64) -> Result<Self, Refusal> {
         let parent = fields.number("parentFileID")?;
         let parent = i64::try_from(parent)
