@@ -98,7 +98,7 @@ fn resends_come_out_of_the_budget() {
     assert!(run.get_output().status.code().is_some());
     let stats = emulator.stats();
     assert!(
-        stats.of(Operation::Slice).struck > 0,
+        stats.of(Operation::Slice).faulted > 0,
         "the fault must strike"
     );
     assert!(

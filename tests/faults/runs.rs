@@ -48,7 +48,7 @@ fn every_third_call_fails_and_every_file_arrives() {
         assert_eq!(count(&outcomes, None), 120, "{outcomes:?}");
         let tally = emulator.stats().of(operation);
         assert_eq!(tally.done, least);
-        assert_eq!(tally.calls, tally.done + tally.struck);
+        assert_eq!(tally.calls, tally.done + tally.faulted);
     }
 }
 

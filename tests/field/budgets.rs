@@ -45,7 +45,7 @@ async fn survives(operation: Operation) {
     assert!(arrived, "{operation}: {outcome:?}");
     scene.assert_arrived(&path, "file.bin");
     let tally = scene.emulator.stats().of(operation);
-    assert_eq!((tally.calls, tally.struck), (3, 2), "{operation}");
+    assert_eq!((tally.calls, tally.faulted), (3, 2), "{operation}");
 }
 
 /// The limit is one: attempts that fail for ever end by it, long before their number is used up.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::weather::{Place, Weather};
 
-/// What happens to the call that is struck.
+/// What happens to the call that a fault is due for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {

@@ -113,7 +113,7 @@ impl CallLog {
             }
             Outcome::Pending => tally.pending += 1,
             Outcome::Refused(_) => tally.refused += 1,
-            Outcome::Struck(_) => tally.struck += 1,
+            Outcome::Faulted(_) => tally.faulted += 1,
             Outcome::Lost => tally.lost += 1,
         }
         let place = &mut stats.places[place_index(call.place)];

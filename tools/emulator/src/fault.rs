@@ -1,5 +1,5 @@
 //! Faults by ordinal. In come faults and, call by call, which operation on which server begins;
-//! out goes the fault that strikes that call, counted per fault so that a failing test replays
+//! out go the faults that are due for that call, counted per fault so that a failing test replays
 //! exactly. Nothing is decided by chance or by the clock.
 
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Fault {
     /// The upload server that it waits on; none means anywhere.
     #[serde(default)]
     pub server: Option<usize>,
-    /// Which of the matching calls it strikes, counted from the moment it was injected.
+    /// Which of the matching calls it is due for, counted from the moment it was injected.
     #[serde(default)]
     pub when: When,
     /// What happens.
@@ -127,7 +127,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Which of the matching calls a fault strikes.
+/// Which of the matching calls a fault is due for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
@@ -145,7 +145,7 @@ pub enum When {
 }
 
 impl When {
-    fn strikes(self, ordinal: u64) -> bool {
+    fn includes(self, ordinal: u64) -> bool {
         match self {
             Self::Always => true,
             Self::Nth(n) => ordinal == n,
@@ -171,20 +171,20 @@ impl Faults {
         self.waiting.clear();
     }
 
-    /// What strikes the call that now begins. Every fault counts it; all that strike are
+    /// The actions for the call that now begins. Every fault counts it; all that are due are
     /// returned, in the order in which they were injected.
-    pub(crate) fn strike(&mut self, operation: Operation, place: Place) -> Vec<Action> {
-        let mut struck = Vec::new();
+    pub(crate) fn due(&mut self, operation: Operation, place: Place) -> Vec<Action> {
+        let mut due = Vec::new();
         for (fault, seen) in &mut self.waiting {
             if !fault.concerns(operation, place) {
                 continue;
             }
             *seen += 1;
-            if fault.when.strikes(*seen) {
-                struck.push(fault.action.clone());
+            if fault.when.includes(*seen) {
+                due.push(fault.action.clone());
             }
         }
-        struck
+        due
     }
 }
 
@@ -193,23 +193,23 @@ mod tests {
     use super::*;
     use crate::action::Cut;
 
-    fn struck(fault: Fault, calls: u64) -> Vec<u64> {
+    fn affected(fault: Fault, calls: u64) -> Vec<u64> {
         let mut faults = Faults::default();
         faults.inject(fault);
-        let strike = |faults: &mut Faults| faults.strike(Operation::Slice, Place::Server(1));
+        let due = |faults: &mut Faults| faults.due(Operation::Slice, Place::Server(1));
         (1..=calls)
-            .filter(|_| !strike(&mut faults).is_empty())
+            .filter(|_| !due(&mut faults).is_empty())
             .collect()
     }
 
     #[test]
     fn ordinals_count_from_one() {
         let fault = || Fault::on(Operation::Slice, Action::TruncatedJson);
-        assert_eq!(struck(fault().nth(3), 9), [3]);
-        assert_eq!(struck(fault().first(2), 9), [1, 2]);
-        assert_eq!(struck(fault().every(4), 9), [4, 8]);
-        assert_eq!(struck(fault().from(8), 9), [8, 9]);
-        assert_eq!(struck(fault(), 3), [1, 2, 3]);
+        assert_eq!(affected(fault().nth(3), 9), [3]);
+        assert_eq!(affected(fault().first(2), 9), [1, 2]);
+        assert_eq!(affected(fault().every(4), 9), [4, 8]);
+        assert_eq!(affected(fault().from(8), 9), [8, 9]);
+        assert_eq!(affected(fault(), 3), [1, 2, 3]);
     }
 
     #[test]
@@ -222,11 +222,11 @@ mod tests {
             (Operation::Create, Place::Api),
             (Operation::Slice, Place::Server(1)),
         ];
-        let struck: Vec<usize> = calls
+        let due: Vec<usize> = calls
             .iter()
-            .map(|&(operation, place)| faults.strike(operation, place).len())
+            .map(|&(operation, place)| faults.due(operation, place).len())
             .collect();
-        assert_eq!(struck, [0, 0, 0, 1]);
+        assert_eq!(due, [0, 0, 0, 1]);
     }
 
     #[test]

@@ -19,13 +19,13 @@ use crate::connection::Connection;
 use crate::control;
 use crate::endpoints::{Context, VERIFYING, serve};
 use crate::fault::Operation;
+use crate::fault_plan::{FaultPlan, altered};
 use crate::queue::Queue;
 use crate::reply::{Done, Failure, Refusal, Reply};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
 use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
-use crate::strike::{Strike, spoilt};
 use crate::weather::Place;
 
 /// Serves one request.
@@ -40,21 +40,21 @@ pub(crate) async fn answer(
         return Ok(page.response(ResponseBody::whole));
     }
     let call = call(&head, &incoming, &connection);
-    let strike = Strike::pick(&state, call.operation, call.place);
+    let plan = FaultPlan::pick(&state, call.operation, call.place);
     let record = state.call_log.begin(call);
     let mut body = RequestBody::new(incoming, record.reads.clone());
     let mut context = Context::new(Arc::clone(&state), state.limits(), record);
-    if let Some(Action::Queued { appears_after }) = strike.queued {
+    if let Some(Action::Queued { appears_after }) = plan.queued {
         context.queue = Some(Queue::new(appears_after));
     }
 
-    let attempted = attend(&mut context, &strike, &head, &mut body).await;
+    let attempted = attend(&mut context, &plan, &head, &mut body).await;
     let finished = match attempted {
-        Ok(reply) => finish(&mut context, &strike, reply).await,
+        Ok(reply) => finish(&mut context, &plan, reply).await,
         Err(no_answer) => Err(no_answer),
     };
-    if let Some(name) = strike.name() {
-        context.record.call.outcome = Outcome::Struck(name);
+    if let Some(name) = plan.name() {
+        context.record.call.outcome = Outcome::Faulted(name);
     }
     let reply = match finished {
         Ok(reply) => reply,
@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     };
     context.record.call.status = reply.status.as_u16();
     context.record.call.code = reply.code;
-    let mut response = match strike.spoil {
+    let mut response = match plan.alter {
         Some(Action::Close(Cut::InAnswer)) => {
             let connection = Arc::clone(&connection);
             reply.response(|bytes| ResponseBody::truncated(bytes, connection))
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     };
     let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
     let most = context.limits.calls_per_connection;
-    if strike.last_call || most.is_some_and(|most| calls >= most) {
+    if plan.last_call || most.is_some_and(|most| calls >= most) {
         say_last_call(&connection, call.http, &mut response);
     }
     Ok(response)
@@ -122,7 +122,7 @@ fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> CallHead 
 /// The answer before the weather and the last faults, with all that it stands for done.
 async fn attend(
     context: &mut Context,
-    strike: &Strike,
+    plan: &FaultPlan,
     head: &Parts,
     body: &mut RequestBody,
 ) -> Result<Reply, NoAnswer> {
@@ -132,15 +132,15 @@ async fn attend(
     {
         body.expect_within(Duration::from_millis(deadline.millis));
     }
-    if let Some((after, pause)) = strike.stall_reading {
+    if let Some((after, pause)) = plan.stall_reading {
         body.stall(after, pause);
     }
-    if let Some(action) = &strike.instead {
+    if let Some(action) = &plan.instead {
         return instead(context, action, body).await;
     }
-    let refuse_chunked = context.limits.refuse_chunked || strike.refuse_chunked;
+    let refuse_chunked = context.limits.refuse_chunked || plan.refuse_chunked;
     if refuse_chunked && call.framing == Framing::Chunked {
-        context.record.call.outcome = Outcome::Struck("refuse_chunked".to_owned());
+        context.record.call.outcome = Outcome::Faulted("refuse_chunked".to_owned());
         return Ok(Reply::page(411, Page::Html, None));
     }
     let too_fast = {
@@ -150,7 +150,7 @@ async fn attend(
     let result = match too_fast {
         Some(TooFast::Code) => Err(Refusal::too_fast().into()),
         Some(TooFast::Http) => {
-            context.record.call.outcome = Outcome::Struck("rate".to_owned());
+            context.record.call.outcome = Outcome::Faulted("rate".to_owned());
             read_rest(context, body).await?;
             return Ok(Reply::page(429, Page::Empty, Some("1".to_owned())));
         }
@@ -223,7 +223,7 @@ async fn read_rest(
 }
 
 fn late(context: &mut Context) -> Reply {
-    context.record.call.outcome = Outcome::Struck("body_deadline".to_owned());
+    context.record.call.outcome = Outcome::Faulted("body_deadline".to_owned());
     let answer = context.limits.body_deadline.map(|deadline| deadline.answer);
     let page = match answer.unwrap_or_default() {
         Late::IoTimeout => Page::IoTimeout,
@@ -277,24 +277,24 @@ fn said_no(context: &mut Context, mut refusal: Refusal) -> Reply {
     let reply = Reply::refused(&refusal, quirks);
     context.record.call.outcome = match (refusal.code, refusal.detail) {
         (VERIFYING, _) => Outcome::Pending,
-        (429, _) => Outcome::Struck("rate".to_owned()),
+        (429, _) => Outcome::Faulted("rate".to_owned()),
         (_, None) => Outcome::Refused(refusal.message),
         (_, Some(detail)) => Outcome::Refused(format!("{}: {detail}", refusal.message)),
     };
     reply
 }
 
-/// The answer under way: faults that let it wait or spoil it, and the weather.
-async fn finish(context: &mut Context, strike: &Strike, reply: Reply) -> Result<Reply, NoAnswer> {
+/// The answer under way: faults that let it wait or alter it, and the weather.
+async fn finish(context: &mut Context, plan: &FaultPlan, reply: Reply) -> Result<Reply, NoAnswer> {
     let delay = context.state.sky(context.record.call.place).delay();
-    let wait = strike.stall_answer + delay;
+    let wait = plan.stall_answer + delay;
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    match &strike.spoil {
+    match &plan.alter {
         None => Ok(reply),
         Some(Action::Close(Cut::AfterCommit)) => Err(NoAnswer::Cut),
-        Some(action) => Ok(spoilt(action, reply, &context.state)),
+        Some(action) => Ok(altered(action, reply, &context.state)),
     }
 }
 

@@ -62,7 +62,7 @@
 //!
 //! # Faults, limits, weather
 //!
-//! - A [`Fault`] waits for an [`Operation`], perhaps on one server, and strikes by ordinal
+//! - A [`Fault`] waits for an [`Operation`], perhaps on one server, and is due by ordinal
 //!   ([`When`]); its [`Action`] says what happens. Nothing about it is random.
 //! - [`Limits`] are what a service restricts: call rates, lifetimes of tokens, calls per
 //!   connection, the gateway's patience with a body.
@@ -103,6 +103,7 @@ mod control;
 mod emulator;
 mod endpoints;
 mod fault;
+mod fault_plan;
 #[cfg(feature = "cli")]
 mod flags;
 mod handler;
@@ -118,7 +119,6 @@ mod state;
 mod stats;
 mod storage;
 mod store;
-mod strike;
 mod tls;
 mod tokens;
 mod tree;

@@ -186,7 +186,7 @@ impl Reply {
     }
 
     /// The same answer with other bytes and no code that a client could read.
-    pub(crate) fn spoilt(mut self, body: Vec<u8>) -> Self {
+    pub(crate) fn altered(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self.code = None;
         self

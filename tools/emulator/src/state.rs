@@ -1,5 +1,5 @@
 //! Everything that the calls of one emulator share: configuration, memory, faults, weather. It
-//! is changed from three sides (tests, the control page, faults that strike) in the same way.
+//! is changed from three sides (tests, the control page, faults that are due) in the same way.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -68,8 +68,8 @@ pub struct Tally {
     pub pending: u64,
     /// Calls that the judge refused.
     pub refused: u64,
-    /// Calls that a fault, a limit or the deadline spoilt.
-    pub struck: u64,
+    /// Calls that a fault, a limit or the deadline altered.
+    pub faulted: u64,
     /// Calls whose client went away.
     pub lost: u64,
     /// Body bytes that were read.
@@ -157,7 +157,7 @@ pub enum Outcome {
     /// Refused by the judge, and why.
     Refused(String),
     /// Spoilt by a fault, a limit or the deadline, and which.
-    Struck(String),
+    Faulted(String),
     /// The client went away before its answer.
     Lost,
 }

@@ -196,7 +196,7 @@ impl<'a> Round<'a> {
         let stats = self.scene.emulator.stats();
         self.table.count("rounds", 1);
         self.table.count("files stored", stored.len() as u64);
-        let struck = stats.operations.values().map(|tally| tally.struck).sum();
+        let struck = stats.operations.values().map(|tally| tally.faulted).sum();
         self.table.count("calls struck", struck);
         let mut seen = std::collections::HashSet::new();
         for call in stats.calls_of(Operation::Slice) {

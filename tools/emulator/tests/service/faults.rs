@@ -29,7 +29,7 @@ fn the_third_call_and_no_other() {
         .into_iter()
         .map(|c| c.outcome)
         .collect();
-    assert!(matches!(&outcomes[2], Outcome::Struck(what) if what.contains("503")));
+    assert!(matches!(&outcomes[2], Outcome::Faulted(what) if what.contains("503")));
     assert_eq!(outcomes[3], Outcome::Done);
 }
 
@@ -169,7 +169,7 @@ fn connections_are_closed_before_within_and_after_the_body() {
             std::thread::yield_now();
         }
         let call = emulator.stats().calls.remove(0);
-        assert!(matches!(call.outcome, Outcome::Struck(_)), "{call:?}");
+        assert!(matches!(call.outcome, Outcome::Faulted(_)), "{call:?}");
         let whole = single("f", &content).body.len() as u64;
         let read = call.body_bytes;
         let fits = match cut {
@@ -344,7 +344,7 @@ fn scripts_come_over_http() {
         .send(&emulator.api())
         .json();
     assert_eq!(stats["operations"]["domain"]["calls"], 2);
-    assert_eq!(stats["operations"]["domain"]["struck"], 1);
+    assert_eq!(stats["operations"]["domain"]["faulted"], 1);
     assert_eq!(stats["calls"][0]["operation"], "domain");
     assert_eq!(stats["calls"][0]["http"], "http1");
     assert_eq!(stats["statuses"]["500"], 1);

@@ -120,8 +120,8 @@ fn calls_over_the_rate_are_refused() {
         [200, 200, 429]
     );
     assert_eq!(answers[2].header("retry-after"), Some("1"));
-    assert_eq!(emulator.stats().of(Operation::Domain).struck, 1);
-    assert_eq!(emulator.stats().of(Operation::Create).struck, 1);
+    assert_eq!(emulator.stats().of(Operation::Domain).faulted, 1);
+    assert_eq!(emulator.stats().of(Operation::Create).faulted, 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Faults that strike one call, sorted by when they act. In come the actions that were due, out
-//! goes what happens instead of the judge, around it and after it; what changes the state is
-//! changed here, before the call is looked at.
+//! The fault plan of one call: its faults, sorted by when they act. In come the actions that are
+//! due, out goes what happens instead of the endpoint, around it and after it; what changes the
+//! shared state is changed here, before the call is looked at.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use crate::reply::{Refusal, Reply};
 use crate::state::{State, lock};
 use crate::weather::{Place, Service};
 
-/// What strikes one call.
+/// The faults of one call.
 #[derive(Debug, Default)]
-pub(crate) struct Strike {
-    /// What happens instead of judging.
+pub(crate) struct FaultPlan {
+    /// What happens instead of serving.
     pub(crate) instead: Option<Action>,
     /// Bytes of the body after which reading stops, and for how long.
     pub(crate) stall_reading: Option<(u64, Duration)>,
     pub(crate) stall_answer: Duration,
     pub(crate) refuse_chunked: bool,
     pub(crate) last_call: bool,
-    /// The file is taken into the queue, and no id is told.
+    /// The file is taken into the queue, and its id is left out of the answer.
     pub(crate) queued: Option<Action>,
     /// What becomes of the answer once everything is done.
-    pub(crate) spoil: Option<Action>,
+    pub(crate) alter: Option<Action>,
 }
 
-impl Strike {
-    /// What strikes the call of `operation` that just began at `place`.
+impl FaultPlan {
+    /// The faults that are due for the call of `operation` that just began at `place`.
     pub(crate) fn pick(state: &State, operation: Operation, place: Place) -> Self {
-        let due = lock(&state.faults).strike(operation, place);
-        let mut strike = Self::default();
+        let due = lock(&state.faults).due(operation, place);
+        let mut plan = Self::default();
         for action in due {
-            strike.sort(state, action);
+            plan.sort(state, action);
         }
-        strike
+        plan
     }
 
     fn sort(&mut self, state: &State, action: Action) {
@@ -63,7 +63,7 @@ impl Strike {
             | Action::NotCompleted
             | Action::DoneBut { .. }
             | Action::Close(Cut::AfterCommit | Cut::InAnswer) => {
-                self.spoil.get_or_insert(action);
+                self.alter.get_or_insert(action);
             }
             Action::ExpireTokens => lock(&state.tokens).expire_all(),
             Action::ForgetUploads => state.storage.forget_uploads(),
@@ -82,24 +82,24 @@ impl Strike {
     /// How statistics call what was done to the call, if it changed its answer.
     pub(crate) fn name(&self) -> Option<String> {
         let action = self.instead.as_ref();
-        let action = action.or(self.queued.as_ref()).or(self.spoil.as_ref())?;
+        let action = action.or(self.queued.as_ref()).or(self.alter.as_ref())?;
         let script = serde_json::to_string(action).ok()?;
         Some(script.trim_matches('"').to_owned())
     }
 }
 
 /// The answer of a call that was done, as `action` leaves it.
-pub(crate) fn spoilt(action: &Action, reply: Reply, state: &State) -> Reply {
+pub(crate) fn altered(action: &Action, reply: Reply, state: &State) -> Reply {
     let quirks = &state.config.quirks;
     let says = |completed: bool| Reply::done(json!({"completed": completed, "fileID": 0}), quirks);
     match action {
         Action::TruncatedJson => {
             let half = reply.body[..reply.body.len() / 2].to_vec();
-            reply.spoilt(half)
+            reply.altered(half)
         }
         Action::WrongJson => {
             let wrong: Value = json!([{"code": "ok"}, 0, null]);
-            reply.spoilt(wrong.to_string().into_bytes())
+            reply.altered(wrong.to_string().into_bytes())
         }
         Action::NoFileId => says(true),
         Action::NotCompleted => says(false),
