@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Output;
 
 use panup::{Item, Kind, Resume, Status};
-use panup_emulator::{Action, Cut, Fault, Limits, Operation, Place, Weather};
+use panup_emulator::{Action, Cut, Fault, Limits, NetworkConditions, Operation, Place};
 use rig::{Killed, Rig, SLICE, failure, told, wait};
 
 /// Six full slices and a short one.
@@ -114,12 +114,12 @@ fn killed_while_complete_is_asked() {
 async fn an_interrupt_lets_what_is_in_flight_land() {
     let rig = Rig::new();
     let item = rig.file("f", 40 * SLICE, 1);
-    let slow = Weather {
+    let slow = NetworkConditions {
         bandwidth: Some(8 * SLICE),
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     for server in 0..2 {
-        rig.emulator.set_weather(Place::Server(server), slow);
+        rig.emulator.set_network(Place::Server(server), slow);
     }
     let mut options = rig.options();
     options.concurrency = Some(4);
@@ -138,7 +138,7 @@ async fn an_interrupt_lets_what_is_in_flight_land() {
     assert_eq!(rig.unfinished()[0].acked, stats.done, "all acks are kept");
     for server in 0..2 {
         rig.emulator
-            .set_weather(Place::Server(server), Weather::default());
+            .set_network(Place::Server(server), NetworkConditions::default());
     }
     rig.client().upload(item.clone()).await.expect("resumed");
     assert_eq!(rig.emulator.stats().of(Operation::Slice).done, 40);

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use panup::{Client, Item, Kind, Options, Outcome, Status};
-use panup_emulator::{Operation, Place, Tls, Weather};
+use panup_emulator::{NetworkConditions, Operation, Place, Tls};
 use rig::{Rig, failure, noise, told, wait};
 
 /// Mapped, not read: from 4 MiB on.
@@ -81,11 +81,11 @@ fn nothing_wrong(rig: &Rig, before: &[(String, Vec<u8>)]) {
 
 fn slow(rig: &Rig, bandwidth: Option<u64>) {
     for server in 0..2 {
-        let weather = Weather {
+        let conditions = NetworkConditions {
             bandwidth,
-            ..Weather::default()
+            ..NetworkConditions::default()
         };
-        rig.emulator.set_weather(Place::Server(server), weather);
+        rig.emulator.set_network(Place::Server(server), conditions);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use panup_emulator::{Action, Config, Emulator, Fault, Operation, Place, Stats, Weather};
+use panup_emulator::{Action, Config, Emulator, Fault, NetworkConditions, Operation, Place, Stats};
 use serde_json::Value;
 
 #[test]
@@ -113,11 +113,11 @@ fn resends_come_out_of_the_budget() {
 fn a_setting_ends_when_its_time_is_over() {
     let emulator = emulator();
     for server in 0..2 {
-        let weather = Weather {
+        let conditions = NetworkConditions {
             bandwidth: Some(100 << 10),
-            ..Weather::default()
+            ..NetworkConditions::default()
         };
-        emulator.set_weather(Place::Server(server), weather);
+        emulator.set_network(Place::Server(server), conditions);
     }
     let room = tempfile::tempdir().expect("a folder");
     let flags = ["--budget", "64M", "--try", "4", "--seconds", "1", "--json"];

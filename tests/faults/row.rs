@@ -10,7 +10,8 @@ use panup::{
     Timeouts,
 };
 use panup_emulator::{
-    CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, Operation, Place, Store, Weather,
+    CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, NetworkConditions, Operation, Place,
+    Store,
 };
 
 use crate::support;
@@ -145,8 +146,8 @@ impl Row {
         self
     }
 
-    pub fn weather(mut self, place: Place, weather: Weather) -> Row {
-        self.config.weather.push((place, weather));
+    pub fn network(mut self, place: Place, conditions: NetworkConditions) -> Row {
+        self.config.network.push((place, conditions));
         self
     }
 

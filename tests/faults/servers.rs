@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use panup::{Client, Item, Status};
-use panup_emulator::{Action, Config, Emulator, Fault, Operation, Place, Service, Weather};
+use panup_emulator::{
+    Action, Config, Emulator, Fault, NetworkConditions, Operation, Place, Service,
+};
 
 use crate::row::{self, Row};
 
@@ -12,7 +14,7 @@ use crate::row::{self, Row};
 fn a_server_that_is_dead_from_the_start() {
     for server in 0..2 {
         Row::new(format!("server {server}"))
-            .weather(Place::Server(server), service(Service::Dead))
+            .network(Place::Server(server), service(Service::Dead))
             .calls("create 1, slice 3, complete 1")
             .check();
     }
@@ -21,14 +23,14 @@ fn a_server_that_is_dead_from_the_start() {
 #[test]
 fn no_server_is_left() {
     Row::new("both dead")
-        .weather(Place::Server(0), service(Service::Dead))
-        .weather(Place::Server(1), service(Service::Dead))
+        .network(Place::Server(0), service(Service::Dead))
+        .network(Place::Server(1), service(Service::Dead))
         .fails(panup::Kind::Transport)
         .says("connection refused")
         .calls("create 1")
         .check();
     Row::new("the base too")
-        .weather(Place::Api, service(Service::Dead))
+        .network(Place::Api, service(Service::Dead))
         .fails(panup::Kind::Transport)
         .says("connection refused")
         .calls("")
@@ -39,7 +41,7 @@ fn no_server_is_left() {
 #[test]
 fn a_server_that_is_deaf() {
     Row::new("deaf")
-        .weather(Place::Server(0), service(Service::BlackHole))
+        .network(Place::Server(0), service(Service::BlackHole))
         .patience(Duration::from_millis(500))
         .calls("create 1, slice 3, complete 1")
         .check();
@@ -86,12 +88,12 @@ fn one_of_four_dies_in_the_middle() {
 
 #[test]
 fn one_of_four_is_slow() {
-    let slow = Weather {
+    let slow = NetworkConditions {
         latency_ms: 200,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     let emulator = emulator(Config {
-        weather: vec![(Place::Server(3), slow)],
+        network: vec![(Place::Server(3), slow)],
         ..small(4)
     });
     assert_all_arrive(&emulator, 256, |_| {});
@@ -156,10 +158,10 @@ fn small(servers: usize) -> Config {
     }
 }
 
-fn service(service: Service) -> Weather {
-    Weather {
+fn service(service: Service) -> NetworkConditions {
+    NetworkConditions {
         service,
-        ..Weather::default()
+        ..NetworkConditions::default()
     }
 }
 

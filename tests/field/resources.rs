@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use panup_emulator::{Config, Place, Weather};
+use panup_emulator::{Config, NetworkConditions, Place};
 
 use super::program::{Finished, finish, plain, stored};
 use super::support::{Scene, make};
@@ -59,14 +59,14 @@ fn scene(config: Config, small: usize, big: usize) -> Scene {
 
 /// A service that takes its time for each answer, so that files and connections are open together.
 pub fn slow() -> Config {
-    let weather = Weather {
+    let conditions = NetworkConditions {
         latency_ms: 300,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     let servers = Config::default().servers;
     let places = (0..servers).map(Place::Server).chain([Place::Api]);
     Config {
-        weather: places.map(|place| (place, weather)).collect(),
+        network: places.map(|place| (place, conditions)).collect(),
         ..Config::default()
     }
 }

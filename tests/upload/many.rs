@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use panup::Item;
-use panup_emulator::{Config, Limits, Operation, Place, Tls, Weather};
+use panup_emulator::{Config, Limits, NetworkConditions, Operation, Place, Tls};
 
 use crate::support::{Scene, item, make, upload_all};
 
@@ -73,9 +73,9 @@ async fn files_go_below_the_parent_that_is_asked() {
 
 /// A service that refuses calls which race for a folder, far enough away for them to overlap.
 fn folder_scene() -> Scene {
-    let far = Weather {
+    let far = NetworkConditions {
         latency_ms: 5,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     Scene::new(Config {
         polls: 0,
@@ -83,7 +83,7 @@ fn folder_scene() -> Scene {
             refuse_folder_races: true,
             ..Limits::default()
         },
-        weather: vec![
+        network: vec![
             (Place::Api, far),
             (Place::Server(0), far),
             (Place::Server(1), far),

@@ -2,7 +2,7 @@
 
 use panup::{Http, Item, Options, Outcome};
 use panup_emulator::{
-    Config, Http as Spoken, Operation, Pending, Place, Quirks, Stats, Tls, Weather,
+    Config, Http as Spoken, NetworkConditions, Operation, Pending, Place, Quirks, Stats, Tls,
 };
 
 use crate::support::{Scene, upload_all};
@@ -184,15 +184,15 @@ fn slices_over(stats: &Stats, http: Spoken) -> usize {
 
 /// Four servers far enough away for slices to overlap.
 fn base() -> Config {
-    let far = Weather {
+    let far = NetworkConditions {
         latency_ms: 10,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     Config {
         servers: 4,
         slice_size: SLICE,
         polls: 0,
-        weather: (0..4).map(|server| (Place::Server(server), far)).collect(),
+        network: (0..4).map(|server| (Place::Server(server), far)).collect(),
         ..Config::default()
     }
 }

@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use md5::{Digest, Md5};
-use panup_emulator::{Config, Emulator, Operation, Place, Store, Weather};
+use panup_emulator::{Config, Emulator, NetworkConditions, Operation, Place, Store};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).and_then(|a| a.parse().ok()).unwrap_or(4);
     let named = |name| arguments.iter().find_map(|a| a.strip_prefix(name));
     let (connections, gib) = (number(0), number(1));
-    let shaped = Weather {
+    let shaped = NetworkConditions {
         bandwidth: named("bandwidth=").and_then(|bytes| bytes.parse().ok()),
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
     let emulator = Emulator::start(Config {
         verify: named("verify").is_some(),
         store: named("dir=").map_or(Store::Discard, |dir| Store::Dir(dir.into())),
-        weather: vec![(Place::Server(0), shaped)],
+        network: vec![(Place::Server(0), shaped)],
         servers: if shaped.bandwidth.is_some() { 1 } else { 2 },
         ..Config::default()
     })?;

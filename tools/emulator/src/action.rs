@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::weather::{Place, Weather};
+use crate::network::{NetworkConditions, Place};
 
 /// What happens to the call that a fault is due for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,12 +104,14 @@ pub enum Action {
         /// Which.
         server: usize,
     },
-    /// The weather changes, from this call on.
-    Weather {
+    /// The network at a place changes, from this call on.
+    #[serde(alias = "weather")]
+    Network {
         /// Where.
         place: Place,
         /// To what.
-        weather: Weather,
+        #[serde(alias = "weather")]
+        conditions: NetworkConditions,
     },
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::fault::Operation;
+use crate::network::Place;
 use crate::stats::{Call, Framing, Http, Outcome, PlaceTally, Stats};
-use crate::weather::Place;
 
 /// Where calls are entered.
 #[derive(Debug)]

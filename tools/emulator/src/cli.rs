@@ -13,8 +13,8 @@ use crate::config::{Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse
 use crate::emulator::Emulator;
 use crate::fault::{Fault, Operation};
 use crate::flags;
+use crate::network::{NetworkConditions, Place};
 use crate::state::Script;
-use crate::weather::{Place, Weather};
 
 /// Flags of `panup emulate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -84,13 +84,13 @@ pub struct Args {
     /// file appears by itself after SECONDS, or never
     #[arg(long, value_name = "SECONDS|never", value_parser = flags::queued)]
     queue: Option<crate::action::Action>,
-    /// A JSON script with "faults", "weather" and "limits"
+    /// A JSON script with "faults", "network" and "limits"
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Weather as [PLACE:]bandwidth=SIZE,latency=MS,jitter=MS,service=up|dead|black-hole; PLACE is
+    /// Network conditions as [PLACE:]bandwidth=SIZE,latency=MS,jitter=MS,service=up|dead|black-hole; PLACE is
     /// api or a server's number, everywhere if it is left out (may be repeated)
-    #[arg(long, value_name = "WEATHER", value_parser = flags::weather)]
-    weather: Vec<flags::Forecast>,
+    #[arg(long = "weather", value_name = "CONDITIONS", value_parser = flags::conditions)]
+    network: Vec<flags::Conditions>,
     /// Call rates as OPERATION=CALLS_PER_SECOND[/http], by comma
     #[arg(long, value_name = "RATES", value_delimiter = ',', value_parser = flags::rate)]
     rate: Vec<(Operation, Rate)>,
@@ -199,7 +199,7 @@ impl Args {
             quirks: self.quirks(),
             limits: self.limits(),
             faults: self.faults_from_flags(),
-            weather: self.weather(),
+            network: self.network(),
             ..Config::default()
         }
     }
@@ -254,16 +254,16 @@ impl Args {
         }
     }
 
-    fn weather(&self) -> Vec<(Place, Weather)> {
+    fn network(&self) -> Vec<(Place, NetworkConditions)> {
         let everywhere = || std::iter::once(Place::Api).chain((0..self.servers).map(Place::Server));
-        let mut forecasts = Vec::new();
-        for forecast in &self.weather {
-            match forecast.place {
-                Some(place) => forecasts.push((place, forecast.weather)),
-                None => forecasts.extend(everywhere().map(|place| (place, forecast.weather))),
+        let mut all = Vec::new();
+        for given in &self.network {
+            match given.place {
+                Some(place) => all.push((place, given.conditions)),
+                None => all.extend(everywhere().map(|place| (place, given.conditions))),
             }
         }
-        forecasts
+        all
     }
 
     fn script(&self) -> io::Result<Script> {

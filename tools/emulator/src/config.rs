@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Operation};
-use crate::weather::{Place, Weather};
+use crate::network::{NetworkConditions, Place};
 
 /// Everything that is fixed when an emulator starts.
 #[derive(Clone, Debug)]
@@ -51,8 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// Faults that wait from the start.
     pub faults: Vec<Fault>,
-    /// Weather from the start.
-    pub weather: Vec<(Place, Weather)>,
+    /// Network conditions from the start.
+    pub network: Vec<(Place, NetworkConditions)>,
     /// How many calls the statistics keep one by one; counters go on for ever.
     pub calls_kept: usize,
 }
@@ -78,7 +78,7 @@ impl Default for Config {
             quirks: Quirks::default(),
             limits: Limits::default(),
             faults: Vec::new(),
-            weather: Vec::new(),
+            network: Vec::new(),
             calls_kept: 200_000,
         }
     }

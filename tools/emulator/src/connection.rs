@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use tokio::sync::Notify;
 
-use crate::weather::Place;
+use crate::network::Place;
 
 /// One accepted connection.
 pub(crate) struct Connection {

@@ -12,11 +12,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{Config, Limits, Tls};
 use crate::fault::Fault;
 use crate::listener::{Listener, serve};
+use crate::network::{Network, NetworkConditions, Place, Service};
 use crate::state::{ListenerHandle, Script, State, lock};
 use crate::stats::Stats;
 use crate::storage::StoredFile;
 use crate::tls;
-use crate::weather::{Place, Service, Sky, Weather};
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
@@ -117,12 +117,12 @@ impl Emulator {
         lock(&self.state.faults).inject(fault);
     }
 
-    /// Faults, weather and limits at once, as a file or the control page brings them.
+    /// Faults, network conditions and limits at once, as a file or the control page brings them.
     pub fn apply(&self, script: Script) {
         self.state.apply(script);
     }
 
-    /// No fault waits any more. Limits and weather stay.
+    /// No fault waits any more. Limits and network conditions stay.
     pub fn clear_faults(&self) {
         lock(&self.state.faults).clear();
     }
@@ -145,19 +145,23 @@ impl Emulator {
     /// Upload server `server` refuses connections, and those that were open are reset. Returns
     /// when that has happened.
     pub fn kill_server(&self, server: usize) {
-        let change = self.state.serve(Place::Server(server), Service::Dead);
+        let change = self
+            .state
+            .change_service(Place::Server(server), Service::Dead);
         change.wait();
     }
 
     /// Upload server `server` is there again, on its old listener.
     pub fn revive_server(&self, server: usize) {
-        let change = self.state.serve(Place::Server(server), Service::Up);
+        let change = self
+            .state
+            .change_service(Place::Server(server), Service::Up);
         change.wait();
     }
 
-    /// Other weather from now on.
-    pub fn set_weather(&self, place: Place, weather: Weather) {
-        self.state.change_weather(place, weather).wait();
+    /// Other network conditions from now on.
+    pub fn set_network(&self, place: Place, conditions: NetworkConditions) {
+        self.state.change_network(place, conditions).wait();
     }
 
     /// Stops: pending are free and files closed when this returns.
@@ -216,10 +220,10 @@ fn bind(
         let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
         let socket = TcpListener::bind(address(config.listen, at)?)?;
         socket.set_nonblocking(true)?;
-        let sky = Arc::new(Sky::new(weather(config, place)));
+        let network = Arc::new(Network::new(conditions(config, place)));
         let (sender, commands) = unbounded_channel();
         handles.push(ListenerHandle {
-            sky: Arc::clone(&sky),
+            network: Arc::clone(&network),
             commands: sender,
         });
         listeners.push(Listener {
@@ -227,7 +231,7 @@ fn bind(
             socket,
             acceptor: acceptor.cloned(),
             commands,
-            sky,
+            network,
         });
     }
     Ok((listeners, handles))
@@ -269,9 +273,9 @@ fn spelt(config: &Config, base: &str) -> String {
     format!("{spelt}{slash}")
 }
 
-fn weather(config: &Config, place: Place) -> Weather {
-    let forecast = config.weather.iter().rev().find(|(at, _)| *at == place);
-    forecast.map(|(_, weather)| *weather).unwrap_or_default()
+fn conditions(config: &Config, place: Place) -> NetworkConditions {
+    let last = config.network.iter().rev().find(|(at, _)| *at == place);
+    last.map(|(_, conditions)| *conditions).unwrap_or_default()
 }
 
 /// Sockets and framing need little; on a small machine the client shall have the rest.

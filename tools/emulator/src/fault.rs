@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
-use crate::weather::Place;
+use crate::network::Place;
 
 /// One way in which calls go wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::action::{Action, Cut};
 use crate::fault::Operation;
+use crate::network::{Place, Service};
 use crate::reply::{Refusal, Reply};
 use crate::state::{State, lock};
-use crate::weather::{Place, Service};
 
 /// The faults of one call.
 #[derive(Debug, Default)]
@@ -68,13 +68,13 @@ impl FaultPlan {
             Action::ExpireTokens => lock(&state.tokens).expire_all(),
             Action::ForgetUploads => state.storage.forget_uploads(),
             Action::Kill { server } => {
-                let _ = state.serve(Place::Server(server), Service::Dead);
+                let _ = state.change_service(Place::Server(server), Service::Dead);
             }
             Action::Revive { server } => {
-                let _ = state.serve(Place::Server(server), Service::Up);
+                let _ = state.change_service(Place::Server(server), Service::Up);
             }
-            Action::Weather { place, weather } => {
-                let _ = state.change_weather(place, weather);
+            Action::Network { place, conditions } => {
+                let _ = state.change_network(place, conditions);
             }
         }
     }

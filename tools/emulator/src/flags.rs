@@ -6,7 +6,7 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 use crate::action::{Action, Cut, Page};
 use crate::config::{Pending, Rate, TooFast};
 use crate::fault::{Fault, Operation, When};
-use crate::weather::{Place, Service, Weather};
+use crate::network::{NetworkConditions, Place, Service};
 
 /// Differences in spelling that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,11 +23,11 @@ pub(crate) enum Quirk {
     Http401,
 }
 
-/// Weather for one place, or for all.
+/// Network conditions for one place, or for all.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Forecast {
+pub(crate) struct Conditions {
     pub(crate) place: Option<Place>,
-    pub(crate) weather: Weather,
+    pub(crate) conditions: NetworkConditions,
 }
 
 /// `16M`, `5000011`, `12.5M`; K, M and G are powers of 1024.
@@ -75,7 +75,7 @@ pub(crate) fn rate(text: &str) -> Result<(Operation, Rate), String> {
 }
 
 /// `[PLACE:]bandwidth=12.5M,latency=20`.
-pub(crate) fn weather(text: &str) -> Result<Forecast, String> {
+pub(crate) fn conditions(text: &str) -> Result<Conditions, String> {
     let (place, settings) = match text.split_once(':') {
         None => (None, text),
         Some(("api", rest)) => (Some(Place::Api), rest),
@@ -84,7 +84,7 @@ pub(crate) fn weather(text: &str) -> Result<Forecast, String> {
             (Some(Place::Server(server)), rest)
         }
     };
-    let mut weather = Weather::default();
+    let mut conditions = NetworkConditions::default();
     for setting in settings.split(',') {
         let (name, value) = setting.split_once('=').ok_or("NAME=VALUE, by comma")?;
         let millis = || {
@@ -93,21 +93,21 @@ pub(crate) fn weather(text: &str) -> Result<Forecast, String> {
                 .map_err(|_| format!("no milliseconds: {value}"))
         };
         match name {
-            "bandwidth" => weather.bandwidth = Some(size(value)?),
-            "latency" => weather.latency_ms = millis()?,
-            "jitter" => weather.jitter_ms = millis()?,
+            "bandwidth" => conditions.bandwidth = Some(size(value)?),
+            "latency" => conditions.latency_ms = millis()?,
+            "jitter" => conditions.jitter_ms = millis()?,
             "service" => {
-                weather.service = match value {
+                conditions.service = match value {
                     "up" => Service::Up,
                     "dead" => Service::Dead,
                     "black-hole" => Service::BlackHole,
                     _ => return Err("service is up, dead or black-hole".to_owned()),
                 }
             }
-            _ => return Err(format!("there is no {name} in weather")),
+            _ => return Err(format!("there is no network condition {name}")),
         }
     }
-    Ok(Forecast { place, weather })
+    Ok(Conditions { place, conditions })
 }
 
 /// `slice@1:3=close-after:4096` and the like; whole JSON objects are taken too.
@@ -299,22 +299,22 @@ mod tests {
     }
 
     #[test]
-    fn weather_as_people_type_it() {
-        let forecast = weather("1:bandwidth=12.5M,latency=20,service=black-hole");
-        let wanted = Weather {
+    fn network_conditions_as_people_type_them() {
+        let given = conditions("1:bandwidth=12.5M,latency=20,service=black-hole");
+        let wanted = NetworkConditions {
             bandwidth: Some(13_107_200),
             latency_ms: 20,
             jitter_ms: 0,
             service: Service::BlackHole,
         };
         let place = Some(Place::Server(1));
-        let wanted = Forecast {
+        let wanted = Conditions {
             place,
-            weather: wanted,
+            conditions: wanted,
         };
-        assert_eq!(forecast, Ok(wanted));
-        assert_eq!(weather("latency=5").map(|f| f.place), Ok(None));
-        assert!(weather("api:rain=1").is_err());
+        assert_eq!(given, Ok(wanted));
+        assert_eq!(conditions("latency=5").map(|f| f.place), Ok(None));
+        assert!(conditions("api:rain=1").is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The handler: every call from its head to its answer. In comes a request, out goes a response, or
-//! none where a fault wants it so; it finds the operation, lets faults, limits and weather act
+//! none where a fault wants it so; it finds the operation, lets faults, limits and the network act
 //! around the judge, and sees to it that every call is entered in the call log.
 
 use std::fmt;
@@ -20,13 +20,13 @@ use crate::control;
 use crate::endpoints::{Context, VERIFYING, serve};
 use crate::fault::Operation;
 use crate::fault_plan::{FaultPlan, altered};
+use crate::network::Place;
 use crate::queue::Queue;
 use crate::reply::{Done, Failure, Refusal, Reply};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
 use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
-use crate::weather::Place;
 
 /// Serves one request.
 pub(crate) async fn answer(
@@ -119,7 +119,7 @@ fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> CallHead 
     }
 }
 
-/// The answer before the weather and the last faults, with all that it stands for done.
+/// The answer before the network and the last faults, with all that it stands for done.
 async fn attend(
     context: &mut Context,
     plan: &FaultPlan,
@@ -284,9 +284,9 @@ fn said_no(context: &mut Context, mut refusal: Refusal) -> Reply {
     reply
 }
 
-/// The answer under way: faults that let it wait or alter it, and the weather.
+/// The answer under way: faults that let it wait or alter it, and the network's delay.
 async fn finish(context: &mut Context, plan: &FaultPlan, reply: Reply) -> Result<Reply, NoAnswer> {
-    let delay = context.state.sky(context.record.call.place).delay();
+    let delay = context.state.network(context.record.call.place).delay();
     let wait = plan.stall_answer + delay;
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;

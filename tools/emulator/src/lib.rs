@@ -1,4 +1,4 @@
-//! The upload part of the 123pan open platform on loopback: a strict judge with weather.
+//! The upload part of the 123pan open platform on loopback: strict checks, faults and an emulated network.
 //!
 //! It is what panup is tested and measured against, and its own reading of the service's documents:
 //! it shares not a line with the client, because a field name that is misread in one place would
@@ -60,13 +60,13 @@
 //! hashing off for benchmarks. No slice is ever held whole: what is read is handed on in batches
 //! of 256 KiB.
 //!
-//! # Faults, limits, weather
+//! # Faults, limits, network
 //!
 //! - A [`Fault`] waits for an [`Operation`], perhaps on one server, and is due by ordinal
 //!   ([`When`]); its [`Action`] says what happens. Nothing about it is random.
 //! - [`Limits`] are what a service restricts: call rates, lifetimes of tokens, calls per
 //!   connection, the gateway's patience with a body.
-//! - [`Weather`] is what a link restricts: bandwidth shared by all connections of a place, latency
+//! - [`NetworkConditions`] are what a link restricts: bandwidth shared by all connections of a place, latency
 //!   on every answer and every new connection, and whether the server is up. It is a model: there is
 //!   no slow start and no loss of packets, and only what comes in is slowed.
 //!
@@ -81,7 +81,7 @@
 //!      "action": {"http": {"status": 429, "page": "html", "retry_after": "2"}}},
 //!     {"operation": "complete", "when": {"first": 2}, "action": "truncated_json"}
 //!   ],
-//!   "weather": [{"place": {"server": 0}, "bandwidth": 12500000, "latency_ms": 80}],
+//!   "network": [{"place": {"server": 0}, "bandwidth": 12500000, "latency_ms": 80}],
 //!   "limits": {"rates": {"create": {"per_second": 5, "answer": "http"}}}
 //! }
 //! ```
@@ -110,6 +110,7 @@ mod handler;
 mod link;
 mod listener;
 mod multipart;
+mod network;
 mod queue;
 mod rate;
 mod reply;
@@ -123,7 +124,6 @@ mod tls;
 mod tokens;
 mod tree;
 mod uploads;
-mod weather;
 
 pub use action::{Action, Cut, Page};
 pub use config::{
@@ -132,7 +132,7 @@ pub use config::{
 };
 pub use emulator::Emulator;
 pub use fault::{Fault, Operation, When};
-pub use state::{Forecast, Script};
+pub use network::{NetworkConditions, Place, Service};
+pub use state::{PlaceConditions, Script};
 pub use stats::{Call, Framing, Http, Outcome, PlaceTally, Stats, Tally};
 pub use storage::StoredFile;
-pub use weather::{Place, Service, Weather};

@@ -1,5 +1,5 @@
-//! One connection's bytes under the weather. In comes an accepted socket and its place's sky,
-//! out goes a stream that reads as fast as the weather lets it, stands still in a black hole, and
+//! One connection's bytes on an emulated link. In comes an accepted socket and its place's network,
+//! out goes a stream that reads as fast as the conditions let it, stands still in a black hole, and
 //! can be reset; it never looks at what the bytes mean.
 
 use std::future::Future;
@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use crate::weather::{Service, Sky};
+use crate::network::{Network, Service};
 
-/// A socket under the weather.
+/// A socket behind an emulated link.
 pub(crate) struct Link {
     socket: TcpStream,
-    sky: Arc<Sky>,
+    network: Arc<Network>,
     /// Set from outside when the connection shall end by a reset, not by a farewell.
     reset: Arc<AtomicBool>,
     /// The wait that the bandwidth imposes before the next read.
@@ -31,28 +31,28 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(socket: TcpStream, sky: Arc<Sky>, reset: Arc<AtomicBool>) -> Self {
-        // A queue of megabytes in front of a slow link would look like a fast one to whoever fills it.
-        if sky.weather().bandwidth.is_some() {
+    pub(crate) fn new(socket: TcpStream, network: Arc<Network>, reset: Arc<AtomicBool>) -> Self {
+        // A queue of megabytes in front of a slow link would look like a fast one to its sender.
+        if network.conditions().bandwidth.is_some() {
             let _ = SockRef::from(&socket).set_recv_buffer_size(SHAPED_RECEIVE_BUFFER);
         }
         let _ = socket.set_nodelay(true);
         Self {
             socket,
-            sky,
+            network,
             reset,
             paying: None,
             lingering: None,
         }
     }
 
-    /// Ready unless the place is a black hole; then the change of weather wakes.
+    /// Ready unless the place is a black hole; then the next change wakes.
     fn poll_in_service(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.sky.weather().service != Service::BlackHole {
+        if self.network.conditions().service != Service::BlackHole {
             return Poll::Ready(());
         }
-        self.sky.on_change(cx.waker());
-        if self.sky.weather().service != Service::BlackHole {
+        self.network.on_change(cx.waker());
+        if self.network.conditions().service != Service::BlackHole {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -68,7 +68,7 @@ impl Link {
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part))?;
         let read = part.filled().len();
         buffer.advance(read);
-        if let Some(until) = self.sky.carry(read, Instant::now()) {
+        if let Some(until) = self.network.carry(read, Instant::now()) {
             self.paying = Some(Box::pin(tokio::time::sleep_until(until.into())));
         }
         Poll::Ready(Ok(()))
@@ -86,7 +86,7 @@ impl AsyncRead for Link {
             ready!(paying.as_mut().poll(cx));
             self.paying = None;
         }
-        match self.sky.portion() {
+        match self.network.portion() {
             None => Pin::new(&mut self.socket).poll_read(cx, buffer),
             Some(portion) => self.poll_shaped_read(cx, portion, buffer),
         }

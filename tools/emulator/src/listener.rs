@@ -19,8 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::connection::Connection;
 use crate::handler;
 use crate::link::Link;
+use crate::network::{Network, Place, Service};
 use crate::state::{ListenerCommand, State};
-use crate::weather::{Place, Service, Sky};
 
 /// A listening place before it is opened.
 pub(crate) struct Listener {
@@ -28,7 +28,7 @@ pub(crate) struct Listener {
     pub(crate) socket: StdListener,
     pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) commands: UnboundedReceiver<ListenerCommand>,
-    pub(crate) sky: Arc<Sky>,
+    pub(crate) network: Arc<Network>,
 }
 
 /// Accepts until the emulator stops.
@@ -38,11 +38,11 @@ pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<(
         socket,
         acceptor,
         mut commands,
-        sky,
+        network,
     } = listener;
     let address = socket.local_addr()?;
     let mut socket = Some(TcpListener::from_std(socket)?);
-    if sky.weather().service == Service::Dead {
+    if network.conditions().service == Service::Dead {
         socket = None;
     }
     let mut connections = JoinSet::new();
@@ -103,9 +103,9 @@ async fn connect(
     connection: Arc<Connection>,
     state: Arc<State>,
 ) {
-    let sky = state.sky(connection.place);
-    tokio::time::sleep(sky.delay()).await;
-    let link = Link::new(socket, sky, connection.reset());
+    let network = state.network(connection.place);
+    tokio::time::sleep(network.delay()).await;
+    let link = Link::new(socket, network, connection.reset());
     let Some(acceptor) = acceptor else {
         return speak_http1(TokioIo::new(link), connection, state).await;
     };

@@ -1,4 +1,4 @@
-//! Everything that the calls of one emulator share: configuration, memory, faults, weather. It
+//! Everything that the calls of one emulator share: configuration, memory, faults, network. It
 //! is changed from three sides (tests, the control page, faults that are due) in the same way.
 
 use std::io;
@@ -13,10 +13,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::call_log::CallLog;
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Faults};
+use crate::network::{Network, NetworkConditions, Place, Service};
 use crate::rate::Rates;
 use crate::storage::Storage;
 use crate::tokens::Tokens;
-use crate::weather::{Place, Service, Sky, Weather};
 
 /// What the calls share.
 pub(crate) struct State {
@@ -35,7 +35,7 @@ pub(crate) struct State {
 
 /// The handle on one listening place.
 pub(crate) struct ListenerHandle {
-    pub(crate) sky: Arc<Sky>,
+    pub(crate) network: Arc<Network>,
     pub(crate) commands: UnboundedSender<ListenerCommand>,
 }
 
@@ -53,20 +53,21 @@ pub(crate) enum ListenerCommand {
 pub struct Script {
     /// Faults to inject, in this command, after those that wait already.
     pub faults: Vec<Fault>,
-    /// Weather to set.
-    pub weather: Vec<Forecast>,
+    /// Network conditions to set.
+    #[serde(alias = "weather")]
+    pub network: Vec<PlaceConditions>,
     /// The limits from now on, if they are to change. What it does not name has its default.
     pub limits: Option<Limits>,
 }
 
-/// Weather for a place.
+/// Network conditions for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Forecast {
+pub struct PlaceConditions {
     /// Where.
     pub place: Place,
     /// What it will be like.
     #[serde(flatten)]
-    pub weather: Weather,
+    pub conditions: NetworkConditions,
 }
 
 impl State {
@@ -115,22 +116,22 @@ impl State {
         if let Some(limits) = script.limits {
             self.limit(limits);
         }
-        for forecast in script.weather {
-            let _ = self.change_weather(forecast.place, forecast.weather);
+        for at in script.network {
+            let _ = self.change_network(at.place, at.conditions);
         }
         let mut faults = lock(&self.faults);
         script.faults.into_iter().for_each(|f| faults.inject(f));
     }
 
-    /// Changes the weather, and returns how to wait until a change of service has happened.
-    pub(crate) fn change_weather(&self, place: Place, weather: Weather) -> Change {
+    /// Changes the network, and returns how to wait until a change of service has happened.
+    pub(crate) fn change_network(&self, place: Place, conditions: NetworkConditions) -> Change {
         let Some(listener) = self.listener(place) else {
             return Change(None);
         };
-        let before = listener.sky.weather().service;
-        listener.sky.change(weather);
+        let before = listener.network.conditions().service;
+        listener.network.change(conditions);
         let (done, waiting) = sync_channel(1);
-        let command = match (before, weather.service) {
+        let command = match (before, conditions.service) {
             (Service::Dead, Service::Dead) => return Change(None),
             (_, Service::Dead) => ListenerCommand::Close(done),
             (Service::Dead, _) => ListenerCommand::Open(done),
@@ -141,21 +142,21 @@ impl State {
         Change(Some(waiting))
     }
 
-    /// The same weather with another service.
-    pub(crate) fn serve(&self, place: Place, service: Service) -> Change {
+    /// The same conditions with another service.
+    pub(crate) fn change_service(&self, place: Place, service: Service) -> Change {
         let Some(listener) = self.listener(place) else {
             return Change(None);
         };
-        let weather = Weather {
+        let conditions = NetworkConditions {
             service,
-            ..listener.sky.weather()
+            ..listener.network.conditions()
         };
-        self.change_weather(place, weather)
+        self.change_network(place, conditions)
     }
 
-    pub(crate) fn sky(&self, place: Place) -> Arc<Sky> {
+    pub(crate) fn network(&self, place: Place) -> Arc<Network> {
         let listener = self.listener(place).expect("calls come in by a listener");
-        Arc::clone(&listener.sky)
+        Arc::clone(&listener.network)
     }
 
     fn listener(&self, place: Place) -> Option<&ListenerHandle> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::fault::Operation;
-use crate::weather::Place;
+use crate::network::Place;
 
 /// What the emulator has seen so far.
 #[derive(Clone, Debug, Default, Serialize)]

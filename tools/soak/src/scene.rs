@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use md5::{Digest, Md5};
-use panup_emulator::{Config, Emulator, Pending, Place, Store, Tls, Weather};
+use panup_emulator::{Config, Emulator, NetworkConditions, Pending, Place, Store, Tls};
 
 use crate::args::Args;
 use crate::tokens::Account;
@@ -183,7 +183,8 @@ impl Scene {
         self.emulator.clear_faults();
         let servers = self.emulator.servers().len();
         for place in (0..servers).map(Place::Server).chain([Place::Api]) {
-            self.emulator.set_weather(place, Weather::default());
+            self.emulator
+                .set_network(place, NetworkConditions::default());
         }
         for server in 0..servers {
             self.emulator.revive_server(server);

@@ -1,6 +1,8 @@
 //! What goes wrong at the service, by chance.
 
-use panup_emulator::{Action, Cut, Emulator, Fault, Operation, Page, Place, Service, Weather};
+use panup_emulator::{
+    Action, Cut, Emulator, Fault, NetworkConditions, Operation, Page, Place, Service,
+};
 
 use crate::kind::Kind;
 use crate::table::Table;
@@ -90,11 +92,11 @@ fn stall(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table))
         ),
         _ => {
             table.strike("black hole");
-            let hole = Weather {
+            let hole = NetworkConditions {
                 service: Service::BlackHole,
-                ..Weather::default()
+                ..NetworkConditions::default()
             };
-            emulator.set_weather(place(emulator, chance), hole);
+            emulator.set_network(place(emulator, chance), hole);
         }
     }
 }
@@ -106,13 +108,13 @@ fn server(emulator: &Emulator, (chance, table): (&mut fastrand::Rng, &mut Table)
         return emulator.kill_server(chance.usize(0..emulator.servers().len()));
     }
     table.strike("slow place");
-    let slow = Weather {
+    let slow = NetworkConditions {
         bandwidth: Some(chance.u64(1 << 20..16 << 20)),
         latency_ms: chance.u64(0..80),
         jitter_ms: 20,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
-    emulator.set_weather(place(emulator, chance), slow);
+    emulator.set_network(place(emulator, chance), slow);
 }
 
 fn place(emulator: &Emulator, chance: &mut fastrand::Rng) -> Place {

@@ -322,11 +322,14 @@ fn scripts_come_over_http() {
     let emulator = started();
     let script = json!({
         "faults": [{"operation": "domain", "when": {"nth": 2}, "action": {"http": {"status": 500}}}],
-        "weather": [{"place": {"server": 0}, "latency_ms": 1}, {"place": "api", "jitter_ms": 1}],
+        "network": [{"place": {"server": 0}, "latency_ms": 1}, {"place": "api", "jitter_ms": 1}],
         "limits": {"refuse_chunked": true, "rates": {"create": {"per_second": 0.001}}},
     });
     let parsed: Script = serde_json::from_value(script.clone()).unwrap();
-    assert_eq!((parsed.faults.len(), parsed.weather.len()), (1, 2));
+    assert_eq!((parsed.faults.len(), parsed.network.len()), (1, 2));
+    let older = json!({"weather": [{"place": "api", "jitter_ms": 1}]});
+    let older: Script = serde_json::from_value(older).unwrap();
+    assert_eq!(older.network, parsed.network[1..], "scripts that are kept");
     let control = |method, body: &str| {
         let ask = Ask::to(method, "/_emulator/faults").header("Authorization", "");
         ask.body(body.into()).send(&emulator.api()).status

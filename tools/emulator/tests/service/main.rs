@@ -8,7 +8,7 @@ mod encrypted;
 mod faults;
 mod files;
 mod limits;
+mod network;
 #[cfg(feature = "cli")]
 mod program;
 mod rules;
-mod weather;

@@ -1,16 +1,16 @@
-//! Weather: slow, late, dead and silent servers.
+//! The emulated network: slow, late, dead and silent servers.
 
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use panup_emulator::{Config, Emulator, Place, Service, Weather};
+use panup_emulator::{Config, Emulator, NetworkConditions, Place, Service};
 
 use crate::client::*;
 
-fn service(service: Service) -> Weather {
-    Weather {
+fn service(service: Service) -> NetworkConditions {
+    NetworkConditions {
         service,
-        ..Weather::default()
+        ..NetworkConditions::default()
     }
 }
 
@@ -33,7 +33,7 @@ fn a_dead_server_refuses_and_resets_and_comes_back() {
 #[test]
 fn a_server_can_be_dead_from_the_start() {
     let config = Config {
-        weather: vec![(Place::Server(0), service(Service::Dead))],
+        network: vec![(Place::Server(0), service(Service::Dead))],
         ..Config::default()
     };
     let emulator = Emulator::start(config).unwrap();
@@ -51,7 +51,7 @@ fn a_black_hole_accepts_and_says_nothing() {
     let server = &emulator.servers()[0];
     let mut open = Wire::open(server).unwrap();
     assert_eq!(open.ask(&single("f", b"x")).unwrap().code(), 0);
-    emulator.set_weather(Place::Server(0), service(Service::BlackHole));
+    emulator.set_network(Place::Server(0), service(Service::BlackHole));
     let mut new = Wire::open(server).unwrap();
     let patience = Some(Duration::from_millis(50));
     for (wire, name) in [(&mut open, "g"), (&mut new, "h")] {
@@ -60,7 +60,7 @@ fn a_black_hole_accepts_and_says_nothing() {
         assert_eq!(silent.kind(), ErrorKind::WouldBlock);
     }
     // What was sent is still there when it ends.
-    emulator.set_weather(Place::Server(0), Weather::default());
+    emulator.set_network(Place::Server(0), NetworkConditions::default());
     open.0.set_read_timeout(None).unwrap();
     assert_eq!(open.answer().unwrap().code(), 0);
 }
@@ -68,11 +68,11 @@ fn a_black_hole_accepts_and_says_nothing() {
 #[test]
 fn answers_take_their_latency() {
     let emulator = Emulator::start(Config::default()).unwrap();
-    let weather = Weather {
+    let conditions = NetworkConditions {
         latency_ms: 30,
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
-    emulator.set_weather(Place::Api, weather);
+    emulator.set_network(Place::Api, conditions);
     let began = Instant::now();
     assert_eq!(Ask::to("GET", DOMAIN).send(&emulator.api()).code(), 0);
     // One for the connection, one for the answer.
@@ -82,11 +82,11 @@ fn answers_take_their_latency() {
 #[test]
 fn a_narrow_link_is_shared() {
     let emulator = Emulator::start(Config::default()).unwrap();
-    let weather = Weather {
+    let conditions = NetworkConditions {
         bandwidth: Some(4 << 20),
-        ..Weather::default()
+        ..NetworkConditions::default()
     };
-    emulator.set_weather(Place::Server(0), weather);
+    emulator.set_network(Place::Server(0), conditions);
     let server = emulator.servers()[0].clone();
     let began = Instant::now();
     std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
-//! Weather: how good a server's link is and whether the server is up. In comes a [`Weather`]
-//! for a place and the bytes that were read there, out goes how long a reader has to wait; the
-//! waiting itself is done by the link.
+//! The network of one place: how good its link is and whether the server is up. In come
+//! [`NetworkConditions`] and the bytes that were read there, out goes how long a reader has to
+//! wait; the waiting itself is done by the link.
 
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
@@ -18,10 +18,10 @@ pub enum Place {
     Server(usize),
 }
 
-/// The weather at one place. The default is fair: no limit, no delay, in service.
+/// The network at one place. By default there is no limit and no delay, and the server is up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Weather {
+pub struct NetworkConditions {
     /// Bytes per second that all connections of the place share, upwards. None is no limit.
     pub bandwidth: Option<u64>,
     /// Milliseconds that are added to every answer and to setting up a connection: the round
@@ -46,26 +46,26 @@ pub enum Service {
     BlackHole,
 }
 
-/// A place's weather as its connections share it.
+/// A place's network as its connections share it.
 #[derive(Debug)]
-pub(crate) struct Sky {
+pub(crate) struct Network {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    weather: Weather,
+    conditions: NetworkConditions,
     /// When the shared link has carried all that was read so far.
     carried: Option<Instant>,
     answers: u64,
-    /// Links that wait for the weather to change.
+    /// Links that wait for the conditions to change.
     waiting: Vec<Waker>,
 }
 
-impl Sky {
-    pub(crate) fn new(weather: Weather) -> Self {
+impl Network {
+    pub(crate) fn new(conditions: NetworkConditions) -> Self {
         let inner = Inner {
-            weather,
+            conditions,
             carried: None,
             answers: 0,
             waiting: Vec::new(),
@@ -75,13 +75,13 @@ impl Sky {
         }
     }
 
-    pub(crate) fn weather(&self) -> Weather {
-        self.lock().weather
+    pub(crate) fn conditions(&self) -> NetworkConditions {
+        self.lock().conditions
     }
 
-    pub(crate) fn change(&self, weather: Weather) {
+    pub(crate) fn change(&self, conditions: NetworkConditions) {
         let mut inner = self.lock();
-        inner.weather = weather;
+        inner.conditions = conditions;
         inner.carried = None;
         inner.waiting.drain(..).for_each(Waker::wake);
     }
@@ -95,10 +95,10 @@ impl Sky {
     }
 
     /// Books `bytes` that were just read, and says until when their reader has to wait before it
-    /// reads more. First come, first served: whoever read first waits least.
+    /// reads more. First come, first served: the first reader waits least.
     pub(crate) fn carry(&self, bytes: usize, now: Instant) -> Option<Instant> {
         let mut inner = self.lock();
-        let bandwidth = inner.weather.bandwidth?;
+        let bandwidth = inner.conditions.bandwidth?;
         let busy_until = carried(inner.carried, bytes as u64, bandwidth, now);
         inner.carried = Some(busy_until);
         (busy_until > now).then_some(busy_until)
@@ -106,7 +106,7 @@ impl Sky {
 
     /// The most that one read may take, so that no connection holds the link for long.
     pub(crate) fn portion(&self) -> Option<usize> {
-        let bandwidth = self.lock().weather.bandwidth?;
+        let bandwidth = self.lock().conditions.bandwidth?;
         let portion = (bandwidth / PORTIONS_PER_SECOND).clamp(1024, 256 << 10);
         Some(usize::try_from(portion).unwrap_or(usize::MAX))
     }
@@ -115,11 +115,11 @@ impl Sky {
     pub(crate) fn delay(&self) -> Duration {
         let mut inner = self.lock();
         inner.answers += 1;
-        let Weather {
+        let NetworkConditions {
             latency_ms,
             jitter_ms,
             ..
-        } = inner.weather;
+        } = inner.conditions;
         Duration::from_millis(latency_ms + scattered(inner.answers, jitter_ms))
     }
 
