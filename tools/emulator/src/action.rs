@@ -1,5 +1,5 @@
-//! What a fault does. In comes a script or a test's choice, out goes one value per way to go
-//! wrong, spelt the same in Rust and in JSON; it is done elsewhere.
+//! The actions of faults: one value for each way to go wrong, spelled the same in Rust and in
+//! JSON. They are carried out elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub enum Action {
         #[serde(default)]
         unread: bool,
     },
-    /// An answer of somebody on the way, whatever it is; nothing is done.
+    /// Any answer of a proxy or portal on the way; nothing is done.
     Answer {
         /// The status, such as 302.
         status: u16,
@@ -40,7 +40,7 @@ pub enum Action {
         #[serde(default)]
         unread: bool,
     },
-    /// The call is judged as ever, and what it stands for taken into the instant-upload queue: the
+    /// The call is checked as usual, and its file taken into the instant-upload queue: the
     /// answer is the service's own sentence for that, without an id. For create, complete, single.
     Queued {
         /// After how many milliseconds the file appears by itself, unless its name is taken by then;
@@ -124,7 +124,7 @@ impl Action {
         }
     }
 
-    /// A page of somebody on the way.
+    /// A page of a proxy on the way.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         Self::Answer {
             status,
@@ -134,7 +134,7 @@ impl Action {
         }
     }
 
-    /// A redirect to somebody's page.
+    /// A redirect, as a portal sends it.
     pub fn redirect(status: u16, location: impl Into<String>) -> Self {
         Self::Answer {
             status,

@@ -1,5 +1,5 @@
-//! The call_log. In comes every call as it begins and ends, out go counters for everything and the
-//! first calls one by one; it never influences an answer.
+//! The log of all calls: counters for everything, and the first calls one by one. In comes each
+//! call as it begins and ends, out go the statistics; it never influences an answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -152,7 +152,7 @@ pub(crate) struct CallHead {
 pub(crate) struct CallRecord {
     call_log: Arc<CallLog>,
     began: Instant,
-    /// Counted by whoever reads the body.
+    /// Counted by the reader of the body.
     pub(crate) reads: BytesRead,
     pub(crate) call: Call,
 }

@@ -1,5 +1,5 @@
-//! The emulator as a command: `panup emulate`, and the program of its own. In come flags, out go
-//! the addresses on the first lines; everything that a flag can say, a test can say too.
+//! The command line: `panup emulate`, and the emulator's own program. In come flags, out go the
+//! addresses on the first lines; everything that a flag can say, a test can say too.
 
 use std::fs;
 use std::io::{self, Write};
@@ -80,15 +80,15 @@ pub struct Args {
     /// A fault as OPERATION[@SERVER][:ORDINAL]=ACTION, or as JSON (may be repeated); see --faults
     #[arg(long, value_name = "FAULT", value_parser = flags::fault)]
     fault: Vec<Fault>,
-    /// Every create, complete and single is taken into the instant-upload queue and told no id; the
-    /// file appears by itself after SECONDS, or never
+    /// Every create, complete and single is taken into the instant-upload queue and answered without
+    /// an id; the file appears by itself after SECONDS, or never
     #[arg(long, value_name = "SECONDS|never", value_parser = flags::queued)]
     queue: Option<crate::action::Action>,
     /// A JSON script with "faults", "network" and "limits"
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Network conditions as [PLACE:]bandwidth=SIZE,latency=MS,jitter=MS,service=up|dead|black-hole; PLACE is
-    /// api or a server's number, everywhere if it is left out (may be repeated)
+    /// Network conditions as [PLACE:]bandwidth=SIZE,latency=MS,jitter=MS,service=up|dead|black-hole;
+    /// PLACE is api or a server's number, everywhere if it is left out (may be repeated)
     #[arg(long = "weather", value_name = "CONDITIONS", value_parser = flags::conditions)]
     network: Vec<flags::Conditions>,
     /// Call rates as OPERATION=CALLS_PER_SECOND[/http], by comma
@@ -140,7 +140,7 @@ fn serve(args: &Args) -> io::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Before the first line: whoever has read it may interrupt.
+        // Before the first line: its reader may interrupt.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;

@@ -1,5 +1,5 @@
-//! Dates as the service writes them. In comes a moment, out goes RFC 3339 with the offset
-//! +08:00; no time zone but China's is ever needed.
+//! Dates as the service writes them. In comes a time, out goes text in China's time zone; no
+//! other is ever needed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! How one emulator is set up. In comes what a test or a command line wants, out goes one plain
-//! struct with a default for everything; nothing here is ever read from the environment or a file.
+//! The configuration of one emulator: one plain struct with a default for everything. Nothing is
+//! read from the environment or from a file.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub struct Config {
     pub client_secret: String,
     /// Where the bytes go.
     pub store: Store,
-    /// Whether MD5s are checked. Off, everything else is still judged.
+    /// Whether MD5s are checked. Off, everything else is still checked.
     pub verify: bool,
     /// Bytes of every slice but the last.
     pub slice_size: u64,
@@ -45,7 +45,7 @@ pub struct Config {
     pub first_id: i64,
     /// Folders that exist from the start, as remote paths.
     pub folders: Vec<String>,
-    /// Harmless differences in how answers are spelt.
+    /// Harmless differences in how answers are spelled.
     pub quirks: Quirks,
     /// What can also be changed while the emulator runs.
     pub limits: Limits,
@@ -121,7 +121,7 @@ pub enum Pending {
     InTurn,
 }
 
-/// Harmless differences in how answers are spelt: a client must cope with every one.
+/// Harmless differences in how answers are spelled: a client must cope with every one.
 #[derive(Clone, Debug, Default)]
 pub struct Quirks {
     /// Server addresses come without `http://` or `https://`.
@@ -132,7 +132,7 @@ pub struct Quirks {
     pub file_id_spelling: bool,
     /// Numbers inside `data` come as strings.
     pub numbers_as_strings: bool,
-    /// The envelope and `data` carry fields that nobody documented.
+    /// The envelope and `data` carry undocumented fields.
     pub extra_fields: bool,
     /// `data` is left out where it would be null.
     pub no_data: bool,
@@ -172,7 +172,7 @@ pub struct Limits {
     pub token_seconds: u64,
     /// Tokens that live at once per client id; one more kicks out the oldest.
     pub live_tokens: usize,
-    /// Logins after which each further one is told that the number of tokens is exceeded.
+    /// Logins after which each further one is refused: the number of tokens is exceeded.
     pub logins: Option<u64>,
     /// A call that needs a folder which an overlapping call is just making is refused.
     pub refuse_folder_races: bool,

@@ -1,5 +1,5 @@
-//! What a call knows of its connection. In come the wishes of faults and limits, out go the
-//! signals that the listener waits for; it never touches the socket.
+//! The connection of a call, as far as the call may act on it. In come the orders of faults and
+//! limits, out go the signals that the listener waits for; it never touches the socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};

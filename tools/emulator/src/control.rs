@@ -1,6 +1,6 @@
-//! The control page, which the real service does not have. In come requests below
-//! [`PREFIX`] on the API base, out go statistics and files as JSON, and scripts are applied; these
-//! calls need no token and are not counted.
+//! The control page, which the real service does not have. In come requests below [`PREFIX`] on
+//! the API base, out go statistics and files as JSON, and scripts are applied; these calls need
+//! no token and are not counted.
 
 use hyper::Method;
 use hyper::body::Incoming;

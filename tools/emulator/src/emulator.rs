@@ -1,5 +1,5 @@
-//! The emulator as its user holds it: start it, look at it, make it misbehave, stop it. It runs
-//! on threads of its own, so that callers may be async or not.
+//! The handle of a running emulator: start, inspect, disturb, stop. It has threads of its own, so
+//! that callers may be async or not.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -44,7 +44,7 @@ impl Emulator {
         }
         let api = bases.remove(0);
         let advertised = match config.advertise.is_empty() {
-            true => bases.iter().map(|base| spelt(&config, base)).collect(),
+            true => bases.iter().map(|base| spelled(&config, base)).collect(),
             false => config.advertise.clone(),
         };
         let runtime = Builder::new_multi_thread()
@@ -81,7 +81,7 @@ impl Emulator {
         self.ca_pem.as_deref()
     }
 
-    /// A token that is good, as long as nobody lets it expire.
+    /// A token that is good until [`Emulator::expire_tokens`].
     pub fn token(&self) -> &str {
         let tokens = &self.state.config.tokens;
         tokens.first().map_or("", String::as_str)
@@ -92,8 +92,8 @@ impl Emulator {
         lock(&self.state.tokens).allow(token);
     }
 
-    /// What was seen so far. A call is entered before its answer leaves, so whoever has an answer
-    /// finds it here; one that got none appears when its end is noticed.
+    /// What was seen so far. A call is entered before its answer leaves, so a client that has an
+    /// answer finds it here; one that got none appears when its end is noticed.
     pub fn stats(&self) -> Stats {
         self.state.call_log.snapshot()
     }
@@ -260,17 +260,17 @@ fn base(tls: Tls, address: SocketAddr) -> String {
     }
 }
 
-fn spelt(config: &Config, base: &str) -> String {
-    let mut spelt = base;
+fn spelled(config: &Config, base: &str) -> String {
+    let mut spelled = base;
     if config.quirks.no_scheme {
-        spelt = spelt.split_once("://").map_or(spelt, |(_, rest)| rest);
+        spelled = spelled.split_once("://").map_or(spelled, |(_, rest)| rest);
     }
     let slash = if config.quirks.trailing_slash {
         "/"
     } else {
         ""
     };
-    format!("{spelt}{slash}")
+    format!("{spelled}{slash}")
 }
 
 fn conditions(config: &Config, place: Place) -> NetworkConditions {

@@ -1,4 +1,5 @@
-//! Values of flags. In come texts as people type them, out go the types that tests use.
+//! The parsers of the flags' values. In come texts as they are typed, out go the types that tests
+//! use.
 
 use serde::Deserialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -247,9 +248,9 @@ fn http(value: &str) -> Result<Action, String> {
 }
 
 fn operation(name: &str) -> Result<Operation, String> {
-    let spelt = name.replace('-', "_");
+    let spelled = name.replace('-', "_");
     let text: StrDeserializer<'_, ValueError> =
-        serde::de::IntoDeserializer::into_deserializer(&*spelt);
+        serde::de::IntoDeserializer::into_deserializer(&*spelled);
     Operation::deserialize(text).map_err(|_| format!("there is no operation {name}"))
 }
 

@@ -1,6 +1,6 @@
-//! The handler: every call from its head to its answer. In comes a request, out goes a response, or
-//! none where a fault wants it so; it finds the operation, lets faults, limits and the network act
-//! around the judge, and sees to it that every call is entered in the call log.
+//! The handler of every call, from its head to its answer. In comes a request, out goes a
+//! response, or none where a fault wants it so; it finds the operation, applies faults, limits
+//! and the network around the endpoint, and enters every call in the call log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) async fn answer(
         context.queue = Some(Queue::new(appears_after));
     }
 
-    let attempted = attend(&mut context, &plan, &head, &mut body).await;
+    let attempted = serve_with_faults(&mut context, &plan, &head, &mut body).await;
     let finished = match attempted {
         Ok(reply) => finish(&mut context, &plan, reply).await,
         Err(no_answer) => Err(no_answer),
@@ -77,7 +77,7 @@ pub(crate) async fn answer(
     let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
     let most = context.limits.calls_per_connection;
     if plan.last_call || most.is_some_and(|most| calls >= most) {
-        say_last_call(&connection, call.http, &mut response);
+        end_connection(&connection, call.http, &mut response);
     }
     Ok(response)
 }
@@ -120,7 +120,7 @@ fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> CallHead 
 }
 
 /// The answer before the network and the last faults, with all that it stands for done.
-async fn attend(
+async fn serve_with_faults(
     context: &mut Context,
     plan: &FaultPlan,
     head: &Parts,
@@ -136,7 +136,7 @@ async fn attend(
         body.stall(after, pause);
     }
     if let Some(action) = &plan.instead {
-        return instead(context, action, body).await;
+        return replacement(context, action, body).await;
     }
     let refuse_chunked = context.limits.refuse_chunked || plan.refuse_chunked;
     if refuse_chunked && call.framing == Framing::Chunked {
@@ -160,9 +160,9 @@ async fn attend(
         },
     };
     match result {
-        Ok(done) => Ok(said_yes(context, done)),
+        Ok(done) => Ok(done_reply(context, done)),
         Err(Failure::Refused(refusal)) => match read_rest(context, body).await? {
-            None => Ok(said_no(context, refusal)),
+            None => Ok(refused_reply(context, refusal)),
             Some(late) => Ok(late),
         },
         Err(Failure::Late) => Ok(late(context)),
@@ -171,7 +171,7 @@ async fn attend(
 }
 
 /// Does what a fault wants in place of everything else.
-async fn instead(
+async fn replacement(
     context: &mut Context,
     action: &Action,
     body: &mut RequestBody,
@@ -209,7 +209,7 @@ async fn instead(
     }
 }
 
-/// BytesRead on to the end of the body, as the gateway does before it answers; its answer instead if
+/// Reads on to the end of the body, as the gateway does before it answers; its answer instead if
 /// that takes too long.
 async fn read_rest(
     context: &mut Context,
@@ -258,7 +258,7 @@ fn check_route(context: &Context, head: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn said_yes(context: &mut Context, done: Done) -> Reply {
+fn done_reply(context: &mut Context, done: Done) -> Reply {
     context.record.call.outcome = if done.reused {
         Outcome::Reused
     } else if done.data.get("completed") == Some(&false.into()) {
@@ -269,7 +269,7 @@ fn said_yes(context: &mut Context, done: Done) -> Reply {
     Reply::done(done.data, &context.state.config.quirks)
 }
 
-fn said_no(context: &mut Context, mut refusal: Refusal) -> Reply {
+fn refused_reply(context: &mut Context, mut refusal: Refusal) -> Reply {
     let quirks = &context.state.config.quirks;
     if refusal.code == 401 && quirks.http_401 {
         refusal.http = StatusCode::UNAUTHORIZED;
@@ -298,7 +298,7 @@ async fn finish(context: &mut Context, plan: &FaultPlan, reply: Reply) -> Result
     }
 }
 
-fn say_last_call(connection: &Connection, http: Http, response: &mut Response<ResponseBody>) {
+fn end_connection(connection: &Connection, http: Http, response: &mut Response<ResponseBody>) {
     match http {
         Http::Http1 => {
             let close = HeaderValue::from_static("close");

@@ -1,4 +1,5 @@
-//! The upload part of the 123pan open platform on loopback: strict checks, faults and an emulated network.
+//! The upload part of the 123pan open platform on loopback, with strict checks, faults and an
+//! emulated network.
 //!
 //! It is what panup is tested and measured against, and its own reading of the service's documents:
 //! it shares not a line with the client, because a field name that is misread in one place would
@@ -24,7 +25,7 @@
 //! h2 and http/1.1 by ALPN under a certificate authority made at the start
 //! ([`Emulator::ca_pem`]). No server speaks h2 without TLS, as the service's gateway does not.
 //!
-//! # What is judged
+//! # What is checked
 //!
 //! Nearly every refusal is HTTP 200 with body code 1 and a message that names the field; a token
 //! that is not good is code 401, a file still being verified 20103.

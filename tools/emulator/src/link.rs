@@ -21,10 +21,10 @@ use crate::network::{Network, Service};
 pub(crate) struct Link {
     socket: TcpStream,
     network: Arc<Network>,
-    /// Set from outside when the connection shall end by a reset, not by a farewell.
+    /// Set from outside when the connection shall end by a reset, not by a FIN.
     reset: Arc<AtomicBool>,
     /// The wait that the bandwidth imposes before the next read.
-    paying: Option<Pin<Box<Sleep>>>,
+    throttled: Option<Pin<Box<Sleep>>>,
     /// How long a closing connection still reads, so that a client in the middle of its body
     /// gets to see the answer.
     lingering: Option<Pin<Box<Sleep>>>,
@@ -41,7 +41,7 @@ impl Link {
             socket,
             network,
             reset,
-            paying: None,
+            throttled: None,
             lingering: None,
         }
     }
@@ -68,8 +68,8 @@ impl Link {
         ready!(Pin::new(&mut self.socket).poll_read(cx, &mut part))?;
         let read = part.filled().len();
         buffer.advance(read);
-        if let Some(until) = self.network.carry(read, Instant::now()) {
-            self.paying = Some(Box::pin(tokio::time::sleep_until(until.into())));
+        if let Some(until) = self.network.book(read, Instant::now()) {
+            self.throttled = Some(Box::pin(tokio::time::sleep_until(until.into())));
         }
         Poll::Ready(Ok(()))
     }
@@ -82,11 +82,11 @@ impl AsyncRead for Link {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_in_service(cx));
-        if let Some(paying) = &mut self.paying {
-            ready!(paying.as_mut().poll(cx));
-            self.paying = None;
+        if let Some(throttled) = &mut self.throttled {
+            ready!(throttled.as_mut().poll(cx));
+            self.throttled = None;
         }
-        match self.network.portion() {
+        match self.network.largest_read() {
             None => Pin::new(&mut self.socket).poll_read(cx, buffer),
             Some(portion) => self.poll_shaped_read(cx, portion, buffer),
         }
@@ -120,7 +120,7 @@ impl AsyncWrite for Link {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
-    /// Says goodbye, then reads on until the client has closed too or [`LINGER`] is over: closing
+    /// Sends FIN, then reads on until the client has closed too or [`LINGER`] is over: closing
     /// with unread bytes would reset the connection and take the last answer with it. The
     /// gateway does the same (nginx calls it lingering close).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -147,7 +147,7 @@ impl AsyncWrite for Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Acquire) {
-            // Linger 0 makes close(2) send a reset instead of a farewell.
+            // Linger 0 makes close(2) send a reset instead of a FIN.
             let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
     }

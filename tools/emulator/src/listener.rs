@@ -175,5 +175,5 @@ const READ_BUFFER: usize = 256 << 10;
 const STREAM_WINDOW: u32 = 1 << 20;
 
 /// What all streams of a connection may have on their way, and so what a client that is faster
-/// than the judge can make it hold.
+/// than the emulator can make it hold.
 const CONNECTION_WINDOW: u32 = 4 << 20;

@@ -96,7 +96,7 @@ impl Network {
 
     /// Books `bytes` that were just read, and says until when their reader has to wait before it
     /// reads more. First come, first served: the first reader waits least.
-    pub(crate) fn carry(&self, bytes: usize, now: Instant) -> Option<Instant> {
+    pub(crate) fn book(&self, bytes: usize, now: Instant) -> Option<Instant> {
         let mut inner = self.lock();
         let bandwidth = inner.conditions.bandwidth?;
         let busy_until = carried(inner.carried, bytes as u64, bandwidth, now);
@@ -105,7 +105,7 @@ impl Network {
     }
 
     /// The most that one read may take, so that no connection holds the link for long.
-    pub(crate) fn portion(&self) -> Option<usize> {
+    pub(crate) fn largest_read(&self) -> Option<usize> {
         let bandwidth = self.lock().conditions.bandwidth?;
         let portion = (bandwidth / PORTIONS_PER_SECOND).clamp(1024, 256 << 10);
         Some(usize::try_from(portion).unwrap_or(usize::MAX))

@@ -1,6 +1,6 @@
-//! The instant-upload queue. In comes a file that was judged well, out goes the service's own
-//! sentence, which tells no id; later the file appears by itself, or never. A name that was taken
-//! meanwhile stays whose it is.
+//! The instant-upload queue. In comes a file that passed all checks, out goes the service's own
+//! sentence, which has no id; later the file appears by itself, or never. A name that was taken
+//! meanwhile keeps its file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::action::QUEUED;
 use crate::reply::Refusal;
 use crate::state::State;
 use crate::store::Spool;
-use crate::uploads::{Completion, Promise, Upload};
+use crate::uploads::{Completion, PlannedFile, Upload};
 
 /// How the queue treats one call.
 #[derive(Clone, Copy, Debug)]
@@ -25,33 +25,33 @@ impl Queue {
     }
 
     /// A file whose content may be known already.
-    pub(crate) fn instantly(self, state: Arc<State>, promise: Promise) -> Refusal {
-        self.later(move || drop(state.storage.reuse(&promise)))
+    pub(crate) fn by_content(self, state: Arc<State>, planned: PlannedFile) -> Refusal {
+        self.later(move || drop(state.storage.reuse(&planned)))
     }
 
     /// A file whose bytes have come.
     pub(crate) fn with_bytes(
         self,
         state: Arc<State>,
-        promise: Promise,
+        planned: PlannedFile,
         spool: Option<Spool>,
     ) -> Refusal {
-        self.later(move || drop(state.storage.keep(&promise, spool)))
+        self.later(move || drop(state.storage.keep(&planned, spool)))
     }
 
     /// An upload of which every slice is there.
     pub(crate) fn completed(self, state: Arc<State>, id: Arc<str>, upload: Upload) -> Refusal {
         self.later(move || {
-            for _ in 0..MOST_LOOKS {
+            for _ in 0..MAX_POLLS {
                 match upload.complete() {
-                    Ok(Completion::Whole(promise, spool)) => {
-                        if let Ok(file) = state.storage.keep(&promise, spool) {
+                    Ok(Completion::Whole(planned, spool)) => {
+                        if let Ok(file) = state.storage.keep(&planned, spool) {
                             state.storage.done(&id, file);
                         }
                         return;
                     }
                     Ok(Completion::Pending(_)) => {
-                        if upload.chase().is_err() {
+                        if upload.hash_on().is_err() {
                             return;
                         }
                     }
@@ -74,4 +74,4 @@ impl Queue {
 }
 
 /// Polls that an upload may still want; each is answered once its hash was chased.
-const MOST_LOOKS: usize = 1_000;
+const MAX_POLLS: usize = 1_000;

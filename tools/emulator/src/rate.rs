@@ -1,4 +1,5 @@
-//! Call rates: in comes the operation and the time, out goes whether the call is one too many.
+//! Call rates of operations. In come the operation and the time, out goes whether the call is one
+//! too many.
 
 use std::collections::HashMap;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! What goes back. In come the data of a call that was done, or why it was not, and the quirks;
-//! out goes an HTTP response with the service's envelope and a trace id. It decides nothing.
+//! Answers, with the service's envelope and a trace id. In come the data of a call that was done,
+//! or why it was not, and the quirks; out goes an HTTP response. Nothing is decided here.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ impl Done {
 /// Why a call was not done.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The judge says no.
+    /// A rule refuses it.
     Refused(Refusal),
     /// The client went away in the middle of its body.
     Lost,
@@ -122,7 +122,7 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn done(data: Value, quirks: &Quirks) -> Self {
         let refusal = Refusal::code(0, "ok");
-        Self::envelope(&refusal, quirks.dress(data), quirks)
+        Self::envelope(&refusal, quirks.apply(data), quirks)
     }
 
     pub(crate) fn refused(refusal: &Refusal, quirks: &Quirks) -> Self {
@@ -175,7 +175,7 @@ impl Reply {
         }
     }
 
-    /// Somebody's own answer, with headers of its own.
+    /// Another server's answer, with headers of its own.
     pub(crate) fn answer(status: u16, body: &str, headers: &BTreeMap<String, String>) -> Self {
         Self {
             body: body.as_bytes().to_vec(),
@@ -231,24 +231,24 @@ impl Reply {
 
 impl Quirks {
     /// `data` as this service spells it.
-    fn dress(&self, data: Value) -> Value {
+    fn apply(&self, data: Value) -> Value {
         match data {
             Value::Object(fields) => {
-                let mut dressed: Map<String, Value> = fields
+                let mut applied: Map<String, Value> = fields
                     .into_iter()
-                    .map(|(name, value)| (self.spelt(name), self.dress(value)))
+                    .map(|(name, value)| (self.field_name(name), self.apply(value)))
                     .collect();
                 if self.extra_fields {
-                    dressed.insert("storageNode".to_owned(), json!({"id": "m16", "w": [1, 2]}));
+                    applied.insert("storageNode".to_owned(), json!({"id": "m16", "w": [1, 2]}));
                 }
-                Value::Object(dressed)
+                Value::Object(applied)
             }
             Value::Number(number) if self.numbers_as_strings => Value::String(number.to_string()),
             other => other,
         }
     }
 
-    fn spelt(&self, name: String) -> String {
+    fn field_name(&self, name: String) -> String {
         if self.file_id_spelling && name == "fileID" {
             return "fileId".to_owned();
         }
@@ -268,7 +268,7 @@ fn html(status: StatusCode) -> String {
     )
 }
 
-/// Two calls are never told the same.
+/// Different for any two calls.
 fn trace_id() -> String {
     format!("{}-{}_emulator", random(0), random(1))
 }

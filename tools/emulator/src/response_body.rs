@@ -1,4 +1,4 @@
-//! The body of an answer: whole, or truncated in the middle with the connection cut behind it.
+//! The body of a response: whole, or truncated in the middle with the connection cut behind it.
 
 use std::future::Future;
 use std::pin::Pin;

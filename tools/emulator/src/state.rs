@@ -1,5 +1,5 @@
-//! Everything that the calls of one emulator share: configuration, memory, faults, network. It
-//! is changed from three sides (tests, the control page, faults that are due) in the same way.
+//! The state that all calls of one emulator share: configuration, storage, faults, network.
+//! Tests, the control page and faults change it in the same way.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,7 @@ pub(crate) struct ListenerHandle {
     pub(crate) commands: UnboundedSender<ListenerCommand>,
 }
 
-/// What a listening place is told. It answers when it is done.
+/// A command to a listening place. It answers when it is done.
 pub(crate) enum ListenerCommand {
     /// Refuse and reset.
     Close(SyncSender<()>),
@@ -137,7 +137,7 @@ impl State {
             (Service::Dead, _) => ListenerCommand::Open(done),
             _ => return Change(None),
         };
-        // Nobody listens any more only when the emulator is stopping.
+        // The receiver is gone only when the emulator is stopping.
         let _ = listener.commands.send(command);
         Change(Some(waiting))
     }
@@ -183,5 +183,5 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A change takes milliseconds; whoever waits longer waits for an emulator that is gone.
+/// A change takes milliseconds; a longer wait is for an emulator that is gone.
 const LONGEST_CHANGE: Duration = Duration::from_secs(5);

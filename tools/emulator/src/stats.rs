@@ -1,5 +1,5 @@
-//! What was seen, as whoever asks gets it: counters for everything and the first calls one by one.
-//! Plain data; it is counted in the call log.
+//! The statistics: counters for everything and the first calls one by one. Plain data; it is
+//! counted in the call log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,9 +64,9 @@ pub struct Tally {
     pub done: u64,
     /// Creates that ended in reuse.
     pub reused: u64,
-    /// Polls that were told to wait.
+    /// Polls that were answered "not yet".
     pub pending: u64,
-    /// Calls that the judge refused.
+    /// Calls that were refused by a rule.
     pub refused: u64,
     /// Calls that a fault, a limit or the deadline altered.
     pub faulted: u64,
@@ -152,9 +152,9 @@ pub enum Outcome {
     Done,
     /// Done: the content was already there.
     Reused,
-    /// Told to ask again.
+    /// Answered "not yet".
     Pending,
-    /// Refused by the judge, and why.
+    /// Refused by a rule, and why.
     Refused(String),
     /// Spoilt by a fault, a limit or the deadline, and which.
     Faulted(String),

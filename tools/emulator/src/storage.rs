@@ -1,6 +1,6 @@
-//! What the service has: the tree, the uploads under way and the folder behind them. In come
-//! finished bytes, out go ids; the disk follows the tree under one lock, so that what is listed
-//! is what is stored.
+//! The storage of the service: the tree, the uploads under way and the folder behind them. In
+//! come finished bytes, out go ids; the disk follows the tree under one lock, so that what is
+//! listed is what is stored.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::reply::{Failure, Refusal};
 use crate::store::{Directory, SPOOLS, Spool, hex, link};
 use crate::tokens::random;
-use crate::tree::{Content, Landing, ROOT, Tree};
-use crate::uploads::{Promise, Terms, Upload};
+use crate::tree::{Content, FolderPath, ROOT, Tree};
+use crate::uploads::{PlannedFile, Upload, UploadSettings};
 
 /// A file that was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ impl Storage {
         let directory = Directory::open(&config.store)?;
         let mut tree = Tree::new(config.first_id);
         if let Some(root) = directory.root() {
-            found(&mut tree, ROOT, root)?;
+            add_existing(&mut tree, ROOT, root)?;
         }
         let inner = Inner {
             tree,
@@ -88,13 +88,13 @@ impl Storage {
         self.directory.spool()
     }
 
-    pub(crate) fn land(
+    pub(crate) fn ensure_folder(
         &self,
         parent: i64,
         path: &[String],
         began: u64,
-    ) -> Result<Landing, Refusal> {
-        self.lock().tree.land(parent, path, began)
+    ) -> Result<FolderPath, Refusal> {
+        self.lock().tree.ensure_folder(parent, path, began)
     }
 
     pub(crate) fn settle(&self, made: &[i64], moment: u64) {
@@ -109,30 +109,30 @@ impl Storage {
             .map(str::to_owned)
             .collect();
         let mut inner = self.lock();
-        let landing = inner.tree.land(ROOT, &names, u64::MAX)?;
-        inner.tree.settle(&landing.made, 0);
-        Ok(landing.folder)
+        let path_made = inner.tree.ensure_folder(ROOT, &names, u64::MAX)?;
+        inner.tree.settle(&path_made.made, 0);
+        Ok(path_made.folder)
     }
 
     /// Keeps the bytes in `spool` under the name that was promised; the new file's id. Blocking
     /// when there are any.
-    pub(crate) fn keep(&self, promise: &Promise, spool: Option<Spool>) -> Result<i64, Failure> {
-        self.place(promise, |_, local| match (spool, local) {
+    pub(crate) fn keep(&self, planned: &PlannedFile, spool: Option<Spool>) -> Result<i64, Failure> {
+        self.place(planned, |_, local| match (spool, local) {
             (Some(spool), Some(local)) => spool.keep(&local),
             _ => Ok(()),
         })
     }
 
     /// The promised file, if its content is already here; its id. Blocking.
-    pub(crate) fn reuse(&self, promise: &Promise) -> Result<Option<i64>, Failure> {
+    pub(crate) fn reuse(&self, planned: &PlannedFile) -> Result<Option<i64>, Failure> {
         let (holder, spool) = {
             let inner = self.lock();
-            match inner.tree.holder(&promise.content) {
+            match inner.tree.file_with(&planned.content) {
                 None => return Ok(None),
                 Some(id) => (self.local(&inner.tree, id), self.spool()?),
             }
         };
-        let id = self.place(promise, |_, local| match (holder, local, spool) {
+        let id = self.place(planned, |_, local| match (holder, local, spool) {
             (Some(original), Some(local), Some(spool)) => link(&original, &local, spool),
             _ => Ok(()),
         })?;
@@ -141,16 +141,16 @@ impl Storage {
 
     fn place(
         &self,
-        promise: &Promise,
+        planned: &PlannedFile,
         store: impl FnOnce(i64, Option<PathBuf>) -> io::Result<()>,
     ) -> Result<i64, Failure> {
         let mut inner = self.lock();
-        let Promise {
+        let PlannedFile {
             folder,
             name,
             content,
             duplicate,
-        } = promise;
+        } = planned;
         let id = inner.tree.place(*folder, name, *duplicate, *content)?;
         let local = self.local(&inner.tree, id);
         if let Err(error) = store(id, local) {
@@ -161,20 +161,24 @@ impl Storage {
     }
 
     /// Whether the promised name is free to be given.
-    pub(crate) fn check_name(&self, promise: &Promise) -> Result<(), Refusal> {
-        let Promise {
+    pub(crate) fn check_name(&self, planned: &PlannedFile) -> Result<(), Refusal> {
+        let PlannedFile {
             folder,
             name,
             duplicate,
             ..
-        } = promise;
+        } = planned;
         self.lock().tree.check_name(*folder, name, *duplicate)
     }
 
     /// A new upload; its preuploadID.
-    pub(crate) fn begin(&self, promise: Promise, terms: Terms) -> io::Result<Arc<str>> {
+    pub(crate) fn begin(
+        &self,
+        planned: PlannedFile,
+        settings: UploadSettings,
+    ) -> io::Result<Arc<str>> {
         let spool = self.spool()?;
-        let upload = Upload::new(promise, spool, terms);
+        let upload = Upload::new(planned, spool, settings);
         let mut inner = self.lock();
         inner.issued += 1;
         let id: Arc<str> = preupload_id(inner.issued).into();
@@ -225,7 +229,7 @@ impl Storage {
 
 /// Enters what is already in `folder` as taken names. Nothing is hashed, so nothing of it is
 /// ever reused.
-fn found(tree: &mut Tree, parent: i64, folder: &Path) -> io::Result<()> {
+fn add_existing(tree: &mut Tree, parent: i64, folder: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
@@ -235,9 +239,9 @@ fn found(tree: &mut Tree, parent: i64, folder: &Path) -> io::Result<()> {
             continue;
         }
         let is_folder = entry.file_type()?.is_dir();
-        let id = tree.found(parent, &name, is_folder);
+        let id = tree.add_existing(parent, &name, is_folder);
         if is_folder {
-            found(tree, id, &entry.path())?;
+            add_existing(tree, id, &entry.path())?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! Where bytes end. In come a body's bytes as they arrive, out go an MD5 and a file written at
-//! its offset; hashing and writing happen on blocking threads, batch by batch, and no slice is
-//! ever held whole.
+//! The files on disk, and the way into them. In come a body's bytes as they arrive, out go an MD5
+//! and a file written at its offset; hashing and writing happen on blocking threads, batch by
+//! batch, and no slice is ever held whole.
 
 use std::fs::{self, File};
 use std::io;
@@ -44,7 +44,7 @@ impl Directory {
         self.root.as_deref()
     }
 
-    /// A new file of no name that anybody sees; none when bytes are discarded.
+    /// A new file below a hidden folder; none when bytes are discarded.
     pub(crate) fn spool(&self) -> io::Result<Option<Spool>> {
         let Some(root) = &self.root else {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! The emulator's own certificate authority. In come what ALPN shall offer and where the emulator
-//! listens, out go an acceptor for `localhost`, 127.0.0.1 and that address, and the authority's PEM
-//! that a client has to trust; keys live in memory only.
+//! listens, out go an acceptor for `localhost`, 127.0.0.1 and that address, and the authority's
+//! PEM that a client has to trust; keys live in memory only.
 
 use std::io;
 use std::net::IpAddr;

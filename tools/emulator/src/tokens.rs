@@ -1,5 +1,5 @@
-//! Tokens: who may call. In come logins and bearer tokens with the time, out go new tokens or a
-//! refusal; at most three live per client id, and a fourth login kicks out the oldest.
+//! Bearer tokens and their lifetimes. In come logins and tokens with the time, out go new tokens
+//! or a refusal; at most three live per client id, and a fourth login ends the oldest.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -29,10 +29,10 @@ enum Life {
     Expired,
 }
 
-/// Why nobody gets in.
+/// Why a call or login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Never heard of it, expired, or kicked out by a newer one.
+    /// Unknown, expired, or ended by a newer one.
     Unknown,
     /// The cap on logins is reached.
     TooMany,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_cap_nobody_logs_in() {
+    fn past_the_cap_no_login_succeeds() {
         let limits = Limits {
             logins: Some(1),
             ..Limits::default()

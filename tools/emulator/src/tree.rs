@@ -1,5 +1,5 @@
-//! The remote files and folders. In come paths, contents and what to do about taken names, out
-//! go ids and where each thing is; the one place that knows what exists. No I/O.
+//! The tree of remote files and folders. In come paths, contents and what to do about taken
+//! names, out go ids and where each thing is; the one place that knows what exists. No I/O.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ pub(crate) enum Duplicate {
 
 /// The folder that a call ends in.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Landing {
+pub(crate) struct FolderPath {
     pub(crate) folder: i64,
     /// What the call itself had to make.
     pub(crate) made: Vec<i64>,
@@ -67,29 +67,29 @@ impl Tree {
 
     /// The folder below `parent` that `path` leads to, made where it is missing, for a call that
     /// began at `began`.
-    pub(crate) fn land(
+    pub(crate) fn ensure_folder(
         &mut self,
         parent: i64,
         path: &[String],
         began: u64,
-    ) -> Result<Landing, Refusal> {
+    ) -> Result<FolderPath, Refusal> {
         self.check_folder(parent)?;
-        let mut landing = Landing {
+        let mut path_made = FolderPath {
             folder: parent,
             made: Vec::new(),
             raced: false,
         };
         for name in path {
-            landing.folder = match self.child(landing.folder, name) {
+            path_made.folder = match self.child(path_made.folder, name) {
                 None => {
                     let kind = Kind::Folder { settled: NOT_YET };
-                    let id = self.add(landing.folder, name, kind);
-                    landing.made.push(id);
+                    let id = self.add(path_made.folder, name, kind);
+                    path_made.made.push(id);
                     id
                 }
                 Some(id) => match self.nodes[&id].kind {
                     Kind::Folder { settled } => {
-                        landing.raced |= settled > began;
+                        path_made.raced |= settled > began;
                         id
                     }
                     Kind::File { .. } => {
@@ -100,7 +100,7 @@ impl Tree {
                 },
             };
         }
-        Ok(landing)
+        Ok(path_made)
     }
 
     /// The call that made these folders is answered at `moment`.
@@ -179,12 +179,12 @@ impl Tree {
     }
 
     /// A file that has this content.
-    pub(crate) fn holder(&self, content: &Content) -> Option<i64> {
+    pub(crate) fn file_with(&self, content: &Content) -> Option<i64> {
         self.contents.get(content)?.first().copied()
     }
 
     /// A file or folder that was there before the emulator.
-    pub(crate) fn found(&mut self, parent: i64, name: &str, is_folder: bool) -> i64 {
+    pub(crate) fn add_existing(&mut self, parent: i64, name: &str, is_folder: bool) -> i64 {
         let kind = if is_folder {
             Kind::Folder { settled: 0 }
         } else {
@@ -293,29 +293,35 @@ mod tests {
             .map(|id| tree.path(id).concat())
             .into();
         assert_eq!(names, ["a(1).txt", "a(2).txt", "a.txt", "b", "b(1)"]);
-        assert_eq!(tree.holder(&content(1)), None);
-        assert_eq!(tree.holder(&content(5)), Some(103));
+        assert_eq!(tree.file_with(&content(1)), None);
+        assert_eq!(tree.file_with(&content(5)), Some(103));
         assert_eq!(tree.files().len(), 5);
     }
 
     #[test]
     fn folders_are_made_once_and_files_are_none() {
         let mut tree = Tree::new(1);
-        let landing = tree.land(ROOT, &path("x/y"), 1).expect("made");
-        assert_eq!((landing.folder, landing.made), (2, vec![1, 2]));
+        let path_made = tree.ensure_folder(ROOT, &path("x/y"), 1).expect("made");
+        assert_eq!((path_made.folder, path_made.made), (2, vec![1, 2]));
         tree.settle(&[1, 2], 2);
-        let landing = tree.land(ROOT, &path("x/y"), 3).expect("there");
-        let wanted = Landing {
+        let path_made = tree.ensure_folder(ROOT, &path("x/y"), 3).expect("there");
+        let wanted = FolderPath {
             folder: 2,
             made: vec![],
             raced: false,
         };
-        assert_eq!(landing, wanted);
+        assert_eq!(path_made, wanted);
         tree.place(2, "f", Duplicate::Refuse, content(1))
             .expect("free");
-        assert!(tree.land(ROOT, &path("x/y/f"), 4).is_err());
-        assert!(tree.land(3, &[], 4).is_err(), "a file is no parent");
-        assert!(tree.land(77, &[], 4).is_err(), "nothing is no parent");
+        assert!(tree.ensure_folder(ROOT, &path("x/y/f"), 4).is_err());
+        assert!(
+            tree.ensure_folder(3, &[], 4).is_err(),
+            "a file is no parent"
+        );
+        assert!(
+            tree.ensure_folder(77, &[], 4).is_err(),
+            "nothing is no parent"
+        );
         let overwrite = tree.place(1, "y", Duplicate::Overwrite, content(1));
         assert!(overwrite.is_err(), "a file does not replace a folder");
     }
@@ -323,11 +329,20 @@ mod tests {
     #[test]
     fn a_race_is_an_overlap_over_a_missing_folder() {
         let mut tree = Tree::new(1);
-        let made = tree.land(ROOT, &path("x"), 1).expect("made").made;
-        let unanswered = tree.land(ROOT, &path("x"), 2).expect("there");
+        let made = tree.ensure_folder(ROOT, &path("x"), 1).expect("made").made;
+        let unanswered = tree.ensure_folder(ROOT, &path("x"), 2).expect("there");
         assert!(unanswered.raced);
         tree.settle(&made, 3);
-        assert!(tree.land(ROOT, &path("x"), 2).expect("there").raced);
-        assert!(!tree.land(ROOT, &path("x"), 4).expect("there").raced);
+        assert!(
+            tree.ensure_folder(ROOT, &path("x"), 2)
+                .expect("there")
+                .raced
+        );
+        assert!(
+            !tree
+                .ensure_folder(ROOT, &path("x"), 4)
+                .expect("there")
+                .raced
+        );
     }
 }

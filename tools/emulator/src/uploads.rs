@@ -1,6 +1,6 @@
-//! Uploads that are under way. In come attempts at slices and their MD5s, out goes which slices
-//! are there and, once all are, the MD5 of the whole; a slice counts only when its attempt was
-//! judged, and a bad attempt never spoils what is already there.
+//! The uploads under way. In come attempts at slices and their MD5s, out goes which slices are
+//! there and, once all are, the MD5 of the whole; a slice counts only when its attempt was
+//! checked, and a bad attempt never spoils what is already there.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use crate::tree::{Content, Duplicate};
 
 /// What a create has promised.
 #[derive(Clone, Debug)]
-pub(crate) struct Promise {
+pub(crate) struct PlannedFile {
     pub(crate) folder: i64,
     pub(crate) name: String,
     pub(crate) content: Content,
@@ -27,7 +27,7 @@ pub(crate) struct Upload(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    promise: Promise,
+    planned: PlannedFile,
     slice_size: u64,
     /// How many slices there have to be.
     count: u64,
@@ -65,9 +65,9 @@ struct Check {
     epoch: u64,
 }
 
-/// Where the bytes of a judged slice are.
+/// Where the bytes of a checked slice are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Whereabouts<'a> {
+pub(crate) enum SliceBytes<'a> {
     Discarded,
     InPlace,
     Aside(&'a Region),
@@ -79,35 +79,39 @@ pub(crate) enum Completion {
     /// To be asked again; with the number of times it was asked before.
     Pending(u32),
     /// All is there and right: the file can be kept.
-    Whole(Promise, Option<Spool>),
+    Whole(PlannedFile, Option<Spool>),
 }
 
 /// How an upload is set up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct UploadSettings {
     pub(crate) slice_size: u64,
     pub(crate) polls: u32,
     pub(crate) verify: bool,
 }
 
 impl Upload {
-    pub(crate) fn new(promise: Promise, spool: Option<Spool>, terms: Terms) -> Self {
-        let count = promise.content.size.div_ceil(terms.slice_size);
+    pub(crate) fn new(
+        planned: PlannedFile,
+        spool: Option<Spool>,
+        settings: UploadSettings,
+    ) -> Self {
+        let count = planned.content.size.div_ceil(settings.slice_size);
         let check = Check {
-            verify: terms.verify,
+            verify: settings.verify,
             digest: Md5::new(),
             done: 0,
             running: false,
             epoch: 0,
         };
         Self(Arc::new(Mutex::new(Inner {
-            promise,
-            slice_size: terms.slice_size,
+            planned,
+            slice_size: settings.slice_size,
             count,
             slices: BTreeMap::new(),
             spool,
             phase: Phase::Open,
-            polls_left: terms.polls,
+            polls_left: settings.polls,
             polls: 0,
             check,
         })))
@@ -124,12 +128,12 @@ impl Upload {
             )));
         }
         let before = (no - 1) * inner.slice_size;
-        Ok(inner.slice_size.min(inner.promise.content.size - before))
+        Ok(inner.slice_size.min(inner.planned.content.size - before))
     }
 
-    /// The way in for slice `no`, which is in range: straight to its place when nobody else was
-    /// there, or none, and then its bytes have to wait aside until they are judged.
-    pub(crate) fn straight(&self, no: u64) -> Option<Region> {
+    /// The way in for slice `no`, which is in range: straight to its place when no other
+    /// attempt came before, or none, and then its bytes have to wait aside until they are checked.
+    pub(crate) fn direct_region(&self, no: u64) -> Option<Region> {
         let mut inner = self.lock();
         let region = inner.region(no)?;
         if inner.slices.contains_key(&no) {
@@ -152,19 +156,19 @@ impl Upload {
         }
     }
 
-    /// Slice `no` is judged to be `sum`. False when an attempt that is in place came second to
+    /// Slice `no` was found to be `sum`. False when an attempt that is in place came second to
     /// one that waited aside. Blocking when the bytes wait aside.
-    pub(crate) fn accept(&self, no: u64, sum: Sum, bytes: Whereabouts<'_>) -> io::Result<bool> {
+    pub(crate) fn accept(&self, no: u64, sum: Sum, bytes: SliceBytes<'_>) -> io::Result<bool> {
         let mut inner = self.lock();
         if inner.phase == Phase::Ended {
             return Ok(true);
         }
         match (bytes, inner.slices.get(&no)) {
-            (Whereabouts::InPlace, None | Some(Slice::Present(_))) => return Ok(false),
-            (Whereabouts::Aside(_), Some(Slice::Arriving(other))) => other.take_back(),
+            (SliceBytes::InPlace, None | Some(Slice::Present(_))) => return Ok(false),
+            (SliceBytes::Aside(_), Some(Slice::Arriving(other))) => other.take_back(),
             _ => {}
         }
-        if let (Whereabouts::Aside(aside), Some(place)) = (bytes, inner.region(no)) {
+        if let (SliceBytes::Aside(aside), Some(place)) = (bytes, inner.region(no)) {
             place.copy_from(aside)?;
         }
         let before = inner.slices.insert(no, Slice::Present(sum));
@@ -175,13 +179,13 @@ impl Upload {
     }
 
     /// Whether there is a whole to be checked along the way.
-    pub(crate) fn is_chased(&self) -> bool {
+    pub(crate) fn hashes_whole(&self) -> bool {
         let inner = self.lock();
         inner.check.verify && inner.count > 1 && inner.spool.is_some()
     }
 
     /// Hashes on from the front while there are slices. Blocking; one at a time per upload.
-    pub(crate) fn chase(&self) -> io::Result<()> {
+    pub(crate) fn hash_on(&self) -> io::Result<()> {
         while let Some((region, mut digest, epoch)) = self.next_to_check() {
             let read = region.read(|bytes| {
                 digest.update(bytes);
@@ -230,7 +234,7 @@ impl Upload {
         if !right {
             return Err(failed("the MD5 of the whole file is not the etag"));
         }
-        Ok(Completion::Whole(inner.promise.clone(), spool))
+        Ok(Completion::Whole(inner.planned.clone(), spool))
     }
 
     /// Whether complete could be asked for.
@@ -275,7 +279,7 @@ impl Inner {
 
     /// None while it is not yet known.
     fn is_right(&self) -> Option<bool> {
-        let wanted = self.promise.content.sum;
+        let wanted = self.planned.content.sum;
         if !self.check.verify {
             return Some(true);
         }
@@ -292,7 +296,7 @@ impl Inner {
 
     fn region(&self, no: u64) -> Option<Region> {
         let at = (no - 1) * self.slice_size;
-        let bytes = self.slice_size.min(self.promise.content.size - at);
+        let bytes = self.slice_size.min(self.planned.content.size - at);
         Some(self.spool.as_ref()?.region(at, bytes))
     }
 }
@@ -313,20 +317,20 @@ fn failed(detail: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms {
+    const SETTINGS: UploadSettings = UploadSettings {
         slice_size: 10,
         polls: 1,
         verify: true,
     };
 
     fn upload(size: u64, sum: Sum) -> Upload {
-        let promise = Promise {
+        let planned = PlannedFile {
             folder: 0,
             name: "a".to_owned(),
             content: Content { sum, size },
             duplicate: Duplicate::Refuse,
         };
-        Upload::new(promise, None, TERMS)
+        Upload::new(planned, None, SETTINGS)
     }
 
     #[test]
@@ -345,7 +349,7 @@ mod tests {
     fn complete_needs_every_slice_and_its_polls() {
         let upload = upload(20, [0; 16]);
         upload
-            .accept(2, [2; 16], Whereabouts::Discarded)
+            .accept(2, [2; 16], SliceBytes::Discarded)
             .expect("no I/O");
         let refused = upload.complete().expect_err("one is missing");
         assert_eq!(refused.message, "文件上传失败");
@@ -354,7 +358,7 @@ mod tests {
             Some("slices are missing: 1, slice 1 is the first")
         );
         upload
-            .accept(1, [1; 16], Whereabouts::Discarded)
+            .accept(1, [1; 16], SliceBytes::Discarded)
             .expect("no I/O");
         assert!(matches!(upload.complete(), Ok(Completion::Pending(0))));
         assert!(matches!(upload.complete(), Ok(Completion::Whole(..))));
@@ -366,13 +370,13 @@ mod tests {
     fn the_only_slice_is_the_whole_file() {
         let right = upload(5, [1; 16]);
         right
-            .accept(1, [1; 16], Whereabouts::Discarded)
+            .accept(1, [1; 16], SliceBytes::Discarded)
             .expect("no I/O");
         assert!(matches!(right.complete(), Ok(Completion::Pending(0))));
         assert!(matches!(right.complete(), Ok(Completion::Whole(..))));
         let wrong = upload(5, [1; 16]);
         wrong
-            .accept(1, [2; 16], Whereabouts::Discarded)
+            .accept(1, [2; 16], SliceBytes::Discarded)
             .expect("no I/O");
         assert!(matches!(wrong.complete(), Ok(Completion::Pending(0))));
         assert!(wrong.complete().is_err());

@@ -1,5 +1,5 @@
-//! `upload_complete`. In comes a preuploadID, out goes that it is still being verified, or the
-//! finished file's id; asking again after the end gives the same answer.
+//! `upload_complete`. In comes a preuploadID, out goes that the file is still being verified, or
+//! its id; asking again after the end gives the same answer.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ pub(super) async fn serve(context: &mut Context, mut fields: Fields) -> CallResu
     }
     match upload.complete()? {
         Completion::Pending(before) => {
-            tokio::task::spawn_blocking(move || upload.chase());
+            tokio::task::spawn_blocking(move || upload.hash_on());
             pending(context.state.config.pending, before)
         }
-        Completion::Whole(promise, spool) => {
+        Completion::Whole(planned, spool) => {
             let state = Arc::clone(&context.state);
             let keep = move || {
-                let file = state.storage.keep(&promise, spool)?;
+                let file = state.storage.keep(&planned, spool)?;
                 state.storage.done(&id, file);
                 Ok(completed(file))
             };

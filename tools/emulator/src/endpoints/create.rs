@@ -1,5 +1,5 @@
-//! `create`. In comes a file that somebody wants to store, out goes the finished file where its
-//! content is known, or else a preuploadID, the slice size and the servers.
+//! `create`. In comes the description of a file, out goes the finished file where its content is
+//! known, or else a preuploadID, the slice size and the servers.
 
 use std::sync::Arc;
 
@@ -10,48 +10,48 @@ use super::fields::Fields;
 use super::file_request::FileRequest;
 use crate::config::Reuse;
 use crate::reply::{CallResult, Done, Failure};
-use crate::uploads::{Promise, Terms};
+use crate::uploads::{PlannedFile, UploadSettings};
 
 pub(super) async fn serve(context: &mut Context, fields: Fields) -> CallResult {
     let request = FileRequest::read(fields, LARGEST)?;
-    let promise = Promise {
-        folder: context.land(request.parent, &request.folders)?,
+    let planned = PlannedFile {
+        folder: context.ensure_folder(request.parent, &request.folders)?,
         name: request.name,
         content: request.content,
         duplicate: request.duplicate,
     };
-    context.state.storage.check_name(&promise)?;
+    context.state.storage.check_name(&planned)?;
     if let Some(queue) = context.queue.take() {
-        return Err(queue.instantly(Arc::clone(&context.state), promise).into());
+        return Err(queue.by_content(Arc::clone(&context.state), planned).into());
     }
-    if let Some(id) = reused(context, &promise).await? {
+    if let Some(id) = reused(context, &planned).await? {
         return Ok(Done {
             data: json!({"fileID": id, "reuse": true}),
             reused: true,
         });
     }
-    begin(context, promise)
+    begin(context, planned)
 }
 
-async fn reused(context: &Context, promise: &Promise) -> Result<Option<i64>, Failure> {
+async fn reused(context: &Context, planned: &PlannedFile) -> Result<Option<i64>, Failure> {
     let how = context.state.config.quirks.reuse;
     if how == Reuse::Never {
         return Ok(None);
     }
-    let (state, promise) = (Arc::clone(&context.state), promise.clone());
-    let reuse = tokio::task::spawn_blocking(move || state.storage.reuse(&promise));
+    let (state, planned) = (Arc::clone(&context.state), planned.clone());
+    let reuse = tokio::task::spawn_blocking(move || state.storage.reuse(&planned));
     let id = reuse.await.map_err(std::io::Error::other)??;
     Ok(id.map(|id| if how == Reuse::WithoutId { 0 } else { id }))
 }
 
-fn begin(context: &mut Context, promise: Promise) -> CallResult {
+fn begin(context: &mut Context, planned: PlannedFile) -> CallResult {
     let state = &context.state;
-    let terms = Terms {
+    let settings = UploadSettings {
         slice_size: state.config.slice_size,
         polls: state.config.polls,
         verify: state.config.verify,
     };
-    let id = state.storage.begin(promise, terms)?;
+    let id = state.storage.begin(planned, settings)?;
     context.record.call.preupload_id = Some(Arc::clone(&id));
     Ok(Done::with(json!({
         "fileID": 0,

@@ -10,7 +10,7 @@ use crate::reply::{Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::store::Sum;
 
-/// Named values that nobody has asked for yet.
+/// Named values that were not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(HashMap<String, Raw>);
 
@@ -108,7 +108,7 @@ impl Fields {
         number(self.0.get(&name.to_lowercase())?)
     }
 
-    /// Refuses what nobody asked for.
+    /// Refuses what was not taken.
     pub(crate) fn finish(self) -> Result<(), Refusal> {
         match self.0.keys().min() {
             None => Ok(()),

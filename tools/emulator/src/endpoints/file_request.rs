@@ -1,12 +1,12 @@
-//! What create and single/create have in common: which file, how large, whereto. In come fields,
-//! out goes a request that is right by itself; whether it can be done is the tree's to say.
+//! The file that a create or single/create asks for: which, how large, whereto. In come fields,
+//! out goes a request that is right by itself; whether it can be done is for the tree to say.
 
 use super::fields::Fields;
 use super::name;
 use crate::reply::Refusal;
 use crate::tree::{Content, Duplicate};
 
-/// A file that somebody wants to store.
+/// A file that a client wants to store.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileRequest {
     pub(crate) parent: i64,

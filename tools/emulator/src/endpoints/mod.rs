@@ -1,4 +1,4 @@
-//! The judge: one file per endpoint. In come heads and bodies, out go data or a refusal with its
+//! The endpoints, one file each. In come heads and bodies, out go data or a refusal with its
 //! reason; every rule of the documents is checked here, and nothing is excused.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::queue::Queue;
 use crate::reply::{CallResult, Refusal};
 use crate::request_body::RequestBody;
 use crate::state::{State, lock};
-use crate::tree::Landing;
+use crate::tree::FolderPath;
 
 pub(crate) use complete::VERIFYING;
 
@@ -27,12 +27,12 @@ mod name;
 mod single;
 mod slice;
 
-/// One call on its way through the judge.
+/// One call on its way through its endpoint.
 pub(crate) struct Context {
     pub(crate) state: Arc<State>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) record: CallRecord,
-    /// Where what is judged well is put instead of being done.
+    /// Takes a file that passed all checks, instead of its being stored.
     pub(crate) queue: Option<Queue>,
     /// When it began, as [`State::moment`] counts.
     began: u64,
@@ -54,12 +54,12 @@ impl Context {
 
     /// The folder `path` below `parent`. The folders that this makes count as being made until
     /// the call is answered.
-    fn land(&mut self, parent: i64, path: &[String]) -> Result<i64, Refusal> {
-        let Landing {
+    fn ensure_folder(&mut self, parent: i64, path: &[String]) -> Result<i64, Refusal> {
+        let FolderPath {
             folder,
             made,
             raced,
-        } = self.state.storage.land(parent, path, self.began)?;
+        } = self.state.storage.ensure_folder(parent, path, self.began)?;
         self.made.extend(made);
         if raced {
             self.state.call_log.folder_race();
@@ -83,7 +83,7 @@ impl Drop for Context {
     }
 }
 
-/// Judges a call of `operation`, which came in at the right place.
+/// Serves a call that came in at the right place.
 pub(crate) async fn serve(
     context: &mut Context,
     head: &Parts,
@@ -135,7 +135,7 @@ fn check_token(context: &Context, headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let why = match token {
         None => "the header Authorization is not \"Bearer TOKEN\"",
-        Some(_) => "nobody has this token, or it has run out",
+        Some(_) => "this token is unknown or has run out",
     };
     Err(Refusal::code(401, "access_token校验失败或已过期").because(why))
 }

@@ -13,7 +13,7 @@ use crate::multipart::Multipart;
 use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::store::{Spool, Sum, Writer, hex};
-use crate::uploads::Promise;
+use crate::uploads::PlannedFile;
 
 pub(super) async fn serve(
     context: &mut Context,
@@ -77,22 +77,22 @@ async fn accept(context: &mut Context, request: FileRequest, arrived: Arrived) -
         let detail = format!("file is {}, not {}", hex(&sum), hex(&request.content.sum));
         return Err(Refusal::business("文件md5校验失败").because(detail).into());
     }
-    let promise = Promise {
-        folder: context.land(request.parent, &request.folders)?,
+    let planned = PlannedFile {
+        folder: context.ensure_folder(request.parent, &request.folders)?,
         name: request.name,
         content: request.content,
         duplicate: request.duplicate,
     };
     if let Some(queue) = context.queue.take() {
-        context.state.storage.check_name(&promise)?;
+        context.state.storage.check_name(&planned)?;
         let state = Arc::clone(&context.state);
-        return Err(queue.with_bytes(state, promise, spool).into());
+        return Err(queue.with_bytes(state, planned, spool).into());
     }
     let file = match spool {
-        None => context.state.storage.keep(&promise, None)?,
+        None => context.state.storage.keep(&planned, None)?,
         Some(spool) => {
             let state = Arc::clone(&context.state);
-            let keep = move || state.storage.keep(&promise, Some(spool));
+            let keep = move || state.storage.keep(&planned, Some(spool));
             let kept = tokio::task::spawn_blocking(keep);
             kept.await.map_err(std::io::Error::other)??
         }

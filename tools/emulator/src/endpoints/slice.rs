@@ -10,7 +10,7 @@ use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::storage::Entry;
 use crate::store::{Region, Spool, Sum, Writer, hex};
-use crate::uploads::{Upload, Whereabouts};
+use crate::uploads::{SliceBytes, Upload};
 
 pub(super) async fn serve(
     context: &mut Context,
@@ -79,7 +79,7 @@ async fn receive(
     if let Some((id, no)) = known {
         let upload = open(context, id, no)?;
         expected = Some(upload.expected(no)?);
-        if let Some(region) = upload.straight(no) {
+        if let Some(region) = upload.direct_region(no) {
             at = At::Place(InPlace { upload, no, region });
         }
     }
@@ -133,21 +133,21 @@ async fn accept(context: &mut Context, mut fields: Fields, arrived: Arrived) -> 
         let said = format!("slice {no} was replaced while it arrived");
         return Err(Refusal::business(said).into());
     }
-    if upload.is_chased() {
-        tokio::task::spawn_blocking(move || upload.chase());
+    if upload.hashes_whole() {
+        tokio::task::spawn_blocking(move || upload.hash_on());
     }
     Ok(Done::with(Value::Null))
 }
 
 async fn count(upload: Upload, no: u64, (sum, at): (Sum, At)) -> Result<bool, Failure> {
     match at {
-        At::Nowhere => Ok(upload.accept(no, sum, Whereabouts::Discarded)?),
-        At::Place(_in_place) => Ok(upload.accept(no, sum, Whereabouts::InPlace)?),
+        At::Nowhere => Ok(upload.accept(no, sum, SliceBytes::Discarded)?),
+        At::Place(_in_place) => Ok(upload.accept(no, sum, SliceBytes::InPlace)?),
         At::Aside(spool) => {
             let bytes = upload.expected(no)?;
             let job = move || {
                 let aside = spool.region(0, bytes);
-                upload.accept(no, sum, Whereabouts::Aside(&aside))
+                upload.accept(no, sum, SliceBytes::Aside(&aside))
             };
             let job = tokio::task::spawn_blocking(job);
             Ok(job.await.map_err(std::io::Error::other)??)

@@ -110,7 +110,7 @@ fn body_codes_do_nothing_else() {
 }
 
 #[test]
-fn somebody_on_the_way_answers_as_told() {
+fn a_proxy_on_the_way_answers_as_scripted() {
     let emulator = started();
     let portal = Action::redirect(302, "http://portal.example/");
     emulator.inject(Fault::on(Operation::Create, portal).nth(1));
@@ -140,7 +140,7 @@ fn the_queue_takes_a_file_and_it_appears_by_itself_or_never() {
         assert_eq!(emulator.files(), []);
         std::thread::sleep(Duration::from_millis(400));
         assert_eq!(emulator.files().len(), files);
-        // Of content that nobody has, create has nothing to let appear.
+        // Of content that is stored nowhere, create has nothing to let appear.
         emulator.inject(Fault::on(Operation::Create, queued).nth(1));
         let answer = create(&emulator, "g", b"never seen");
         answer.refused("已成功进入秒传队列");

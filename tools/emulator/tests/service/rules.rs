@@ -162,7 +162,7 @@ fn slices_are_judged() {
     send("3", &md5(first), first).refused("10 bytes");
     send("1", &md5(first).to_uppercase(), first).refused("sliceMD5");
     send("1", &md5(b"other"), first).refused("md5");
-    let unknown = slice("nobody", 1, first).send(&server);
+    let unknown = slice("unknown", 1, first).send(&server);
     unknown.refused("preuploadID");
     complete(&id).send(&emulator.api()).refused("文件上传失败");
     assert_eq!(send("1", &md5(first), first).code(), 0);
@@ -309,7 +309,7 @@ fn preupload_ids_end() {
     assert_eq!(slice(&id, 1, b"12345").send(server).code(), 0);
     assert_eq!(completed(&emulator, &id).code(), 0);
     slice(&id, 1, b"12345").send(server).refused("completed");
-    complete("nobody")
+    complete("unknown")
         .send(&emulator.api())
         .refused("preuploadID");
     let id = preupload_id(&create(&emulator, "g", b"1234"));
