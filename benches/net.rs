@@ -36,8 +36,9 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use panup::Http;
 use panup::Operation;
-use panup::net::{Body, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots, Wish};
+use panup::net::{Body, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots};
 
 fn main() {
     if std::env::var_os(SINK).is_some() {
@@ -59,7 +60,7 @@ fn main() {
 struct Row {
     name: &'static str,
     scheme: Scheme,
-    wish: Wish,
+    preference: Http,
     connections: usize,
     streams: usize,
 }
@@ -67,16 +68,16 @@ struct Row {
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for connections in [1, 2, 4, 8] {
-        let row = |name, scheme, wish, streams| Row {
+        let row = |name, scheme, preference, streams| Row {
             name,
             scheme,
-            wish,
+            preference,
             connections,
             streams,
         };
-        rows.push(row("plain h1", Scheme::Http, Wish::H1, 1));
-        rows.push(row("TLS h1", Scheme::Https, Wish::H1, 1));
-        rows.extend([1, 2, 4].map(|streams| row("TLS h2", Scheme::Https, Wish::H2, streams)));
+        rows.push(row("plain h1", Scheme::Http, Http::H1, 1));
+        rows.push(row("TLS h1", Scheme::Https, Http::H1, 1));
+        rows.extend([1, 2, 4].map(|streams| row("TLS h2", Scheme::Https, Http::H2, streams)));
     }
     rows.sort_by_key(|row| {
         (
@@ -167,7 +168,7 @@ async fn send_all(pool: &Pool, origin: Origin, row: Row, bytes: &Bytes, total: u
         let body = Body::from(bytes.slice(at..at + SLICE));
         let outgoing = Outgoing {
             body,
-            version: row.wish,
+            version: row.preference,
             ..Outgoing::new(Method::POST, "/", Operation::Slice)
         };
         sending.spawn(async move { pool.send(&origin, outgoing).await.expect("a reply") });
@@ -309,16 +310,16 @@ async fn take(listener: TcpListener, tls: Option<TlsAcceptor>) {
         let tls = tls.clone();
         tokio::spawn(async move {
             let Some(tls) = tls else {
-                return swallow(stream, Wish::H1).await;
+                return swallow(stream, Http::H1).await;
             };
             let stream = tls.accept(stream).await.expect("TLS");
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            swallow(stream, if h2 { Wish::H2 } else { Wish::H1 }).await;
+            swallow(stream, if h2 { Http::H2 } else { Http::H1 }).await;
         });
     }
 }
 
-async fn swallow(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, version: Wish) {
+async fn swallow(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, version: Http) {
     let service = service_fn(|request: Request<Incoming>| async {
         let mut body = request.into_body();
         while body.frame().await.is_some() {}
@@ -326,7 +327,7 @@ async fn swallow(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, v
     });
     // A client that goes away in the middle is how a benchmark ends.
     let _ = match version {
-        Wish::H2 => {
+        Http::H2 => {
             hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .initial_stream_window_size(4 << 20)
                 .initial_connection_window_size(16 << 20)

@@ -34,7 +34,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | `error`: every way to fail, and whether repeating can help; `sync`: a mutex that goes on after a panic |
+//! | 0 | `error`: every way to fail, and whether repeating can help; `http`: its versions; `sync`: a mutex that goes on after a panic |
 //! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone |
 //! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
 //! | 3 | `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
@@ -46,6 +46,7 @@
 
 mod auth;
 mod error;
+mod http;
 mod options;
 mod plan;
 mod private;
@@ -67,8 +68,9 @@ pub mod wire;
 
 pub use auth::{Credential, Secret, private_folder, read_private, read_secret, write_private};
 pub use error::{Delivery, Error, Kind, Operation, Result};
+pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
-pub use options::{CallRates, DEFAULT_API, Http, Options, Resume, Retry, Timeouts};
+pub use options::{CallRates, DEFAULT_API, Options, Resume, Retry, Timeouts};
 pub use source::prepare_process;
 pub use upload::{Claimed, Targets};
 pub use upload::{

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::Credential;
 use crate::error::{Error, Kind, Operation, Result};
+use crate::http;
 use crate::journal;
 use crate::net::{Limits, Origin, Scheme};
 use crate::policy;
@@ -35,7 +36,7 @@ pub struct Options {
     /// Connections per server; `None` (default) as many as the bodies in flight need.
     pub connections: Option<usize>,
     /// The HTTP version; by default the faster one of those that a server offers.
-    pub http: Http,
+    pub http: http::Preference,
     /// Hashing threads; `None` (default) is one per processor.
     pub hash_threads: Option<usize>,
     /// Bytes per second of content at most; `None` (default) is no limit.
@@ -59,18 +60,6 @@ pub struct Options {
     pub retry: Retry,
     /// Time-outs.
     pub timeouts: Timeouts,
-}
-
-/// The HTTP version to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Http {
-    /// Both are tried on a server that offers HTTP/2, and the faster carries the bulk.
-    #[default]
-    Auto,
-    /// HTTP/1.1 only.
-    H1,
-    /// HTTP/2 where the server offers it; a plain `http://` server gets HTTP/1.1.
-    H2,
 }
 
 /// What the journal is used for.
@@ -187,7 +176,7 @@ impl Options {
             single_max: 4 << 20,
             concurrency: None,
             connections: None,
-            http: Http::Auto,
+            http: http::Preference::Auto,
             hash_threads: None,
             limit_rate: None,
             call_rates: CallRates::default(),

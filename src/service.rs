@@ -12,7 +12,8 @@ use hyper::header::{
 };
 
 use crate::error::{Error, Kind, Operation, Result};
-use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply, Version, Wish};
+use crate::http::{Preference, Version};
+use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply};
 use crate::wire::{
     self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply,
 };
@@ -24,7 +25,7 @@ pub struct Service {
     api: Arc<Origin>,
     limits: Limits,
     /// For the calls without content; those with it say theirs in [`Carriage`].
-    version: Wish,
+    version: Preference,
 }
 
 /// How a body travels.
@@ -33,7 +34,7 @@ pub struct Carriage {
     /// The upload server.
     pub server: Origin,
     /// The HTTP version asked for.
-    pub version: Wish,
+    pub version: Preference,
     /// Counts the body's bytes as sockets take them, framing included.
     pub sent: Arc<AtomicU64>,
     /// Slows the body down, and sees every chunk.
@@ -67,7 +68,7 @@ pub struct SliceCall {
 impl Service {
     /// The service at `api`, spoken to through `pool`.
     #[must_use]
-    pub fn new(pool: Pool, api: Origin, limits: Limits, version: Wish) -> Service {
+    pub fn new(pool: Pool, api: Origin, limits: Limits, version: Preference) -> Service {
         Service {
             pool,
             api: Arc::new(api),

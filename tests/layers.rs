@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Rooms and their floors, as README's map has them. `main` and `cli` see public names only.
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
+    ("http", 0),
     ("sync", 0),
     ("source", 1),
     ("digest", 1),

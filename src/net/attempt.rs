@@ -13,13 +13,14 @@ use hyper::{Method, Request, Response, Uri};
 use tokio::time::Instant;
 
 use super::body::{BodyStream, Ledger};
-use super::exchange::{Outgoing, Reply, Version};
+use super::exchange::{Outgoing, Reply};
 use super::fault::{self, Failure};
 use super::lease::{Lease, Sender};
 use super::origin::Origin;
 use super::roster::Fate;
 use super::watch::{Progress, Sight, Verdict, Watch};
 use crate::error::Delivery;
+use crate::http::Version;
 
 /// A request without a reply.
 #[derive(Debug)]

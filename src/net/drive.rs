@@ -12,11 +12,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use super::body::BodyStream;
-use super::exchange::Version;
 use super::lane::Lane;
 use super::lease::Sender;
 use super::pool::ServerStats;
 use super::stream::{Meter, Stream};
+use crate::http::Version;
 
 use crate::sync::{Mutex, MutexGuard};
 

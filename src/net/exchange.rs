@@ -8,6 +8,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use super::body::Body;
 use crate::error::Operation;
+use crate::http::{Preference, Version};
 
 /// A request without its origin.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ pub struct Outgoing {
     /// How long to wait for what.
     pub limits: Limits,
     /// The HTTP version asked for.
-    pub version: Wish,
+    pub version: Preference,
     /// The call that an error names.
     pub operation: Operation,
 }
@@ -37,7 +38,7 @@ impl Outgoing {
             headers: HeaderMap::new(),
             body: Body::empty(),
             limits: Limits::default(),
-            version: Wish::Auto,
+            version: Preference::Auto,
             operation,
         }
     }
@@ -66,27 +67,6 @@ impl Default for Limits {
             stall: Duration::from_secs(20),
         }
     }
-}
-
-/// The HTTP version a request asks for. Plain connections are always HTTP/1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Wish {
-    /// Whatever ALPN gives; connections of both versions are used.
-    #[default]
-    Auto,
-    /// HTTP/1.1.
-    H1,
-    /// HTTP/2, or HTTP/1.1 from a server that does not offer it.
-    H2,
-}
-
-/// The HTTP version that was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// HTTP/1.1: one request at a time on a connection.
-    H1,
-    /// HTTP/2: several streams on a connection.
-    H2,
 }
 
 /// What came back, read to its end.

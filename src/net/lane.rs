@@ -1,4 +1,4 @@
-//! The way to one server: its connections, shared by all who send there. In: wishes. Out: leases,
+//! The way to one server: its connections, shared by all who send there. In: requests. Out: leases,
 //! each one request's right to a connection. Never: a decision of its own; those are the roster's.
 
 use std::collections::HashMap;
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use super::connect::{Connector, Offer};
 use super::dial::Dial;
 use super::drive::{OpenCount, Opened, Tally};
-use super::exchange::Wish;
 use super::fault::Failure;
 use super::lease::{Lease, Sender};
 use super::origin::{Origin, Scheme};
 use super::roster::{Act, Fate, Roster, Rules};
 use super::sockets::{Socket, Sockets};
 use super::stream::Meter;
+use crate::http::Preference;
 
 use crate::sync::{Mutex, MutexGuard};
 
@@ -81,12 +81,12 @@ impl Lane {
         lane
     }
 
-    /// Waits for a connection that fits `wish`, first come, first served.
-    pub(super) async fn lease(self: &Arc<Self>, wish: Wish) -> Result<Lease, Failure> {
+    /// Waits for a connection that fits `preference`, first come, first served.
+    pub(super) async fn lease(self: &Arc<Self>, preference: Preference) -> Result<Lease, Failure> {
         let (grant, granted) = oneshot::channel();
         let place = {
             let mut state = self.state();
-            let waiter = state.roster.join(wish);
+            let waiter = state.roster.join(preference);
             state.waiting.insert(waiter, grant);
             Place { lane: self, waiter }
         };

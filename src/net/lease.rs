@@ -8,10 +8,10 @@ use hyper::client::conn::{http1, http2};
 use tokio::task::AbortHandle;
 
 use super::body::BodyStream;
-use super::exchange::Version;
 use super::lane::Lane;
 use super::roster::Fate;
 use super::stream::Meter;
+use crate::http::Version;
 
 /// One request's right to one connection. Dropped, it gives the right back.
 #[derive(Debug)]

@@ -24,6 +24,6 @@ mod tls;
 mod watch;
 
 pub use body::{Body, Pace};
-pub use exchange::{Limits, Outgoing, Reply, Version, Wish};
+pub use exchange::{Limits, Outgoing, Reply};
 pub use origin::{Origin, Scheme};
 pub use pool::{Pool, PoolSettings, Proxies, ServerStats, SystemRoots};

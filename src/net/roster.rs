@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connect::Offer;
-use super::exchange::{Version, Wish};
+use crate::http::{Preference, Version};
 
 /// One server's connections and the requests that wait for them.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Link {
 #[derive(Debug, Clone, Copy)]
 struct Waiter {
     id: u64,
-    wish: Wish,
+    preference: Preference,
 }
 
 /// A connection on its way.
@@ -116,9 +116,9 @@ impl Roster {
     }
 
     /// A request joins the queue.
-    pub(super) fn join(&mut self, wish: Wish) -> u64 {
+    pub(super) fn join(&mut self, preference: Preference) -> u64 {
         let id = self.fresh_id();
-        self.queue.push_back(Waiter { id, wish });
+        self.queue.push_back(Waiter { id, preference });
         id
     }
 
@@ -163,10 +163,11 @@ impl Roster {
         }
         let mut told = Vec::new();
         for waiter in std::mem::take(&mut self.queue) {
-            let its_own = self.offer(waiter.wish) == offer
+            let its_own = self.offer(waiter.preference) == offer
                 && waiter.id < began
                 && (self.refusals > 1 || told.is_empty());
-            if self.is_carried(waiter.wish) || self.is_dialled(waiter.wish) && !its_own {
+            if self.is_carried(waiter.preference) || self.is_dialled(waiter.preference) && !its_own
+            {
                 self.queue.push_back(waiter);
             } else {
                 told.push(waiter.id);
@@ -181,8 +182,9 @@ impl Roster {
     pub(super) fn starves(&mut self, offer: Offer, now: Instant) -> bool {
         let alike = self.dials.iter().filter(|dial| dial.offer == offer).count();
         let mut queue = self.queue.iter();
-        let waits =
-            queue.any(|waiter| self.offer(waiter.wish) == offer && !self.is_carried(waiter.wish));
+        let waits = queue.any(|waiter| {
+            self.offer(waiter.preference) == offer && !self.is_carried(waiter.preference)
+        });
         if waits && alike == 1 {
             return true;
         }
@@ -264,8 +266,8 @@ impl Roster {
         let mut acts = Vec::new();
         let mut unserved = [0_usize; 2];
         for waiter in std::mem::take(&mut self.queue) {
-            let offer = self.offer(waiter.wish);
-            match self.least_busy(waiter.wish) {
+            let offer = self.offer(waiter.preference);
+            match self.least_busy(waiter.preference) {
                 Some(link) => {
                     link.busy += 1;
                     let (doubled, link) = (link.busy > 1, link.id);
@@ -318,29 +320,29 @@ impl Roster {
         Some(Act::Close(self.links.remove(link).id))
     }
 
-    fn least_busy(&mut self, wish: Wish) -> Option<&mut Link> {
+    fn least_busy(&mut self, preference: Preference) -> Option<&mut Link> {
         let offers_h2 = self.offers_h2;
         self.links
             .iter_mut()
             .filter(|link| {
-                link.open && link.busy < link.room && fits(wish, link.version, offers_h2)
+                link.open && link.busy < link.room && fits(preference, link.version, offers_h2)
             })
             .min_by_key(|link| link.busy)
     }
 
-    /// Whether an open connection will serve `wish`, now or after what it carries.
-    fn is_carried(&self, wish: Wish) -> bool {
+    /// Whether an open connection will serve `preference`, now or after what it carries.
+    fn is_carried(&self, preference: Preference) -> bool {
         let mut links = self.links.iter();
-        links.any(|link| link.open && fits(wish, link.version, self.offers_h2))
+        links.any(|link| link.open && fits(preference, link.version, self.offers_h2))
     }
 
-    fn is_dialled(&self, wish: Wish) -> bool {
-        let offer = self.offer(wish);
+    fn is_dialled(&self, preference: Preference) -> bool {
+        let offer = self.offer(preference);
         self.dials.iter().any(|dial| dial.offer == offer)
     }
 
-    fn offer(&self, wish: Wish) -> Offer {
-        if wish == Wish::H1 || self.offers_h2 == Some(false) {
+    fn offer(&self, preference: Preference) -> Offer {
+        if preference == Preference::H1 || self.offers_h2 == Some(false) {
             Offer::H1
         } else {
             Offer::Both
@@ -396,13 +398,13 @@ impl Roster {
     }
 }
 
-/// Whether a connection of `version` serves `wish`. HTTP/2 is a wish that a server without it
-/// turns into HTTP/1.1.
-fn fits(wish: Wish, version: Version, offers_h2: Option<bool>) -> bool {
-    match wish {
-        Wish::Auto => true,
-        Wish::H1 => version == Version::H1,
-        Wish::H2 => version == Version::H2 || offers_h2 == Some(false),
+/// Whether a connection of `version` serves `preference`. A preference for HTTP/2 is one for HTTP/1.1
+/// at a server without it.
+fn fits(preference: Preference, version: Version, offers_h2: Option<bool>) -> bool {
+    match preference {
+        Preference::Auto => true,
+        Preference::H1 => version == Version::H1,
+        Preference::H2 => version == Version::H2 || offers_h2 == Some(false),
     }
 }
 

@@ -18,10 +18,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::Connection as _;
 
-use super::exchange::Version;
 pub(super) use super::socket::Meter;
 use super::socket::Wire;
 use super::sockets::Socket;
+use crate::http::Version;
 
 /// What HTTP reads from and writes to.
 pub(super) struct Stream {

@@ -18,4 +18,4 @@ pub use lull::Lull;
 pub use rate::{Rate, RateSettings, Ticket};
 pub use retry::{Allowance, Attempt, Budget, Decision, Patience, Repeat, Retry};
 pub use scores::ServerScores;
-pub use version::{Trial, Version, Wish};
+pub use version::Trial;

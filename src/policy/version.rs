@@ -9,31 +9,12 @@
 
 use std::time::Duration;
 
-/// What the user asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wish {
-    /// The faster one, by trial.
-    #[default]
-    Auto,
-    /// HTTP/1.1 only.
-    H1,
-    /// HTTP/2 where it is offered.
-    H2,
-}
-
-/// The version that a request goes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.1, one request at a time on a connection.
-    H1,
-    /// HTTP/2, a few streams on a connection.
-    H2,
-}
+use crate::http::{Preference, Version};
 
 /// One server's trial, remembered for the process.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    wish: Wish,
+    preference: Preference,
     /// `None` until the first handshake has said.
     offers_h2: Option<bool>,
     h1: Score,
@@ -44,9 +25,9 @@ pub struct Trial {
 impl Trial {
     /// A server that nothing is known of.
     #[must_use]
-    pub fn new(wish: Wish) -> Self {
+    pub fn new(preference: Preference) -> Self {
         Trial {
-            wish,
+            preference,
             offers_h2: None,
             h1: Score::default(),
             h2: Score::default(),
@@ -54,14 +35,14 @@ impl Trial {
         }
     }
 
-    /// The version for the next slice. Before the first handshake it is H2 unless h1 is wished:
+    /// The version for the next slice. Before the first handshake it is H2 unless h1 is asked for:
     /// offer both by ALPN, then say [`Trial::offered_h2`].
     #[must_use]
     pub fn choose(&mut self, rng: &mut fastrand::Rng) -> Version {
-        match (self.wish, self.offers_h2) {
-            (Wish::H1, _) | (_, Some(false)) => return Version::H1,
-            (Wish::H2, _) | (_, None) => return Version::H2,
-            (Wish::Auto, Some(true)) => {}
+        match (self.preference, self.offers_h2) {
+            (Preference::H1, _) | (_, Some(false)) => return Version::H1,
+            (Preference::H2, _) | (_, None) => return Version::H2,
+            (Preference::Auto, Some(true)) => {}
         }
         let Some(winner) = self.winner else {
             return self.less_tried(rng);
@@ -238,8 +219,8 @@ mod tests {
         (h1, h2)
     }
 
-    fn offered(wish: Wish) -> Trial {
-        let mut trial = Trial::new(wish);
+    fn offered(preference: Preference) -> Trial {
+        let mut trial = Trial::new(preference);
         trial.offered_h2(true);
         trial
     }
@@ -251,7 +232,7 @@ mod tests {
             ((1.5, 1.0), Version::H2),
             ((1.0, 1.0), Version::H1),
         ] {
-            let mut trial = offered(Wish::Auto);
+            let mut trial = offered(Preference::Auto);
             let (h1, h2) = run(&mut trial, 2000, 16, seconds);
             assert_eq!(trial.winner(), Some(winner), "{seconds:?}");
             let lost = if winner == Version::H1 { h2 } else { h1 };
@@ -273,7 +254,7 @@ mod tests {
             (1.3, 1.0),
             (2.0, 1.0),
         ] {
-            let (h1, h2) = run(&mut offered(Wish::Auto), 256, 8, seconds);
+            let (h1, h2) = run(&mut offered(Preference::Auto), 256, 8, seconds);
             let spent = h1 as f64 * seconds.0 + h2 as f64 * seconds.1;
             let behind = spent / ((h1 + h2) as f64 * f64::min(seconds.0, seconds.1));
             assert!(behind <= 1.05, "{seconds:?}: {behind}");
@@ -281,26 +262,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_followed_and_what_is_not_offered_is_not_used() {
+    fn a_preference_is_followed_and_what_is_not_offered_is_not_used() {
         let rng = &mut fastrand::Rng::with_seed(1);
         assert_eq!(
-            Trial::new(Wish::Auto).choose(rng),
+            Trial::new(Preference::Auto).choose(rng),
             Version::H2,
             "ask by ALPN first"
         );
-        assert_eq!(Trial::new(Wish::H1).choose(rng), Version::H1);
-        assert_eq!(offered(Wish::H1).choose(rng), Version::H1);
-        assert_eq!(run(&mut offered(Wish::H2), 50, 4, (1.0, 9.0)).0, 0);
-        for wish in [Wish::Auto, Wish::H2] {
-            let mut trial = Trial::new(wish);
+        assert_eq!(Trial::new(Preference::H1).choose(rng), Version::H1);
+        assert_eq!(offered(Preference::H1).choose(rng), Version::H1);
+        assert_eq!(run(&mut offered(Preference::H2), 50, 4, (1.0, 9.0)).0, 0);
+        for preference in [Preference::Auto, Preference::H2] {
+            let mut trial = Trial::new(preference);
             trial.offered_h2(false);
-            assert_eq!(trial.choose(rng), Version::H1, "{wish:?}");
+            assert_eq!(trial.choose(rng), Version::H1, "{preference:?}");
         }
     }
 
     #[test]
     fn a_version_that_keeps_failing_has_lost() {
-        let mut trial = offered(Wish::Auto);
+        let mut trial = offered(Preference::Auto);
         let ack = |trial: &mut Trial, version| trial.acked(version, SLICE, Duration::from_secs(1));
         ack(&mut trial, Version::H1);
         trial.failed(Version::H2);
@@ -311,7 +292,7 @@ mod tests {
         assert_eq!(trial.winner(), None, "not in a row");
         trial.failed(Version::H2);
         assert_eq!(trial.winner(), Some(Version::H1));
-        let mut dead = offered(Wish::Auto);
+        let mut dead = offered(Preference::Auto);
         for _ in 0..5 {
             dead.failed(Version::H1);
             dead.failed(Version::H2);
@@ -321,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_link_that_changes_is_noticed_in_time() {
-        let mut trial = offered(Wish::Auto);
+        let mut trial = offered(Preference::Auto);
         run(&mut trial, 500, 8, (1.0, 1.3));
         assert_eq!(trial.winner(), Some(Version::H1));
         run(&mut trial, 4000, 8, (2.0, 1.0));

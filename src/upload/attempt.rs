@@ -310,7 +310,7 @@ where
     };
     let carriage = Carriage {
         server: booking.origin.clone(),
-        version: booking.wish(),
+        version: booking.preference(),
         sent: Arc::clone(&meter.taken),
         pace: shared.pace.clone(),
     };

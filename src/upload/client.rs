@@ -13,7 +13,6 @@ use super::window::{Size, Window};
 use super::{Item, feed, hash, slice, threads};
 use crate::error::Result;
 use crate::options::Options;
-use crate::policy::version;
 
 /// An account at the service: connections, token, limits and journal, shared by all its runs.
 #[derive(Debug, Clone)]
@@ -133,7 +132,7 @@ impl Client {
 
     /// The HTTP version that was found faster, by server; `None` where it is not known yet.
     #[must_use]
-    pub fn versions(&self) -> Vec<(crate::net::Origin, Option<version::Version>)> {
+    pub fn versions(&self) -> Vec<(crate::net::Origin, Option<crate::http::Version>)> {
         self.core.fleet.versions()
     }
 }

@@ -16,10 +16,11 @@ use super::rates::Rates;
 use super::run::Shared;
 use crate::auth::{Secret, Tokens};
 use crate::error::{Error, Operation, Result};
+use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
-use crate::net::{Pool, PoolSettings, Wish};
-use crate::options::{Http, Options};
-use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry, version};
+use crate::net::{Pool, PoolSettings};
+use crate::options::Options;
+use crate::policy::{Allowance, Bandwidth, Limit, LimitSettings, Repeat, Retry};
 use crate::service::Service;
 use crate::source::{self, Descriptors, Memory};
 use crate::sync::Mutex;
@@ -70,8 +71,8 @@ impl Core {
         let pool = Pool::new(pool_settings(&options, shares))?;
         // A user who wants HTTP/1.1 wants it for every call.
         let asked = match options.http {
-            Http::H1 => Wish::H1,
-            Http::Auto | Http::H2 => Wish::Auto,
+            Preference::H1 => Preference::H1,
+            Preference::Auto | Preference::H2 => Preference::Auto,
         };
         let limits = options.timeouts.limits();
         let service = Service::new(pool.clone(), api.clone(), limits, asked);
@@ -105,11 +106,6 @@ impl Core {
         } else {
             Plain::Refused
         };
-        let wish = match options.http {
-            Http::Auto => version::Wish::Auto,
-            Http::H1 => version::Wish::H1,
-            Http::H2 => version::Wish::H2,
-        };
         let maps = source::Settings {
             maps: options.maps,
             ..source::Settings::default()
@@ -125,7 +121,7 @@ impl Core {
             pool,
             gate: Gate::new(Limit::new(limit, Instant::now())),
             rates: Rates::new(&options.call_rates),
-            fleet: Fleet::new(plain, api.scheme, wish),
+            fleet: Fleet::new(plain, api.scheme, options.http),
             folders: Arc::default(),
             journal,
             trouble: Mutex::new(trouble),

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
-use crate::net::{Origin, Pool, Scheme, Version, Wish};
-use crate::policy::{ServerScores, Trial, version};
+use crate::http::{Preference, Version};
+use crate::net::{Origin, Pool, Scheme};
+use crate::policy::{ServerScores, Trial};
 use crate::service::Travelled;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -19,7 +20,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub struct Fleet {
     plain: Plain,
     default_scheme: Scheme,
-    wish: version::Wish,
+    preference: Preference,
     state: Mutex<State>,
     /// A server has answered, or failed.
     heard: Notify,
@@ -67,7 +68,7 @@ pub struct Booking {
     fleet: Arc<Fleet>,
     index: usize,
     bytes: u64,
-    version: version::Version,
+    version: Version,
     started: Instant,
     settled: bool,
     /// Where it goes.
@@ -79,11 +80,11 @@ pub struct Booking {
 impl Fleet {
     /// No server yet. A name without a scheme gets `default_scheme`.
     #[must_use]
-    pub fn new(plain: Plain, default_scheme: Scheme, wish: version::Wish) -> Arc<Fleet> {
+    pub fn new(plain: Plain, default_scheme: Scheme, preference: Preference) -> Arc<Fleet> {
         Arc::new(Fleet {
             plain,
             default_scheme,
-            wish,
+            preference,
             state: Mutex::default(),
             heard: Notify::new(),
         })
@@ -200,7 +201,7 @@ impl Fleet {
 
     /// The version found faster on each server, for `--verbose`.
     #[must_use]
-    pub fn versions(&self) -> Vec<(Origin, Option<version::Version>)> {
+    pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
         let state = self.lock();
         state
             .members
@@ -226,7 +227,7 @@ impl State {
             named.clone()
         };
         let fallback = (exposed && fleet.plain == Plain::Allowed).then(|| named.clone());
-        let mut trial = Trial::new(fleet.wish);
+        let mut trial = Trial::new(fleet.preference);
         if origin.scheme == Scheme::Http {
             trial.offered_h2(false);
         }
@@ -264,11 +265,8 @@ impl Booking {
 
     /// The version to ask the pool for. Before the first handshake both are offered.
     #[must_use]
-    pub fn wish(&self) -> Wish {
-        match self.version {
-            version::Version::H1 => Wish::H1,
-            version::Version::H2 => Wish::H2,
-        }
+    pub fn preference(&self) -> Preference {
+        self.version.into()
     }
 
     /// The body was acknowledged.
@@ -288,12 +286,10 @@ impl Booking {
         if let Some(offers) = travelled.offers_h2 {
             member.trial.offered_h2(offers);
         }
-        let version = match travelled.version {
-            Version::H1 => version::Version::H1,
-            Version::H2 => version::Version::H2,
-        };
         // Time spent waiting for a connection says nothing of the version.
-        member.trial.acked(version, self.bytes, travelled.took);
+        member
+            .trial
+            .acked(travelled.version, self.bytes, travelled.took);
     }
 
     /// The body came to grief.
@@ -334,7 +330,7 @@ mod tests {
     use super::*;
 
     fn fleet(plain: Plain) -> Arc<Fleet> {
-        Fleet::new(plain, Scheme::Https, version::Wish::Auto)
+        Fleet::new(plain, Scheme::Https, Preference::Auto)
     }
 
     fn origin_of(fleet: &Arc<Fleet>, name: &str) -> String {

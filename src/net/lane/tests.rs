@@ -25,7 +25,8 @@ async fn waiting() -> (Arc<Lane>, JoinHandle<Failure>, tokio::net::TcpListener) 
     let (listener, port) = server::listener().await;
     let lane = Lane::new(https(port), common(1));
     let asking = Arc::clone(&lane);
-    let asked = tokio::spawn(async move { asking.lease(Wish::H1).await.expect_err("no server") });
+    let asked =
+        tokio::spawn(async move { asking.lease(Preference::H1).await.expect_err("no server") });
     while lane.state().waiting.is_empty() {
         tokio::task::yield_now().await;
     }
@@ -65,14 +66,14 @@ async fn a_runtime_that_ends_answers_those_who_wait_on_another() {
     let lane = Lane::new(https(port), common(1));
     let first = Arc::clone(&lane);
     // Dials, and is never polled again.
-    drop(other.spawn(async move { first.lease(Wish::H1).await.map(drop) }));
+    drop(other.spawn(async move { first.lease(Preference::H1).await.map(drop) }));
     let ended = std::thread::spawn(move || {
         other.block_on(tokio::task::yield_now());
         other
     });
     let other = ended.join().expect("no panic");
     let waiting = Arc::clone(&lane);
-    let asked = tokio::spawn(async move { waiting.lease(Wish::H1).await.map(drop) });
+    let asked = tokio::spawn(async move { waiting.lease(Preference::H1).await.map(drop) });
     while lane.state().waiting.len() < 2 {
         tokio::task::yield_now().await;
     }
@@ -101,7 +102,7 @@ async fn starving(dials: usize) -> (Arc<Lane>, tokio::net::TcpListener) {
 #[tokio::test]
 async fn a_dial_that_finds_no_descriptor_is_made_again() {
     let (lane, _listener) = starving(5).await;
-    let leases = lane.lease(Wish::H1);
+    let leases = lane.lease(Preference::H1);
     let lease = tokio::time::timeout(Duration::from_secs(20), leases).await;
     lease
         .expect("not for ever")
@@ -115,7 +116,7 @@ async fn a_lasting_want_is_said_to_all_with_its_remedy() {
     let began = Instant::now();
     let waiting = [0, 1, 2].map(|_| {
         let lane = Arc::clone(&lane);
-        tokio::spawn(async move { lane.lease(Wish::H1).await.expect_err("no descriptor") })
+        tokio::spawn(async move { lane.lease(Preference::H1).await.expect_err("no descriptor") })
     });
     for waited in waiting {
         let failure = waited.await.expect("no panic");

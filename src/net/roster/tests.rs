@@ -33,7 +33,7 @@ fn granted(acts: &[Act]) -> Vec<(u64, u64)> {
 #[test]
 fn the_maximum_is_kept_and_the_queue_is_first_come_first_served() {
     let (mut roster, now) = (roster(Some(2)), Instant::now());
-    let waiters: Vec<u64> = (0..5).map(|_| roster.join(Wish::H1)).collect();
+    let waiters: Vec<u64> = (0..5).map(|_| roster.join(Preference::H1)).collect();
     assert_eq!(
         roster.settle(now),
         [Act::Dial(Offer::H1), Act::Dial(Offer::H1)]
@@ -65,7 +65,7 @@ fn the_maximum_is_kept_and_the_queue_is_first_come_first_served() {
 fn streams_go_to_the_least_busy_connection() {
     let (mut roster, now) = (roster(Some(2)), Instant::now());
     let links = [0, 1].map(|_| {
-        roster.join(Wish::H2);
+        roster.join(Preference::H2);
         roster.settle(now);
         let link = roster.opened(Offer::Both, Version::H2, now);
         roster.settle(now);
@@ -75,7 +75,7 @@ fn streams_go_to_the_least_busy_connection() {
         roster.allows(link, 100);
     }
     for _ in 0..6 {
-        roster.join(Wish::Auto);
+        roster.join(Preference::Auto);
     }
     let busy = |acts: &[Act], link| granted(acts).iter().filter(|grant| grant.1 == link).count();
     let acts = roster.settle(now);
@@ -83,7 +83,7 @@ fn streams_go_to_the_least_busy_connection() {
         (busy(&acts, links[0]), busy(&acts, links[1]), acts.len()),
         (3, 3, 6)
     );
-    roster.join(Wish::Auto);
+    roster.join(Preference::Auto);
     assert_eq!(
         roster.settle(now),
         [],
@@ -95,7 +95,7 @@ fn streams_go_to_the_least_busy_connection() {
 fn one_dial_is_not_made_for_each_stream() {
     let (mut roster, now) = (roster(None), Instant::now());
     for _ in 0..16 {
-        roster.join(Wish::H2);
+        roster.join(Preference::H2);
     }
     assert_eq!(dials(&roster.settle(now)), SPREAD);
     let links: Vec<u64> = (0..SPREAD)
@@ -122,7 +122,7 @@ fn one_dial_is_not_made_for_each_stream() {
 #[test]
 fn nobody_hears_of_a_failed_dial_while_another_connection_serves() {
     let (mut roster, now) = (roster(None), Instant::now());
-    let waiters: Vec<u64> = (0..3).map(|_| roster.join(Wish::H1)).collect();
+    let waiters: Vec<u64> = (0..3).map(|_| roster.join(Preference::H1)).collect();
     assert_eq!(dials(&roster.settle(now)), 3);
     let link = roster.opened(Offer::H1, Version::H1, now);
     roster.settle(now);
@@ -143,10 +143,10 @@ fn nobody_hears_of_a_failed_dial_while_another_connection_serves() {
 #[test]
 fn a_dead_server_is_told_of_although_another_dial_is_always_on_its_way() {
     let (mut roster, now) = (roster(None), Instant::now());
-    let waiters: Vec<u64> = (0..4).map(|_| roster.join(Wish::H1)).collect();
+    let waiters: Vec<u64> = (0..4).map(|_| roster.join(Preference::H1)).collect();
     assert_eq!(dials(&roster.settle(now)), 4);
     assert_eq!(roster.dial_failed(Offer::H1, now), waiters[..1]);
-    let late = roster.join(Wish::H1);
+    let late = roster.join(Preference::H1);
     assert_eq!(dials(&roster.settle(now)), 1);
     assert_eq!(roster.dial_failed(Offer::H1, now), waiters[1..]);
     assert_eq!(roster.dial_failed(Offer::H1, now), [0; 0], "its own comes");
@@ -157,7 +157,7 @@ fn a_dead_server_is_told_of_although_another_dial_is_always_on_its_way() {
 #[test]
 fn one_dial_that_fails_among_others_costs_one_request() {
     let (mut roster, now) = (roster(None), Instant::now());
-    let waiters: Vec<u64> = (0..8).map(|_| roster.join(Wish::H2)).collect();
+    let waiters: Vec<u64> = (0..8).map(|_| roster.join(Preference::H2)).collect();
     assert_eq!(dials(&roster.settle(now)), SPREAD);
     assert_eq!(roster.dial_failed(Offer::Both, now), waiters[..1]);
     roster.opened(Offer::Both, Version::H2, now);
@@ -167,11 +167,11 @@ fn one_dial_that_fails_among_others_costs_one_request() {
 #[test]
 fn an_unused_connection_of_the_other_version_gives_way() {
     let (mut roster, now) = (roster(Some(1)), Instant::now());
-    roster.join(Wish::H2);
+    roster.join(Preference::H2);
     roster.settle(now);
     let link = roster.opened(Offer::Both, Version::H2, now);
     roster.settle(now);
-    roster.join(Wish::H1);
+    roster.join(Preference::H1);
     assert_eq!(roster.settle(now), []);
     roster.released(link, Fate::Keep, now);
     assert_eq!(roster.settle(now), [Act::Close(link), Act::Dial(Offer::H1)]);
@@ -180,12 +180,12 @@ fn an_unused_connection_of_the_other_version_gives_way() {
 #[test]
 fn a_connection_that_is_going_away_finishes_and_counts_until_then() {
     let (mut roster, now) = (roster(Some(1)), Instant::now());
-    roster.join(Wish::Auto);
+    roster.join(Preference::Auto);
     roster.settle(now);
     let link = roster.opened(Offer::Both, Version::H2, now);
     roster.settle(now);
     roster.ended(link);
-    roster.join(Wish::Auto);
+    roster.join(Preference::Auto);
     assert_eq!(roster.settle(now), []);
     roster.released(link, Fate::Keep, now);
     assert_eq!(roster.settle(now), [Act::Dial(Offer::Both)]);
@@ -194,7 +194,7 @@ fn a_connection_that_is_going_away_finishes_and_counts_until_then() {
 #[test]
 fn only_unused_time_counts_as_idle() {
     let (mut roster, now) = (roster(None), Instant::now());
-    roster.join(Wish::Auto);
+    roster.join(Preference::Auto);
     roster.settle(now);
     let link = roster.opened(Offer::Both, Version::H1, now);
     assert_eq!(roster.idle_left(link, now + IDLE / 3), Some(IDLE * 2 / 3));
@@ -208,7 +208,7 @@ fn only_unused_time_counts_as_idle() {
 #[test]
 fn without_sockets_the_last_dial_goes_on_and_the_others_end_quietly() {
     let (mut roster, now) = (roster(None), Instant::now());
-    let waiters = [0, 1, 2].map(|_| roster.join(Wish::H1));
+    let waiters = [0, 1, 2].map(|_| roster.join(Preference::H1));
     assert_eq!(dials(&roster.settle(now)), 3);
     assert!(!roster.starves(Offer::H1, now), "two more are on their way");
     assert!(!roster.starves(Offer::H1, now));
@@ -235,11 +235,11 @@ fn without_sockets_the_last_dial_goes_on_and_the_others_end_quietly() {
 #[test]
 fn a_connection_of_the_wrong_version_is_no_reason_to_stop() {
     let (mut roster, now) = (roster(None), Instant::now());
-    roster.join(Wish::H2);
+    roster.join(Preference::H2);
     roster.settle(now);
     roster.opened(Offer::Both, Version::H2, now);
     roster.settle(now);
-    let waiter = roster.join(Wish::H1);
+    let waiter = roster.join(Preference::H1);
     assert_eq!(dials(&roster.settle(now)), 1);
     assert!(roster.starves(Offer::H1, now));
     roster.leave(waiter);

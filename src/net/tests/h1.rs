@@ -7,10 +7,11 @@ use hyper::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::super::{Body, Outgoing, ServerStats, Version};
+use super::super::{Body, Outgoing, ServerStats};
 use super::server::{answer, listener, read_request};
 use super::{http, hurried, later, pattern, pool, post};
 use crate::error::{Delivery, Kind, Operation};
+use crate::http::Version;
 
 fn get() -> Outgoing {
     Outgoing::new(Method::GET, "/upload/v2/file/domain", Operation::Domain)

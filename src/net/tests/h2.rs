@@ -9,25 +9,26 @@ use hyper::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::super::{Origin, Proxies, Scheme, Version, Wish};
+use super::super::{Origin, Proxies, Scheme};
 use super::server::{Manner, Server, acceptor, listener};
-use super::{https, pattern, pool, post, wishing};
+use super::{asking, https, pattern, pool, post};
 use crate::error::{Delivery, Kind};
+use crate::http::{Preference, Version};
 
 #[tokio::test]
 async fn bodies_arrive_whole_over_both_versions() {
     let server = Server::start(Manner::tls(&["h2", "http/1.1"])).await;
     let pool = pool(|_| ());
-    for (wish, version) in [
-        (Wish::H1, Version::H1),
-        (Wish::H2, Version::H2),
-        (Wish::Auto, Version::H1),
+    for (preference, version) in [
+        (Preference::H1, Version::H1),
+        (Preference::H2, Version::H2),
+        (Preference::Auto, Version::H1),
     ] {
         let sending: Vec<_> = [0, 1, 16_383, 16_384, 300_000, 5_000_011]
             .into_iter()
             .map(|length| {
                 let (pool, origin) = (pool.clone(), https(server.port));
-                let outgoing = wishing(wish, post("/a?b=c", pattern(length)));
+                let outgoing = asking(preference, post("/a?b=c", pattern(length)));
                 tokio::spawn(async move { (length, pool.send(&origin, outgoing).await) })
             })
             .collect();
@@ -44,8 +45,11 @@ async fn bodies_arrive_whole_over_both_versions() {
                 reply.headers.get("etag").expect("a length"),
                 &length.to_string()
             );
-            assert!(wish == Wish::Auto || reply.version == version);
-            assert_eq!(reply.offers_h2, (wish != Wish::H1).then_some(true));
+            assert!(preference == Preference::Auto || reply.version == version);
+            assert_eq!(
+                reply.offers_h2,
+                (preference != Preference::H1).then_some(true)
+            );
         }
     }
 }
@@ -56,7 +60,7 @@ async fn a_server_without_h2_gets_h1() {
     let pool = pool(|_| ());
     for _ in 0..2 {
         let reply = pool
-            .send(&https(server.port), wishing(Wish::H2, post("/", "x")))
+            .send(&https(server.port), asking(Preference::H2, post("/", "x")))
             .await
             .expect("a reply");
         assert_eq!((reply.version, reply.offers_h2), (Version::H1, Some(false)));

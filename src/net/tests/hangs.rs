@@ -9,10 +9,11 @@ use hyper::Response;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::super::{Limits, Origin, Outgoing, Pool, Wish};
+use super::super::{Limits, Origin, Outgoing, Pool};
 use super::server::{acceptor, listener};
-use super::{https, pattern, pool, post, wishing};
+use super::{asking, https, pattern, pool, post};
 use crate::error::{Delivery, Error, Kind};
+use crate::http::Preference;
 
 /// What a server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +38,10 @@ const SMALL: usize = 2000;
 
 #[tokio::test]
 async fn a_request_that_hangs_ends_over_every_version() {
-    for (protocols, wish) in [
-        (&["http/1.1"][..], Wish::H1),
-        (&["h2"], Wish::H2),
-        (&["h2", "http/1.1"], Wish::Auto),
+    for (protocols, preference) in [
+        (&["http/1.1"][..], Preference::H1),
+        (&["h2"], Preference::H2),
+        (&["h2", "http/1.1"], Preference::Auto),
     ] {
         for (hang, size, words, delivered) in [
             (Hang::Silent, SMALL, "no answer within", Delivery::Unknown),
@@ -61,9 +62,9 @@ async fn a_request_that_hangs_ends_over_every_version() {
                 Delivery::Unknown,
             ),
         ] {
-            let what = format!("{hang:?} {size} {wish:?}");
+            let what = format!("{hang:?} {size} {preference:?}");
             let (pool, origin) = hanging(protocols, hang).await;
-            let (error, took) = failed(&pool, &origin, wishing(wish, limited(size))).await;
+            let (error, took) = failed(&pool, &origin, asking(preference, limited(size))).await;
             assert_eq!(
                 (error.kind(), error.delivery(), error.is_timeout()),
                 (Kind::Transport, delivered, true),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_probe::started;
 use tokio::sync::Semaphore;
 
-use super::super::{Version, Wish};
 use super::server::{Manner, Server, listener};
-use super::{http, https, pattern, pool, post, wishing};
+use super::{asking, http, https, pattern, pool, post};
 use crate::error::Kind;
+use crate::http::{Preference, Version};
 
 mod futures_probe {
     //! Polling without waiting.
@@ -82,9 +82,9 @@ async fn the_maximum_of_connections_is_kept_and_the_queue_is_served_in_order() {
 
 #[tokio::test]
 async fn dropping_gives_the_connection_and_the_place_back() {
-    for (manner, wish) in [
-        (Manner::plain(), Wish::H1),
-        (Manner::tls(&["h2"]), Wish::H2),
+    for (manner, preference) in [
+        (Manner::plain(), Preference::H1),
+        (Manner::tls(&["h2"]), Preference::H2),
     ] {
         let plain = manner.protocols.is_none();
         let manner = manner.held();
@@ -103,7 +103,7 @@ async fn dropping_gives_the_connection_and_the_place_back() {
             let (pool, origin, outgoing) = (
                 pool.clone(),
                 origin.clone(),
-                wishing(wish, post(path, pattern(100_000))),
+                asking(preference, post(path, pattern(100_000))),
             );
             Box::pin(async move { pool.send(&origin, outgoing).await })
         };
@@ -165,7 +165,7 @@ async fn a_peer_that_allows_one_stream_gets_one() {
 
 #[tokio::test]
 async fn without_a_maximum_each_h1_request_has_its_connection_and_h2_spreads() {
-    for (wish, connections) in [(Wish::H1, 12), (Wish::H2, 4)] {
+    for (preference, connections) in [(Preference::H1, 12), (Preference::H2, 4)] {
         let manner = Manner::tls(&["h2", "http/1.1"]).held();
         let permits = Arc::clone(&manner.permits);
         let server = Server::start(manner).await;
@@ -173,11 +173,13 @@ async fn without_a_maximum_each_h1_request_has_its_connection_and_h2_spreads() {
         let sending: Vec<_> = (0..12)
             .map(|_| {
                 let (pool, origin) = (pool.clone(), https(server.port));
-                tokio::spawn(async move { pool.send(&origin, wishing(wish, post("/", "x"))).await })
+                tokio::spawn(
+                    async move { pool.send(&origin, asking(preference, post("/", "x"))).await },
+                )
             })
             .collect();
         until(|| server.seen.requests.now() == 12).await;
-        assert_eq!(server.seen.connections.all(), connections, "{wish:?}");
+        assert_eq!(server.seen.connections.all(), connections, "{preference:?}");
         permits.add_permits(12);
         for send in sending {
             send.await.expect("no panic").expect("a reply");
@@ -187,7 +189,7 @@ async fn without_a_maximum_each_h1_request_has_its_connection_and_h2_spreads() {
 
 #[tokio::test]
 async fn connections_that_end_in_good_order_cost_nothing() {
-    for wish in [Wish::H1, Wish::H2] {
+    for preference in [Preference::H1, Preference::H2] {
         let manner = Manner {
             served_at_most: 20,
             ..Manner::tls(&["h2", "http/1.1"])
@@ -197,7 +199,7 @@ async fn connections_that_end_in_good_order_cost_nothing() {
         let sending: Vec<_> = (0..600)
             .map(|number| {
                 let (pool, origin) = (pool.clone(), https(server.port));
-                let outgoing = wishing(wish, post("/", pattern(number * 97)));
+                let outgoing = asking(preference, post("/", pattern(number * 97)));
                 tokio::spawn(async move { (number, pool.send(&origin, outgoing).await) })
             })
             .collect();
@@ -258,10 +260,10 @@ async fn the_maximum_over_all_servers_is_kept_and_none_goes_without() {
             .map(|number| {
                 let port = servers[number % 4].port;
                 let origin = if tls { https(port) } else { http(port) };
-                let wish = [Wish::H1, Wish::H2, Wish::Auto][number % 3];
+                let preference = [Preference::H1, Preference::H2, Preference::Auto][number % 3];
                 let (pool, body) = (pool.clone(), pattern(10_000 + number));
                 tokio::spawn(async move {
-                    let outgoing = wishing(wish, post("/", body.clone()));
+                    let outgoing = asking(preference, post("/", body.clone()));
                     (pool.send(&origin, outgoing).await, body)
                 })
             })

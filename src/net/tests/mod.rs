@@ -12,10 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 
-use super::{
-    Body, Limits, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots, Wish,
-};
+use super::{Body, Limits, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots};
 use crate::error::Operation;
+use crate::http::Preference;
 
 fn pool(change: impl FnOnce(&mut PoolSettings)) -> Pool {
     let mut settings = PoolSettings {
@@ -35,7 +34,7 @@ fn post(path: &str, body: impl Into<Bytes>) -> Outgoing {
     }
 }
 
-fn wishing(version: Wish, outgoing: Outgoing) -> Outgoing {
+fn asking(version: Preference, outgoing: Outgoing) -> Outgoing {
     Outgoing {
         version,
         ..outgoing

@@ -16,6 +16,8 @@ pub mod chance;
 pub mod error;
 #[path = "../../../src/upload/gate.rs"]
 pub mod gate;
+#[path = "../../../src/http.rs"]
+pub mod http;
 pub mod net;
 #[path = "../../../src/policy/mod.rs"]
 pub mod policy;

@@ -2,11 +2,11 @@
 //! whatever schedule. Never: a look inside; the server's book and the lane's own words are all there is.
 
 use races::chance::{one_of, play};
-use races::net::{Rush, Speaks, Wish};
+use races::net::{Rush, Speaks, Preference};
 
 const BUSY: Rush = Rush {
     speaks: Speaks::H1,
-    wishes: &[Wish::Auto],
+    preferences: &[Preference::Auto],
     connections: Some(2),
     streams: 2,
     refusals: 6,
@@ -22,7 +22,7 @@ fn a_connection_of_http1_is_lent_to_one_at_a_time() {
 fn a_connection_of_http2_is_lent_up_to_its_streams() {
     let rush = Rush {
         speaks: Speaks::H2,
-        wishes: &[Wish::Auto, Wish::H2],
+        preferences: &[Preference::Auto, Preference::H2],
         requests: 5,
         ..BUSY
     };
@@ -32,7 +32,7 @@ fn a_connection_of_http2_is_lent_up_to_its_streams() {
 #[test]
 fn versions_give_way_to_each_other_at_the_maximum() {
     let rush = Rush {
-        wishes: &[Wish::Auto, Wish::H1, Wish::H2],
+        preferences: &[Preference::Auto, Preference::H1, Preference::H2],
         ..BUSY
     };
     play(
@@ -55,7 +55,7 @@ fn a_server_that_refuses_most_dials_is_told_of_or_waited_for() {
             Rush {
                 refusals: one_of(&[1, 2]),
                 speaks: one_of(&[Speaks::H1, Speaks::Either]),
-                wishes: &[Wish::Auto, Wish::H1, Wish::H2],
+                preferences: &[Preference::Auto, Preference::H1, Preference::H2],
                 connections: one_of(&[Some(1), Some(3), None]),
                 ..BUSY
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::client::conn::{http1, http2};
 use hyper::{Turn, Wire};
 
-use super::exchange::Version;
+use crate::http::Version;
 use super::lane::Lane;
 use super::lease::Sender;
 use super::server::Server;

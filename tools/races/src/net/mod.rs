@@ -6,7 +6,6 @@ mod connect;
 #[path = "../../../../src/net/dial.rs"]
 mod dial;
 mod drive;
-mod exchange;
 mod fault;
 #[path = "../../../../src/net/lane.rs"]
 mod lane;
@@ -20,6 +19,6 @@ mod server;
 mod sockets;
 mod stream;
 
-pub use exchange::Wish;
+pub use crate::http::Preference;
 pub use rush::Rush;
 pub use server::Speaks;

@@ -9,7 +9,7 @@ use hyper::Wire;
 use shuttle::future::{JoinHandle, block_on, spawn};
 
 use super::connect::Connector;
-use super::exchange::{Version, Wish};
+use crate::http::{Version, Preference};
 use super::fault::Failure;
 use super::lane::{Common, Lane};
 use super::lease::{Lease, Sender};
@@ -24,8 +24,8 @@ use crate::chance::{below, linger, once_in, one_of, others};
 pub struct Rush {
     /// What the server speaks.
     pub speaks: Speaks,
-    /// What requests wish for.
-    pub wishes: &'static [Wish],
+    /// What requests ask for.
+    pub preferences: &'static [Preference],
     /// Connections at most.
     pub connections: Option<usize>,
     /// Streams on one at most.
@@ -69,7 +69,7 @@ impl Rush {
     /// Sends the requests, calls some of them off and waits for the others.
     async fn requests(self, place: &Place) {
         let requests: Vec<JoinHandle<()>> = (0..self.requests)
-            .map(|_| spawn(place.clone().requests(self.wishes)))
+            .map(|_| spawn(place.clone().requests(self.preferences)))
             .collect();
         let mut called_off = Vec::new();
         for request in &requests {
@@ -94,25 +94,25 @@ struct Place {
 
 impl Place {
     /// One request, or two, one after the other.
-    async fn requests(self, wishes: &[Wish]) {
+    async fn requests(self, preferences: &[Preference]) {
         for _ in 0..=below(2) {
             // A failure is an end as well.
-            if let Ok(loan) = self.borrow(one_of(wishes)).await {
+            if let Ok(loan) = self.borrow(one_of(preferences)).await {
                 loan.spend().await;
             }
         }
     }
 
-    async fn borrow(&self, wish: Wish) -> Result<Loan, Failure> {
+    async fn borrow(&self, preference: Preference) -> Result<Loan, Failure> {
         let asked = self.server.page();
-        let lease = self.lane.lease(wish).await?;
+        let lease = self.lane.lease(preference).await?;
         let loan = Loan::new(lease, &self.server, asked);
-        let fits = match wish {
-            Wish::Auto => true,
-            Wish::H1 => loan.lease().version() == Version::H1,
-            Wish::H2 => loan.lease().version() == Version::H2 || self.server.can_offer_h2(false),
+        let fits = match preference {
+            Preference::Auto => true,
+            Preference::H1 => loan.lease().version() == Version::H1,
+            Preference::H2 => loan.lease().version() == Version::H2 || self.server.can_offer_h2(false),
         };
-        assert!(fits, "{wish:?} was wished for: {loan:?}");
+        assert!(fits, "{preference:?} was asked for: {loan:?}");
         Ok(loan)
     }
 
@@ -135,16 +135,16 @@ impl Place {
         // Whatever ceiling a refusal left.
         tokio::time::advance(Duration::from_secs(10));
         let connections = rush.connections.unwrap_or(UNLIMITED);
-        self.at_once(Wish::H1, connections).await;
+        self.at_once(Preference::H1, connections).await;
         if rush.speaks == Speaks::H2 {
-            self.at_once(Wish::H2, connections * rush.streams).await;
+            self.at_once(Preference::H2, connections * rush.streams).await;
         }
     }
 
-    async fn at_once(&self, wish: Wish, most: usize) {
+    async fn at_once(&self, preference: Preference, most: usize) {
         let mut loans = Vec::new();
         while loans.len() < most {
-            loans.push(self.borrow(wish).await.expect("no dial fails"));
+            loans.push(self.borrow(preference).await.expect("no dial fails"));
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::Wire;
 
 use super::connect::Offer;
-use super::exchange::Version;
+use crate::http::Version;
 use super::roster::{Fate, Rules};
 use super::stream::Stream;
 use crate::chance::{below, linger, once_in};

@@ -1,4 +1,4 @@
-//! The sockets of a pool. In: wishes. Out: a right for each. Never: a shortage; what the lane does in one
+//! The sockets of a pool. In: requests. Out: a right for each. Never: a shortage; what the lane does in one
 //! is tested with real sockets.
 
 use std::sync::Arc;

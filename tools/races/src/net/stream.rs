@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::exchange::Version;
+use crate::http::Version;
 use super::server::Dialling;
 use super::sockets::Socket;
 
