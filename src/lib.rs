@@ -76,7 +76,7 @@ pub use upload::{Claimed, Targets};
 pub use upload::{
     Client, Event, Interrupter, Item, Outcome, Progress, Run, State, Status, Summary,
 };
-pub use upload::{FileSum, FileSums, HashOptions, Input, Sum, hash_files, runtime};
+pub use upload::{FileSum, FileSums, HashOptions, Input, hash_files, runtime};
 pub use wire::Conflict;
 
 /// README's examples compile.

@@ -11,6 +11,7 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 
+use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply};
@@ -59,8 +60,8 @@ pub struct SliceCall {
     pub preupload_id: Arc<str>,
     /// The slice's number from 1.
     pub number: u32,
-    /// Its MD5, lower-case hex.
-    pub md5: String,
+    /// Its MD5.
+    pub md5: Md5,
     /// Its bytes.
     pub content: Bytes,
 }

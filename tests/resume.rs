@@ -242,10 +242,7 @@ async fn a_file_hashed_before_is_not_hashed_again() {
     let open = panup::source::Source::open(&item.path, &panup::source::Settings::default());
     let identity = *open.expect("readable").identity();
     let journal = panup::journal::Journal::open(&rig.state()).expect("a journal");
-    let hashes = panup::journal::Hashes {
-        whole: [7; 16],
-        slices: None,
-    };
+    let hashes = panup::digest::FileDigest::new(panup::digest::Md5([7; 16]), 5 << 20);
     journal.remember(&item.path, &identity, hashes);
     journal.flush().expect("room");
     let client = panup::Client::new(options.clone()).expect("sound");

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use panup::digest::Md5;
 use panup::{Counts, Error, FinishedFile, Kind, Operation, State, Unfinished};
 use serde_json::json;
 
@@ -110,7 +109,7 @@ fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: C
         let object = json!({
             "event": "finished", "path": file.path.to_string_lossy(), "remote": file.remote,
             "parent_id": file.parent, "api": file.account.api, "account": file.account.name,
-            "size": file.size, "md5": Md5(file.finished.md5).to_string(),
+            "size": file.size, "md5": file.finished.md5.to_string(),
             "file_id": file.finished.file_id, "finished": seconds(file.finished.at),
         });
         say(&object.to_string());

@@ -2,6 +2,7 @@
 //! [`Md5`] each, computed many at a time in the lanes of the widest kernel that this processor
 //! has. Never: a thread, a file, a copy of the data, or an answer that depends on the kernel.
 
+mod file;
 mod hasher;
 #[allow(unsafe_code)]
 pub mod kernel;
@@ -12,6 +13,7 @@ mod rest;
 mod value;
 mod whole;
 
+pub use file::{FileDigest, SliceDigests};
 pub use hasher::{Hasher, md5};
 pub use lanes::{End, Lanes};
 pub use value::Md5;

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Row;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
-use super::entry::{Account, Md5, SliceHashes};
+use super::entry::Account;
+use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
 use crate::wire::Conflict;
 
@@ -23,6 +24,12 @@ impl ToSql for PathCell<'_> {
             Ok(_) => ValueRef::Text(bytes),
             Err(_) => ValueRef::Blob(bytes),
         }))
+    }
+}
+
+impl ToSql for Md5 {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes())))
     }
 }
 
@@ -75,7 +82,7 @@ impl Cells<'_, '_> {
     }
 
     pub(super) fn md5(&self, at: usize) -> Option<Md5> {
-        self.bytes(at)?.try_into().ok()
+        self.bytes(at)?.try_into().ok().map(Md5)
     }
 
     /// Whether it holds `identity`, as the journal keeps it.
@@ -92,16 +99,30 @@ impl Cells<'_, '_> {
         self.bytes(at).map(<[u8]>::to_vec)
     }
 
-    /// Slice MD5s, if there is one for each slice that `size` bytes make.
-    pub(super) fn slices(&self, size_at: usize, md5s_at: usize, size: u64) -> Option<SliceHashes> {
-        let slice_size = self.slice_size(size_at)?;
-        let (md5s, rest) = self.bytes(md5s_at)?.as_chunks::<16>();
-        let whole = rest.is_empty() && md5s.len() as u64 == size.div_ceil(slice_size);
-        whole.then(|| SliceHashes {
-            size: slice_size,
-            md5s: md5s.to_vec(),
+    /// The MD5s of a file of `size` bytes. Those of its slices, if there is one for each.
+    pub(super) fn digest(
+        &self,
+        [md5, slice_size, slices]: [usize; 3],
+        size: u64,
+    ) -> Option<FileDigest> {
+        let digest = FileDigest::new(self.md5(md5)?, size);
+        let slices = || {
+            let slice_size = self.slice_size(slice_size)?;
+            let (md5s, rest) = self.bytes(slices)?.as_chunks::<16>();
+            let whole = rest.is_empty() && md5s.len() as u64 == size.div_ceil(slice_size);
+            let md5s = || md5s.iter().copied().map(Md5).collect();
+            whole.then(|| (slice_size, md5s()))
+        };
+        Some(match slices() {
+            Some((slice_size, md5s)) => digest.with_slices(slice_size, md5s),
+            None => digest,
         })
     }
+}
+
+/// The MD5s of slices as one cell, 16 bytes each.
+pub(super) fn md5s_cell(md5s: &[Md5]) -> Vec<u8> {
+    md5s.iter().flat_map(|md5| md5.0).collect()
 }
 
 /// Server addresses as one cell, a line each: an address has no line break.

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::digest::Md5;
 use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::{Conflict, Created, Remote};
-
-/// An MD5 as 16 bytes.
-pub type Md5 = [u8; 16];
 
 /// Whose files: nothing that was done for one account counts for another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,24 +31,6 @@ pub struct Task {
     pub path: PathBuf,
     /// The local file's state when it was opened.
     pub identity: Identity,
-}
-
-/// The MD5s of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hashes {
-    /// Of the whole file.
-    pub whole: Md5,
-    /// Of its slices, where a slice size was known.
-    pub slices: Option<SliceHashes>,
-}
-
-/// The MD5s of all slices of one file, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SliceHashes {
-    /// The slice size, in bytes.
-    pub size: u64,
-    /// One for each slice, the short last one included.
-    pub md5s: Vec<Md5>,
 }
 
 /// A file that was uploaded in an earlier run.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Result};
 use crate::source::Identity;
 use crate::sync::Mutex;
@@ -31,8 +32,7 @@ mod writer;
 
 pub use claim::Claim;
 pub use entry::{
-    Account, Ack, Counts, Finished, FinishedFile, Forget, Hashes, Md5, SliceHashes, Task,
-    Unfinished, Upload, UploadId,
+    Account, Ack, Counts, Finished, FinishedFile, Forget, Task, Unfinished, Upload, UploadId,
 };
 
 use cell::target_key;
@@ -173,7 +173,7 @@ impl Journal {
 
     /// The MD5s of the file at `path`, if they were remembered for exactly this identity.
     #[must_use]
-    pub fn hashes(&self, path: &Path, identity: &Identity) -> Option<Hashes> {
+    pub fn hashes(&self, path: &Path, identity: &Identity) -> Option<FileDigest> {
         let (hashes, used) = self.read(|connection| read::hashes(connection, path, identity))?;
         self.renew(&[used]);
         Some(hashes)
@@ -181,7 +181,7 @@ impl Journal {
 
     /// Remembers the MD5s of the file at `path`. Slice MD5s known from before stay if `hashes`
     /// brings none. Dropped if the disk lags thousands of entries behind.
-    pub fn remember(&self, path: &Path, identity: &Identity, hashes: Hashes) {
+    pub fn remember(&self, path: &Path, identity: &Identity, hashes: FileDigest) {
         self.offer(|| Write::Hashes(path.to_owned(), *identity, hashes));
     }
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cell::{Cells, PathCell, conflict_cell, path_key, servers, target_key};
-use super::entry::{
-    Account, Counts, Finished, FinishedFile, Hashes, Md5, Task, Unfinished, Upload, UploadId,
-};
+use super::entry::{Account, Counts, Finished, FinishedFile, Task, Unfinished, Upload, UploadId};
+use crate::digest::{FileDigest, Md5};
 use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::Created;
@@ -32,15 +31,14 @@ pub(super) fn hashes(
     connection: &Connection,
     path: &Path,
     identity: &Identity,
-) -> rusqlite::Result<Option<(Hashes, Used)>> {
+) -> rusqlite::Result<Option<(FileDigest, Used)>> {
     let mut statement = connection.prepare_cached(
         "SELECT md5, slice_size, slices, id, at FROM file \
          WHERE key = ?1 AND path = ?2 AND identity = ?3",
     )?;
     let row = |row: &Row| {
         let cells = Cells(row);
-        let slices = cells.slices(1, 2, identity.size);
-        let hashes = cells.md5(0).map(|whole| Hashes { whole, slices });
+        let hashes = cells.digest([0, 1, 2], identity.size);
         Ok(hashes.zip(used(&cells, 3, RowId::File)))
     };
     let found = statement.query_row(

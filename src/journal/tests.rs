@@ -50,7 +50,7 @@ fn an_upload_is_of_one_content_to_one_place_for_one_account() {
     journal.begin(&base, MD5, &created());
     journal.flush().unwrap();
     assert!(journal.resume(&base, &MD5).is_some());
-    assert!(journal.resume(&base, &[0; 16]).is_none());
+    assert!(journal.resume(&base, &Md5([0; 16])).is_none());
     // Neither the file it is read from nor that file's state has a part in it.
     let no_matter = ["path", "dev", "inode", "mtime", "ctime"];
     for (what, other) in others(&base) {
@@ -97,11 +97,11 @@ fn a_second_begin_takes_the_place_of_the_first() {
     let (_dir, journal) = scratch();
     let (old, new) = (task("a.bin"), edited(&task("a.bin")));
     let first = journal.begin(&old, MD5, &created());
-    let second = journal.begin(&new, [2; 16], &created());
+    let second = journal.begin(&new, Md5([2; 16]), &created());
     journal.ack(first, Ack::new(1));
     journal.flush().unwrap();
     assert!(journal.resume(&old, &MD5).is_none());
-    assert_eq!(journal.resume(&new, &[2; 16]).unwrap().id, second);
+    assert_eq!(journal.resume(&new, &Md5([2; 16])).unwrap().id, second);
     assert_eq!(journal.unfinished().unwrap().len(), 1);
 }
 
@@ -227,10 +227,7 @@ fn rows_cost_what_was_promised() {
         let task = Task { identity, ..task };
         let id = journal.begin(&task, MD5, &created());
         (1..=count).for_each(|slice| journal.ack(id, Ack::new(slice)));
-        let hashes = Hashes {
-            whole: MD5,
-            slices: Some(slices(16, count as usize)),
-        };
+        let hashes = sliced(MD5, 16, count as usize);
         journal.remember(&task.path, &identity, hashes);
         journal.flush().unwrap();
     }
@@ -330,11 +327,14 @@ fn created() -> Created {
     }
 }
 
-fn slices(size: u64, count: usize) -> SliceHashes {
-    SliceHashes {
-        size,
-        md5s: (0..count).map(|at| [at as u8; 16]).collect(),
-    }
+fn sliced(md5: Md5, size: u64, count: usize) -> FileDigest {
+    let md5s = (0..count).map(|at| Md5([at as u8; 16])).collect();
+    let of = task("any").identity.size;
+    FileDigest::new(md5, of).with_slices(size, md5s)
 }
 
-const MD5: Md5 = [0xab; 16];
+fn whole(md5: Md5) -> FileDigest {
+    FileDigest::new(md5, task("any").identity.size)
+}
+
+const MD5: Md5 = Md5([0xab; 16]);

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::{Cells, PathCell, conflict_cell, path_key, servers_cell, target_key};
-use super::entry::{Account, Forget, Hashes, Md5, Task, UploadId};
+use super::cell::{Cells, PathCell, conflict_cell, md5s_cell, path_key, servers_cell, target_key};
+use super::entry::{Account, Forget, Task, UploadId};
 use super::read::RowId;
+use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
 use crate::wire::{Conflict, Created};
 
@@ -18,7 +19,7 @@ pub(super) fn hashes(
     db: &Connection,
     path: &Path,
     identity: &Identity,
-    hashes: &Hashes,
+    hashes: &FileDigest,
     now: i64,
 ) -> rusqlite::Result<i64> {
     let key = path_key(path);
@@ -26,7 +27,7 @@ pub(super) fn hashes(
         .prepare_cached("SELECT id, identity, md5 FROM file WHERE key = ?1 AND path = ?2")?
         .query_row(params![key, PathCell(path)], |row| {
             let cells = Cells(row);
-            let same = cells.is_identity(1, identity) && cells.md5(2) == Some(hashes.whole);
+            let same = cells.is_identity(1, identity) && cells.md5(2) == Some(hashes.md5);
             Ok((row.get::<_, i64>(0)?, same))
         })
         .optional()?;
@@ -34,10 +35,7 @@ pub(super) fn hashes(
         .slices
         .as_ref()
         .map(|slices| slices.size.cast_signed());
-    let slices = hashes
-        .slices
-        .as_ref()
-        .map(|slices| slices.md5s.as_flattened());
+    let slices = hashes.slices.as_ref().map(|slices| md5s_cell(&slices.md5s));
     match known {
         Some((id, true)) if slices.is_none() => {
             used(db, RowId::File(id), now)?;
@@ -51,7 +49,7 @@ pub(super) fn hashes(
             .execute(params![
                 id,
                 identity.to_bytes(),
-                hashes.whole,
+                hashes.md5,
                 now,
                 slice_size,
                 slices
@@ -67,7 +65,7 @@ pub(super) fn hashes(
                 key,
                 PathCell(path),
                 identity.to_bytes(),
-                hashes.whole,
+                hashes.md5,
                 now,
                 slice_size,
                 slices
@@ -148,10 +146,7 @@ pub(super) fn finish(
     file_id: i64,
     now: i64,
 ) -> rusqlite::Result<()> {
-    let known = Hashes {
-        whole: *md5,
-        slices: None,
-    };
+    let known = FileDigest::new(*md5, task.identity.size);
     let file = hashes(db, &task.path, &task.identity, &known, now)?;
     let place = place(db, &task.account)?;
     let (target, parent, remote) = (target_of(task), task.remote.parent(), task.remote.path());
@@ -195,10 +190,7 @@ pub(super) fn replace(db: &Connection, task: &Task, md5: &Md5) -> rusqlite::Resu
 
 /// Notes that a finished content is what the task's file holds too.
 pub(super) fn seen(db: &Connection, task: &Task, md5: &Md5, now: i64) -> rusqlite::Result<()> {
-    let known = Hashes {
-        whole: *md5,
-        slices: None,
-    };
+    let known = FileDigest::new(*md5, task.identity.size);
     let file = hashes(db, &task.path, &task.identity, &known, now)?;
     db.prepare_cached(
         "UPDATE finished SET file = ?1, at = max(CAST(at AS INTEGER), ?2) \

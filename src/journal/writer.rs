@@ -12,9 +12,10 @@ use rusqlite::Connection;
 use super::Settings;
 use super::claim::Held;
 use super::clerk::Clerk;
-use super::entry::{Account, Ack, Forget, Hashes, Md5, Task, UploadId};
+use super::entry::{Account, Ack, Forget, Task, UploadId};
 use super::health::Health;
 use super::read::RowId;
+use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Identity;
 use crate::sync::Mutex;
@@ -23,7 +24,7 @@ use crate::wire::Created;
 /// One thing to keep.
 #[derive(Debug)]
 pub(super) enum Write {
-    Hashes(PathBuf, Identity, Hashes),
+    Hashes(PathBuf, Identity, FileDigest),
     Begin(UploadId, Box<Task>, Md5, Created),
     Ack(UploadId, Ack),
     Abandon(UploadId),

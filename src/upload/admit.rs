@@ -76,7 +76,7 @@ impl Stage {
     }
 
     fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
-        let (id, md5) = (finished.file_id, Some(Md5(finished.md5)));
+        let (id, md5) = (finished.file_id, Some(finished.md5));
         self.skipped(item, source.len(), id, md5);
     }
 

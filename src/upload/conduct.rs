@@ -69,7 +69,7 @@ impl Files {
             remote: file.task.remote.path().to_owned(),
             status: Status::Failed(Shared::cancelled().with_path(file.source.path())),
             size: file.source.len(),
-            md5: Some(file.md5),
+            md5: Some(file.digest.md5),
             sent: 0,
             elapsed: Duration::ZERO,
         };

@@ -15,6 +15,7 @@ use super::run::Shared;
 use super::sending::{EndsWithTask, Sending, Start};
 use super::turn::{self, Known, Turn};
 use crate::auth::Secret;
+use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Plan, USUAL_LEAST};
@@ -32,7 +33,7 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed) -> Outcome {
         remote: hashed.task.remote.path().to_owned(),
         status,
         size: hashed.source.len(),
-        md5: Some(hashed.md5),
+        md5: Some(hashed.digest.md5),
         sent: sent.load(Ordering::Relaxed),
         elapsed: hashed.started.elapsed(),
     }
@@ -80,7 +81,7 @@ async fn unless_known(
         facts: facts(shared, hashed),
         shared: Arc::clone(shared),
         hashed,
-        contents: Arc::new(Contents::new(hashed.source.clone(), hashed.md5)),
+        contents: Arc::new(Contents::new(hashed.source.clone(), hashed.digest.md5)),
         resume,
         sent: Arc::clone(sent),
         allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
@@ -101,16 +102,16 @@ async fn unless_known(
 /// `refused`, where it is the same; what went wrong.
 async fn hash_anew(shared: &Shared, hashed: &mut Hashed, refused: Error) -> Result<()> {
     tracing::info!(%refused, path = %hashed.source.path().display(), "hashing it again");
-    let md5 = Contents::new(hashed.source.clone(), hashed.md5)
+    let md5 = Contents::new(hashed.source.clone(), hashed.digest.md5)
         .now(shared)
         .await?;
     let journal = &shared.core.journal;
     journal.forget_hashes(&hashed.task.path);
     hashed.remembered = false;
-    if md5 == hashed.md5 {
+    if md5 == hashed.digest.md5 {
         return Err(refused.advice("its MD5 was worked out anew and is the same"));
     }
-    (hashed.md5, hashed.slices) = (md5, None);
+    hashed.digest = FileDigest::new(md5, hashed.source.len());
     Ok(())
 }
 
@@ -162,7 +163,7 @@ impl Way<'_> {
             self.shared
                 .core
                 .journal
-                .finish(&task, self.hashed.md5.0, id);
+                .finish(&task, self.hashed.digest.md5, id);
         }
         Ok(status)
     }
@@ -237,11 +238,11 @@ impl Way<'_> {
     }
 
     fn begun(&self, created: Created) -> Upload {
-        let id = self
-            .shared
-            .core
-            .journal
-            .begin(&self.hashed.task, self.hashed.md5.0, &created);
+        let id =
+            self.shared
+                .core
+                .journal
+                .begin(&self.hashed.task, self.hashed.digest.md5, &created);
         Upload {
             id,
             created,
@@ -318,12 +319,12 @@ impl Way<'_> {
 
     /// The slices' MD5s, where the hashers knew the slice size beforehand. A file of one slice
     /// needs no second chain.
-    fn digests(&self, plan: &Plan) -> Option<Vec<crate::digest::Md5>> {
+    fn digests(&self, plan: &Plan) -> Option<Vec<Md5>> {
         if plan.count() == 1 {
-            return Some(vec![self.hashed.md5]);
+            return Some(vec![self.hashed.digest.md5]);
         }
-        let known = self.hashed.slices.as_ref()?;
-        (known.slice_size == plan.slice_size()).then(|| known.md5s.clone())
+        let known = self.hashed.digest.slices_of(plan.slice_size())?;
+        Some(known.to_vec())
     }
 
     async fn send(&self, sending: &Arc<Sending>, asked: Asked) -> Result<Status> {
@@ -428,7 +429,7 @@ impl Way<'_> {
 fn facts(shared: &Shared, hashed: &Hashed) -> FileFacts {
     FileFacts {
         remote: hashed.task.remote.clone(),
-        etag: hashed.md5.to_string(),
+        etag: hashed.digest.md5,
         size: hashed.source.len(),
         conflict: shared.core.options.on_conflict,
     }

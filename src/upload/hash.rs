@@ -21,9 +21,9 @@ use super::targets::{Claimed, Targets};
 use super::threads;
 use super::turn::{self, Turn};
 use super::window::Share;
-use crate::digest::{End, Lanes, Md5};
+use crate::digest::{End, FileDigest, Lanes};
 use crate::error::{Error, Operation, Result};
-use crate::journal::{Hashes, SliceHashes, Task};
+use crate::journal::Task;
 use crate::options::Resume;
 use crate::source::{Source, Standing, patiently};
 use crate::wire::check_size;
@@ -33,10 +33,8 @@ use crate::wire::check_size;
 pub struct Hashed {
     /// The open file.
     pub source: Source,
-    /// The whole file's MD5.
-    pub md5: Md5,
-    /// The slices' MD5s for the slice size that was expected.
-    pub slices: Option<Digests>,
+    /// Its MD5s; of its slices for the slice size that was expected.
+    pub digest: FileDigest,
     /// The contents, where they were read rather than mapped.
     pub content: Option<Bytes>,
     /// What the journal calls this file.
@@ -51,31 +49,12 @@ pub struct Hashed {
     pub started: Instant,
 }
 
-/// MD5s of a file's slices, for one slice size.
-#[derive(Debug, Clone)]
-pub struct Digests {
-    /// The slice size in bytes.
-    pub slice_size: u64,
-    /// One for each slice, in order.
-    pub md5s: Vec<Md5>,
-}
-
-/// What hashing a file gives.
-struct Etag {
-    md5: Md5,
-    slices: Option<Digests>,
-    remembered: bool,
-}
-
-impl Etag {
+/// Where a file's MD5s come from.
+enum Digested {
     /// Worked out just now.
-    fn new(md5: Md5, slices: Option<Digests>) -> Etag {
-        Etag {
-            md5,
-            slices,
-            remembered: false,
-        }
-    }
+    Fresh(FileDigest),
+    /// An earlier run's, of the journal.
+    Remembered(FileDigest),
 }
 
 /// What the hashers hand on.
@@ -283,7 +262,8 @@ impl Stage {
             }
         }
         for ((candidate, _handed, content), md5) in read.into_iter().zip(digests) {
-            self.ready(candidate, Etag::new(md5, None), Some(content));
+            let digest = FileDigest::new(md5, content.len() as u64);
+            self.ready(candidate, Digested::Fresh(digest), Some(content));
         }
     }
 
@@ -300,7 +280,7 @@ impl Stage {
                     continue;
                 };
                 match self.remembered(&candidate) {
-                    Some(etag) => self.ready(candidate, etag, None),
+                    Some(digest) => self.ready(candidate, Digested::Remembered(digest), None),
                     None => open.push((candidate, handed)),
                 }
             }
@@ -316,7 +296,7 @@ impl Stage {
         for (candidate, _) in &open {
             trip::sure(trip::Step::Hash, candidate.source.path());
         }
-        let mut digests: Vec<Option<Etag>> = open.iter().map(|_| None).collect();
+        let mut digests: Vec<Option<FileDigest>> = open.iter().map(|_| None).collect();
         let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
         let mut maps = open
             .iter()
@@ -325,12 +305,12 @@ impl Stage {
                 candidate.source.advise_sequential();
                 candidate.source.mapped().map(|map| (index, map))
             });
+        let fresh = |index: usize, md5| FileDigest::new(md5, open[index].0.source.len());
         let slice_size = self.shared.core.slice_size.load(Ordering::Relaxed);
         let end = match usize::try_from(slice_size) {
             Ok(size) if open.len() >= LANES_FROM && size > 0 => {
                 lanes.whole_and_slices(&mut || maps.next(), size, &mut |index, md5, md5s| {
-                    let slices = Digests { slice_size, md5s };
-                    digests[index] = Some(Etag::new(md5, Some(slices)));
+                    digests[index] = Some(fresh(index, md5).with_slices(slice_size, md5s));
                 })
             }
             Ok(size) if open.len() == 1 && size > 0 => {
@@ -344,7 +324,7 @@ impl Stage {
                 })
             }
             _ => lanes.run(&mut || maps.next(), &mut |index, md5| {
-                digests[index] = Some(Etag::new(md5, None))
+                digests[index] = Some(fresh(index, md5));
             }),
         };
         if end == End::Stopped {
@@ -352,15 +332,17 @@ impl Stage {
         }
         for ((candidate, handed), digest) in open.into_iter().zip(digests) {
             let hashed = digest.map_or_else(|| self.hash_read(&candidate.source), Ok);
-            let standing = |etag| Ok((etag, candidate.source.standing(Operation::Read)?));
+            let standing = |digest| Ok((digest, candidate.source.standing(Operation::Read)?));
             match hashed.and_then(standing) {
                 // What was hashed is what the identity names, or it is not remembered. Where that
                 // is in doubt, it is hashed once more before it is sent.
-                Ok((etag, Standing::Same)) => {
-                    self.remember(&candidate, &etag);
-                    self.ready(candidate, etag, None);
+                Ok((digest, Standing::Same)) => {
+                    self.remember(&candidate, &digest);
+                    self.ready(candidate, Digested::Fresh(digest), None);
                 }
-                Ok((etag, Standing::InDoubt(..))) => self.ready(candidate, etag, None),
+                Ok((digest, Standing::InDoubt(..))) => {
+                    self.ready(candidate, Digested::Fresh(digest), None);
+                }
                 Ok((_, Standing::Unreadable(error) | Standing::Changed(error))) | Err(error) => {
                     self.fail(&handed.item, candidate.source.len(), error);
                 }
@@ -370,7 +352,7 @@ impl Stage {
 
     /// One file has one chain, which no second processor can help. If one is free, it hashes the
     /// slices meanwhile, just behind the chain, where the pages still are.
-    fn hash_alone(&self, map: &[u8], slice_size: usize) -> Option<Etag> {
+    fn hash_alone(&self, map: &[u8], slice_size: usize) -> Option<FileDigest> {
         let shared = &self.shared;
         let chain = Chain::new(map, &shared.progress.hashed, &shared.halt);
         let busy = self.chains.fetch_add(1, Ordering::Relaxed) + 1;
@@ -381,52 +363,35 @@ impl Stage {
         };
         self.chains.fetch_sub(1, Ordering::Relaxed);
         let (md5, md5s) = etag?;
-        let slices = md5s.map(|md5s| Digests {
-            slice_size: slice_size as u64,
-            md5s,
-        });
-        Some(Etag::new(md5, slices))
+        let digest = FileDigest::new(md5, map.len() as u64);
+        Some(match md5s {
+            Some(md5s) => digest.with_slices(slice_size as u64, md5s),
+            None => digest,
+        })
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read.
-    fn remembered(&self, candidate: &Candidate) -> Option<Etag> {
+    fn remembered(&self, candidate: &Candidate) -> Option<FileDigest> {
         if self.shared.core.options.resume == Resume::Nothing {
             return None;
         }
-        let hashes = self
+        let digest = self
             .shared
             .core
             .journal
             .hashes(&candidate.task.path, &candidate.task.identity)?;
         Progress::add(&self.shared.progress.hashed, candidate.source.len());
-        let digests = |slices: SliceHashes| Digests {
-            slice_size: slices.size,
-            md5s: slices.md5s.into_iter().map(Md5).collect(),
-        };
-        Some(Etag {
-            md5: Md5(hashes.whole),
-            slices: hashes.slices.map(digests),
-            remembered: true,
-        })
+        Some(digest)
     }
 
-    fn remember(&self, candidate: &Candidate, etag: &Etag) {
-        let slices = etag.slices.as_ref().map(|slices| SliceHashes {
-            size: slices.slice_size,
-            md5s: slices.md5s.iter().map(|md5| md5.0).collect(),
-        });
-        let hashes = Hashes {
-            whole: etag.md5.0,
-            slices,
-        };
-        self.shared
-            .core
-            .journal
-            .remember(&candidate.task.path, &candidate.task.identity, hashes);
+    fn remember(&self, candidate: &Candidate, digest: &FileDigest) {
+        let (path, identity) = (&candidate.task.path, &candidate.task.identity);
+        let journal = &self.shared.core.journal;
+        journal.remember(path, identity, digest.clone());
     }
 
     /// One pass of reads over a file that cannot be mapped.
-    fn hash_read(&self, source: &Source) -> Result<Etag> {
+    fn hash_read(&self, source: &Source) -> Result<FileDigest> {
         let mut hasher = crate::digest::Hasher::new();
         let mut buffer = piece(source)?;
         let mut at = 0;
@@ -450,26 +415,24 @@ impl Stage {
         if at != source.len() {
             source.settle(at)?;
         }
-        Ok(Etag::new(hasher.finish(), None))
+        Ok(FileDigest::new(hasher.finish(), at))
     }
 
-    fn ready(&self, candidate: Candidate, etag: Etag, content: Option<Bytes>) {
+    fn ready(&self, candidate: Candidate, digested: Digested, content: Option<Bytes>) {
         let Candidate {
             source,
             task,
             started,
             share,
         } = candidate;
-        let Etag {
-            md5,
-            slices,
-            remembered,
-        } = etag;
-        let turn = turn::at_once(&self.shared, &task, &md5.0);
+        let (digest, remembered) = match digested {
+            Digested::Fresh(digest) => (digest, false),
+            Digested::Remembered(digest) => (digest, true),
+        };
+        let turn = turn::at_once(&self.shared, &task, &digest.md5);
         let hashed = Hashed {
             source,
-            md5,
-            slices,
+            digest,
             content,
             task,
             remembered,

@@ -38,7 +38,7 @@ impl Way<'_> {
             slice_size: self.facts.size,
             servers: vec![UNANSWERED.to_owned()],
         };
-        *intent = Some(journal.begin(&self.hashed.task, self.hashed.md5.0, &unanswered));
+        *intent = Some(journal.begin(&self.hashed.task, self.hashed.digest.md5, &unanswered));
         let journal = journal.clone();
         // What cannot be kept is told at the end of the run.
         drop(tokio::task::spawn_blocking(move || journal.flush()).await);

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 pub use client::{Client, Interrupter, Run};
 pub use event::{Event, Outcome, Progress, Status, Summary};
 pub use state::State;
-pub use sums::{FileSum, FileSums, HashOptions, Input, Sum, hash_files};
+pub use sums::{FileSum, FileSums, HashOptions, Input, hash_files};
 pub use targets::{Claimed, Targets};
 pub use threads::runtime;
 

@@ -78,7 +78,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
     let mut call = SliceCall {
         preupload_id: Arc::clone(&file.preupload_id),
         number: slice.number,
-        md5: slice.md5.to_string(),
+        md5: slice.md5,
         content: slice.content.clone(),
     };
     let mut avoid = Vec::new();
@@ -120,7 +120,7 @@ async fn attempts(shared: &Shared, slice: &Slice, permit: Permit) -> Result<()> 
         match attempts.failed(error).await.map_err(corrupted_in_transit)? {
             Next::Again { elsewhere: true } => avoid_server(&mut avoid, server, load.crew.len()),
             Next::Again { elsewhere: false } => {}
-            Next::Rehash => call.md5 = rehash(slice).await?.to_string(),
+            Next::Rehash => call.md5 = rehash(slice).await?,
         }
     }
 }

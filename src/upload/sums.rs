@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::event::Progress;
 use super::hash::LOOK_AHEAD;
 use super::threads;
-use crate::digest::Md5;
+use crate::digest::FileDigest;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Settings;
 
@@ -115,19 +115,8 @@ pub struct HashOptions {
 pub struct FileSum {
     /// What was handed in.
     pub input: Input,
-    /// Its MD5s; an error of [`Kind::Source`] where it is missing, unreadable, or changed meanwhile.
-    pub sum: Result<Sum>,
-}
-
-/// The MD5s of one input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sum {
-    /// Of the whole.
-    pub md5: Md5,
-    /// Of the slices in order, where a slice size was given. Nothing has no slice.
-    pub slices: Vec<Md5>,
-    /// The length in bytes.
-    pub size: u64,
+    /// Its MD5s, of its slices too where a slice size was given; an error of [`Kind::Source`] where it is missing, unreadable, or changed meanwhile.
+    pub sum: Result<FileDigest>,
 }
 
 /// The MD5s as they become known, in the order of the inputs.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::hash::Hashed;
 use super::run::Shared;
+use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
-use crate::journal::{Claim, Finished, Journal, Md5, Task, Upload};
+use crate::journal::{Claim, Finished, Journal, Task, Upload};
 use crate::options::Resume;
 use crate::wire::Conflict;
 
@@ -75,7 +76,7 @@ pub enum Known {
 /// Looks into the journal, once the content is known and the place is claimed.
 pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
     let (resume, journal) = (shared.core.options.resume, shared.core.journal.clone());
-    let (task, md5) = (hashed.task.clone(), hashed.md5.0);
+    let (task, md5) = (hashed.task.clone(), hashed.digest.md5);
     let look = move || look(&journal, resume, &task, &md5);
     let known = tokio::task::spawn_blocking(look).await;
     known.unwrap_or(Known::Nothing)

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::envelope::Fields;
 use super::name::Remote;
+use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 
 /// What happens when the remote name is taken.
@@ -35,8 +36,8 @@ impl Conflict {
 pub struct FileFacts {
     /// Where it goes.
     pub remote: Remote,
-    /// The whole file's MD5, 32 lower-case hex digits.
-    pub etag: String,
+    /// The whole file's MD5.
+    pub etag: Md5,
     /// The file's size, in bytes.
     pub size: u64,
     /// What happens when the name is taken.
@@ -96,7 +97,7 @@ pub fn create_body(facts: &FileFacts) -> Vec<u8> {
     let mut body = json!({
         "parentFileID": facts.remote.parent(),
         "filename": facts.remote.filename(),
-        "etag": facts.etag,
+        "etag": facts.etag.to_string(),
         "size": facts.size,
         "containDir": facts.remote.contains_folder(),
     });
@@ -224,7 +225,7 @@ mod tests {
     fn create_says_duplicate_only_where_it_is_meant() {
         let facts = |conflict| FileFacts {
             remote: Remote::new(0, "a").expect("fine"),
-            etag: "e".into(),
+            etag: Md5([0; 16]),
             size: 1,
             conflict,
         };

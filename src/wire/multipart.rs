@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::message::FileFacts;
+use crate::digest::Md5;
 
 /// What stands before and after the content; the body is `head + content + tail`.
 #[derive(Debug, Clone)]
@@ -29,12 +30,12 @@ pub fn content_type(boundary: &str) -> String {
 /// Frames one slice: `preuploadID`, `sliceNo`, `sliceMD5`, `slice`, in the order that every
 /// working client uses.
 #[must_use]
-pub fn slice_frame(boundary: &str, preupload_id: &str, number: u32, md5: &str) -> Framed {
-    let number = number.to_string();
+pub fn slice_frame(boundary: &str, preupload_id: &str, number: u32, md5: &Md5) -> Framed {
+    let (number, md5) = (number.to_string(), md5.to_string());
     let texts = [
         ("preuploadID", preupload_id),
         ("sliceNo", number.as_str()),
-        ("sliceMD5", md5),
+        ("sliceMD5", md5.as_str()),
     ];
     frame(boundary, &texts, "slice")
 }
@@ -42,15 +43,16 @@ pub fn slice_frame(boundary: &str, preupload_id: &str, number: u32, md5: &str) -
 /// Frames a whole small file for single/create; the file comes last.
 #[must_use]
 pub fn single_frame(boundary: &str, facts: &FileFacts) -> Framed {
-    let (parent, size, filename) = (
+    let (parent, etag, size, filename) = (
         facts.remote.parent().to_string(),
+        facts.etag.to_string(),
         facts.size.to_string(),
         facts.remote.filename(),
     );
     let mut texts = vec![
         ("parentFileID", parent.as_str()),
         ("filename", filename.as_str()),
-        ("etag", facts.etag.as_str()),
+        ("etag", etag.as_str()),
         ("size", size.as_str()),
     ];
     let duplicate = facts.conflict.duplicate().map(|number| number.to_string());
@@ -93,10 +95,10 @@ mod tests {
 
     #[test]
     fn a_slice_is_framed_field_by_field() {
-        let framed = slice_frame("B", "id==", 3, "00ff");
+        let framed = slice_frame("B", "id==", 3, &Md5([0xff; 16]));
         let expected = "--B\r\nContent-Disposition: form-data; name=\"preuploadID\"\r\n\r\nid==\r\n\
             --B\r\nContent-Disposition: form-data; name=\"sliceNo\"\r\n\r\n3\r\n\
-            --B\r\nContent-Disposition: form-data; name=\"sliceMD5\"\r\n\r\n00ff\r\n\
+            --B\r\nContent-Disposition: form-data; name=\"sliceMD5\"\r\n\r\nffffffffffffffffffffffffffffffff\r\n\
             --B\r\nContent-Disposition: form-data; name=\"slice\"; filename=\"blob\"\r\n\
             Content-Type: application/octet-stream\r\n\r\n";
         assert_eq!(framed.head, expected);
@@ -108,7 +110,7 @@ mod tests {
         let remote = Remote::new(5, "d/名.txt").expect("fine");
         let facts = FileFacts {
             remote,
-            etag: "ab".into(),
+            etag: Md5([0xab; 16]),
             size: 9,
             conflict: Conflict::Overwrite,
         };
@@ -116,7 +118,7 @@ mod tests {
         for (name, value) in [
             ("parentFileID", "5"),
             ("filename", "/d/名.txt"),
-            ("etag", "ab"),
+            ("etag", "abababababababababababababababab"),
             ("size", "9"),
             ("duplicate", "2"),
             ("containDir", "true"),

@@ -46,7 +46,8 @@ fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
         match sum {
             Ok(sum) => {
                 printer.line(&line::written(&sum.md5, name));
-                for (number, md5) in (1..).zip(&sum.slices) {
+                let slices = sum.slices.iter().flat_map(|slices| &slices.md5s);
+                for (number, md5) in (1..).zip(slices) {
                     printer.line(&line::slice(number, md5, name));
                 }
             }

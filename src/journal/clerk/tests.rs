@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use super::super::batch::{MOST, ROWS};
-use super::super::entry::{Account, Ack, Hashes, Task, UploadId};
+use super::super::entry::{Account, Ack, Task, UploadId};
 use super::*;
+use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
 use crate::wire::{Conflict, Created, Remote};
 
@@ -29,12 +30,12 @@ fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
         clerk.sync_for(
             &batch(vec![
                 ack(),
-                Write::Begin(UploadId(1), task(), [0; 16], created)
+                Write::Begin(UploadId(1), task(), Md5([0; 16]), created)
             ]),
             false
         ) == Sync::Now
     );
-    let finish = Write::Finish(task(), [0; 16], 1);
+    let finish = Write::Finish(task(), Md5([0; 16]), 1);
     assert!(clerk.sync_for(&batch(vec![finish, ack()]), false) == Sync::Now);
     assert!(clerk.sync_for(&batch(vec![ack()]), true) == Sync::Now);
 }
@@ -81,7 +82,7 @@ fn what_waits_is_bounded_and_acks_of_one_slice_are_one() {
     assert_eq!(waiting.len(), 1);
     let files = 200_000;
     for _ in 0..files {
-        waiting.add(Write::Finish(task(), [0; 16], 1));
+        waiting.add(Write::Finish(task(), Md5([0; 16]), 1));
     }
     let kept = waiting.writes.len();
     assert!(
@@ -110,11 +111,8 @@ fn batch(writes: Vec<Write>) -> Batch {
     batch
 }
 
-fn whole() -> Hashes {
-    Hashes {
-        whole: [0; 16],
-        slices: None,
-    }
+fn whole() -> FileDigest {
+    FileDigest::new(Md5([0; 16]), 1)
 }
 
 fn task() -> Box<Task> {

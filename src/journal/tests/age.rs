@@ -23,10 +23,7 @@ fn a_file_that_is_skipped_every_day_is_known_for_years() {
     }
     // The sibling: a file whose MD5 alone is of use.
     let hashed = task("hashed");
-    let hashes = Hashes {
-        whole: MD5,
-        slices: None,
-    };
+    let hashes = whole(MD5);
     on_day(&dir, 0).remember(&hashed.path, &hashed.identity, hashes);
     for day in [400, 800, 1200] {
         let journal = on_day(&dir, day);

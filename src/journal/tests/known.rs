@@ -24,7 +24,7 @@ fn once_hashed_a_finished_file_is_known_by_target_md5_and_size() {
         let (_dir, journal) = scratch();
         journal.finish(&base, MD5, 42);
         journal.flush().unwrap();
-        assert!(journal.finished_as(&base, &[0; 16]).is_none());
+        assert!(journal.finished_as(&base, &Md5([0; 16])).is_none());
         let known = journal.finished_as(&other, &MD5).is_some();
         assert_eq!(known, no_matter.contains(&what), "{what}");
         journal.flush().unwrap();
@@ -53,10 +53,7 @@ fn md5s_that_were_found_wrong_are_forgotten_and_where_the_file_went_is_not() {
 fn hashes_are_of_one_identity() {
     let (_dir, journal) = scratch();
     let task = task("a.bin");
-    let hashes = Hashes {
-        whole: MD5,
-        slices: Some(slices(16, 1001)),
-    };
+    let hashes = sliced(MD5, 16, 1001);
     journal.remember(&task.path, &task.identity, hashes.clone());
     journal.flush().unwrap();
     assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
@@ -71,25 +68,18 @@ fn hashes_are_of_one_identity() {
 fn slice_hashes_stay_while_the_file_does() {
     let (_dir, journal) = scratch();
     let task = task("a.bin");
-    let whole = |whole| Hashes {
-        whole,
-        slices: None,
-    };
-    let sliced = Hashes {
-        whole: MD5,
-        slices: Some(slices(16, 1001)),
-    };
+    let sliced = sliced(MD5, 16, 1001);
     journal.remember(&task.path, &task.identity, sliced.clone());
     journal.remember(&task.path, &task.identity, whole(MD5));
     journal.finish(&task, MD5, 1);
     journal.flush().unwrap();
     assert_eq!(journal.hashes(&task.path, &task.identity), Some(sliced));
     let edited = edited(&task);
-    journal.remember(&task.path, &edited.identity, whole([2; 16]));
+    journal.remember(&task.path, &edited.identity, whole(Md5([2; 16])));
     journal.flush().unwrap();
     assert_eq!(
         journal.hashes(&task.path, &edited.identity),
-        Some(whole([2; 16]))
+        Some(whole(Md5([2; 16])))
     );
     assert_eq!(journal.hashes(&task.path, &task.identity), None);
     assert_eq!(journal.counts().unwrap().hashed, 1);
@@ -100,20 +90,11 @@ fn slice_hashes_that_do_not_make_the_file_are_not_given_out() {
     let (_dir, journal) = scratch();
     let task = task("a.bin");
     for wrong in [0, 1000, 1002] {
-        let hashes = Hashes {
-            whole: MD5,
-            slices: Some(slices(16, wrong)),
-        };
+        let hashes = sliced(MD5, 16, wrong);
         journal.remember(&task.path, &task.identity, hashes);
         journal.flush().unwrap();
         let known = journal.hashes(&task.path, &task.identity).unwrap();
-        assert_eq!(
-            known,
-            Hashes {
-                whole: MD5,
-                slices: None
-            }
-        );
+        assert_eq!(known, whole(MD5));
     }
 }
 
@@ -129,7 +110,7 @@ fn a_file_displaced_by_another_is_not_skipped() {
         ..first.clone()
     };
     journal.finish(&first, MD5, 1);
-    journal.finish(&second, [2; 16], 2);
+    journal.finish(&second, Md5([2; 16]), 2);
     journal.flush().unwrap();
     assert!(journal.finished(&first).is_none() && journal.finished_as(&first, &MD5).is_none());
     assert_eq!(journal.finished(&second).unwrap().file_id, 2);
@@ -147,7 +128,7 @@ fn files_of_one_name_that_are_both_kept_are_both_known() {
         ..first.clone()
     };
     journal.finish(&first, MD5, 1);
-    journal.finish(&second, [2; 16], 2);
+    journal.finish(&second, Md5([2; 16]), 2);
     journal.finish(&first, MD5, 3); // sent again by force
     journal.flush().unwrap();
     assert_eq!(journal.finished(&first).unwrap().file_id, 3);
@@ -169,14 +150,7 @@ fn one_file_to_two_places_is_known_at_both() {
     assert_eq!(journal.finished(&here).unwrap().file_id, 1);
     assert_eq!(journal.finished(&there).unwrap().file_id, 2);
     // Known content of the file changed: neither counts, whatever the identity says.
-    journal.remember(
-        &here.path,
-        &here.identity,
-        Hashes {
-            whole: [3; 16],
-            slices: None,
-        },
-    );
+    journal.remember(&here.path, &here.identity, whole(Md5([3; 16])));
     journal.flush().unwrap();
     assert!(journal.finished(&here).is_none() && journal.finished(&there).is_none());
 }

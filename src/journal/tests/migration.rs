@@ -12,7 +12,7 @@ fn first_schema(account: &str) -> TempDir {
     let identity = |task: &Task| [&7_u64.to_le_bytes()[..], &task.identity.to_bytes()].concat();
     db.execute("INSERT INTO place VALUES (1, 'https://api', ?1)", [account])
         .unwrap();
-    for (id, name, was) in [(1, "done", MD5), (2, "changed", [1; 16])] {
+    for (id, name, was) in [(1, "done", MD5), (2, "changed", Md5([1; 16]))] {
         let task = named(name, account);
         db.execute(
             "INSERT INTO file (id, key, path, identity, md5, at) VALUES (?1, ?2, ?3, ?4, ?5, unixepoch())",
@@ -127,7 +127,7 @@ fn where_both_names_know_a_place_the_newest_row_counts() {
         let (dir, journal) = scratch();
         let (old, new) = (named("a", TOKEN), task("a"));
         journal.finish(&new, MD5, 1);
-        journal.finish(&old, [2; 16], 2);
+        journal.finish(&old, Md5([2; 16]), 2);
         journal.finish(&named("b", TOKEN), MD5, 3);
         journal.flush().unwrap();
         let db = Connection::open(dir.path().join("journal.db")).unwrap();

@@ -148,14 +148,7 @@ fn ack_until_killed(journal: &Journal) {
 
 fn fill(journal: &Journal) {
     let known = task("known");
-    journal.remember(
-        &known.path,
-        &known.identity,
-        Hashes {
-            whole: MD5,
-            slices: None,
-        },
-    );
+    journal.remember(&known.path, &known.identity, whole(MD5));
     journal.flush().unwrap();
     for number in 0..5000 {
         journal.finish(&task(&number.to_string()), MD5, number);

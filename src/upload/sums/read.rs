@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 
 use super::super::event::Progress;
 use super::super::hash::piece;
-use super::{Shared, Sum};
-use crate::digest::{Hasher, Md5};
+use super::Shared;
+use crate::digest::{FileDigest, Hasher, Md5};
 use crate::error::{Operation, Result};
 use crate::source::Source;
 
@@ -88,15 +88,16 @@ impl<'s> Reading<'s> {
         }
     }
 
-    pub(super) fn finish(mut self) -> Sum {
+    pub(super) fn finish(mut self) -> FileDigest {
         let cut = self.shared.slice_size.map(|size| size as u64);
         if cut.is_some_and(|slice_size| !self.size.is_multiple_of(slice_size)) {
             self.slices.push(self.slice.finish());
         }
-        Sum {
-            md5: self.whole.finish(),
-            slices: self.slices,
-            size: self.size,
+        let md5 = self.whole.finish();
+        let digest = FileDigest::new(md5, self.size);
+        match cut {
+            Some(slice_size) => digest.with_slices(slice_size, self.slices),
+            None => digest,
         }
     }
 }

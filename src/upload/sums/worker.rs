@@ -14,8 +14,8 @@ use super::super::chain::Chain;
 use super::super::event::Progress;
 use super::super::hash::{LANES_FROM, SMALL_BATCH, name, share};
 use super::read::Reading;
-use super::{FileSum, Input, Shared, Sum};
-use crate::digest::Lanes;
+use super::{FileSum, Input, Shared};
+use crate::digest::{FileDigest, Lanes};
 use crate::error::{Error, Operation, Result};
 use crate::source::{Settings, Source, patiently};
 
@@ -221,43 +221,41 @@ impl Worker {
         data: &[u8],
         slice_size: usize,
         followers: &rayon::ThreadPool,
-    ) -> Option<Sum> {
+    ) -> Option<FileDigest> {
         let chain = Chain::new(data, &self.shared.progress.hashed, &self.shared.halt);
         let (md5, slices) = chain.with_slices(followers, slice_size)?;
-        Some(Sum {
-            md5,
-            slices: slices?,
-            size: data.len() as u64,
-        })
+        let digest = FileDigest::new(md5, data.len() as u64);
+        Some(digest.with_slices(slice_size as u64, slices?))
     }
 
     /// Hashes streams in lanes; nothing for those that a stop came before.
-    fn hash_together(&self, streams: &[&[u8]]) -> Vec<Option<Sum>> {
-        let mut sums: Vec<Option<Sum>> = streams.iter().map(|_| None).collect();
+    fn hash_together(&self, streams: &[&[u8]]) -> Vec<Option<FileDigest>> {
+        let mut sums: Vec<Option<FileDigest>> = streams.iter().map(|_| None).collect();
         let lanes = Lanes::new().watched(&self.shared.progress.hashed, &self.shared.halt);
         let mut next = streams.iter().copied().enumerate();
-        let mut keep = |index: usize, md5, slices| {
-            let size = streams[index].len() as u64;
-            sums[index] = Some(Sum { md5, slices, size });
-        };
         // A stop shows in what is missing.
         match self.shared.slice_size {
-            Some(size) => lanes.whole_and_slices(&mut || next.next(), size, &mut keep),
+            Some(size) => {
+                lanes.whole_and_slices(&mut || next.next(), size, &mut |index, md5, md5s| {
+                    let digest = FileDigest::new(md5, streams[index].len() as u64);
+                    sums[index] = Some(digest.with_slices(size as u64, md5s));
+                })
+            }
             None => lanes.run(&mut || next.next(), &mut |index, md5| {
-                keep(index, md5, Vec::new());
+                sums[index] = Some(FileDigest::new(md5, streams[index].len() as u64));
             }),
         };
         sums
     }
 
     /// A large file that cannot be mapped.
-    fn hash_source(&self, source: &Source) -> Result<Sum> {
+    fn hash_source(&self, source: &Source) -> Result<FileDigest> {
         let mut reading = Reading::new(&self.shared);
         reading.pieces(source)?;
         Ok(reading.finish())
     }
 
-    fn hash_stream(&self, input: &Input) -> Result<Sum> {
+    fn hash_stream(&self, input: &Input) -> Result<FileDigest> {
         let mut reading = Reading::new(&self.shared);
         match input {
             Input::Stdin => reading
@@ -273,7 +271,7 @@ impl Worker {
         Ok(reading.finish())
     }
 
-    fn tell(&self, job: Job, sum: Result<Sum>) {
+    fn tell(&self, job: Job, sum: Result<FileDigest>) {
         let Job { number, input, .. } = job;
         let sum = match &input {
             Input::File(path) => sum.map_err(|error| name(error, path)),
@@ -300,7 +298,7 @@ enum Content {
     /// All of it is in the buffer.
     Buffered,
     /// Its MD5s: it had to be read as a stream.
-    Hashed(Sum),
+    Hashed(FileDigest),
 }
 
 /// Small files in memory at once in one thread, give or take one.

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use panup::Conflict;
-use panup::journal::{Account, Hashes, Journal, SliceHashes, Task};
+use panup::digest::{FileDigest, Md5};
+use panup::journal::{Account, Journal, Task};
 use panup::source::Identity;
 use panup::wire::{Created, Remote};
 
@@ -27,12 +28,12 @@ fuzz_target!(|data: &[u8]| {
     };
     let task = task();
     let _ = journal.finished(&task);
-    if let Some(upload) = journal.resume(&task, &[7; 16]) {
+    if let Some(upload) = journal.resume(&task, &MD5) {
         assert!(upload.created.slice_size > 0);
     }
     let _ = journal.hashes(&task.path, &task.identity);
     let _ = (journal.unfinished(), journal.finished_files(10), journal.counts());
-    journal.finish(&task, [7; 16], 9);
+    journal.finish(&task, MD5, 9);
     let _ = journal.flush();
 });
 
@@ -43,23 +44,17 @@ fn sound() -> &'static Vec<u8> {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::open(folder.path()).expect("a new one");
         let task = task();
-        let hashes = Hashes {
-            whole: [7; 16],
-            slices: Some(SliceHashes {
-                size: 16,
-                md5s: vec![[1; 16]; 8],
-            }),
-        };
+        let hashes = FileDigest::new(MD5, 128).with_slices(16, vec![Md5([1; 16]); 8]);
         journal.remember(&task.path, &task.identity, hashes);
         let created = Created {
             preupload_id: "an id".to_owned(),
             slice_size: 16,
             servers: vec!["http://127.0.0.1:1".to_owned()],
         };
-        journal.begin(&task, [7; 16], &created);
+        journal.begin(&task, MD5, &created);
         let mut other = task.clone();
         other.remote = Remote::new(0, "g").expect("a name");
-        journal.finish(&other, [7; 16], 11);
+        journal.finish(&other, MD5, 11);
         journal.flush().expect("room");
         drop(journal);
         std::fs::read(folder.path().join("journal.db")).expect("there")
@@ -78,3 +73,5 @@ fn task() -> Task {
         identity: Identity::from_bytes(&[9; Identity::BYTES]),
     }
 }
+
+const MD5: Md5 = Md5([7; 16]);

@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use panup::Conflict;
+use panup::digest::Md5;
 use panup::wire::{self, FileFacts, Framed, Remote};
 
 fuzz_target!(|data: &[u8]| {
@@ -18,11 +19,11 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let number = u32::from(parent);
-    let slice = wire::slice_frame(&boundary, &text, number, "00ff");
+    let slice = wire::slice_frame(&boundary, &text, number, &MD5);
     let texts = [
         ("preuploadID", text.to_string()),
         ("sliceNo", number.to_string()),
-        ("sliceMD5", "00ff".to_owned()),
+        ("sliceMD5", MD5.to_string()),
     ];
     take_apart(&boundary, &slice, content, &texts);
     let Ok(remote) = Remote::new(i64::from(parent), &text) else {
@@ -30,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let facts = FileFacts {
         remote: remote.clone(),
-        etag: "00ff".to_owned(),
+        etag: MD5,
         size: content.len() as u64,
         conflict: Conflict::Overwrite,
     };
@@ -39,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let texts = [
         ("parentFileID", parent.to_string()),
         ("filename", remote.filename()),
-        ("etag", "00ff".to_owned()),
+        ("etag", MD5.to_string()),
         ("size", content.len().to_string()),
         ("duplicate", "2".to_owned()),
         ("containDir", folder.to_string()),
@@ -66,3 +67,5 @@ fn take_apart(boundary: &str, framed: &Framed, content: &[u8], texts: &[(&str, S
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
+
+const MD5: Md5 = Md5([7; 16]);
