@@ -79,13 +79,13 @@ impl RequestBody {
         }
     }
 
-    /// BytesRead what is left and forgets it.
+    /// Reads what is left and forgets it.
     pub(crate) async fn drain(&mut self) -> Result<(), Failure> {
         while self.frame().await?.is_some() {}
         Ok(())
     }
 
-    /// BytesRead until `bytes` were read in all, or to the end.
+    /// Reads until `bytes` were read in all, or to the end.
     pub(crate) async fn drain_to(&mut self, bytes: u64) -> Result<(), Failure> {
         while self.read.bytes() < bytes {
             if self.frame().await?.is_none() {
