@@ -1,6 +1,8 @@
 //! Through real gateways: nginx and haproxy with TLS and h2 in front of the emulator, with the
 //! habits that cost connections: few requests on each, few streams, and closed when idle.
 
+mod common;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panup::{CallRates, Client, Credential, Event, Http, Item, Options, Secret, Status};
+use common::{noise, within};
+use panup::{Client, Event, Http, Item, Options, Status};
 use panup_emulator::{Config, Emulator, Operation, Store};
 
 #[test]
@@ -73,7 +76,7 @@ fn nginx_takes_ten_thousand_slices() {
             folder.path().join("large.bin"),
             folder.path().join("root.pem"),
         );
-        fs::write(&large, content(front.slices * SLICE, 0)).expect("written");
+        fs::write(&large, noise((front.slices * SLICE) as u64, 0)).expect("written");
         fs::write(&root, &gateway.root).expect("written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_panup"))
             .args([
@@ -216,11 +219,11 @@ fn through(front: &Front) {
     let options = options(front, &gateway);
     let client = Client::new(options).expect("sensible");
     let large = folder.path().join("large.bin");
-    fs::write(&large, content(front.slices * SLICE - 77, 0)).expect("written");
+    fs::write(&large, noise((front.slices * SLICE - 77) as u64, 0)).expect("written");
     let mut items = vec![Item::new(&large)];
     for number in 0..SMALL {
         let path = folder.path().join(format!("small-{number}.bin"));
-        fs::write(&path, content(5000, number as u32 + 1)).expect("written");
+        fs::write(&path, noise(5000, number as u64 + 1)).expect("written");
         items.push(Item::new(path));
     }
     let retries = upload(&client, items);
@@ -280,42 +283,25 @@ fn judge(front: &Front, gateway: &Gateway, large: &Path) {
     );
 }
 
+/// How often a call was repeated.
 fn upload(client: &Client, items: Vec<Item>) -> u64 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
+    within(HANGS, async {
         let mut run = client.start(items).expect("threads");
-        let all = async {
-            while let Some(event) = run.next().await {
-                if let Event::File(outcome) = event {
-                    assert!(
-                        matches!(outcome.status, Status::Uploaded(_)),
-                        "{:?}",
-                        outcome.status
-                    );
-                }
+        while let Some(event) = run.next().await {
+            if let Event::File(outcome) = event {
+                assert!(matches!(outcome.status, Status::Uploaded(_)), "{outcome:?}");
             }
-        };
-        tokio::time::timeout(HANGS, all).await.expect("it hangs");
+        }
         let retries = &run.progress().retries;
         retries.load(std::sync::atomic::Ordering::Relaxed)
     })
 }
 
 fn options(front: &Front, gateway: &Gateway) -> Options {
-    let token = Credential::Token(Secret::new(gateway.emulator.token()));
-    let mut options = Options::new(token);
+    let mut options = common::options(&gateway.emulator);
     options.api = gateway.address(0);
     options.roots = vec![gateway.root.clone().into_bytes()];
     options.http = front.http;
-    options.call_rates = CallRates {
-        create: Some(1000.0),
-        complete: Some(1000.0),
-        single: Some(1000.0),
-    };
     options
 }
 
@@ -481,16 +467,6 @@ fn program(kind: Kind) -> Option<PathBuf> {
         .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
-}
-
-/// Bytes that differ from those of another `seed`.
-fn content(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9) ^ 0x5851_F42D;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..length).map(next).collect()
 }
 
 /// Enough for every connection to see twenty requests several times.

@@ -1,6 +1,8 @@
 //! `panup hash` through the binary: md5sum's format, its verdicts and exit codes; `hash_files`
 //! where only the library can be looked at. Where md5sum is installed, both are compared.
 
+mod common;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use common::noise;
 use md5::{Digest, Md5};
 use panup::{HashOptions, Input, Kind, hash_files};
 use tempfile::TempDir;
@@ -36,11 +39,11 @@ const SIZES: [usize; 12] = [
 const MAPPED: usize = 4 << 20;
 
 /// A folder to work in.
-struct Desk(TempDir);
+struct Folder(TempDir);
 
-impl Desk {
-    fn new() -> Desk {
-        Desk(tempfile::tempdir().expect("a folder"))
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a folder"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -58,7 +61,7 @@ impl Desk {
         let mut files = Vec::new();
         for (number, size) in SIZES.into_iter().enumerate() {
             let name = format!("{folder}/{number:02}");
-            let bytes = noise(size, number as u64);
+            let bytes = noise(size as u64, number as u64);
             self.write(&name, &bytes);
             files.push((name, bytes));
         }
@@ -88,13 +91,6 @@ impl Desk {
         drop(to);
         child.wait_with_output().expect("an end")
     }
-}
-
-fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(size)
-        .collect()
 }
 
 /// By another implementation than ours.
@@ -131,8 +127,8 @@ fn complaints(output: &Output) -> String {
 
 #[test]
 fn every_size_in_the_order_of_the_arguments() {
-    let desk = Desk::new();
-    let mut files = desk.sizes("d");
+    let folder = Folder::new();
+    let mut files = folder.sizes("d");
     files.reverse();
     files.push(files[3].clone());
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
@@ -142,14 +138,14 @@ fn every_size_in_the_order_of_the_arguments() {
         .collect();
     for options in [&[][..], &["--threads=1"], &["--threads=3"], &["--no-mmap"]] {
         let args = [options, &names].concat();
-        assert_eq!(good(&desk.hash(&args)), expected, "{options:?}");
+        assert_eq!(good(&folder.hash(&args)), expected, "{options:?}");
     }
 }
 
 #[test]
 fn slices_behind_each_file() {
-    let desk = Desk::new();
-    let files = desk.sizes("d");
+    let folder = Folder::new();
+    let files = folder.sizes("d");
     for size in [MAPPED + 12_345, 1 << 20, 65_536, 100_003] {
         let expected: String = files
             .iter()
@@ -158,7 +154,7 @@ fn slices_behind_each_file() {
         let slices = format!("--slices={size}");
         for options in [&[][..], &["--threads=1"], &["--threads=2", "--no-mmap"]] {
             let args = [&[slices.as_str(), "d"], options].concat();
-            let output = desk.hash(&args);
+            let output = folder.hash(&args);
             assert!(good(&output) == expected, "{slices} {options:?}");
         }
     }
@@ -166,67 +162,67 @@ fn slices_behind_each_file() {
 
 #[test]
 fn one_file_and_its_slices_on_two_threads() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     // Of two stretches, when a slice is small: 256 MiB and a bit would be slow to make here.
-    let bytes = noise(3 * MAPPED + 1, 9);
-    desk.write("f", &bytes);
+    let bytes = noise(3 * MAPPED as u64 + 1, 9);
+    folder.write("f", &bytes);
     for size in [MAPPED, MAPPED + 1, 65_536] {
         let args = [&format!("--slices={size}"), "--threads=2", "f"];
         let expected = line("f", &bytes) + &slice_lines("f", &bytes, size);
-        assert!(good(&desk.hash(&args)) == expected, "{size}");
+        assert!(good(&folder.hash(&args)) == expected, "{size}");
     }
 }
 
 #[test]
 fn the_usual_slice_is_16_mib_and_nothing_has_none() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     let bytes = noise((16 << 20) + 1, 1);
-    desk.write("f", &bytes);
-    desk.write("empty", b"");
+    folder.write("f", &bytes);
+    folder.write("empty", b"");
     let expected = line("f", &bytes) + &slice_lines("f", &bytes, 16 << 20) + &line("empty", b"");
-    assert_eq!(good(&desk.hash(&["--slices", "f", "empty"])), expected);
+    assert_eq!(good(&folder.hash(&["--slices", "f", "empty"])), expected);
     assert_eq!(expected.lines().count(), 4);
 }
 
 #[test]
 fn thousands_of_small_files_below_a_folder() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     let mut expected = String::new();
     for number in 0..3000 {
         let name = format!("d/{:02}/{number:04}", number / 100);
-        let bytes = noise(number, number as u64);
-        desk.write(&name, &bytes);
+        let bytes = noise(number as u64, number as u64);
+        folder.write(&name, &bytes);
         expected += &line(&name, &bytes);
     }
     for threads in ["--threads=1", "--threads=2", "--threads=5"] {
-        assert!(good(&desk.hash(&[threads, "d"])) == expected, "{threads}");
+        assert!(good(&folder.hash(&[threads, "d"])) == expected, "{threads}");
     }
 }
 
 #[test]
 fn folders_are_sorted_hidden_files_count_and_links_are_not_followed() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     for name in ["d/b/x", "d/a", "d/.hidden", "d/b.c", "d/c/.e/f", "e"] {
-        desk.write(name, name.as_bytes());
+        folder.write(name, name.as_bytes());
     }
-    symlink(desk.path("e"), desk.path("d/link")).expect("a link");
-    symlink(desk.path("d/b"), desk.path("d/loop")).expect("a link");
+    symlink(folder.path("e"), folder.path("d/link")).expect("a link");
+    symlink(folder.path("d/b"), folder.path("d/loop")).expect("a link");
     let expected: String = ["d/.hidden", "d/a", "d/b/x", "d/b.c", "d/c/.e/f"]
         .map(|name| line(name, name.as_bytes()))
         .concat();
-    assert_eq!(good(&desk.hash(&["d"])), expected);
+    assert_eq!(good(&folder.hash(&["d"])), expected);
     // What is typed is meant.
-    assert_eq!(good(&desk.hash(&["d/link"])), line("d/link", b"e"));
+    assert_eq!(good(&folder.hash(&["d/link"])), line("d/link", b"e"));
 }
 
 #[test]
 fn special_names_are_escaped_as_md5sum_does_and_read_back() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     let names = [&b"a\nb"[..], b"a\\b", b"a\rb", b" a ", b"\xff\xfe", b"*a"];
     for name in names {
-        desk.write(OsStr::from_bytes(name), name);
+        folder.write(OsStr::from_bytes(name), name);
     }
-    let output = desk.hash(&["."]);
+    let output = folder.hash(&["."]);
     let m = |bytes| md5(bytes).into_bytes();
     let expected = [
         [&m(b" a "), &b"  ./ a "[..]].concat(),
@@ -238,7 +234,7 @@ fn special_names_are_escaped_as_md5sum_does_and_read_back() {
     ];
     let expected = [expected.join(&b'\n'), b"\n".to_vec()].concat();
     assert_eq!(output.stdout, expected);
-    let checked = desk.hash_input(&["--check"], &output.stdout);
+    let checked = folder.hash_input(&["--check"], &output.stdout);
     assert_eq!(checked.status.code(), Some(0), "{}", complaints(&checked));
     assert!(
         checked
@@ -250,42 +246,45 @@ fn special_names_are_escaped_as_md5sum_does_and_read_back() {
 
 #[test]
 fn standard_input_and_other_streams() {
-    let desk = Desk::new();
+    let folder = Folder::new();
     let bytes = noise(1_000_001, 3);
-    assert_eq!(good(&desk.hash_input(&[], &bytes)), line("-", &bytes));
-    desk.write("a", b"a");
-    desk.write("b", b"b");
+    assert_eq!(good(&folder.hash_input(&[], &bytes)), line("-", &bytes));
+    folder.write("a", b"a");
+    folder.write("b", b"b");
     let expected = line("a", b"a") + &line("-", &bytes) + &line("b", b"b");
-    assert_eq!(good(&desk.hash_input(&["a", "-", "b"], &bytes)), expected);
+    assert_eq!(good(&folder.hash_input(&["a", "-", "b"], &bytes)), expected);
     let expected = line("-", &bytes) + &slice_lines("-", &bytes, 300_000);
     assert_eq!(
-        good(&desk.hash_input(&["--slices=300000"], &bytes)),
+        good(&folder.hash_input(&["--slices=300000"], &bytes)),
         expected
     );
     // Of size 0 to the eye, and no regular file at all.
     let version = fs::read("/proc/version").expect("Linux");
     let expected = line("/proc/version", &version) + &line("/dev/null", b"");
-    assert_eq!(good(&desk.hash(&["/proc/version", "/dev/null"])), expected);
+    assert_eq!(
+        good(&folder.hash(&["/proc/version", "/dev/null"])),
+        expected
+    );
 }
 
 #[test]
 fn a_named_pipe_is_read_to_its_end() {
-    let desk = Desk::new();
-    let made = Command::new("mkfifo").arg(desk.path("pipe")).status();
+    let folder = Folder::new();
+    let made = Command::new("mkfifo").arg(folder.path("pipe")).status();
     assert!(made.expect("coreutils").success());
-    let (path, bytes) = (desk.path("pipe"), noise(200_000, 4));
+    let (path, bytes) = (folder.path("pipe"), noise(200_000, 4));
     let expected = line("pipe", &bytes);
     let writer = std::thread::spawn(move || fs::write(path, bytes));
-    assert_eq!(good(&desk.hash(&["pipe"])), expected);
+    assert_eq!(good(&folder.hash(&["pipe"])), expected);
     writer.join().expect("no panic").expect("read by panup");
 }
 
 #[test]
 fn what_is_missing_is_said_and_stops_nothing() {
-    let desk = Desk::new();
-    desk.write("a", b"a");
-    desk.write("b", b"b");
-    let output = desk.hash(&["a", "gone", "b", "also/gone"]);
+    let folder = Folder::new();
+    folder.write("a", b"a");
+    folder.write("b", b"b");
+    let output = folder.hash(&["a", "gone", "b", "also/gone"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines(&output), line("a", b"a") + &line("b", b"b"));
     assert_eq!(
@@ -296,13 +295,13 @@ fn what_is_missing_is_said_and_stops_nothing() {
 
 #[test]
 fn lines_that_cannot_be_written_are_a_failure() {
-    let desk = Desk::new();
-    desk.write("a", b"a");
+    let folder = Folder::new();
+    folder.write("a", b"a");
     let full = File::create("/dev/full").expect("Linux");
     let mut panup = Command::new(env!("CARGO_BIN_EXE_panup"));
     panup
         .args(["hash", "a"])
-        .current_dir(desk.0.path())
+        .current_dir(folder.0.path())
         .stdout(full);
     let output = panup.stderr(Stdio::piped()).spawn().expect("a program");
     let output = output.wait_with_output().expect("an end");
@@ -408,12 +407,12 @@ const CHECKS: [(&str, &[&str], i32, &str, &str); 16] = [
 
 #[test]
 fn verdicts() {
-    let desk = Desk::new();
-    desk.write("a", b"a");
-    desk.write("b", b"b");
+    let folder = Folder::new();
+    folder.write("a", b"a");
+    folder.write("b", b"b");
     for (list, options, code, said, complained) in CHECKS {
-        desk.write("list", list.replace('@', &md5(b"a")).as_bytes());
-        let output = desk.hash(&[options, &["--check", "list"]].concat());
+        folder.write("list", list.replace('@', &md5(b"a")).as_bytes());
+        let output = folder.hash(&[options, &["--check", "list"]].concat());
         let complained = complained.replace("W:", "panup: WARNING:");
         assert_eq!(lines(&output), said, "{list:?} {options:?}");
         assert_eq!(complaints(&output), complained, "{list:?} {options:?}");
@@ -426,14 +425,14 @@ fn md5sum_says_the_same() {
     if Command::new("md5sum").arg("--version").output().is_err() {
         return eprintln!("skipped: no md5sum here");
     }
-    let desk = Desk::new();
-    desk.write("a", b"a");
-    desk.write("b", b"b");
+    let folder = Folder::new();
+    folder.write("a", b"a");
+    folder.write("b", b"b");
     for (list, options, ..) in CHECKS {
-        desk.write("list", list.replace('@', &md5(b"a")).as_bytes());
+        folder.write("list", list.replace('@', &md5(b"a")).as_bytes());
         let args = [options, &["--check", "list"]].concat();
-        let theirs = desk.run(Command::new("md5sum").args(&args), b"");
-        let ours = desk.hash(&args);
+        let theirs = folder.run(Command::new("md5sum").args(&args), b"");
+        let ours = folder.hash(&args);
         assert_eq!(lines(&ours), lines(&theirs), "{list:?} {options:?}");
         let words = complaints(&theirs).replace("md5sum: ", "panup: ");
         assert_eq!(complaints(&ours), words, "{list:?} {options:?}");
@@ -443,9 +442,9 @@ fn md5sum_says_the_same() {
             "{list:?} {options:?}"
         );
     }
-    desk.sizes("d");
-    let list = desk.hash(&["--slices=1M", "d"]);
-    let theirs = desk.run(
+    folder.sizes("d");
+    let list = folder.hash(&["--slices=1M", "d"]);
+    let theirs = folder.run(
         Command::new("md5sum").args(["--check", "--strict"]),
         &list.stdout,
     );
@@ -458,23 +457,23 @@ fn md5sum_says_the_same() {
 
 #[test]
 fn several_lists_and_standard_input() {
-    let desk = Desk::new();
-    desk.write("a", b"a");
+    let folder = Folder::new();
+    folder.write("a", b"a");
     let list = line("a", b"a");
-    desk.write("one", list.as_bytes());
+    folder.write("one", list.as_bytes());
     assert_eq!(
-        good(&desk.hash(&["--check", "one", "one"])),
+        good(&folder.hash(&["--check", "one", "one"])),
         "a: OK\na: OK\n"
     );
     assert_eq!(
-        good(&desk.hash_input(&["--check", "-"], list.as_bytes())),
+        good(&folder.hash_input(&["--check", "-"], list.as_bytes())),
         "a: OK\n"
     );
     assert_eq!(
-        good(&desk.hash_input(&["--check"], list.as_bytes())),
+        good(&folder.hash_input(&["--check"], list.as_bytes())),
         "a: OK\n"
     );
-    let output = desk.hash(&["--check", "nolist", "one"]);
+    let output = folder.hash(&["--check", "nolist", "one"]);
     assert_eq!(
         (output.status.code(), lines(&output).as_str()),
         (Some(1), "a: OK\n")
@@ -484,15 +483,15 @@ fn several_lists_and_standard_input() {
         "panup: nolist: No such file or directory\n"
     );
     // Standard input is the list, so it cannot be a file on it too.
-    let output = desk.hash_input(&["--check"], line("-", b"").as_bytes());
+    let output = folder.hash_input(&["--check"], line("-", b"").as_bytes());
     assert_eq!(output.status.code(), Some(1));
     assert!(complaints(&output).contains("'standard input': no properly formatted"));
 }
 
 #[test]
 fn wrong_usage() {
-    let desk = Desk::new();
-    desk.write("a", b"a");
+    let folder = Folder::new();
+    folder.write("a", b"a");
     for args in [
         &["--quiet", "a"][..],
         &["--status", "a"],
@@ -501,7 +500,7 @@ fn wrong_usage() {
         &["--threads=0", "a"],
         &["--slices=x", "a"],
     ] {
-        let output = desk.hash(args);
+        let output = folder.hash(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert_eq!(lines(&output), "", "{args:?}");
     }
@@ -510,8 +509,8 @@ fn wrong_usage() {
 /// Large enough that hashing takes a while, and holes cost no room.
 const LARGE: u64 = 256 << 20;
 
-fn sparse(desk: &Desk, name: &str) -> PathBuf {
-    let path = desk.path(name);
+fn sparse(folder: &Folder, name: &str) -> PathBuf {
+    let path = folder.path(name);
     let file = File::create(&path).expect("a file");
     file.set_len(LARGE).expect("holes");
     path
@@ -536,9 +535,9 @@ fn poll(mut done: impl FnMut() -> bool) {
 #[test]
 fn a_file_truncated_while_it_is_hashed_is_an_error() {
     for (count, slice_size) in [(1, None), (1, Some(1 << 20)), (3, None), (3, Some(1 << 20))] {
-        let desk = Desk::new();
+        let folder = Folder::new();
         let paths: Vec<PathBuf> = (0..count)
-            .map(|number| sparse(&desk, &number.to_string()))
+            .map(|number| sparse(&folder, &number.to_string()))
             .collect();
         let inputs = paths.clone().into_iter().map(Input::File);
         // One thread begins with the first file, whoever else is in its lanes.
@@ -560,8 +559,8 @@ fn a_file_truncated_while_it_is_hashed_is_an_error() {
 #[test]
 fn dropped_sums_stop_the_work() {
     for slice_size in [None, Some(1 << 20)] {
-        let desk = Desk::new();
-        let path = sparse(&desk, "f");
+        let folder = Folder::new();
+        let path = sparse(&folder, "f");
         let inputs = std::iter::repeat_n(Input::File(path), 1000);
         let sums = hash_files(inputs, &options(2, slice_size)).expect("threads");
         let progress = Arc::clone(sums.progress());
@@ -575,10 +574,10 @@ fn dropped_sums_stop_the_work() {
 
 #[test]
 fn counters_end_where_the_files_do() {
-    let desk = Desk::new();
-    let files = desk.sizes("d");
+    let folder = Folder::new();
+    let files = folder.sizes("d");
     let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-    let paths = files.iter().map(|(name, _)| Input::File(desk.path(name)));
+    let paths = files.iter().map(|(name, _)| Input::File(folder.path(name)));
     let inputs: Vec<Input> = paths.chain([Input::File("gone".into())]).collect();
     for slice_size in [None, Some(65_536)] {
         let mut sums = hash_files(inputs.clone(), &options(2, slice_size)).expect("threads");
@@ -594,8 +593,8 @@ fn counters_end_where_the_files_do() {
 
 #[test]
 fn a_folder_is_no_file() {
-    let desk = Desk::new();
-    let inputs = [Input::File(desk.0.path().to_owned())];
+    let folder = Folder::new();
+    let inputs = [Input::File(folder.0.path().to_owned())];
     let mut sums = hash_files(inputs, &HashOptions::default()).expect("threads");
     let error = sums.next().expect("one").sum.expect_err("a folder");
     assert!(error.message().contains("is a directory"), "{error}");

@@ -1,17 +1,17 @@
 //! Random scripts of edits, faults, kills and restarts against a small model: nothing wrong is
 //! ever completed, nothing done is lost, calls are bounded, and in the end everything is there.
 
-mod rig;
+mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::Ordering;
 
+use common::{Scene, noise, outcomes_and_warnings, wait};
 use panup::{Client, Conflict, Item, Kind, Options, Outcome, Run, Status};
 use panup_emulator::{Action, Cut, Fault, Operation, Tls};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rig::{Rig, noise, told, wait};
 
 /// One slice of the service; files of half a slice go in one call, those of 4 MiB are mapped.
 const SLICE: u64 = 1 << 20;
@@ -96,9 +96,9 @@ fn actions() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// What a careful person would know of the world.
-struct World {
-    rig: Rig,
+/// What a careful person would know of the service.
+struct Model {
+    scene: Scene,
     options: Options,
     /// What each file was, ever; the last is what it is, where it is there.
     versions: [Vec<Vec<u8>>; FILES],
@@ -109,15 +109,15 @@ struct World {
     seeds: u64,
 }
 
-impl World {
-    fn new(conflict: Conflict) -> World {
-        let rig = Rig::with(Tls::Off, |config| config.slice_size = SLICE);
-        let mut options = rig.options();
+impl Model {
+    fn new(conflict: Conflict) -> Model {
+        let scene = Scene::small_with(Tls::Off, |config| config.slice_size = SLICE);
+        let mut options = scene.sliced();
         options.single_max = SLICE / 2;
         options.concurrency = Some(3);
         options.on_conflict = conflict;
-        World {
-            rig,
+        Model {
+            scene,
             options,
             versions: Default::default(),
             there: [false; FILES],
@@ -149,11 +149,11 @@ impl World {
             Step::Fault(operation, action, nth) => {
                 self.faults += 1;
                 let fault = Fault::on(operation, action).nth(nth);
-                self.rig.emulator.inject(fault);
+                self.scene.emulator.inject(fault);
             }
             Step::Forget => {
                 self.faults += 1;
-                self.rig.emulator.forget_uploads();
+                self.scene.emulator.forget_uploads();
             }
             Step::Run(end) => self.run(end).await,
         }
@@ -183,7 +183,7 @@ impl World {
     }
 
     fn path(&self, file: usize) -> std::path::PathBuf {
-        self.rig.path(&format!("f{file}"))
+        self.scene.path(&format!("f{file}"))
     }
 
     fn items(&self) -> Vec<Item> {
@@ -201,7 +201,7 @@ impl World {
         drop(client);
         tokio::task::block_in_place(|| {
             wait("nothing is under way", || {
-                let stats = self.rig.emulator.stats();
+                let stats = self.scene.emulator.stats();
                 stats.operations.values().all(|tally| tally.in_flight == 0)
             });
         });
@@ -212,21 +212,21 @@ impl World {
         self.see_that_calls_are_bounded(before, items.len() as u64, slices);
     }
 
-    /// What the run told, and the file that was edited while it went on.
+    /// What the run outcomes_and_warnings, and the file that was edited while it went on.
     async fn ended(&mut self, run: Run, end: End) -> (Vec<Outcome>, Option<usize>) {
-        let calls = self.rig.emulator.stats().calls.len() as u64;
-        let reached = |world: &World, run: &Run, after: u64| {
+        let calls = self.scene.emulator.stats().calls.len() as u64;
+        let reached = |world: &Model, run: &Run, after: u64| {
             tokio::task::block_in_place(|| {
                 wait("so many calls, or the end", || {
                     let progress = run.progress();
-                    let made = world.rig.emulator.stats().calls.len() as u64 - calls;
+                    let made = world.scene.emulator.stats().calls.len() as u64 - calls;
                     let done = progress.files_done.load(Ordering::Relaxed);
                     made >= after || done == world.items().len() as u64
                 });
             });
         };
         match end {
-            End::Whole => (told(run).await.0, None),
+            End::Whole => (outcomes_and_warnings(run).await.0, None),
             End::Killed(after) => {
                 reached(self, &run, after);
                 drop(run);
@@ -237,13 +237,13 @@ impl World {
             End::Interrupted(after) => {
                 reached(self, &run, after);
                 run.interrupt();
-                (told(run).await.0, None)
+                (outcomes_and_warnings(run).await.0, None)
             }
-            End::Edited(_, file) if !self.there[file] => (told(run).await.0, None),
+            End::Edited(_, file) if !self.there[file] => (outcomes_and_warnings(run).await.0, None),
             End::Edited(after, file) => {
                 reached(self, &run, after);
                 self.edit(file);
-                (told(run).await.0, Some(file))
+                (outcomes_and_warnings(run).await.0, Some(file))
             }
         }
     }
@@ -255,7 +255,7 @@ impl World {
         match &outcome.status {
             Status::Failed(_) => {}
             status => {
-                let stored = self.rig.stored();
+                let stored = self.scene.stored_bytes();
                 let stored = &stored[&outcome.remote];
                 let versions = &self.versions[file];
                 let count = if edited == Some(file) { 2 } else { 1 };
@@ -273,7 +273,7 @@ impl World {
     /// Every stored file is what the local one was at some time, and what was settled is still
     /// that, or something newer.
     fn see_that_nothing_is_wrong(&self) {
-        let stored = self.rig.stored();
+        let stored = self.scene.stored_bytes();
         for (name, bytes) in &stored {
             let file: usize = name[1..].parse().expect("one of ours");
             let known = self.versions[file].iter().position(|known| known == bytes);
@@ -291,7 +291,7 @@ impl World {
     }
 
     fn counts(&self) -> [u64; 3] {
-        let stats = self.rig.emulator.stats();
+        let stats = self.scene.emulator.stats();
         [Operation::Create, Operation::Single, Operation::Slice].map(|on| stats.of(on).calls)
     }
 
@@ -317,11 +317,11 @@ impl World {
 
     /// With nothing in the way, one more run does all that is left, and the next does nothing.
     async fn end(&mut self) {
-        self.rig.emulator.clear_faults();
+        self.scene.emulator.clear_faults();
         // Those of a run killed just before.
         self.faults = self.faults.min(3);
         self.run(End::Whole).await;
-        let stored = self.rig.stored();
+        let stored = self.scene.stored_bytes();
         for file in (0..FILES).filter(|&file| self.there[file]) {
             let stored = &stored[&format!("f{file}")];
             // Under `fail` an older version may hold the name.
@@ -330,8 +330,9 @@ impl World {
             }
         }
         let client = Client::new(self.options.clone()).expect("sound");
-        let calls = self.rig.emulator.stats().calls.len();
-        let (outcomes, warnings) = told(client.start(self.items()).expect("threads")).await;
+        let calls = self.scene.emulator.stats().calls.len();
+        let (outcomes, warnings) =
+            outcomes_and_warnings(client.start(self.items()).expect("threads")).await;
         assert!(warnings.is_empty(), "{warnings:?}");
         for outcome in outcomes {
             match outcome.status {
@@ -343,7 +344,7 @@ impl World {
             }
         }
         if self.options.on_conflict == Conflict::Overwrite {
-            assert_eq!(self.rig.emulator.stats().calls.len(), calls, "not a call");
+            assert_eq!(self.scene.emulator.stats().calls.len(), calls, "not a call");
         }
     }
 }
@@ -357,7 +358,7 @@ fn play(conflict: Conflict) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let played = TestRunner::new(config).run(&steps(), |script| {
         runtime.block_on(async {
-            let mut world = World::new(conflict);
+            let mut world = Model::new(conflict);
             for step in script {
                 world.step(step).await;
             }

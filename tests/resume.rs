@@ -1,31 +1,32 @@
 //! Nothing that was acknowledged is sent again: killed after each ack in turn and resumed, with
 //! the bytes counted by the service.
 
-mod rig;
+mod common;
 
 use std::fs;
 use std::process::Output;
 
+use common::{Killed, SLICE, Scene, failure, outcomes_and_warnings, wait};
 use panup::{Item, Kind, Resume, Status};
 use panup_emulator::{Action, Cut, Fault, Limits, NetworkConditions, Operation, Place};
-use rig::{Killed, Rig, SLICE, failure, told, wait};
 
 /// Six full slices and a short one.
 const SIZE: u64 = 6 * SLICE + SLICE / 2;
 const SLICES: u64 = 7;
 
 /// The slice after the first `acks` ones is on its way for ever.
-fn stalled(rig: &Rig, acks: u64) {
+fn stalled(scene: &Scene, acks: u64) {
     let stall = Action::StallReading {
         after: 1000,
         millis: 600_000,
     };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Slice, stall).from(acks + 1));
 }
 
-fn once_each(rig: &Rig) {
-    let times = rig.times_taken();
+fn once_each(scene: &Scene) {
+    let times = scene.times_taken();
     assert_eq!(times.len() as u64, SLICES);
     assert!(times.values().all(|&times| times == 1), "{times:?}");
 }
@@ -33,128 +34,154 @@ fn once_each(rig: &Rig) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_run_goes_on_after_each_ack() {
     for acks in 0..SLICES {
-        let rig = Rig::new();
-        let item = rig.file("f", SIZE, acks);
-        stalled(&rig, acks);
-        let run = rig.client().start([item.clone()]).expect("threads");
+        let scene = Scene::small();
+        let item = scene.item("f", SIZE, acks);
+        stalled(&scene, acks);
+        let run = scene
+            .sliced_client()
+            .start([item.clone()])
+            .expect("threads");
         tokio::task::block_in_place(|| {
-            rig.wait_for_acks(acks);
-            rig.wait_in_flight(Operation::Slice, 1);
+            scene.wait_for_acks(acks);
+            scene.wait_in_flight(Operation::Slice, 1);
         });
         drop(run);
-        rig.emulator.clear_faults();
-        let outcome = rig.client().upload(item.clone()).await.expect("resumed");
+        scene.emulator.clear_faults();
+        let outcome = scene
+            .sliced_client()
+            .upload(item.clone())
+            .await
+            .expect("resumed");
         assert!(matches!(outcome.status, Status::Uploaded(_)));
         assert_eq!(outcome.sent, SIZE - acks * SLICE, "only what was left");
-        once_each(&rig);
-        assert_eq!(rig.calls(Operation::Create), (1, 1));
-        rig.assert_stored(&[&item]);
-        assert_eq!(rig.unfinished(), []);
+        once_each(&scene);
+        assert_eq!(scene.calls(Operation::Create), (1, 1));
+        scene.assert_stored(&[&item]);
+        assert_eq!(scene.unfinished(), []);
     }
 }
 
 #[test]
 fn a_killed_process_goes_on_after_each_ack() {
     for acks in 0..SLICES {
-        let rig = Rig::new();
-        let item = rig.file("f", SIZE, acks);
-        stalled(&rig, acks);
-        let process = Killed(rig.upload(&item, &[]).spawn().expect("a binary"));
-        rig.wait_for_acks(acks);
-        rig.wait_in_flight(Operation::Slice, 1);
+        let scene = Scene::small();
+        let item = scene.item("f", SIZE, acks);
+        stalled(&scene, acks);
+        let process = Killed(scene.sliced_upload(&item, &[]).spawn().expect("a binary"));
+        scene.wait_for_acks(acks);
+        scene.wait_in_flight(Operation::Slice, 1);
         drop(process);
-        rig.emulator.clear_faults();
-        let file = only_file(&rig.upload(&item, &[]).output().expect("a binary"), 0);
+        scene.emulator.clear_faults();
+        let file = only_file(
+            &scene.sliced_upload(&item, &[]).output().expect("a binary"),
+            0,
+        );
         assert_eq!(file["status"], "uploaded");
         assert_eq!(file["sent"], SIZE - acks * SLICE, "only what was left");
-        once_each(&rig);
-        assert_eq!(rig.calls(Operation::Create), (1, 1));
-        rig.assert_stored(&[&item]);
+        once_each(&scene);
+        assert_eq!(scene.calls(Operation::Create), (1, 1));
+        scene.assert_stored(&[&item]);
     }
 }
 
 #[test]
 fn killed_before_the_acks_are_on_disk_costs_only_those() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    stalled(&rig, 5);
-    let process = Killed(rig.upload(&item, &[]).spawn().expect("a binary"));
-    wait("five slices arrived", || rig.calls(Operation::Slice).0 == 5);
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    stalled(&scene, 5);
+    let process = Killed(scene.sliced_upload(&item, &[]).spawn().expect("a binary"));
+    wait("five slices arrived", || {
+        scene.calls(Operation::Slice).0 == 5
+    });
     drop(process);
-    rig.emulator.clear_faults();
-    let known: u64 = rig.unfinished().iter().map(|upload| upload.acked).sum();
-    let file = only_file(&rig.upload(&item, &[]).output().expect("a binary"), 0);
+    scene.emulator.clear_faults();
+    let known: u64 = scene.unfinished().iter().map(|upload| upload.acked).sum();
+    let file = only_file(
+        &scene.sliced_upload(&item, &[]).output().expect("a binary"),
+        0,
+    );
     assert_eq!(file["status"], "uploaded");
     assert_eq!(file["sent"], SIZE - known * SLICE);
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 #[test]
 fn killed_while_complete_is_asked() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
     let stall = Action::StallAnswer { millis: 600_000 };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Complete, stall).nth(1));
-    let process = Killed(rig.upload(&item, &[]).spawn().expect("a binary"));
-    rig.wait_for_acks(SLICES);
-    rig.wait_in_flight(Operation::Complete, 1);
+    let process = Killed(scene.sliced_upload(&item, &[]).spawn().expect("a binary"));
+    scene.wait_for_acks(SLICES);
+    scene.wait_in_flight(Operation::Complete, 1);
     drop(process);
-    let file = only_file(&rig.upload(&item, &[]).output().expect("a binary"), 0);
+    let file = only_file(
+        &scene.sliced_upload(&item, &[]).output().expect("a binary"),
+        0,
+    );
     assert_eq!(
         (&file["status"], &file["sent"]),
         (&"uploaded".into(), &0.into())
     );
-    once_each(&rig);
-    assert_eq!(rig.calls(Operation::Create), (1, 1));
-    rig.assert_stored(&[&item]);
+    once_each(&scene);
+    assert_eq!(scene.calls(Operation::Create), (1, 1));
+    scene.assert_stored(&[&item]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_lets_what_is_in_flight_land() {
-    let rig = Rig::new();
-    let item = rig.file("f", 40 * SLICE, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", 40 * SLICE, 1);
     let slow = NetworkConditions {
         bandwidth: Some(8 * SLICE),
         ..NetworkConditions::default()
     };
     for server in 0..2 {
-        rig.emulator.set_network(Place::Server(server), slow);
+        scene.emulator.set_network(Place::Server(server), slow);
     }
-    let mut options = rig.options();
+    let mut options = scene.sliced();
     options.concurrency = Some(4);
     let client = panup::Client::new(options).expect("sound");
     let run = client.start([item.clone()]).expect("threads");
     tokio::task::block_in_place(|| {
-        wait("some slices arrived", || rig.calls(Operation::Slice).0 >= 4);
+        wait("some slices arrived", || {
+            scene.calls(Operation::Slice).0 >= 4
+        });
     });
     run.interrupt();
-    let (outcomes, _) = told(run).await;
+    let (outcomes, _) = outcomes_and_warnings(run).await;
     assert_eq!(failure(&outcomes[0]).kind(), Kind::Cancelled);
     drop(client);
-    let stats = rig.emulator.stats().of(Operation::Slice);
+    let stats = scene.emulator.stats().of(Operation::Slice);
     assert_eq!(stats.lost, 0, "a body in flight was cut off: {stats:?}");
     assert!(stats.done < 40, "it was interrupted");
-    assert_eq!(rig.unfinished()[0].acked, stats.done, "all acks are kept");
+    assert_eq!(scene.unfinished()[0].acked, stats.done, "all acks are kept");
     for server in 0..2 {
-        rig.emulator
+        scene
+            .emulator
             .set_network(Place::Server(server), NetworkConditions::default());
     }
-    rig.client().upload(item.clone()).await.expect("resumed");
-    assert_eq!(rig.emulator.stats().of(Operation::Slice).done, 40);
-    rig.assert_stored(&[&item]);
+    scene
+        .sliced_client()
+        .upload(item.clone())
+        .await
+        .expect("resumed");
+    assert_eq!(scene.emulator.stats().of(Operation::Slice).done, 40);
+    scene.assert_stored(&[&item]);
 }
 
 #[cfg(unix)]
 #[test]
 fn sigint_ends_with_130_and_the_second_at_once() {
     use std::os::unix::process::ExitStatusExt;
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    stalled(&rig, 2);
-    let mut process = Killed(rig.upload(&item, &[]).spawn().expect("a binary"));
-    rig.wait_for_acks(2);
-    rig.wait_in_flight(Operation::Slice, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    stalled(&scene, 2);
+    let mut process = Killed(scene.sliced_upload(&item, &[]).spawn().expect("a binary"));
+    scene.wait_for_acks(2);
+    scene.wait_in_flight(Operation::Slice, 1);
     let pid = rustix::process::Pid::from_child(&process.0);
     let signal = || {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it lives");
@@ -179,47 +206,62 @@ fn sigint_ends_with_130_and_the_second_at_once() {
         "{status}"
     );
     assert!(begun.elapsed() < std::time::Duration::from_secs(4));
-    rig.emulator.clear_faults();
-    only_file(&rig.upload(&item, &[]).output().expect("a binary"), 0);
-    once_each(&rig);
+    scene.emulator.clear_faults();
+    only_file(
+        &scene.sliced_upload(&item, &[]).output().expect("a binary"),
+        0,
+    );
+    once_each(&scene);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finished_file_is_skipped_until_it_or_its_place_changes() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    let first = rig.client().upload(item.clone()).await.expect("uploaded");
-    let calls = rig.emulator.stats().calls.len();
-    let again = rig.client().upload(item.clone()).await.expect("skipped");
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    let first = scene
+        .sliced_client()
+        .upload(item.clone())
+        .await
+        .expect("uploaded");
+    let calls = scene.emulator.stats().calls.len();
+    let again = scene
+        .sliced_client()
+        .upload(item.clone())
+        .await
+        .expect("skipped");
     assert!(matches!(again.status, Status::Skipped(_)));
     assert_eq!(again.status.file_id(), first.status.file_id());
     assert_eq!((again.md5, again.sent), (first.md5, 0));
-    assert_eq!(rig.emulator.stats().calls.len(), calls, "not a call");
+    assert_eq!(scene.emulator.stats().calls.len(), calls, "not a call");
 
     let elsewhere = item.clone().to(0, "folder/g");
-    let other = rig.client().upload(elsewhere.clone()).await.expect("sent");
+    let other = scene
+        .sliced_client()
+        .upload(elsewhere.clone())
+        .await
+        .expect("sent");
     assert!(
         matches!(other.status, Status::Reused(_)),
         "the service has the bytes"
     );
 
-    rig::rewrite(&item.path, |bytes| bytes[0] ^= 1);
-    let mut options = rig.options();
+    common::rewrite(&item.path, |bytes| bytes[0] ^= 1);
+    let mut options = scene.sliced();
     options.on_conflict = panup::Conflict::Overwrite;
     let client = panup::Client::new(options).expect("sound");
     let changed = client.upload(item.clone()).await.expect("sent");
     assert!(matches!(changed.status, Status::Uploaded(_)));
     assert_eq!(changed.sent, SIZE);
-    assert!(rig.stored()["f"] == fs::read(&item.path).expect("there"));
+    assert!(scene.stored_bytes()["f"] == fs::read(&item.path).expect("there"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn force_sends_a_finished_file_again() {
-    let rig = Rig::with(panup_emulator::Tls::Off, |config| {
+    let scene = Scene::small_with(panup_emulator::Tls::Off, |config| {
         config.quirks.reuse = panup_emulator::Reuse::Never;
     });
-    let item = rig.file("f", SIZE, 1);
-    let mut options = rig.options();
+    let item = scene.item("f", SIZE, 1);
+    let mut options = scene.sliced();
     options.on_conflict = panup::Conflict::Overwrite;
     let client = panup::Client::new(options.clone()).expect("sound");
     client.upload(item.clone()).await.expect("uploaded");
@@ -229,26 +271,26 @@ async fn force_sends_a_finished_file_again() {
     let outcome = client.upload(item.clone()).await.expect("uploaded");
     assert!(matches!(outcome.status, Status::Uploaded(_)));
     assert_eq!(outcome.sent, SIZE);
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 /// A wrong MD5 put into the journal for exactly this file comes out again: no byte was hashed. The
 /// service refuses it, and then the file is hashed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_hashed_before_is_not_hashed_again() {
-    let rig = Rig::new();
-    let item = rig.file("f", 5 << 20, 1);
-    let options = rig.options();
+    let scene = Scene::small();
+    let item = scene.item("f", 5 << 20, 1);
+    let options = scene.sliced();
     let open = panup::source::Source::open(&item.path, &panup::source::Settings::default());
     let identity = *open.expect("readable").identity();
-    let journal = panup::journal::Journal::open(&rig.state()).expect("a journal");
+    let journal = panup::journal::Journal::open(&scene.state()).expect("a journal");
     let hashes = panup::digest::FileDigest::new(panup::digest::Md5([7; 16]), 5 << 20);
     journal.remember(&item.path, &identity, hashes);
     journal.flush().expect("room");
     let client = panup::Client::new(options.clone()).expect("sound");
     let outcome = client.upload(item.clone()).await.expect("hashed anew");
     assert_ne!(outcome.md5, Some(panup::digest::Md5([7; 16])));
-    let creates = rig
+    let creates = scene
         .emulator
         .stats()
         .of(panup_emulator::Operation::Create)
@@ -258,14 +300,14 @@ async fn a_file_hashed_before_is_not_hashed_again() {
         "the first had the wrong MD5, and the service looked"
     );
     assert_eq!(outcome.sent, 2 * (5 << 20));
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_that_was_interrupted_is_not_remembered() {
-    let rig = Rig::new();
-    let item = rig.file("f", 64 << 20, 1);
-    let mut options = rig.options();
+    let scene = Scene::small();
+    let item = scene.item("f", 64 << 20, 1);
+    let mut options = scene.sliced();
     options.maps = false;
     for _ in 0..5 {
         let client = panup::Client::new(options.clone()).expect("sound");
@@ -279,95 +321,118 @@ async fn a_hash_that_was_interrupted_is_not_remembered() {
             });
         });
         run.interrupt();
-        drop(told(run).await);
+        drop(outcomes_and_warnings(run).await);
     }
     let client = panup::Client::new(options).expect("sound");
     client.upload(item.clone()).await.expect("its true etag");
-    assert_eq!(rig.calls(Operation::Create), (1, 1));
-    rig.assert_stored(&[&item]);
+    assert_eq!(scene.calls(Operation::Create), (1, 1));
+    scene.assert_stored(&[&item]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_the_service_forgot_begins_again_once() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    stalled(&rig, 3);
-    let run = rig.client().start([item.clone()]).expect("threads");
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    stalled(&scene, 3);
+    let run = scene
+        .sliced_client()
+        .start([item.clone()])
+        .expect("threads");
     tokio::task::block_in_place(|| {
-        rig.wait_for_acks(3);
-        rig.wait_in_flight(Operation::Slice, 1);
+        scene.wait_for_acks(3);
+        scene.wait_in_flight(Operation::Slice, 1);
     });
     drop(run);
-    rig.emulator.clear_faults();
-    rig.emulator.forget_uploads();
-    let outcome = rig
-        .client()
+    scene.emulator.clear_faults();
+    scene.emulator.forget_uploads();
+    let outcome = scene
+        .sliced_client()
         .upload(item.clone())
         .await
         .expect("begun again");
     assert!(matches!(outcome.status, Status::Uploaded(_)));
-    assert_eq!(rig.calls(Operation::Create), (2, 2), "the second time");
-    rig.assert_stored(&[&item]);
-    assert_eq!(rig.unfinished(), []);
+    assert_eq!(scene.calls(Operation::Create), (2, 2), "the second time");
+    scene.assert_stored(&[&item]);
+    assert_eq!(scene.unfinished(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_forgotten_again_fails() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    rig.emulator
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    scene
+        .emulator
         .inject(Fault::on(Operation::Slice, Action::ForgetUploads));
-    let error = rig.client().upload(item).await.expect_err("no use");
+    let error = scene
+        .sliced_client()
+        .upload(item)
+        .await
+        .expect_err("no use");
     assert_eq!(error.kind(), Kind::Rejected);
-    assert_eq!(rig.calls(Operation::Create), (2, 2), "no third");
-    assert_eq!(rig.unfinished(), [], "of no use to a later run");
-    assert_eq!(rig.emulator.files(), []);
+    assert_eq!(scene.calls(Operation::Create), (2, 2), "no third");
+    assert_eq!(scene.unfinished(), [], "of no use to a later run");
+    assert_eq!(scene.emulator.files(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_file_of_that_name_does_not_go_on_there() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    stalled(&rig, 3);
-    let run = rig.client().start([item.clone()]).expect("threads");
-    tokio::task::block_in_place(|| rig.wait_for_acks(3));
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    stalled(&scene, 3);
+    let run = scene
+        .sliced_client()
+        .start([item.clone()])
+        .expect("threads");
+    tokio::task::block_in_place(|| scene.wait_for_acks(3));
     drop(run);
-    rig.emulator.clear_faults();
-    rig::rewrite(&item.path, |bytes| bytes[0] ^= 1);
-    let outcome = rig.client().upload(item.clone()).await.expect("anew");
+    scene.emulator.clear_faults();
+    common::rewrite(&item.path, |bytes| bytes[0] ^= 1);
+    let outcome = scene
+        .sliced_client()
+        .upload(item.clone())
+        .await
+        .expect("anew");
     assert_eq!(outcome.sent, SIZE);
-    assert_eq!(rig.calls(Operation::Create), (2, 2));
-    rig.assert_stored(&[&item]);
+    assert_eq!(scene.calls(Operation::Create), (2, 2));
+    scene.assert_stored(&[&item]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_cannot_be_kept_is_a_warning() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    let blocked = rig.path("no-folder");
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    let blocked = scene.path("no-folder");
     fs::write(&blocked, "in the way").expect("room");
-    let mut options = rig.options();
+    let mut options = scene.sliced();
     options.state_dir = Some(blocked.join("state"));
     let client = panup::Client::new(options).expect("a warning, not an error");
-    let (outcomes, warnings) = told(client.start([item.clone()]).expect("threads")).await;
+    let (outcomes, warnings) =
+        outcomes_and_warnings(client.start([item.clone()]).expect("threads")).await;
     assert!(matches!(outcomes[0].status, Status::Uploaded(_)));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].kind(), Kind::State);
     assert!(warnings[0].to_string().contains("cannot be resumed"));
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_corrupt_journal_is_set_aside() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    fs::write(rig.state().join("journal.db"), rig::noise(50_000, 7)).expect("room");
-    let (outcomes, warnings) = told(rig.client().start([item.clone()]).expect("threads")).await;
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    fs::create_dir_all(scene.state()).expect("made");
+    fs::write(scene.state().join("journal.db"), common::noise(50_000, 7)).expect("room");
+    let (outcomes, warnings) = outcomes_and_warnings(
+        scene
+            .sliced_client()
+            .start([item.clone()])
+            .expect("threads"),
+    )
+    .await;
     assert!(matches!(outcomes[0].status, Status::Uploaded(_)));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].to_string().contains("set aside"));
-    assert!(rig.state().join("journal.db.corrupt-1").exists());
-    let again = rig.client().upload(item).await.expect("skipped");
+    assert!(scene.state().join("journal.db.corrupt-1").exists());
+    let again = scene.sliced_client().upload(item).await.expect("skipped");
     assert!(
         matches!(again.status, Status::Skipped(_)),
         "the new one works"
@@ -376,12 +441,12 @@ async fn a_corrupt_journal_is_set_aside() {
 
 #[test]
 fn two_at_once_on_one_state_folder() {
-    let rig = Rig::new();
+    let scene = Scene::small();
     let items: Vec<Item> = (0..8)
-        .map(|at| rig.file(&format!("f{at}"), SIZE, at))
+        .map(|at| scene.item(&format!("f{at}"), SIZE, at))
         .collect();
     let halves = [&items[..4], &items[4..]].map(|half| {
-        let mut command = rig.upload(&half[0], &[]);
+        let mut command = scene.sliced_upload(&half[0], &[]);
         command.args(half[1..].iter().map(|item| &item.path));
         command.spawn().expect("a binary")
     });
@@ -390,8 +455,8 @@ fn two_at_once_on_one_state_folder() {
         assert!(output.status.success(), "{output:?}");
         assert!(output.stderr.is_empty(), "{output:?}");
     }
-    rig.assert_stored(&items.iter().collect::<Vec<_>>());
-    let journal = panup::journal::Journal::open(&rig.state()).expect("sound");
+    scene.assert_stored(&items.iter().collect::<Vec<_>>());
+    let journal = panup::journal::Journal::open(&scene.state()).expect("sound");
     let counts = journal.counts().expect("readable");
     assert_eq!((counts.finished, counts.unfinished), (8, 0));
 }
@@ -402,23 +467,23 @@ async fn lost_answers_never_make_two_files() {
     use panup::Conflict::{Fail, KeepBoth, Overwrite};
     for conflict in [Fail, Overwrite, KeepBoth] {
         for operation in [Operation::Create, Operation::Complete, Operation::Single] {
-            let rig = Rig::new();
-            let item = rig.file("f", 3 * SLICE, 1);
+            let scene = Scene::small();
+            let item = scene.item("f", 3 * SLICE, 1);
             let lost = Action::Close(Cut::AfterCommit);
-            rig.emulator.inject(Fault::on(operation, lost).nth(1));
-            let mut options = rig.options();
+            scene.emulator.inject(Fault::on(operation, lost).nth(1));
+            let mut options = scene.sliced();
             options.on_conflict = conflict;
             if operation == Operation::Single {
                 options.single_max = 4 * SLICE;
             }
             let client = panup::Client::new(options).expect("sound");
             let outcome = client.upload(item.clone()).await;
-            let files = rig.emulator.files().len();
+            let files = scene.emulator.files().len();
             let what = format!("{operation} under {conflict:?}: {outcome:?}");
             match (operation, conflict) {
                 (Operation::Complete, _) | (_, Overwrite) | (Operation::Create, Fail) => {
                     assert!(outcome.is_ok(), "{what}");
-                    rig.assert_stored(&[&item]);
+                    scene.assert_stored(&[&item]);
                 }
                 (Operation::Single, Fail) => {
                     // The first call did it, so the second finds the name taken, and says so.
@@ -430,7 +495,7 @@ async fn lost_answers_never_make_two_files() {
                     let error = outcome.expect_err(&what);
                     assert!(error.to_string().contains("may have arrived"), "{what}");
                     assert!(files <= 1, "{what}");
-                    assert_eq!(rig.calls(operation).1, 1, "not repeated: {what}");
+                    assert_eq!(scene.calls(operation).1, 1, "not repeated: {what}");
                 }
                 _ => unreachable!(),
             }
@@ -441,65 +506,74 @@ async fn lost_answers_never_make_two_files() {
 /// The same under fail: nothing is doubled, as the name is taken, and the error says by whom perhaps.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
     // Each, as the first may still be told to wait.
     let stall = Action::StallAnswer { millis: 3000 };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Complete, stall).from(1));
-    let run = rig.client().start([item.clone()]).expect("threads");
+    let run = scene
+        .sliced_client()
+        .start([item.clone()])
+        .expect("threads");
     tokio::task::block_in_place(|| {
-        rig.wait_for_acks(SLICES);
-        rig.wait_for_files(1);
+        scene.wait_for_acks(SLICES);
+        scene.wait_for_files(1);
     });
     drop(run);
-    rig.emulator.clear_faults();
-    rig.emulator.forget_uploads();
-    let error = rig.client().upload(item.clone()).await.expect_err("taken");
+    scene.emulator.clear_faults();
+    scene.emulator.forget_uploads();
+    let error = scene
+        .sliced_client()
+        .upload(item.clone())
+        .await
+        .expect_err("taken");
     assert_eq!(
         (error.kind(), error.operation()),
         (Kind::Rejected, panup::Operation::Create)
     );
     assert!(error.to_string().contains("may be this file"), "{error}");
-    assert_eq!(rig.emulator.files().len(), 1);
-    rig.assert_stored(&[&item]);
+    assert_eq!(scene.emulator.files().len(), 1);
+    scene.assert_stored(&[&item]);
 }
 
 /// Killed after complete was carried out: whether the file is there, only the service knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completed_upload_that_is_forgotten_is_not_doubled_under_keep_both() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
     // Each, as the first may still be told to wait.
     let stall = Action::StallAnswer { millis: 3000 };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Complete, stall).from(1));
-    let mut options = rig.options();
+    let mut options = scene.sliced();
     options.on_conflict = panup::Conflict::KeepBoth;
     let client = panup::Client::new(options.clone()).expect("sound");
     let run = client.start([item.clone()]).expect("threads");
     tokio::task::block_in_place(|| {
-        rig.wait_for_files(1);
+        scene.wait_for_files(1);
     });
     // No wait for the journal here: before complete is asked, every ack is on disk.
-    assert_eq!(rig.unfinished()[0].acked, SLICES);
+    assert_eq!(scene.unfinished()[0].acked, SLICES);
     drop(run);
     drop(client);
-    rig.emulator.clear_faults();
-    rig.emulator.forget_uploads();
+    scene.emulator.clear_faults();
+    scene.emulator.forget_uploads();
     let client = panup::Client::new(options).expect("sound");
     let error = client.upload(item.clone()).await.expect_err("unknown");
     assert!(error.to_string().contains("may be there"), "{error}");
-    assert_eq!(rig.emulator.files().len(), 1);
-    assert_eq!(rig.calls(Operation::Create), (1, 1));
+    assert_eq!(scene.emulator.files().len(), 1);
+    assert_eq!(scene.calls(Operation::Create), (1, 1));
 }
 
 /// A token that runs out in the middle costs a login and not a slice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_ends_between_slices_costs_nothing_twice() {
-    let rig = Rig::new();
-    let item = rig.file("f", SIZE, 1);
-    rig.emulator.set_limits(Limits {
+    let scene = Scene::small();
+    let item = scene.item("f", SIZE, 1);
+    scene.emulator.set_limits(Limits {
         calls_per_token: Some(4),
         ..Limits::default()
     });
@@ -507,41 +581,42 @@ async fn a_token_that_ends_between_slices_costs_nothing_twice() {
         id: panup_emulator::CLIENT_ID.to_owned(),
         secret: panup::Secret::new(panup_emulator::CLIENT_SECRET),
     };
-    let client = panup::Client::new(rig.options_for(credential)).expect("sound");
+    let client = panup::Client::new(scene.sliced_by(credential)).expect("sound");
     client.upload(item.clone()).await.expect("uploaded");
-    once_each(&rig);
+    once_each(&scene);
     assert_eq!(
-        rig.emulator.stats().logins,
+        scene.emulator.stats().logins,
         3,
         "ten calls or eleven, four each"
     );
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 /// Killed between the service's commit and its answer: the next run cannot know, and does not make
 /// a second copy. What was never sent leaves no such word.
 #[test]
 fn under_keep_both_a_killed_single_is_not_repeated() {
-    let rig = Rig::new();
-    let item = rig.file("f", 1000, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", 1000, 1);
     let path = item.path.to_str().expect("Unicode");
-    let upload = || rig.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
+    let upload = || scene.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
     let stall = Action::StallAnswer { millis: 600_000 };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Single, stall).nth(1));
     let process = Killed(upload().spawn().expect("a binary"));
-    wait("the file is there", || rig.stored().len() == 1);
+    wait("the file is there", || scene.stored_bytes().len() == 1);
     drop(process);
     let file = only_file(&upload().output().expect("a binary"), 1);
     assert_eq!(file["error"]["kind"], "rejected");
     let message = file["error"]["message"].as_str().expect("a text");
     assert!(message.contains("may be there"), "{message}");
     assert_eq!(
-        rig.emulator.stats().of(Operation::Single).calls,
+        scene.emulator.stats().of(Operation::Single).calls,
         1,
         "not asked again"
     );
-    let forgot = rig.panup(&["forget", path]).status().expect("a binary");
+    let forgot = scene.panup(&["forget", path]).status().expect("a binary");
     assert!(forgot.success());
     assert_eq!(
         only_file(&upload().output().expect("a binary"), 0)["status"],
@@ -551,15 +626,16 @@ fn under_keep_both_a_killed_single_is_not_repeated() {
 
 #[test]
 fn under_keep_both_a_refused_single_may_be_tried_again() {
-    let rig = Rig::new();
-    let item = rig.file("f", 1000, 1);
+    let scene = Scene::small();
+    let item = scene.item("f", 1000, 1);
     let path = item.path.to_str().expect("Unicode");
-    let upload = || rig.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
+    let upload = || scene.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
     let refused = Action::Code {
         code: 1,
         message: "no".to_owned(),
     };
-    rig.emulator
+    scene
+        .emulator
         .inject(Fault::on(Operation::Single, refused).nth(1));
     assert_eq!(
         only_file(&upload().output().expect("a binary"), 1)["error"]["kind"],
@@ -569,7 +645,7 @@ fn under_keep_both_a_refused_single_may_be_tried_again() {
         only_file(&upload().output().expect("a binary"), 0)["status"],
         "uploaded"
     );
-    rig.assert_stored(&[&item]);
+    scene.assert_stored(&[&item]);
 }
 
 /// The one file of a `--json` run that ended with `code`.

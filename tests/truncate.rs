@@ -1,7 +1,7 @@
 //! Files that change under the hash and under the send: an error that says what changed, never a
 //! signal, never a wrong file, and the others go on.
 
-mod rig;
+mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use common::{Scene, failure, noise, outcomes_and_warnings, wait};
 use panup::{Client, Item, Kind, Options, Outcome, Status};
 use panup_emulator::{NetworkConditions, Operation, Place, Tls};
-use rig::{Rig, failure, noise, told, wait};
 
 /// Mapped, not read: from 4 MiB on.
 const LARGE: u64 = 5 << 20;
@@ -63,42 +63,44 @@ fn make(change: Change, path: &Path, seed: u64) {
     }
 }
 
-fn options(rig: &Rig) -> Options {
-    let mut options = rig.options();
+fn options(scene: &Scene) -> Options {
+    let mut options = scene.sliced();
     options.concurrency = Some(4);
     options.hash_threads = Some(2);
     options
 }
 
 /// A file of that name is either not there or what it was when the upload began.
-fn nothing_wrong(rig: &Rig, before: &[(String, Vec<u8>)]) {
-    for (name, bytes) in rig.stored() {
+fn nothing_wrong(scene: &Scene, before: &[(String, Vec<u8>)]) {
+    for (name, bytes) in scene.stored_bytes() {
         let known = before.iter().find(|(known, _)| *known == name);
         let (_, wanted) = known.expect("nothing else was handed in");
         assert!(bytes == *wanted, "{name} is not what it was");
     }
 }
 
-fn slow(rig: &Rig, bandwidth: Option<u64>) {
+fn slow(scene: &Scene, bandwidth: Option<u64>) {
     for server in 0..2 {
         let conditions = NetworkConditions {
             bandwidth,
             ..NetworkConditions::default()
         };
-        rig.emulator.set_network(Place::Server(server), conditions);
+        scene
+            .emulator
+            .set_network(Place::Server(server), conditions);
     }
 }
 
 /// Each change in the middle of the send, beside a file that is left alone.
 async fn under_the_send(tls: Tls, maps: bool) {
     for (at, (change, says)) in CHANGES.into_iter().enumerate() {
-        let rig = Rig::with(tls, |config| config.slice_size = 256 << 10);
-        let changing = rig.file("changing", LARGE, at as u64);
-        let quiet = rig.file("quiet", LARGE, 50 + at as u64);
+        let scene = Scene::small_with(tls, |config| config.slice_size = 256 << 10);
+        let changing = scene.item("changing", LARGE, at as u64);
+        let quiet = scene.item("quiet", LARGE, 50 + at as u64);
         let before = [&changing, &quiet]
             .map(|item| (item.remote.clone(), fs::read(&item.path).expect("there")));
-        slow(&rig, Some(4 << 20));
-        let mut options = options(&rig);
+        slow(&scene, Some(4 << 20));
+        let mut options = options(&scene);
         options.maps = maps;
         let client = Client::new(options).expect("sound");
         let run = client
@@ -106,12 +108,12 @@ async fn under_the_send(tls: Tls, maps: bool) {
             .expect("threads");
         tokio::task::block_in_place(|| {
             wait("both are being sent", || {
-                rig.calls(Operation::Create).0 == 2 && rig.calls(Operation::Slice).0 >= 3
+                scene.calls(Operation::Create).0 == 2 && scene.calls(Operation::Slice).0 >= 3
             });
             make(change, &changing.path, at as u64);
-            slow(&rig, None);
+            slow(&scene, None);
         });
-        let (outcomes, warnings) = told(run).await;
+        let (outcomes, warnings) = outcomes_and_warnings(run).await;
         assert_eq!((outcomes.len(), warnings.len()), (2, 0), "{warnings:?}");
         let failed = of(&outcomes, &changing);
         let error = failure(failed);
@@ -119,9 +121,9 @@ async fn under_the_send(tls: Tls, maps: bool) {
         assert!(error.to_string().contains(says), "{change:?}: {error}");
         assert_eq!(error.path(), Some(changing.path.as_path()));
         assert!(matches!(of(&outcomes, &quiet).status, Status::Uploaded(_)));
-        nothing_wrong(&rig, &before);
-        assert_eq!(rig.stored().len(), 1, "the quiet one");
-        assert_eq!(rig.unfinished(), [], "of no use to a later run");
+        nothing_wrong(&scene, &before);
+        assert_eq!(scene.stored_bytes().len(), 1, "the quiet one");
+        assert_eq!(scene.unfinished(), [], "of no use to a later run");
     }
 }
 
@@ -149,10 +151,10 @@ async fn changed_under_the_send_read_not_mapped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_under_the_hash() {
     for (at, (change, says)) in CHANGES.into_iter().enumerate() {
-        let rig = Rig::with(Tls::Off, |config| config.slice_size = 1 << 20);
+        let scene = Scene::small_with(Tls::Off, |config| config.slice_size = 1 << 20);
         let size = 64 << 20;
-        let item = rig.file("f", size, at as u64);
-        let client = Client::new(options(&rig)).expect("sound");
+        let item = scene.item("f", size, at as u64);
+        let client = Client::new(options(&scene)).expect("sound");
         let run = client.start([item.clone()]).expect("threads");
         tokio::task::block_in_place(|| {
             let hashed = &run.progress().hashed;
@@ -160,52 +162,52 @@ async fn changed_under_the_hash() {
             assert!(hashed.load(Ordering::Relaxed) < size, "too late");
             make(change, &item.path, at as u64);
         });
-        let (outcomes, _) = told(run).await;
+        let (outcomes, _) = outcomes_and_warnings(run).await;
         let error = failure(&outcomes[0]);
         assert_eq!(error.kind(), Kind::Source, "{change:?}: {error}");
         assert!(error.to_string().contains(says), "{change:?}: {error}");
-        assert_eq!(rig.calls(Operation::Create).1, 0, "not even announced");
+        assert_eq!(scene.calls(Operation::Create).1, 0, "not even announced");
     }
 }
 
 /// A file that is deleted, but open and unchanged, may finish.
 #[tokio::test(flavor = "multi_thread")]
 async fn deleted_under_the_send() {
-    let rig = Rig::with(Tls::Off, |config| config.slice_size = 256 << 10);
-    let item = rig.file("f", LARGE, 1);
+    let scene = Scene::small_with(Tls::Off, |config| config.slice_size = 256 << 10);
+    let item = scene.item("f", LARGE, 1);
     let before = fs::read(&item.path).expect("there");
-    slow(&rig, Some(4 << 20));
-    let run = Client::new(options(&rig))
+    slow(&scene, Some(4 << 20));
+    let run = Client::new(options(&scene))
         .expect("sound")
         .start([item.clone()]);
     let run = run.expect("threads");
     tokio::task::block_in_place(|| {
-        wait("it is being sent", || rig.calls(Operation::Slice).0 >= 3);
+        wait("it is being sent", || scene.calls(Operation::Slice).0 >= 3);
         fs::remove_file(&item.path).expect("ours");
-        slow(&rig, None);
+        slow(&scene, None);
     });
-    let (outcomes, _) = told(run).await;
+    let (outcomes, _) = outcomes_and_warnings(run).await;
     assert!(
         matches!(outcomes[0].status, Status::Uploaded(_)),
         "{outcomes:?}"
     );
-    assert!(rig.stored()["f"] == before);
+    assert!(scene.stored_bytes()["f"] == before);
 }
 
 /// Many files, each truncated, edited, replaced or restored over and over, while runs go on.
 async fn storm(tls: Tls, rounds: u64) {
-    let rig = Rig::with(tls, |config| config.slice_size = 256 << 10);
+    let scene = Scene::small_with(tls, |config| config.slice_size = 256 << 10);
     let (mut ends, mut wrong) = ([0_u64; 2], 0);
     let truncations = AtomicU64::new(0);
     for round in 0..rounds {
         let items: Vec<Item> = (0..4)
-            .map(|at| rig.file(&format!("r{round}-{at}"), LARGE, round * 10 + at))
+            .map(|at| scene.item(&format!("r{round}-{at}"), LARGE, round * 10 + at))
             .collect();
         let before: Vec<Vec<u8>> = items
             .iter()
             .map(|item| fs::read(&item.path).expect("there"))
             .collect();
-        let client = Client::new(options(&rig)).expect("sound");
+        let client = Client::new(options(&scene)).expect("sound");
         let run = client.start(items.clone()).expect("threads");
         let over = AtomicBool::new(false);
         let outcomes = thread::scope(|scope| {
@@ -218,13 +220,13 @@ async fn storm(tls: Tls, rounds: u64) {
                 });
             }
             let told = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(told(run))
+                tokio::runtime::Handle::current().block_on(outcomes_and_warnings(run))
             });
             over.store(true, Ordering::Relaxed);
             told.0
         });
         assert_eq!(outcomes.len(), 4);
-        let stored = rig.stored();
+        let stored = scene.stored_bytes();
         for (item, before) in items.iter().zip(&before) {
             let outcome = of(&outcomes, item);
             match &outcome.status {

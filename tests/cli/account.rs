@@ -6,8 +6,8 @@ use std::path::Path;
 use assert_cmd::Command;
 use panup_emulator::{CLIENT_ID, CLIENT_SECRET, Config, TOKEN, Tls};
 
-use crate::program::{Finished, finish, panup, stored, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{Finished, finish, panup, stored, upload};
 
 #[test]
 fn login_keeps_credentials_and_one_token_for_the_runs_that_follow() {

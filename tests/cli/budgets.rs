@@ -2,8 +2,8 @@
 
 use panup_emulator::{Action, Config, Fault, Operation};
 
-use crate::program::{finish, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{finish, upload};
 
 #[test]
 fn a_silence_and_the_repeats_are_counted_as_typed() {

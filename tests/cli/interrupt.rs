@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use panup_emulator::{Action, Config, Fault, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Finished, finish, plain, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{Finished, finish, plain, upload};
 
 #[test]
 fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {

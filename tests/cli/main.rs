@@ -1,12 +1,11 @@
 //! The command: what it prints, for people and for scripts, and how it ends.
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../common/mod.rs"]
+mod common;
 
 mod account;
 mod budgets;
 mod interrupt;
 mod others;
 mod output;
-mod program;
 mod selection;

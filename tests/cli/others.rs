@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::program::{finish, panup, plain};
-use crate::support::{folder, make};
+use crate::common::program::{finish, panup, plain};
+use crate::common::{folder, make};
 
 #[test]
 fn emulate_says_where_it_is_and_takes_an_upload() {

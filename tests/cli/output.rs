@@ -5,8 +5,8 @@ use std::fs;
 use panup_emulator::{Config, Quirks, Tls};
 use serde_json::Value;
 
-use crate::program::{finish, panup, stored, upload};
-use crate::support::{Scene, folder, make, same_contents};
+use crate::common::program::{finish, panup, stored, upload};
+use crate::common::{Scene, folder, make, same_contents};
 
 #[test]
 fn the_emulator_inside_stores_the_files_and_says_where() {
@@ -190,7 +190,7 @@ fn tls_needs_the_authority_and_takes_it_from_a_file() {
 fn a_reader_that_goes_away_is_no_crash() {
     let scene = Scene::new(Config::default());
     scene.file("x", 10);
-    let mut command = crate::program::plain(scene.local.path());
+    let mut command = crate::common::program::plain(scene.local.path());
     command.args(["upload", "--api", &scene.emulator.api(), "x"]);
     command.env("PANUP_TOKEN", scene.emulator.token());
     command.stdout(std::process::Stdio::piped());

@@ -4,8 +4,8 @@ use std::fs;
 
 use panup_emulator::Config;
 
-use crate::program::{finish, stored, upload};
-use crate::support::{Scene, make, same_contents};
+use crate::common::program::{finish, stored, upload};
+use crate::common::{Scene, make, same_contents};
 
 #[test]
 fn a_directory_goes_up_as_itself_with_all_below_it() {

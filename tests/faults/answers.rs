@@ -129,7 +129,7 @@ fn the_full_queue_passes() {
         ran.check();
     }
     let row = Row::new("queue").fault(Fault::on(Operation::Create, Action::queue_full()).first(1));
-    let stats = row.run().emulator.stats();
+    let stats = row.run().scene.emulator.stats();
     let times: Vec<u64> = stats
         .calls_of(Operation::Create)
         .map(|call| call.at_ms)

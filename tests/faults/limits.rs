@@ -94,7 +94,7 @@ fn nothing_is_chunked() {
             .limits(strict())
             .calls("create 1, slice 3, complete 1");
         let ran = row.run();
-        let framings = ran.emulator.stats().framings;
+        let framings = ran.scene.emulator.stats().framings;
         assert!(framings.get(&Framing::ContentLength) >= Some(&5));
         assert_eq!(framings.get(&Framing::Chunked), None);
         row.check();
@@ -124,7 +124,7 @@ fn retry_after_is_honoured_where_it_is_sane() {
                 .fault(Fault::on(operation, slow.clone()).first(1))
                 .calls(calls);
             let ran = row.run();
-            let stats = ran.emulator.stats();
+            let stats = ran.scene.emulator.stats();
             let times: Vec<u64> = stats.calls_of(operation).map(|call| call.at_ms).collect();
             // Nothing else in a row waits for as long as a second.
             assert_eq!(

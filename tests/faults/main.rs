@@ -2,11 +2,11 @@
 //! operation that took. The emulator counts; nothing here looks inside the client.
 
 mod answers;
+#[path = "../common/mod.rs"]
+mod common;
 mod cuts;
 mod limits;
 mod row;
 mod runs;
 mod servers;
-#[path = "../support/mod.rs"]
-mod support;
 mod tokens;

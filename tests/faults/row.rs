@@ -2,19 +2,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use panup::{
-    Client, Conflict, Credential, Event, Item, Kind, Options, Outcome, Retry, Secret, Status,
-    Timeouts,
+    Client, Conflict, Credential, Item, Kind, Options, Outcome, Retry, Secret, Status, Timeouts,
 };
 use panup_emulator::{
     CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, NetworkConditions, Operation, Place,
-    Store,
 };
 
-use crate::support;
+use crate::common::{self, Scene};
 
 /// Operations, and the calls of a file that meets one failure on its way.
 pub const ONCE_MORE: [(Operation, &str); 6] = [
@@ -208,23 +205,11 @@ impl Row {
 
     /// Uploads the file; the emulator is still there to be looked at.
     pub fn run(&self) -> Ran {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut config = self.config.clone();
-        config.store = Store::Dir(folder.path().join("cloud"));
-        let emulator = Emulator::start(config).expect("an emulator");
-        let path = folder.path().join("file.bin");
-        fs::write(
-            &path,
-            content(self.config.slice_size as usize * self.slices - 1000),
-        )
-        .expect("written");
-        let outcome = upload(self.options(&emulator), &path);
-        Ran {
-            emulator,
-            outcome,
-            path,
-            folder,
-        }
+        let scene = Scene::new(self.config.clone());
+        let size = self.config.slice_size * self.slices as u64 - 1000;
+        let item = scene.item("file.bin", size, 0);
+        let outcome = upload(self.options(&scene.emulator), item);
+        Ran { scene, outcome }
     }
 
     fn options(&self, emulator: &Emulator) -> Options {
@@ -250,7 +235,7 @@ impl Row {
         if ended != self.ends {
             let _ = write!(wrong, "\n  ended {ended:?}, not {:?}", self.ends);
         }
-        let calls = calls_when_still(&ran.emulator, self.calls);
+        let calls = calls_when_still(&ran.scene.emulator, self.calls);
         if calls != self.calls {
             let _ = write!(wrong, "\n  called {calls:?}, not {:?}", self.calls);
         }
@@ -270,10 +255,8 @@ impl Row {
 
 /// What a row came to.
 pub struct Ran {
-    pub emulator: Emulator,
+    pub scene: Scene,
     pub outcome: Outcome,
-    path: PathBuf,
-    folder: tempfile::TempDir,
 }
 
 impl Ran {
@@ -295,9 +278,9 @@ impl Ran {
 
     /// What is there is one file, and it is the one that was sent.
     fn difference(&self) -> String {
-        let there = self.folder.path().join("cloud/file.bin");
-        let same = fs::read(&there).ok() == fs::read(&self.path).ok();
-        match (same, self.emulator.files().len()) {
+        let there = self.scene.remote.path().join("file.bin");
+        let same = fs::read(&there).ok() == fs::read(&self.outcome.path).ok();
+        match (same, self.scene.emulator.files().len()) {
             (true, 1) => String::new(),
             (_, count) => format!("\n  {count} files there, the content equal: {same}"),
         }
@@ -306,7 +289,7 @@ impl Ran {
 
 /// Options whose repeats do not make a test wait.
 pub fn quick(emulator: &Emulator) -> Options {
-    let mut options = support::options(emulator);
+    let mut options = common::options(emulator);
     options.retry = Retry {
         attempts: ATTEMPTS,
         base: Duration::from_millis(2),
@@ -317,34 +300,16 @@ pub fn quick(emulator: &Emulator) -> Options {
     options
 }
 
-fn upload(options: Options, path: &Path) -> Outcome {
+fn upload(options: Options, item: Item) -> Outcome {
     let client = Client::new(options).expect("sensible options");
-    let mut outcomes = run(&client, vec![Item::new(path)]);
+    let mut outcomes = run(&client, vec![item]);
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
 }
 
 /// Every outcome of a run. A run that hangs is a failure of its own.
 pub fn run(client: &Client, items: Vec<Item>) -> Vec<Outcome> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut run = client.start(items).expect("threads");
-        let mut outcomes = Vec::new();
-        let all = async {
-            while let Some(event) = run.next().await {
-                if let Event::File(outcome) = event {
-                    outcomes.push(outcome);
-                }
-            }
-        };
-        let ended = tokio::time::timeout(HANGS, all).await;
-        assert!(ended.is_ok(), "the run hangs; ended so far: {outcomes:?}");
-        outcomes
-    })
+    common::run_within(HANGS, client, items)
 }
 
 /// The calls, once they are as `wanted` and none is under way, or when they do not get there.
@@ -366,16 +331,6 @@ pub fn calls_when_still(emulator: &Emulator, wanted: &str) -> String {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Bytes that repeat at no length that matters.
-pub fn content(length: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_u32;
-    let next = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..length).map(next).collect()
 }
 
 /// Slices of a sliced file.

@@ -8,6 +8,7 @@ use panup_emulator::{
     Action, Config, Emulator, Fault, NetworkConditions, Operation, Place, Service,
 };
 
+use crate::common::noise;
 use crate::row::{self, Row};
 
 #[test]
@@ -133,7 +134,7 @@ fn repeated(emulator: &Emulator) -> u64 {
 fn assert_all_arrive(emulator: &Emulator, slices: usize, change: impl FnOnce(&mut panup::Options)) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("file.bin");
-    fs::write(&path, row::content(slices * SLICE - 7)).expect("written");
+    fs::write(&path, noise((slices * SLICE - 7) as u64, 0)).expect("written");
     let mut options = row::quick(emulator);
     options.single_max = 0;
     change(&mut options);

@@ -7,7 +7,7 @@ use panup::{
 };
 use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation, Place};
 
-use crate::support::{Scene, failure, item, upload};
+use crate::common::{Scene, failure, item, upload};
 
 /// A captive portal, a firewall, a page about maintenance: one of them on one call, whichever.
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use panup::{Credential, Secret, Status};
 use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation};
 
-use crate::support::{Scene, item, upload};
+use crate::common::{Scene, item, upload};
 
 /// A time limit far below what one failed attempt takes: as after a night in which the machine was
 /// stopped in mid-call. Each call has three attempts all the same.
@@ -60,7 +60,7 @@ async fn time_ends_it_from_the_third_attempt_on() {
     scene.emulator.inject(down);
     let client = panup::Client::new(options).expect("sensible");
     let outcome = upload(&client, [item(&path, "file.bin")]).await.remove(0);
-    crate::support::failure(&outcome);
+    crate::common::failure(&outcome);
     let calls = scene.emulator.stats().of(Operation::Single).calls;
     assert!((3..=6).contains(&calls), "{calls} calls");
 }

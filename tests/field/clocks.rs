@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use panup::{Credential, Http, Options, Secret};
 use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation, Tls};
 
-use crate::support::{Scene, item, upload_all};
+use crate::common::{Scene, item, upload_all};
 
 /// A service whose answer to one call never comes, and which goes on acknowledging pings. The pings
 /// are more frequent than the limit of stalls, and that one is shorter than the one of answers.

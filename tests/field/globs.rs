@@ -5,8 +5,8 @@ use std::path::Path;
 
 use panup_emulator::Config;
 
-use crate::program::{finish, panup, stored, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{finish, panup, stored, upload};
 
 #[test]
 fn the_same_patterns_choose_the_same_files_from_two_working_folders() {

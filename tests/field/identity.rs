@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use panup_emulator::{Config, Operation, Reuse};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Finished, finish, plain, upload};
-use crate::support::{Scene, make};
+use crate::common::program::{Finished, finish, plain, upload};
+use crate::common::{Scene, make};
 
 #[test]
 fn attributes_that_moved_since_the_last_run_send_nothing() {

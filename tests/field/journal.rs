@@ -10,8 +10,8 @@ use panup::{Client, Event, Item, Options, Status};
 use panup_emulator::{Action, Config, Fault, Operation};
 use rusqlite::{Connection, params};
 
-use super::program::{finish, panup, upload};
-use super::support::{Scene, item};
+use super::common::program::{finish, panup, upload};
+use super::common::{Scene, item};
 
 /// Rows that an earlier version wrote under a digest of the token are the account's own.
 #[test]

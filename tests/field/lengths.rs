@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use panup::{HashOptions, Input, Item, Status, digest, hash_files};
 use panup_emulator::Config;
 
-use super::program::{finish, panup};
-use super::support::{Scene, upload};
+use super::common::program::{finish, panup};
+use super::common::{Scene, upload};
 
 /// Files of the kernel: the first kind says 4096 of what has some bytes, the second says 0.
 const UNTRUE: [&str; 2] = ["/sys/class/net/lo/address", "/proc/version"];

@@ -5,20 +5,17 @@
 mod answers;
 mod budgets;
 mod clocks;
+#[path = "../common/mod.rs"]
+mod common;
 mod globs;
 mod identity;
 mod journal;
 mod lengths;
 mod memory;
 mod names;
-#[allow(dead_code)]
-#[path = "../cli/program.rs"]
-mod program;
 mod queue;
 mod resources;
 mod signals;
 mod state;
-#[path = "../support/mod.rs"]
-mod support;
 mod targets;
 mod tasks;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use panup_emulator::{Config, Operation};
 
-use crate::program::{self, Finished};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{self, Finished};
 
 /// Every list, and every guess from one file's answer for the next, were sized by this number:
 /// four bytes and more for each byte of the file, or an allocation that ends the process.

@@ -7,9 +7,9 @@ use std::path::Path;
 use panup::{Item, Kind, Outcome, Status};
 use panup_emulator::Config;
 
-use super::program::{Finished, stored};
+use super::common::program::{Finished, stored};
+use super::common::{Scene, failure, upload};
 use super::resources::{limited_std, slow};
-use super::support::{Scene, failure, upload};
 
 /// A tree with `name` in it, uploaded after `exchange` was done to it behind the walker's back.
 async fn uploaded(name: &str, exchange: impl Fn(&Path) + Send + 'static) -> (Scene, Vec<Outcome>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use panup::{Conflict, Kind, Options, Outcome, Status};
 use panup_emulator::{Action, Config, Fault, Operation};
 
-use crate::support::{Scene, failure, item, upload};
+use crate::common::{Scene, failure, item, upload};
 
 /// Every meaning of a taken name, every call that can make a file, and a file that appears before
 /// the call is repeated, after it, or never.
@@ -144,7 +144,7 @@ async fn a_full_queue_took_nothing() {
 async fn the_next_run_does_not_send_what_the_queue_has() {
     let scene = scene();
     scene.file("file.bin", SIZE);
-    let state = crate::support::folder();
+    let state = crate::common::folder();
     let mut options = scene.options();
     options.on_conflict = Conflict::KeepBoth;
     options.state_dir = Some(state.path().to_owned());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use panup_emulator::{Config, NetworkConditions, Place};
 
-use super::program::{Finished, finish, plain, stored};
-use super::support::{Scene, make};
+use super::common::program::{Finished, finish, plain, stored};
+use super::common::{Scene, make};
 
 /// `panup` under the limits that `ulimits` sets, in a shell that becomes it.
 pub fn limited_std(home: &Path, ulimits: &str) -> Command {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{Finished, finish, plain, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{Finished, finish, plain, upload};
 
 #[test]
 fn a_login_of_another_process_is_waited_for_and_ends_with_two_signals() {

@@ -8,8 +8,8 @@ use std::path::Path;
 use assert_cmd::Command;
 use panup_emulator::{CLIENT_ID, CLIENT_SECRET, Config};
 
-use crate::program::{finish, panup, upload};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{finish, panup, upload};
 
 #[test]
 fn no_secret_and_no_journal_goes_where_others_can_write() {

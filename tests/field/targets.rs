@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use panup_emulator::{Config, Operation};
 
-use crate::program::{self, Finished, finish, stored};
-use crate::support::Scene;
+use crate::common::Scene;
+use crate::common::program::{self, Finished, finish, stored};
 
 #[test]
 fn two_files_of_one_name_are_refused_but_the_first() {
@@ -40,12 +40,12 @@ fn two_files_of_one_name_are_refused_but_the_first() {
 fn two_folders_of_one_name_and_absolute_paths_of_a_list_as_well() {
     let scene = same_names();
     for (folder, seed) in [("p1", 1), ("p2", 2)] {
-        crate::support::make(
+        crate::common::make(
             &scene.local.path().join(folder).join("photos/1.jpg"),
             99,
             seed,
         );
-        crate::support::make(&scene.local.path().join(folder).join(folder), 99, seed);
+        crate::common::make(&scene.local.path().join(folder).join(folder), 99, seed);
     }
     let ended = finish(upload(&scene, "overwrite").args(["p1/photos", "p2/photos"])).exit(1);
     assert!(ended.stdout.contains("p1/photos/1.jpg"), "{ended:?}");
@@ -163,7 +163,7 @@ fn two_runs_at_once_send_every_file_once() {
 fn same_names() -> Scene {
     let scene = Scene::new(Config::default());
     for (folder, seed) in [("x", 1), ("y", 2)] {
-        crate::support::make(
+        crate::common::make(
             &scene.local.path().join(folder).join("data.bin"),
             9999,
             seed,

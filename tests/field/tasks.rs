@@ -6,7 +6,7 @@ use std::time::Duration;
 use panup::{Client, Item, Kind, Status};
 use panup_emulator::Config;
 
-use crate::support::{Scene, failure, item, outcomes, upload};
+use crate::common::{Scene, failure, item, outcomes, upload};
 
 /// A caller's list that panics in the middle is no list that has ended: what was in it arrives, and
 /// the run says that it is not the whole.

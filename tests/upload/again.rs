@@ -5,7 +5,7 @@ use std::path::Path;
 use panup::{Client, Conflict, Item, Kind, Operation as Step, Options, Status};
 use panup_emulator::{Config, Operation, Quirks, Reuse};
 
-use crate::support::{Scene, failure, item, make, same_contents, upload, upload_all};
+use crate::common::{Scene, failure, item, make, same_contents, upload, upload_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn known_content_is_reused_and_not_a_byte_is_sent() {

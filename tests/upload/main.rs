@@ -1,8 +1,8 @@
 //! Files arrive whole: at every boundary size, one or many, whatever the servers are like, and what
 //! cannot arrive is one clear error that stops no other file.
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../common/mod.rs"]
+mod common;
 
 mod again;
 mod many;

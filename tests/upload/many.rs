@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use panup::Item;
 use panup_emulator::{Config, Limits, NetworkConditions, Operation, Place, Tls};
 
-use crate::support::{Scene, item, make, upload_all};
+use crate::common::{Scene, item, make, upload_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_small_files_in_one_call_each() {

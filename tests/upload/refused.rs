@@ -9,7 +9,7 @@ use panup::{
 };
 use panup_emulator::{Config, Operation, Tls};
 
-use crate::support::{Scene, failure, item, upload};
+use crate::common::{Scene, failure, item, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_file() {

@@ -5,7 +5,7 @@ use panup_emulator::{
     Config, Http as Spoken, NetworkConditions, Operation, Pending, Place, Quirks, Stats, Tls,
 };
 
-use crate::support::{Scene, upload_all};
+use crate::common::{Scene, upload_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_servers_are_used_and_slices_go_in_parallel() {

@@ -3,7 +3,7 @@
 use panup::{Item, Options};
 use panup_emulator::{Config, Emulator, Framing, Operation};
 
-use crate::support::{Scene, folder, make, options, upload_all};
+use crate::common::{Scene, folder, make, options, upload_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn around_a_slice_of_1_mib() {

@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use panup_emulator::Emulator;
 use serde_json::Value;
 
-use crate::support::Scene;
+use super::Scene;
 
 /// `panup` with a home of its own below `home`.
 pub fn panup(home: &Path) -> Command {
