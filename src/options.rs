@@ -8,8 +8,9 @@ use crate::auth::Credential;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http;
 use crate::journal;
-use crate::net::{Limits, Origin, Scheme};
-use crate::policy;
+pub use crate::net::Timeouts;
+use crate::net::{Origin, Scheme};
+pub use crate::policy::Retry;
 use crate::wire::Conflict;
 
 /// The platform's API base.
@@ -83,85 +84,6 @@ pub struct CallRates {
     pub complete: Option<f64>,
     /// `single/create`.
     pub single: Option<f64>,
-}
-
-/// How often one call is tried, and how long is waited between: anything between nothing and a
-/// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// Attempts in all, the first one included. Default 8.
-    pub attempts: u32,
-    /// Time that attempts and the waits between them may use before the last one starts. It ends
-    /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
-    /// a machine that was stopped has not retried. Default 10 minutes.
-    pub give_up_after: Duration,
-    /// The first wait's bound after a failure of the wire. Default 250 ms.
-    pub base: Duration,
-    /// The same where the service asks for less. Default 1 s.
-    pub throttled_base: Duration,
-    /// The bound of every wait. Default 30 s.
-    pub cap: Duration,
-}
-
-/// How long silence lasts before a call is given up, to be repeated elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Name lookup, TCP, proxy and TLS together. Default 10 s.
-    pub connect: Duration,
-    /// From the last byte of a body to the head of the reply, and from there to its end. Default 60 s, the
-    /// gateway's own limit. The whole body has ten times as long, and a second for each 32 KiB.
-    pub answer: Duration,
-    /// While a body is sent: with less than 1 KiB/s of it accepted by the peer. Default 20 s.
-    pub stall: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        let rules = policy::Retry::default();
-        Retry {
-            attempts: rules.budget.attempts,
-            give_up_after: rules.budget.elapsed,
-            base: rules.base,
-            throttled_base: rules.throttled_base,
-            cap: rules.cap,
-        }
-    }
-}
-
-impl Retry {
-    /// The rules that these settings mean.
-    pub(crate) fn rules(&self) -> policy::Retry {
-        policy::Retry {
-            budget: policy::Budget {
-                attempts: self.attempts,
-                elapsed: self.give_up_after,
-            },
-            base: self.base,
-            throttled_base: self.throttled_base,
-            cap: self.cap,
-        }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let limits = Limits::default();
-        Timeouts {
-            connect: Duration::from_secs(10),
-            answer: limits.answer,
-            stall: limits.stall,
-        }
-    }
-}
-
-impl Timeouts {
-    /// The limits of one request.
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            answer: self.answer,
-            stall: self.stall,
-        }
-    }
 }
 
 impl Options {

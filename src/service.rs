@@ -14,7 +14,7 @@ use hyper::header::{
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
-use crate::net::{Body, Limits, Origin, Outgoing, Pace, Pool, Reply};
+use crate::net::{Body, Origin, Outgoing, Pace, Pool, Reply};
 use crate::wire::{
     self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply,
 };
@@ -24,7 +24,6 @@ use crate::wire::{
 pub struct Service {
     pool: Pool,
     api: Arc<Origin>,
-    limits: Limits,
     /// For the calls without content; those with it say theirs in [`Carriage`].
     version: Preference,
 }
@@ -69,11 +68,10 @@ pub struct SliceCall {
 impl Service {
     /// The service at `api`, spoken to through `pool`.
     #[must_use]
-    pub fn new(pool: Pool, api: Origin, limits: Limits, version: Preference) -> Service {
+    pub fn new(pool: Pool, api: Origin, version: Preference) -> Service {
         Service {
             pool,
             api: Arc::new(api),
-            limits,
             version,
         }
     }
@@ -202,7 +200,6 @@ impl Service {
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         outgoing.body = Body::new(body.map(Bytes::from));
         outgoing.version = self.version;
-        outgoing.limits = self.limits;
         let reply = self.pool.send(&self.api, outgoing).await;
         open(operation, &self.api, &reply.map_err(not_ours)?)
     }
@@ -223,7 +220,6 @@ impl Service {
         outgoing.body = Body::new([upload.frame.head, content, upload.frame.tail])
             .counted(Arc::clone(&carriage.sent))
             .paced(carriage.pace.clone());
-        outgoing.limits = self.limits;
         outgoing.version = carriage.version;
         let reply = self.pool.send(&carriage.server, outgoing).await;
         let reply = reply.map_err(not_ours)?;

@@ -18,6 +18,7 @@ use super::fault::{self, Failure};
 use super::lease::{Lease, Sender};
 use super::origin::Origin;
 use super::roster::Fate;
+use super::settings::Timeouts;
 use super::watch::{Progress, Sight, Verdict, Watch};
 use crate::error::Delivery;
 use crate::http::Version;
@@ -41,20 +42,28 @@ pub(super) enum Seen {
     ConnectionWasDead,
 }
 
+/// What all requests of a pool have in common.
+#[derive(Debug)]
+pub(super) struct Defaults {
+    pub(super) user_agent: HeaderValue,
+    pub(super) timeouts: Timeouts,
+}
+
 /// Sends `outgoing` and reads the reply to its end.
 pub(super) async fn exchange(
     mut lease: Lease,
     origin: &Origin,
     outgoing: &Outgoing,
-    user_agent: &HeaderValue,
+    defaults: &Defaults,
 ) -> Result<Reply, Lost> {
     let version = lease.version();
     let (body, ledger) = outgoing.body.stream(CHUNK);
-    let request = request(origin, outgoing, body, (version, user_agent)).map_err(|error| Lost {
-        failure: Failure::unsendable(&error),
-        seen: Seen::Maybe,
-        delivery: Delivery::NotDone,
-    })?;
+    let request =
+        request(origin, outgoing, body, (version, &defaults.user_agent)).map_err(|error| Lost {
+            failure: Failure::unsendable(&error),
+            seen: Seen::Maybe,
+            delivery: Delivery::NotDone,
+        })?;
     // From here on a dropped future leaves a request cut in two: HTTP/2 resets the stream, on
     // HTTP/1.1 the connection is lost.
     lease.end_with(if version == Version::H1 {
@@ -66,6 +75,7 @@ pub(super) async fn exchange(
     let course = Course {
         origin,
         outgoing,
+        timeouts: defaults.timeouts,
         version,
         before,
         ledger: &ledger,
@@ -91,6 +101,7 @@ type Sent = Result<Response<Incoming>, TrySendError<Request<BodyStream>>>;
 struct Course<'a> {
     origin: &'a Origin,
     outgoing: &'a Outgoing,
+    timeouts: Timeouts,
     version: Version,
     /// Bytes that the connection had written before.
     before: u64,
@@ -101,7 +112,7 @@ struct Course<'a> {
 impl Course<'_> {
     async fn run(&self, sending: impl Future<Output = Sent>, lease: &Lease) -> Result<Reply, Lost> {
         let (head, body) = self.head(sending, lease).await?.into_parts();
-        let limit = self.outgoing.limits.answer;
+        let limit = self.timeouts.answer;
         let body = match tokio::time::timeout(limit, collect(body)).await {
             Ok(Ok(body)) => body,
             Ok(Err(ReadError::TooLong)) => {
@@ -128,9 +139,8 @@ impl Course<'_> {
         sending: impl Future<Output = Sent>,
         lease: &Lease,
     ) -> Result<Response<Incoming>, Lost> {
-        let limits = self.outgoing.limits;
         let mut sending = pin!(sending);
-        let mut watch = Watch::new(limits, self.outgoing.body.len(), self.started);
+        let mut watch = Watch::new(self.timeouts, self.outgoing.body.len(), self.started);
         loop {
             let failure = match watch.look(self.sight(), Instant::now()) {
                 Verdict::WaitUntil(next) => {
@@ -139,11 +149,11 @@ impl Course<'_> {
                         () = tokio::time::sleep_until(next) => continue,
                     }
                 }
-                Verdict::Stalled => Failure::stalled(self.origin, limits.stall),
+                Verdict::Stalled => Failure::stalled(self.origin, self.timeouts.stall),
                 Verdict::TooSlow(taken) => {
                     Failure::too_slow(self.origin, (self.ledger.written(), taken))
                 }
-                Verdict::Unanswered => Failure::unanswered(self.origin, limits.answer),
+                Verdict::Unanswered => Failure::unanswered(self.origin, self.timeouts.answer),
             };
             return Err(self.lost(failure, lease));
         }

@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use super::fault::Failure;
 use super::origin::{Origin, Scheme};
-use super::pool::{PoolSettings, Proxies, SystemRoots};
+use super::settings::{PoolSettings, Proxies, SystemRoots};
 use super::socket::Wire;
 use super::stream::Stream;
 use super::tls;
@@ -59,7 +59,7 @@ impl Connector {
     pub(super) fn new(settings: &PoolSettings) -> error::Result<Self> {
         Ok(Connector {
             dialer: Dialer::new(settings),
-            limit: settings.connect,
+            limit: settings.timeouts.connect,
             roots: tls::given_roots(&settings.roots)?,
             system: settings.system_roots,
             tls: OnceCell::new(),
@@ -168,7 +168,7 @@ impl Dialer {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Divided among a name's addresses, so that a dead first one leaves time for the second.
-        tcp.set_connect_timeout(Some(settings.connect));
+        tcp.set_connect_timeout(Some(settings.timeouts.connect));
         let proxies = match &settings.proxies {
             Proxies::Environment => Some(Arc::new(Matcher::from_env())),
             Proxies::Named(proxy) => Some(Arc::new(Matcher::builder().all(proxy.as_str()).build())),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::body::BodyStream;
 use super::lane::Lane;
 use super::lease::Sender;
-use super::pool::ServerStats;
+use super::settings::ServerStats;
 use super::stream::{Meter, Stream};
 use crate::http::Version;
 

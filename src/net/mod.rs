@@ -15,6 +15,7 @@ mod lease;
 mod origin;
 mod pool;
 mod roster;
+mod settings;
 mod socket;
 mod sockets;
 mod stream;
@@ -24,6 +25,7 @@ mod tls;
 mod watch;
 
 pub use body::{Body, Pace};
-pub use exchange::{Limits, Outgoing, Reply};
+pub use exchange::{Outgoing, Reply};
 pub use origin::{Origin, Scheme};
-pub use pool::{Pool, PoolSettings, Proxies, ServerStats, SystemRoots};
+pub use pool::Pool;
+pub use settings::{PoolSettings, Proxies, ServerStats, SystemRoots, Timeouts};

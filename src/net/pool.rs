@@ -7,81 +7,16 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::attempt::{self, Lost, Seen};
+use super::attempt::{self, Defaults, Lost, Seen};
 use super::connect::Connector;
 use super::exchange::{Outgoing, Reply};
 use super::lane::{Common, Lane};
 use super::origin::Origin;
 use super::roster::Rules;
+use super::settings::{PoolSettings, ServerStats};
 use super::sockets::Sockets;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::sync::{Mutex, MutexGuard};
-
-/// What a pool may open and whom it trusts.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PoolSettings {
-    /// Connections to one server at most; `None` lets the requests in flight decide.
-    pub connections_per_server: Option<usize>,
-    /// Connections to all servers together at most, the number of files that may be left for them;
-    /// unlimited by default. At the maximum requests wait for connections that are in use, and unused ones
-    /// of other servers are closed.
-    pub connections: usize,
-    /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4.
-    pub streams_per_connection: Option<usize>,
-    /// Certificates to trust besides the system's: PEM files' contents.
-    pub roots: Vec<Vec<u8>>,
-    /// Whether the system's certificates are trusted.
-    pub system_roots: SystemRoots,
-    /// How long an unused connection is kept.
-    pub idle: Duration,
-    /// An HTTP/2 connection with a request under way whose peer is silent for so long is pinged.
-    pub ping: Duration,
-    /// How long name lookup, TCP, proxy and TLS may take together.
-    pub connect: Duration,
-    /// The `User-Agent` header.
-    pub user_agent: String,
-    /// Whether the environment's proxies are used.
-    pub proxies: Proxies,
-}
-
-/// Whether the certificates of the operating system are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SystemRoots {
-    /// They are, besides those given.
-    Trusted,
-    /// Only those given are.
-    Ignored,
-}
-
-/// Where proxies come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proxies {
-    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case. Loopback
-    /// addresses are never proxied.
-    Environment,
-    /// This one for every server but loopback addresses, as `http://user:password@host:port`.
-    Named(String),
-    /// None.
-    Off,
-}
-
-impl Default for PoolSettings {
-    fn default() -> Self {
-        PoolSettings {
-            connections_per_server: None,
-            connections: usize::MAX,
-            streams_per_connection: None,
-            roots: Vec::new(),
-            system_roots: SystemRoots::Trusted,
-            idle: Duration::from_secs(30),
-            ping: Duration::from_secs(15),
-            connect: Duration::from_secs(10),
-            user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
-            proxies: Proxies::Environment,
-        }
-    }
-}
 
 /// Connections to every server, shared by all who send. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -90,23 +25,8 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     common: Common,
-    user_agent: HeaderValue,
+    defaults: Defaults,
     lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
-}
-
-/// What a pool did with one server so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerStats {
-    /// Connections opened.
-    pub opened: u64,
-    /// Connections open now.
-    pub open: u64,
-    /// Requests answered over HTTP/1.1.
-    pub h1_requests: u64,
-    /// Requests answered over HTTP/2.
-    pub h2_requests: u64,
-    /// Bytes given to sockets, TLS and headers included.
-    pub bytes: u64,
 }
 
 impl Pool {
@@ -134,7 +54,10 @@ impl Pool {
                 },
                 ping: settings.ping,
             },
-            user_agent,
+            defaults: Defaults {
+                user_agent,
+                timeouts: settings.timeouts,
+            },
             lanes: Mutex::default(),
         })))
     }
@@ -156,7 +79,7 @@ impl Pool {
             let lease = lane.lease(outgoing.version).await;
             let lease =
                 lease.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
-            let lost = match attempt::exchange(lease, origin, &outgoing, &self.0.user_agent).await {
+            let lost = match attempt::exchange(lease, origin, &outgoing, &self.0.defaults).await {
                 Ok(reply) => {
                     lane.tally().answered(reply.version);
                     return Ok(Reply {

@@ -207,7 +207,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::super::connect::{Connector, Offer};
-    use super::super::pool::{PoolSettings, Proxies, SystemRoots};
+    use super::super::settings::{PoolSettings, Proxies, SystemRoots};
     use super::super::socket::GATHERED;
     use super::super::tests::{https, server};
     use super::*;

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::pool::SystemRoots;
+use super::settings::SystemRoots;
 use super::sockets;
 use crate::error::{Error, Kind, Operation, Result};
 

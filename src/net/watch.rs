@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::exchange::Limits;
+use super::settings::Timeouts;
 
 /// What is seen of a request at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) enum Verdict {
 /// The memory between two looks.
 #[derive(Debug)]
 pub(super) struct Watch {
-    limits: Limits,
+    timeouts: Timeouts,
     /// What has to move within the stall limit to count as movement.
     least: u64,
     /// How long the whole body may take.
@@ -60,12 +60,12 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The watch over a body of `total` bytes, from `now` on.
-    pub(super) fn new(limits: Limits, total: u64, now: Instant) -> Self {
-        let least = (limits.stall.as_secs_f64() * STALLED_BELOW).max(1.0);
+    pub(super) fn new(timeouts: Timeouts, total: u64, now: Instant) -> Self {
+        let least = (timeouts.stall.as_secs_f64() * STALLED_BELOW).max(1.0);
         Watch {
-            limits,
+            timeouts,
             least: least as u64,
-            whole: limits.answer * ANSWERS + Duration::from_secs(total / SLOWEST),
+            whole: timeouts.answer * ANSWERS + Duration::from_secs(total / SLOWEST),
             used: Duration::ZERO,
             looked: now,
             moved: (now, 0),
@@ -79,7 +79,7 @@ impl Watch {
         self.looked = now;
         if sight.body == Progress::Written {
             let written = *self.written.get_or_insert(now);
-            return judge((written, self.limits.answer), now, Verdict::Unanswered);
+            return judge((written, self.timeouts.answer), now, Verdict::Unanswered);
         }
         if sight.body != Progress::Held {
             self.used += passed;
@@ -90,7 +90,7 @@ impl Watch {
         if self.used >= self.whole {
             return Verdict::TooSlow(self.used);
         }
-        judge((self.moved.0, self.limits.stall), now, Verdict::Stalled)
+        judge((self.moved.0, self.timeouts.stall), now, Verdict::Stalled)
     }
 }
 
@@ -120,7 +120,8 @@ const SLOWEST: u64 = 32 << 10;
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: Duration::from_secs(1),
         answer: Duration::from_secs(60),
         stall: Duration::from_secs(20),
     };
@@ -140,7 +141,7 @@ mod tests {
     /// Looks each second at a body of which `rate` bytes a second are written, until it ends.
     fn ends(total: u64, rate: u64) -> (u64, Verdict) {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, total, start);
+        let mut watch = Watch::new(TIMEOUTS, total, start);
         for second in 0.. {
             let written = (second * rate).min(total);
             let body = if written == total {
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn twenty_seconds_without_movement_are_a_stall() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1 << 20, start);
+        let mut watch = Watch::new(TIMEOUTS, 1 << 20, start);
         for (seconds, written) in [(15, 0), (19, 30_000), (38, 30_000)] {
             let verdict = watch.look(sight(written, Progress::Moving), at(start, seconds));
             assert!(waits(verdict), "{seconds}");
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn a_held_body_neither_stalls_nor_uses_up_its_time() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, start);
+        let mut watch = Watch::new(TIMEOUTS, 1000, start);
         for seconds in (0..5000).step_by(10) {
             assert!(waits(
                 watch.look(sight(10, Progress::Held), at(start, seconds))
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn the_answer_is_awaited_from_the_last_byte_and_nothing_prolongs_it() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 100_000, start);
+        let mut watch = Watch::new(TIMEOUTS, 100_000, start);
         assert!(waits(
             watch.look(sight(99_999, Progress::Moving), at(start, 19))
         ));
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn the_next_look_is_never_after_the_limit() {
         let start = Instant::now();
-        let mut watch = Watch::new(LIMITS, 1000, start);
+        let mut watch = Watch::new(TIMEOUTS, 1000, start);
         let almost = start + Duration::from_millis(19_900);
         assert_eq!(
             watch.look(sight(0, Progress::Moving), almost),

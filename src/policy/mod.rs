@@ -16,6 +16,6 @@ pub use hedge::{Hedge, Queue, Straggler};
 pub use limit::{CongestionSignal, Limit, LimitSettings};
 pub use lull::Lull;
 pub use rate::{Rate, RateSettings, Ticket};
-pub use retry::{Allowance, Attempt, Budget, Decision, Patience, Repeat, Retry};
+pub use retry::{Allowance, Attempt, Decision, Patience, Repeat, Retry};
 pub use scores::ServerScores;
 pub use version::Trial;

@@ -5,37 +5,22 @@ use std::time::Duration;
 
 use crate::error::{Delivery, Error, Kind, Operation};
 
-/// The rules of repeating: budgets and delays. One value serves a whole run.
-#[derive(Debug, Clone)]
-pub struct Retry {
-    /// How often, and for how long, one call is tried.
-    pub budget: Budget,
-    /// The first delay's upper bound after a failure of the wire; each next bound is three times
-    /// the last.
-    pub base: Duration,
-    /// The same where the service asked for less. Its queue text asks for a second at least.
-    pub throttled_base: Duration,
-    /// The upper bound of every delay that we choose ourselves.
-    pub cap: Duration,
-}
-
-/// How much trying one call is worth: whichever runs out first ends it.
+/// How often one call is tried, and how long is waited between: anything between nothing and a
+/// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Attempts in all, the first one included.
+pub struct Retry {
+    /// Attempts in all, the first one included. Default 8.
     pub attempts: u32,
     /// Time that attempts and the waits between them may use before the last one starts. It ends
-    /// nothing before the third attempt.
-    pub elapsed: Duration,
-}
-
-impl Budget {
-    /// What an attempt that took `took` counts. A machine that was stopped meanwhile, or one attempt
-    /// that hung, was no retrying: a single one uses up a quarter of the time at most.
-    #[must_use]
-    pub fn counted(&self, took: Duration) -> Duration {
-        took.min(self.elapsed / 4)
-    }
+    /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
+    /// a machine that was stopped has not retried. Default 10 minutes.
+    pub give_up_after: Duration,
+    /// The first wait's bound after a failure of the wire. Default 250 ms.
+    pub base: Duration,
+    /// The same where the service asks for less. Default 1 s, which its queue text asks for.
+    pub throttled_base: Duration,
+    /// The bound of every wait. Default 30 s.
+    pub cap: Duration,
 }
 
 /// What was tried before this failure.
@@ -94,7 +79,7 @@ impl Retry {
         repeat: Repeat,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        let spent = attempt.number >= self.budget.attempts || self.is_late(attempt, Duration::ZERO);
+        let spent = attempt.number >= self.attempts || self.is_late(attempt, Duration::ZERO);
         let may_double = repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
         if spent || may_double || hopeless {
@@ -129,10 +114,16 @@ impl Retry {
         }
     }
 
+    /// What an attempt that took `took` counts. A machine that was stopped meanwhile, or one attempt
+    /// that hung, was no retrying: a single one uses up a quarter of the time at most.
+    fn counted(&self, took: Duration) -> Duration {
+        took.min(self.give_up_after / 4)
+    }
+
     /// Whether the time is up, also for three attempts where there may be so many servers.
     fn is_late(&self, attempt: &Attempt, after: Duration) -> bool {
         let elapsed = attempt.elapsed.saturating_add(after);
-        attempt.number >= TRIES_ELSEWHERE && elapsed > self.budget.elapsed
+        attempt.number >= TRIES_ELSEWHERE && elapsed > self.give_up_after
     }
 
     /// Full jitter: anything between nothing and the bound, so that a hundred slices that failed
@@ -169,10 +160,8 @@ impl Default for Retry {
     /// up to 45 s on average, which outlives a router's restart.
     fn default() -> Self {
         Retry {
-            budget: Budget {
-                attempts: 8,
-                elapsed: Duration::from_secs(600),
-            },
+            attempts: 8,
+            give_up_after: Duration::from_secs(600),
             base: Duration::from_millis(250),
             throttled_base: Duration::from_secs(1),
             cap: Duration::from_secs(30),
@@ -194,10 +183,10 @@ impl Attempt {
         }
     }
 
-    /// The same, having used what `took` counts of `budget`.
+    /// The same, having used what `took` counts by `rules`.
     #[must_use]
-    pub fn used(self, took: Duration, budget: &Budget) -> Self {
-        let elapsed = self.elapsed.saturating_add(budget.counted(took));
+    pub fn used(self, took: Duration, rules: &Retry) -> Self {
+        let elapsed = self.elapsed.saturating_add(rules.counted(took));
         Attempt { elapsed, ..self }
     }
 

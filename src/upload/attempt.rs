@@ -104,8 +104,8 @@ impl<'a> Attempts<'a> {
             return Err(Shared::cancelled().with_delivery(error.delivery()));
         }
         let took = self.began.take().map(|began| began.elapsed());
-        let budget = &self.shared.core.retry.budget;
-        self.attempt = self.attempt.used(took.unwrap_or_default(), budget);
+        let rules = &self.shared.core.retry;
+        self.attempt = self.attempt.used(took.unwrap_or_default(), rules);
         let decision = self.shared.core.retry.decide(
             &error,
             &self.attempt,

@@ -74,8 +74,7 @@ impl Core {
             Preference::H1 => Preference::H1,
             Preference::Auto | Preference::H2 => Preference::Auto,
         };
-        let limits = options.timeouts.limits();
-        let service = Service::new(pool.clone(), api.clone(), limits, asked);
+        let service = Service::new(pool.clone(), api.clone(), asked);
         let tokens = Tokens::new(
             options.credential.clone(),
             &api.to_string(),
@@ -116,7 +115,7 @@ impl Core {
         });
         journal.adopt(&account, options.credential.legacy_account().as_deref());
         Ok(Core {
-            keyring: Keyring::new(tokens, service.clone(), options.retry.rules()),
+            keyring: Keyring::new(tokens, service.clone(), options.retry),
             service,
             pool,
             gate: Gate::new(Limit::new(limit, Instant::now())),
@@ -126,7 +125,7 @@ impl Core {
             journal,
             trouble: Mutex::new(trouble),
             account,
-            retry: options.retry.rules(),
+            retry: options.retry,
             bandwidth: options
                 .limit_rate
                 .map(|rate| Mutex::new(Bandwidth::new(rate))),
@@ -177,7 +176,7 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         connections_per_server: shares.per_server(options.connections),
         connections: shares.connections,
         roots: options.roots.clone(),
-        connect: options.timeouts.connect,
+        timeouts: options.timeouts,
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         ..PoolSettings::default()

@@ -164,7 +164,7 @@ impl Keyring {
                 Ok(login) => return Ok(login),
                 Err(error) => error,
             };
-            attempt = attempt.used(began.elapsed(), &self.retry.budget);
+            attempt = attempt.used(began.elapsed(), &self.retry);
             let tried = attempt.number;
             let chance = &mut fastrand::Rng::new();
             let decision = self.retry.decide(&error, &attempt, Repeat::Safe, chance);

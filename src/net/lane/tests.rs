@@ -1,6 +1,6 @@
 //! Dials that panic, are dropped, or find no socket.
 
-use super::super::pool::PoolSettings;
+use super::super::settings::PoolSettings;
 use super::super::tests::{https, server};
 use super::*;
 use crate::error::{Delivery, Kind, Operation};

@@ -224,8 +224,8 @@ async fn a_closed_port_is_refused() {
 async fn a_server_that_reads_nothing_stalls_the_request() {
     let (listener, port) = listener().await;
     let accepted = tokio::spawn(async move { listener.accept().await });
-    let pool = pool(|_| ());
-    let stalling = hurried(200, post("/", pattern(64 << 20)));
+    let pool = hurried(200);
+    let stalling = post("/", pattern(64 << 20));
     let error = pool.send(&http(port), stalling).await.expect_err("stalled");
     assert_eq!(
         (error.kind(), error.delivery(), error.is_timeout()),
@@ -249,8 +249,8 @@ async fn an_answer_that_does_not_come_may_have_been_lost() {
         assert_eq!(stream.read(&mut [0]).await.expect("closed in order"), 0);
         length
     });
-    let error = pool(|_| ())
-        .send(&http(port), hurried(200, post("/", pattern(1 << 20))))
+    let error = hurried(200)
+        .send(&http(port), post("/", pattern(1 << 20)))
         .await;
     let error = error.expect_err("no answer");
     assert_eq!(

@@ -9,7 +9,7 @@ use hyper::Response;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::super::{Limits, Origin, Outgoing, Pool};
+use super::super::{Origin, Outgoing, Pool, Timeouts};
 use super::server::{acceptor, listener};
 use super::{asking, https, pattern, pool, post};
 use crate::error::{Delivery, Error, Kind};
@@ -64,7 +64,7 @@ async fn a_request_that_hangs_ends_over_every_version() {
         ] {
             let what = format!("{hang:?} {size} {preference:?}");
             let (pool, origin) = hanging(protocols, hang).await;
-            let (error, took) = failed(&pool, &origin, asking(preference, limited(size))).await;
+            let (error, took) = failed(&pool, &origin, asking(preference, sized(size))).await;
             assert_eq!(
                 (error.kind(), error.delivery(), error.is_timeout()),
                 (Kind::Transport, delivered, true),
@@ -82,7 +82,7 @@ async fn a_request_that_hangs_ends_over_every_version() {
 async fn a_body_that_waits_for_a_window_was_not_done() {
     for hang in [Hang::Deaf, Hang::Sipping] {
         let (pool, origin) = hanging(&["h2"], hang).await;
-        let (error, took) = failed(&pool, &origin, limited(70_000)).await;
+        let (error, took) = failed(&pool, &origin, sized(70_000)).await;
         assert_eq!(error.delivery(), Delivery::NotDone, "{hang:?}");
         assert!(error.message().contains("stalled"), "{hang:?}: {error}");
         assert!(took < ENOUGH, "{hang:?}: {took:?}");
@@ -95,11 +95,11 @@ async fn a_busy_neighbour_does_not_keep_a_hanging_request_alive() {
     let (pool, origin) = hanging(&["h2"], Hang::Silent).await;
     let first = {
         let (pool, origin) = (pool.clone(), origin.clone());
-        tokio::spawn(async move { failed(&pool, &origin, limited(SMALL)).await })
+        tokio::spawn(async move { failed(&pool, &origin, sized(SMALL)).await })
     };
     let neighbours = tokio::spawn(async move {
         for _ in 0..40 {
-            let sending = pool.send(&origin, limited(300_000));
+            let sending = pool.send(&origin, sized(300_000));
             let _ = tokio::time::timeout(Duration::from_millis(50), sending).await;
         }
     });
@@ -134,7 +134,7 @@ async fn a_slow_reader_is_waited_for() {
         }
     });
     let (pool, began) = (pinging(), Instant::now());
-    let reply = pool.send(&https(port), limited(300_000)).await;
+    let reply = pool.send(&https(port), sized(300_000)).await;
     assert_eq!(reply.expect("a reply").status.as_u16(), 200);
     assert!(began.elapsed() > ANSWER + STALL);
 }
@@ -159,11 +159,15 @@ async fn an_early_answer_to_an_unread_body_gives_the_connection_up() {
     let sending = (1..50).map(|step| {
         let body = body.slice(..step * 300_000);
         tokio::spawn(async move {
-            let pool = pool(|settings| settings.connections_per_server = Some(1));
+            let pool = pool(|settings| {
+                settings.connections_per_server = Some(1);
+                settings.timeouts.answer = PATIENT;
+                settings.timeouts.stall = PATIENT;
+            });
             let reply = pool.send(&super::http(port), post("/", body)).await;
             assert_eq!(reply.expect("a reply").status.as_u16(), 401);
             // On the same connection it stalls, on a new one it is answered.
-            let sending = pool.send(&super::http(port), limited(100)).await;
+            let sending = pool.send(&super::http(port), sized(100)).await;
             drop(sending);
         })
     });
@@ -197,6 +201,9 @@ async fn a_reply_in_tiny_chunks_is_read_whole() {
 const STALL: Duration = Duration::from_millis(300);
 const ANSWER: Duration = Duration::from_millis(600);
 
+/// Longer than a busy machine takes for an early answer.
+const PATIENT: Duration = Duration::from_secs(2);
+
 /// Both limits and the time that a busy machine takes.
 const ENOUGH: Duration = Duration::from_secs(8);
 
@@ -207,17 +214,18 @@ const PING: Duration = Duration::from_millis(25);
 const NOW_AND_THEN: Duration = Duration::from_millis(20);
 
 fn pinging() -> Pool {
-    pool(|settings| settings.ping = PING)
-}
-
-fn limited(size: usize) -> Outgoing {
-    Outgoing {
-        limits: Limits {
+    pool(|settings| {
+        settings.ping = PING;
+        settings.timeouts = Timeouts {
             answer: ANSWER,
             stall: STALL,
-        },
-        ..post("/", pattern(size))
-    }
+            ..Timeouts::default()
+        };
+    })
+}
+
+fn sized(size: usize) -> Outgoing {
+    post("/", pattern(size))
 }
 
 async fn failed(pool: &Pool, origin: &Origin, outgoing: Outgoing) -> (Error, Duration) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 
-use super::{Body, Limits, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots};
+use super::{Body, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots, Timeouts};
 use crate::error::Operation;
 use crate::http::Preference;
 
@@ -41,15 +41,16 @@ fn asking(version: Preference, outgoing: Outgoing) -> Outgoing {
     }
 }
 
-fn hurried(milliseconds: u64, outgoing: Outgoing) -> Outgoing {
+/// A pool that waits so long for an answer and for progress.
+fn hurried(milliseconds: u64) -> Pool {
     let limit = Duration::from_millis(milliseconds);
-    Outgoing {
-        limits: Limits {
+    pool(|settings| {
+        settings.timeouts = Timeouts {
             answer: limit,
             stall: limit,
-        },
-        ..outgoing
-    }
+            ..Timeouts::default()
+        }
+    })
 }
 
 fn http(port: u16) -> Origin {

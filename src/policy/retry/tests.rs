@@ -123,7 +123,7 @@ fn attempts_of(took: impl Fn(u32) -> Duration) -> u32 {
     let reset = error(Kind::Transport);
     let mut attempt = Attempt::first();
     loop {
-        attempt = attempt.used(took(attempt.number), &rules.budget);
+        attempt = attempt.used(took(attempt.number), &rules);
         let rng = &mut fastrand::Rng::with_seed(3);
         match rules.decide(&reset, &attempt, Repeat::Safe, rng) {
             Decision::GiveUp => return attempt.number,
