@@ -49,7 +49,7 @@ impl Scene {
         }
     }
 
-    /// A plain service of small slices, which polls nobody.
+    /// A plain service of small slices, whose upload_complete is final at once.
     pub fn small() -> Scene {
         Scene::small_with(Tls::Off, |_| {})
     }
@@ -66,7 +66,7 @@ impl Scene {
         Scene::new(config)
     }
 
-    /// The state folder of [`Scene::sliced`] and [`Scene::panup`]; whoever needs it makes it.
+    /// The state folder of [`Scene::sliced`] and [`Scene::panup`]; its first user makes it.
     pub fn state(&self) -> PathBuf {
         self.home.path().join("state")
     }
