@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::command::{Question, Write};
 use super::entry::UploadId;
 use super::write;
-use super::writer::{Question, Write};
 
 /// What goes into one commit.
 #[derive(Debug, Default)]

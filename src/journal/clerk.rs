@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::batch::Batch;
+use super::batch::{Batch, MOST, ROWS};
 use super::cell::now;
+use super::command::{Question, Write};
 use super::entry::{Account, Forget};
 use super::health::Health;
-use super::writer::{Question, Write};
 use super::{Settings, adopt, prune, write};
 use crate::error::Result;
 
@@ -130,7 +130,7 @@ impl Clerk {
                     length,
                 });
                 if batch.refused > 0 {
-                    self.health.overflow();
+                    self.health.overflow(MOST);
                 }
                 self.pending = batch;
                 Err(self.health.failed(error))
@@ -268,7 +268,7 @@ impl Clerk {
     /// Drops files, some at a time so that others may write too; how many finished uploads of
     /// theirs went with them.
     fn drop_files(&mut self, files: &[i64]) -> rusqlite::Result<usize> {
-        for some in files.chunks(super::batch::ROWS) {
+        for some in files.chunks(ROWS) {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
-use super::store::damage_mark;
+use super::failure::{damage_mark, explain, is_damage, passing};
 use crate::error::{Error, Kind, Operation};
 use crate::private;
 use crate::sync::Mutex;
@@ -86,10 +86,10 @@ impl Health {
         error
     }
 
-    /// More waits for the disk than may.
-    pub(super) fn overflow(&self) {
+    /// More than `most` bytes wait for the disk.
+    pub(super) fn overflow(&self, most: usize) {
         self.tell(Trouble::Overflow, || {
-            let most = super::batch::MOST >> 20;
+            let most = most >> 20;
             let message = format!(
                 "{most} MiB wait to be written: what is done from now on is not kept until they are"
             );
@@ -165,48 +165,4 @@ impl Health {
         }
         explain(&self.database, error)
     }
-}
-
-/// What another moment may mend: somebody else's lock, a full disk, a disk that coughs, a mount
-/// that is read-only for a while. What is left is damage, or a mistake of ours.
-fn passing(error: &rusqlite::Error) -> Option<ErrorCode> {
-    error.sqlite_error_code().filter(|code| {
-        matches!(
-            code,
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OperationInterrupted
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DiskFull
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory
-        )
-    })
-}
-
-/// The error in the house's terms.
-pub(super) fn explain(database: &Path, error: rusqlite::Error) -> Error {
-    let message = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        Some(ErrorCode::ReadOnly) => "the journal is read-only".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program keeps the journal locked".to_owned()
-        }
-        _ if is_damage(&error) => {
-            "the journal is damaged; the next run begins a new one".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    Error::new(Kind::State, Operation::Journal, message)
-        .with_path(database)
-        .caused_by(error)
-}
-
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }

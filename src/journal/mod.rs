@@ -22,8 +22,11 @@ mod batch;
 mod cell;
 mod claim;
 mod clerk;
+mod command;
 mod entry;
+mod failure;
 mod health;
+mod place_lock;
 mod prune;
 mod read;
 mod store;
@@ -36,11 +39,12 @@ pub use entry::{
 };
 
 use cell::target_key;
-use claim::{Claimed, Targets};
+use command::Write;
 use health::Health;
+use place_lock::{Locked, PlaceLocks};
 use read::Used;
 use store::Store;
-use writer::{Write, Writer};
+use writer::Writer;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +80,7 @@ struct Open {
     writer: Writer,
     health: Arc<Health>,
     settings: Settings,
-    targets: Arc<Targets>,
+    places: Arc<PlaceLocks>,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
 }
@@ -122,7 +126,7 @@ impl Journal {
             writer,
             health,
             settings,
-            targets: Targets::new(store.targets()),
+            places: PlaceLocks::new(store.places()),
             _store: store,
         }))))
     }
@@ -161,10 +165,10 @@ impl Journal {
             return Some(Claim::new(self, None));
         };
         let at = target_key(account, remote.parent(), remote.path()).cast_unsigned() >> 1;
-        match open.targets.claim(at) {
-            Claimed::Taken => None,
-            Claimed::Held(held) => Some(Claim::new(self, Some(held))),
-            Claimed::Here(held, error) => {
+        match open.places.try_lock(at) {
+            Locked::Not => None,
+            Locked::Everywhere(held) => Some(Claim::new(self, Some(held))),
+            Locked::Here(held, error) => {
                 open.health.lockless(&error);
                 Some(Claim::new(self, Some(held)))
             }

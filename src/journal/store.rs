@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::health::{explain, is_damage};
+use super::failure::{beside, damage_mark, explain, is_damage};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::private;
 
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// The file whose bytes stand for remote places; `None` where it cannot be made.
-    pub(super) fn targets(&self) -> Option<File> {
+    pub(super) fn places(&self) -> Option<File> {
         private::lock_file(&self.path.with_file_name("targets.lock")).ok()
     }
 
@@ -147,11 +147,6 @@ pub(super) fn database(dir: &Path) -> PathBuf {
 enum Unfit {
     Damaged,
     Unusable(Error),
-}
-
-/// A file whose presence says that a run met damage in the database beside it.
-pub(super) fn damage_mark(database: &Path) -> PathBuf {
-    beside(database, ".damaged")
 }
 
 fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
@@ -279,12 +274,6 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(aside),
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// What the log shrinks to after a burst: the size at which SQLite folds it into the database.

@@ -1,7 +1,6 @@
 //! In: facts, from any thread. Out: the same facts, in order, at the one thread that writes. Never:
 //! a writer of the pipeline that waits for the disk, but for one thousands of entries ahead.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -10,42 +9,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::Settings;
-use super::claim::Held;
 use super::clerk::Clerk;
-use super::entry::{Account, Ack, Forget, Task, UploadId};
+use super::command::{Question, Write};
+use super::entry::{Account, Forget};
 use super::health::Health;
-use super::read::RowId;
-use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Kind, Operation, Result};
-use crate::source::Identity;
 use crate::sync::Mutex;
-use crate::wire::Created;
-
-/// One thing to keep.
-#[derive(Debug)]
-pub(super) enum Write {
-    Hashes(PathBuf, Identity, FileDigest),
-    Begin(UploadId, Box<Task>, Md5, Created),
-    Ack(UploadId, Ack),
-    Abandon(UploadId),
-    Finish(Box<Task>, Md5, i64),
-    Seen(Box<Task>, Md5),
-    Replace(Box<Task>, Md5),
-    Used(RowId),
-    Moved(UploadId, PathBuf),
-    ForgetHashes(PathBuf),
-    /// Only has to be dropped, after what was told before is on disk.
-    Release(#[allow(dead_code, reason = "dropping it gives the place back")] Held),
-    Ask(Question),
-}
-
-/// Somebody waits for an answer.
-#[derive(Debug)]
-pub(super) enum Question {
-    Adopt(Account, Option<String>, SyncSender<Result<()>>),
-    Forget(Forget, SyncSender<Result<u64>>),
-    Flush(SyncSender<Result<()>>),
-}
 
 /// The way to the writing thread. Dropping it writes what is queued and waits for that, for as long
 /// as a disk that works may take.

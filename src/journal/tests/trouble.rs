@@ -129,7 +129,7 @@ fn a_mark_of_damage_is_not_written_through_a_link() {
     let (dir, outside) = (tempdir().unwrap(), tempdir().unwrap());
     let target = outside.path().join("precious");
     fs::write(&target, b"precious").unwrap();
-    let mark = store::damage_mark(&dir.path().join("journal.db"));
+    let mark = failure::damage_mark(&dir.path().join("journal.db"));
     std::os::unix::fs::symlink(&target, &mark).unwrap();
     crate::private::mark(&mark).unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"precious");

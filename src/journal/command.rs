@@ -1,0 +1,38 @@
+//! What the writing thread is handed: facts to keep, and requests that are answered.
+
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+
+use super::entry::{Account, Ack, Forget, Task, UploadId};
+use super::place_lock::PlaceLock;
+use super::read::RowId;
+use crate::digest::{FileDigest, Md5};
+use crate::error::Result;
+use crate::source::Identity;
+use crate::wire::Created;
+
+/// One thing to keep.
+#[derive(Debug)]
+pub(super) enum Write {
+    Hashes(PathBuf, Identity, FileDigest),
+    Begin(UploadId, Box<Task>, Md5, Created),
+    Ack(UploadId, Ack),
+    Abandon(UploadId),
+    Finish(Box<Task>, Md5, i64),
+    Seen(Box<Task>, Md5),
+    Replace(Box<Task>, Md5),
+    Used(RowId),
+    Moved(UploadId, PathBuf),
+    ForgetHashes(PathBuf),
+    /// Only has to be dropped, after what was told before is on disk.
+    Release(#[allow(dead_code, reason = "dropping it gives the place back")] PlaceLock),
+    Ask(Question),
+}
+
+/// Somebody waits for an answer.
+#[derive(Debug)]
+pub(super) enum Question {
+    Adopt(Account, Option<String>, SyncSender<Result<()>>),
+    Forget(Forget, SyncSender<Result<u64>>),
+    Flush(SyncSender<Result<()>>),
+}
