@@ -52,6 +52,7 @@ mod plan;
 mod private;
 mod service;
 mod sync;
+mod transfer;
 mod upload;
 
 pub mod digest;

@@ -10,7 +10,7 @@ use crate::http;
 use crate::journal;
 pub use crate::net::Timeouts;
 use crate::net::{Origin, Scheme};
-pub use crate::policy::Retry;
+pub use crate::policy::{CallRates, Retry};
 use crate::wire::Conflict;
 
 /// The platform's API base.
@@ -73,17 +73,6 @@ pub enum Resume {
     SendAgain,
     /// Nothing is read; what is done is still written down.
     Nothing,
-}
-
-/// Calls per second that each endpoint starts from; they adapt from there.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct CallRates {
-    /// `create`.
-    pub create: Option<f64>,
-    /// `upload_complete`.
-    pub complete: Option<f64>,
-    /// `single/create`.
-    pub single: Option<f64>,
 }
 
 impl Options {

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("auth", 3),
     ("journal", 3),
     ("options", 4),
+    ("transfer", 4),
     ("upload", 5),
 ];
 
@@ -73,7 +74,7 @@ fn unsafe_stays_in_its_rooms() {
 #[test]
 fn packages_stay_in_their_rooms() {
     let homes: &[(&str, &[&str])] = &[
-        ("tokio::", &["net", "service", "auth", "upload"]),
+        ("tokio::", &["net", "service", "auth", "transfer", "upload"]),
         ("rayon::", &["upload"]),
         ("crossbeam_channel::", &["upload"]),
         ("rusqlite::", &["journal"]),

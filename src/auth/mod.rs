@@ -18,6 +18,9 @@ use crate::sync::Mutex;
 use crate::wire::Login;
 
 mod account;
+mod provider;
+
+pub use provider::TokenProvider;
 
 /// A text that is never shown: its debug form says only that there is one.
 #[derive(Clone, PartialEq, Eq)]

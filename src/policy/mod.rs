@@ -3,6 +3,7 @@
 //! Out: plain values that the conductor acts on. Never: sleeping, locking, reading a clock, a socket.
 
 pub mod bandwidth;
+pub mod failure;
 pub mod hedge;
 pub mod limit;
 pub mod lull;
@@ -12,10 +13,11 @@ pub mod scores;
 pub mod version;
 
 pub use bandwidth::Bandwidth;
+pub use failure::SharedFailure;
 pub use hedge::{Hedge, Queue, Straggler};
 pub use limit::{CongestionSignal, Limit, LimitSettings};
 pub use lull::Lull;
-pub use rate::{Rate, RateSettings, Ticket};
+pub use rate::{CallRates, Rate, RateSettings, Ticket};
 pub use retry::{Allowance, Attempt, Decision, Patience, Repeat, Retry};
 pub use scores::ServerScores;
 pub use version::Trial;

@@ -42,6 +42,17 @@ pub struct RateSettings {
     pub growth: f64,
 }
 
+/// Calls per second that each endpoint starts from; they adapt from there.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CallRates {
+    /// `create`.
+    pub create: Option<f64>,
+    /// `upload_complete`.
+    pub complete: Option<f64>,
+    /// `single/create`.
+    pub single: Option<f64>,
+}
+
 /// A call's place in the queue. A dropped ticket costs its turn and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);

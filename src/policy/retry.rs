@@ -34,8 +34,6 @@ pub struct Attempt {
     pub refreshed: bool,
     /// The slice was already hashed again.
     pub rehashed: bool,
-    /// The upload was already begun again from create.
-    pub restarted: bool,
     /// A reply of the service that cannot be read was already met.
     pub garbled: bool,
 }
@@ -63,8 +61,6 @@ pub enum Decision {
     Refresh,
     /// Hash the slice again from the file, then the same call at once.
     Rehash,
-    /// Begin again from create.
-    Restart,
     /// The error is final.
     GiveUp,
 }
@@ -94,7 +90,6 @@ impl Retry {
             Kind::Integrity if !attempt.rehashed && error.operation() == Operation::Slice => {
                 Decision::Rehash
             }
-            Kind::Expired if !attempt.restarted => Decision::Restart,
             _ => Decision::GiveUp,
         }
     }
@@ -178,7 +173,6 @@ impl Attempt {
             elapsed: Duration::ZERO,
             refreshed: false,
             rehashed: false,
-            restarted: false,
             garbled: false,
         }
     }
@@ -202,7 +196,6 @@ impl Attempt {
             elapsed: self.elapsed.saturating_add(wait),
             refreshed: self.refreshed || decision == Decision::Refresh,
             rehashed: self.rehashed || decision == Decision::Rehash,
-            restarted: self.restarted || decision == Decision::Restart,
             garbled: self.garbled || error.kind() == Kind::Protocol && !error.is_foreign(),
         }
     }

@@ -50,8 +50,6 @@ pub(super) mod trip {
         File,
         /// A feeder takes slices of the file.
         Feed,
-        /// The dispatcher has a slice of the file.
-        Dispatch,
         /// A slice sets out.
         Slice,
     }
@@ -168,19 +166,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn without_a_dispatcher_every_file_is_told() {
-        let scene = scene();
-        let items: Vec<Item> = (0..3)
-            .map(|n| file(&scene, &n.to_string(), LARGE))
-            .collect();
-        ask(Step::Dispatch, &items[1].path, Asked::Panic);
-        let outcomes = run(&scene, items);
-        assert_eq!(outcomes.len(), 3);
-        let failed = outcomes.iter().filter(|outcome| matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Internal));
-        assert!(failed.count() >= 1);
     }
 
     /// A list of files whose end is a panic is no list that has ended.

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{bounded, unbounded};
 use tokio::sync::mpsc;
 
 use super::conduct::conduct;
 use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
-use super::run::{Parts, Shared};
+use super::run::Shared;
 use super::window::{Size, Window};
-use super::{Item, feed, hash, slice, threads};
+use super::{Item, hash, threads};
 use crate::error::Result;
 use crate::options::Options;
 
@@ -64,38 +63,22 @@ impl Client {
         I::IntoIter: Send + 'static,
     {
         let (events, received) = mpsc::unbounded_channel();
-        let (orders, ordered) = unbounded();
-        let (slices, sliced) = bounded(CHANNEL);
-        let shared = Shared::new(Parts {
-            core: Arc::clone(&self.core),
-            window: Window::new(Size {
+        let windows = (
+            Window::new(Size {
                 files: self.core.shares.large,
                 bytes: LARGE_WINDOW,
             }),
-            small: Window::new(Size {
+            Window::new(Size {
                 files: self.core.shares.small,
                 bytes: SMALL_WINDOW,
             }),
-            orders,
-            events,
-        });
-        let count = threads::of_a_run(self.core.hash_threads);
-        let feeders = threads::pool("panup-feed", count, 1)?;
-        for _ in 0..count {
-            let (ordered, slices) = (ordered.clone(), slices.clone());
-            feeders.spawn(move || feed::run(&ordered, &slices));
-        }
-        let (gate, runtime) = (
-            Arc::clone(&self.core.gate),
-            tokio::runtime::Handle::current(),
         );
-        threads::spawn("panup-dispatch", move || {
-            slice::dispatch(&sliced, &gate, &runtime)
-        })?;
+        let shared = Shared::new(Arc::clone(&self.core), windows, events);
+        let count = threads::of_a_run(self.core.hash_threads);
         let (out, hashed) = mpsc::unbounded_channel();
         hash::start(&shared, count, items.into_iter(), &out)?;
         drop(out);
-        let unopened = self.core.trouble.lock().take();
+        let unopened = self.core.unopened.lock().take();
         unopened
             .into_iter()
             .for_each(|trouble| shared.tell(Event::Warning(trouble)));
@@ -114,26 +97,26 @@ impl Client {
     /// # Errors
     /// [`Kind::Auth`](crate::Kind::Auth) where the service refuses it.
     pub async fn login(&self) -> Result<()> {
-        self.core.keyring.token().await.map(drop)
+        self.core.transfer.token().await.map(drop)
     }
 
     /// What went wrong with the token cache since the last call, or whom a login waits for. A run
     /// tells it as [`Event::Warning`].
     #[must_use]
     pub fn trouble(&self) -> Option<crate::Error> {
-        self.core.keyring.take_trouble()
+        self.core.transfer.take_warning()
     }
 
     /// Connections and requests so far, by server.
     #[must_use]
     pub fn servers(&self) -> Vec<(crate::net::Origin, crate::net::ServerStats)> {
-        self.core.pool.stats()
+        self.core.transfer.stats()
     }
 
     /// The HTTP version that was found faster, by server; `None` where it is not known yet.
     #[must_use]
     pub fn versions(&self) -> Vec<(crate::net::Origin, Option<crate::http::Version>)> {
-        self.core.fleet.versions()
+        self.core.transfer.versions()
     }
 }
 
@@ -190,9 +173,6 @@ impl Drop for Run {
         self.conductor.abort();
     }
 }
-
-/// Slices hashed ahead of the dispatcher; with those in flight it is the read-ahead.
-const CHANNEL: usize = 32;
 
 /// Bytes of small files in memory at once, hashed and not yet uploaded.
 const SMALL_WINDOW: u64 = 24 << 20;

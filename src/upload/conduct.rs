@@ -126,7 +126,7 @@ impl Files {
 async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-    while let Some(trouble) = shared.core.keyring.take_trouble() {
+    while let Some(trouble) = shared.core.transfer.take_warning() {
         shared.tell(Event::Warning(trouble));
     }
     tell_trouble(shared);
@@ -145,8 +145,7 @@ fn tell_trouble(shared: &Shared) {
     }
 }
 
-/// Ten times a second: tells the gate how far the servers are and how much sockets have taken, shows
-/// its load, and tells what the journal cannot do.
+/// Ten times a second: has the limiter look at the connections, shows its load, and tells what the journal cannot do.
 async fn tick(shared: std::sync::Weak<Shared>) {
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -154,16 +153,13 @@ async fn tick(shared: std::sync::Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let gate = &shared.core.gate;
-        if let Some(rtt) = shared.core.fleet.round_trip(&shared.core.pool) {
-            gate.met(rtt);
-        }
+        let transfer = &shared.core.transfer;
+        transfer.sample(Instant::now());
         // Told as it comes: a login may be waited for while nothing else happens.
-        while let Some(trouble) = shared.core.keyring.take_trouble() {
-            shared.tell(Event::Warning(trouble));
+        while let Some(warning) = transfer.take_warning() {
+            shared.tell(Event::Warning(warning));
         }
-        gate.progressed(Instant::now(), shared.core.carried.load(Ordering::Relaxed));
-        let (in_flight, permits) = gate.load();
+        let (in_flight, permits) = transfer.load();
         shared
             .progress
             .in_flight

@@ -1,11 +1,13 @@
 //! What a run tells: rare facts as events, and counters that a reader samples at its own pace.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::digest::Md5;
 use crate::error::Error;
+use crate::transfer::Scope;
 
 /// How one file ended.
 #[derive(Debug, Clone)]
@@ -84,15 +86,15 @@ pub struct Progress {
     /// Files that ended, in any way.
     pub files_done: AtomicU64,
     /// Bytes of the files handed in so far.
-    pub bytes: AtomicU64,
+    pub bytes: Arc<AtomicU64>,
     /// Bytes hashed, whole-file chains only.
     pub hashed: AtomicU64,
     /// Bytes that the service has: acknowledged, reused or skipped. Counted once, whatever the retries.
     pub acked: AtomicU64,
     /// Content bytes handed to sockets, resends included.
-    pub sent: AtomicU64,
+    pub sent: Arc<AtomicU64>,
     /// Attempts that were repeated.
-    pub retries: AtomicU64,
+    pub retries: Arc<AtomicU64>,
     /// Bodies in flight.
     pub in_flight: AtomicUsize,
     /// Bodies that may be in flight at once, as the gate sees it now.
@@ -100,6 +102,16 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Counters of the run of `scope`, which counts what is sent.
+    pub(crate) fn of(scope: &Scope) -> Progress {
+        Progress {
+            bytes: Arc::clone(&scope.bytes),
+            sent: Arc::clone(&scope.sent),
+            retries: Arc::clone(&scope.retries),
+            ..Progress::default()
+        }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
     }

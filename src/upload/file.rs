@@ -5,22 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::attempt::{MAY_BE_OURS, Terms, call};
 use super::broken::trip;
 use super::contents::Contents;
 use super::event::{Outcome, Progress, Status};
-use super::feed::Order;
 use super::hash::Hashed;
 use super::run::Shared;
-use super::sending::{EndsWithTask, Sending, Start};
+use super::slices::SlicedFile;
 use super::turn::{self, Known, Turn};
 use crate::auth::Secret;
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Finished, Task, Upload, UploadId};
-use crate::plan::{Acked, Plan, USUAL_LEAST};
+use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
 use crate::policy::{Allowance, Patience, Repeat};
 use crate::sync::Mutex;
+use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
 /// Uploads one file to its end.
@@ -77,17 +76,17 @@ async fn unless_known(
         Known::Begun(upload) => Some(upload),
         Known::Nothing => None,
     };
-    let way = Way {
+    let file = FileUpload {
         facts: facts(shared, hashed),
         shared: Arc::clone(shared),
         hashed,
         contents: Arc::new(Contents::new(hashed.source.clone(), hashed.digest.md5)),
         resume,
         sent: Arc::clone(sent),
-        allowance: Arc::new(Mutex::new(Allowance::of_a_file())),
+        budget: Arc::new(Mutex::new(Allowance::of_a_file())),
         intent: tokio::sync::Mutex::default(),
     };
-    match way.whole().await {
+    match file.whole().await {
         Err(error) if is_refusal(&error) => match turn::known(shared, hashed).await {
             Known::Finished(finished) => Ok(skipped(finished)),
             Known::Begun(_) | Known::Nothing => Err(error),
@@ -116,7 +115,8 @@ async fn hash_anew(shared: &Shared, hashed: &mut Hashed, refused: Error) -> Resu
 }
 
 /// A file, and all that its steps need.
-pub(super) struct Way<'a> {
+#[derive(Debug)]
+pub(super) struct FileUpload<'a> {
     pub(super) shared: Arc<Shared>,
     pub(super) hashed: &'a Hashed,
     pub(super) facts: FileFacts,
@@ -125,7 +125,7 @@ pub(super) struct Way<'a> {
     /// An earlier upload of this content to this place, to go on with.
     pub(super) resume: Option<Upload>,
     pub(super) sent: Arc<AtomicU64>,
-    pub(super) allowance: Arc<Mutex<Allowance>>,
+    pub(super) budget: Arc<Mutex<Allowance>>,
     /// Journal entry written before a call whose outcome is unknown.
     pub(super) intent: tokio::sync::Mutex<Option<UploadId>>,
 }
@@ -150,7 +150,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Verifying 10 GiB takes the service minutes; after this long it is not coming.
 const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 
-impl Way<'_> {
+impl FileUpload<'_> {
     async fn whole(&self) -> Result<Status> {
         trip::here(trip::Step::File, self.hashed.source.path())?;
         self.check(Operation::Check).await?;
@@ -213,16 +213,17 @@ impl Way<'_> {
                 CreateReply::Created(created) => self.begun(created),
             },
         };
-        let sending = self.plan(&begun)?;
+        let file = self.plan(&begun)?;
+        let left = file.plan.left(&begun.acked);
         // Every slice was there already: an earlier run may have asked for the end.
-        let asked = if round == Try::First && sending.is_complete() {
+        let asked = if round == Try::First && left.is_empty() {
             Asked::Perhaps
         } else {
             Asked::No
         };
-        let outcome = self.send(&sending, asked).await;
+        let outcome = self.send(&file, left, asked).await;
         if let Err(error) = &outcome {
-            sending.uncount();
+            file.uncount();
             // What the service does not know, or has found wrong, is of no use to a later run, and
             // neither are slices of another file. A disk that failed to read is no other file.
             let useless = match error.kind() {
@@ -259,21 +260,19 @@ impl Way<'_> {
             .folders
             .claim(facts.remote.parent(), facts.remote.folder())
             .await;
-        let once = |token: Secret| {
-            let (service, facts) = (self.shared.core.service.clone(), facts.clone());
-            async move {
-                self.intend().await;
-                service.create(token.expose(), &facts).await
-            }
+        let transfer = &self.shared.core.transfer;
+        let once = |token: Secret| async move {
+            self.intend().await;
+            transfer.service().create(token.expose(), facts).await
         };
-        let outcome = call(&self.shared, Operation::Create, self.terms(), once).await;
-        let (reply, lost) = self.answered(outcome).await?;
+        let outcome = transfer.call(Operation::Create, self.terms(), once).await;
+        let answer = self.answered(outcome).await?;
         claim.made();
-        tracing::debug!(?round, lost, ?reply, "created");
-        Ok(reply)
+        tracing::debug!(?round, ?answer, "created");
+        Ok(answer.value)
     }
 
-    fn plan(&self, begun: &Upload) -> Result<Arc<Sending>> {
+    fn plan(&self, begun: &Upload) -> Result<Arc<SlicedFile>> {
         let (shared, created) = (&self.shared, &begun.created);
         let plan = Plan::new(self.facts.size, created.slice_size)?;
         // A guess for the files that are hashed next, so only where it makes sense for any of them.
@@ -281,45 +280,27 @@ impl Way<'_> {
             let guess = &shared.core.slice_size;
             guess.store(created.slice_size, Ordering::Relaxed);
         }
-        let sending = Sending::new(Start {
+        let file = Arc::new(SlicedFile {
             shared: Arc::clone(shared),
             source: self.hashed.source.clone(),
             contents: Arc::clone(&self.contents),
             preupload_id: created.preupload_id.as_str().into(),
             plan,
-            crew: shared.core.fleet.admit(&created.servers)?,
+            servers: shared.core.transfer.servers(&created.servers)?,
             sent: Arc::clone(&self.sent),
-            allowance: Arc::clone(&self.allowance),
+            budget: Arc::clone(&self.budget),
             journal: begun.id,
-            digests: self.digests(&plan),
+            md5s: self.slice_md5s(&plan),
             remembered: (self.hashed.remembered).then(|| self.hashed.task.path.clone()),
-            left: u32::try_from(plan.left(&begun.acked).len()).unwrap_or(u32::MAX),
+            counted: AtomicU64::new(0),
         });
-        sending.count(plan.acked_bytes(&begun.acked));
-        self.order(&sending, &begun.acked)?;
-        Ok(sending)
-    }
-
-    fn order(&self, sending: &Arc<Sending>, acked: &Acked) -> Result<()> {
-        let left = sending.plan.left(acked);
-        if left.is_empty() {
-            return Ok(());
-        }
-        self.shared
-            .backlog
-            .fetch_add(left.len() as u64, Ordering::Relaxed);
-        let order = Order {
-            file: Arc::clone(sending),
-            left,
-        };
-        // Without feeders, the order has told the file already.
-        drop(self.shared.orders.send(order));
-        Ok(())
+        file.count(plan.acked_bytes(&begun.acked));
+        Ok(file)
     }
 
     /// The slices' MD5s, where the hashers knew the slice size beforehand. A file of one slice
     /// needs no second chain.
-    fn digests(&self, plan: &Plan) -> Option<Vec<Md5>> {
+    fn slice_md5s(&self, plan: &Plan) -> Option<Vec<Md5>> {
         if plan.count() == 1 {
             return Some(vec![self.hashed.digest.md5]);
         }
@@ -327,22 +308,14 @@ impl Way<'_> {
         Some(known.to_vec())
     }
 
-    async fn send(&self, sending: &Arc<Sending>, asked: Asked) -> Result<Status> {
-        let _ends = EndsWithTask(Arc::clone(sending));
-        tokio::select! {
-            biased;
-            ended = sending.ended() => ended?,
-            () = self.shared.draining() => {
-                sending.land();
-                sending.ended().await?;
-            }
-        }
+    async fn send(&self, file: &Arc<SlicedFile>, left: Left, asked: Asked) -> Result<Status> {
+        file.send(left).await?;
         if self.shared.is_draining() {
-            return Err(Shared::cancelled());
+            return Err(Cancel::error());
         }
         self.check(Operation::Complete).await?;
         self.keep_acks().await;
-        self.complete(&sending.preupload_id, asked)
+        self.complete(&file.preupload_id, asked)
             .await
             .map(Status::Uploaded)
     }
@@ -362,27 +335,25 @@ impl Way<'_> {
         let asked = AtomicBool::new(asked == Asked::Perhaps);
         let terms = Terms {
             repeat: Repeat::Safe,
-            allowance: &self.allowance,
+            ..self.terms()
         };
-        let once = |token: Secret| {
-            let (service, id) = (self.shared.core.service.clone(), preupload_id.to_owned());
-            let asked = &asked;
-            async move {
-                let answer = service.complete(token.expose(), &id).await;
-                let open = match &answer {
-                    Ok(answer) => *answer == Completed::Pending,
-                    Err(error) => error.delivery() == Delivery::Unknown,
-                };
-                asked.fetch_or(open, Ordering::Relaxed);
-                answer
-            }
+        let (transfer, asked) = (&self.shared.core.transfer, &asked);
+        let once = |token: Secret| async move {
+            let service = transfer.service();
+            let answer = service.complete(token.expose(), preupload_id).await;
+            let open = match &answer {
+                Ok(answer) => *answer == Completed::Pending,
+                Err(error) => error.delivery() == Delivery::Unknown,
+            };
+            asked.fetch_or(open, Ordering::Relaxed);
+            answer
         };
         loop {
             let began = Instant::now();
-            let (answer, _) = call(&self.shared, Operation::Complete, terms, &once)
-                .await
-                .map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
-            match answer {
+            let answer = transfer.call(Operation::Complete, terms, &once).await;
+            let answer =
+                answer.map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
+            match answer.value {
                 Completed::Done(id) => return Ok(id),
                 Completed::Pending if !patience.spend(POLL + began.elapsed()) => {
                     let message = "the service is still verifying the file after 15 minutes; it may yet arrive";
@@ -390,7 +361,7 @@ impl Way<'_> {
                 }
                 Completed::Pending => tokio::select! {
                     () = tokio::time::sleep(POLL) => {}
-                    () = self.shared.draining() => return Err(Shared::cancelled()),
+                    () = self.shared.draining() => return Err(Cancel::error()),
                 },
             }
         }
@@ -412,8 +383,9 @@ impl Way<'_> {
 
     pub(super) fn terms(&self) -> Terms<'_> {
         Terms {
+            scope: &self.shared.scope,
             repeat: self.repeat(),
-            allowance: &self.allowance,
+            budget: &self.budget,
         }
     }
 

@@ -2,7 +2,7 @@
 //! that can make a file, and a run that was killed before the answer came leaves its word: the next
 //! run does not repeat what may have been done.
 
-use super::file::Way;
+use super::file::FileUpload;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::policy::Repeat;
 use crate::wire::Created;
@@ -10,7 +10,7 @@ use crate::wire::Created;
 /// Stands for the preuploadID of a call whose answer is not known. The service's own are long.
 const UNANSWERED: &str = "?";
 
-impl Way<'_> {
+impl FileUpload<'_> {
     /// Refuses a file that an earlier run may have made.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 //! outcome. Never: a decision that a lower room could make, or a file that stops another.
 
 mod admit;
-mod attempt;
 mod broken;
 mod chain;
 mod client;
@@ -12,20 +11,13 @@ mod core;
 mod descriptors;
 mod disk;
 mod event;
-mod failures;
-mod feed;
 mod file;
-mod fleet;
 mod folders;
-mod gate;
 mod hash;
 mod intent;
-mod keyring;
-mod rates;
 mod run;
-mod sending;
 mod single;
-mod slice;
+mod slices;
 mod state;
 mod sums;
 mod targets;

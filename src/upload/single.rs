@@ -1,36 +1,40 @@
 //! A small file's way: one call with everything in it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use super::attempt::{Attempts, Load, Next, carry};
 use super::event::{Progress, Status};
-use super::file::Way;
-use super::fleet::Crew;
-use super::run::Shared;
+use super::file::FileUpload;
+use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::policy::Repeat;
+use crate::service::SliceCall;
+use crate::transfer::{Boxed, Content, Route, SingleCall};
 use crate::wire::SingleReply;
 
-impl Way<'_> {
+impl FileUpload<'_> {
     /// One call with everything in it. `None` where the service took it and did not finish it: there
     /// is no id to ask for, so create, which normally answers reuse, has to tell.
     pub(super) async fn single(&self) -> Result<Option<Status>> {
         let content = self.content().await?;
-        let crew = self
-            .shared
-            .core
-            .single_crew(&self.shared, &self.allowance)
-            .await?;
+        let transfer = &self.shared.core.transfer;
+        let servers = transfer.single_servers(self.terms()).await?;
         let folders = &self.shared.core.folders;
         let claim = folders
             .claim(self.facts.remote.parent(), self.facts.remote.folder())
             .await;
-        let outcome = self.carry_single(content, crew).await;
-        let (reply, lost) = self.answered(outcome).await?;
+        let route = Route {
+            servers: &servers,
+            sent: &self.sent,
+            content: self,
+        };
+        let call = SingleCall {
+            facts: self.facts.clone(),
+            content,
+        };
+        let outcome = transfer.single(self.terms(), call, &route).await;
+        let answer = self.answered(outcome).await?;
         claim.made();
-        match reply {
+        match answer.value {
             SingleReply::Done(id) => {
                 Progress::add(&self.shared.progress.acked, self.facts.size);
                 Ok(Some(Status::Uploaded(id)))
@@ -41,60 +45,11 @@ impl Way<'_> {
                 Err(error.advice("check whether the file exists before retrying: sending it again would keep both"))
             }
             SingleReply::Unfinished => {
-                tracing::debug!(lost, "single/create did not finish; asking create");
+                tracing::debug!(
+                    answer.lost_one,
+                    "single/create did not finish; asking create"
+                );
                 Ok(None)
-            }
-        }
-    }
-
-    async fn carry_single(&self, content: Bytes, crew: Crew) -> Result<(SingleReply, bool)> {
-        let shared = &self.shared;
-        let mut attempts = Attempts::new(shared, self.terms());
-        let load = Load {
-            crew,
-            bytes: self.facts.size,
-            sent: Arc::clone(&self.sent),
-        };
-        let mut avoid = Vec::new();
-        loop {
-            let permit = tokio::select! {
-                permit = async {
-                    shared.core.rates.turn(Operation::Single).await;
-                    let permit = shared.core.gate.enter().await;
-                    shared.core.rates.calm().await;
-                    permit
-                } => permit,
-                () = shared.draining() => return Err(Shared::cancelled()),
-            };
-            let token = attempts.token().await?;
-            let booking = load.berth(shared, &avoid).await;
-            let server = booking.server();
-            let once = |carriage| {
-                let (service, token) = (shared.core.service.clone(), token.clone());
-                let (facts, content) = (self.facts.clone(), content.clone());
-                async move {
-                    self.intend().await;
-                    service
-                        .single(token.expose(), &facts, content, &carriage)
-                        .await
-                }
-            };
-            match carry(shared, &load, (booking, permit), &once).await {
-                Ok(reply) => {
-                    attempts.succeeded(Operation::Single);
-                    return Ok((reply, attempts.lost_an_answer()));
-                }
-                Err(error) => {
-                    // Refused credentials say nothing of the file, and are to end the run
-                    // before more is sent.
-                    if error.kind() != Kind::Auth {
-                        self.contents.check(shared, Operation::Single).await?;
-                    }
-                    match attempts.failed(error).await? {
-                        Next::Again { elsewhere: true } => avoid = vec![server],
-                        Next::Again { elsewhere: false } | Next::Rehash => {}
-                    }
-                }
             }
         }
     }
@@ -110,5 +65,20 @@ impl Way<'_> {
         let read = tokio::task::spawn_blocking(move || source.bytes(0..source.len(), &memory));
         read.await
             .map_err(|error| Error::new(Kind::Source, Operation::Read, error.to_string()))?
+    }
+}
+
+impl Content for FileUpload<'_> {
+    fn leaving(&self) -> Boxed<'_, ()> {
+        Box::pin(self.intend())
+    }
+
+    fn check(&self, operation: Operation) -> Boxed<'_, Result<()>> {
+        Box::pin(self.contents.check(&self.shared, operation))
+    }
+
+    fn rehash(&self, slice: SliceCall) -> Boxed<'_, Result<Md5>> {
+        // A whole file goes without an MD5 of its own that could be refused alone.
+        Box::pin(std::future::ready(Ok(slice.md5)))
     }
 }

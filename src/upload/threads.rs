@@ -66,15 +66,6 @@ pub(super) fn pool(name: &'static str, wanted: usize, least: usize) -> Result<ra
     }
 }
 
-/// A thread of its own for `work`.
-///
-/// # Errors
-/// [`Kind::State`] where it cannot be had.
-pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
-    let started = Builder::new().name(name.to_owned()).spawn(work);
-    started.map(drop).map_err(|error| refused(&error))
-}
-
 /// How many of `wanted` threads can be had at this moment: they are started, and ended again.
 fn at_hand(wanted: usize) -> usize {
     let (hold, held) = channel::<()>();

@@ -27,13 +27,13 @@ fn delay_of(error: &Error, attempt: Attempt, seed: u64) -> Duration {
 /// same kind lead to.
 #[test]
 fn each_kind_is_repeated_as_the_table_says() {
-    use Decision::{GiveUp, Refresh, Rehash, Restart};
+    use Decision::{GiveUp, Refresh, Rehash};
     let rows = [
         (Kind::Source, GiveUp, GiveUp),
         (Kind::Invalid, GiveUp, GiveUp),
         (Kind::Auth, Refresh, GiveUp),
         (Kind::Rejected, GiveUp, GiveUp),
-        (Kind::Expired, Restart, GiveUp),
+        (Kind::Expired, GiveUp, GiveUp),
         (Kind::Integrity, Rehash, GiveUp),
         (Kind::State, GiveUp, GiveUp),
         (Kind::Cancelled, GiveUp, GiveUp),

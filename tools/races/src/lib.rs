@@ -14,10 +14,10 @@ extern crate races_std as std;
 pub mod chance;
 #[path = "../../../src/error.rs"]
 pub mod error;
-#[path = "../../../src/upload/gate.rs"]
-pub mod gate;
 #[path = "../../../src/http.rs"]
 pub mod http;
+#[path = "../../../src/transfer/limiter.rs"]
+pub mod limiter;
 pub mod net;
 #[path = "../../../src/policy/mod.rs"]
 pub mod policy;

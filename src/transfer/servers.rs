@@ -1,4 +1,4 @@
-//! The upload servers. Names come from `create` and `domain`; each slice is booked on the server
+//! The upload servers. Names come from `create` and `domain`; each body is assigned to the server
 //! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
 
 use std::collections::HashMap;
@@ -15,15 +15,15 @@ use crate::policy::{ServerScores, Trial};
 use crate::service::Travelled;
 use crate::sync::{Mutex, MutexGuard};
 
-/// All servers that were ever returned, by their scores.
+/// All servers that were ever returned, with their scores.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct Servers {
     plain: Plain,
     default_scheme: Scheme,
     preference: Preference,
     state: Mutex<State>,
     /// A server has answered, or failed.
-    heard: Notify,
+    answered: Notify,
 }
 
 /// How long a body waits for the first server to prove itself. On a link so slow that none has by
@@ -45,14 +45,14 @@ pub enum Plain {
 
 #[derive(Debug, Default)]
 struct State {
-    members: Vec<Member>,
+    servers: Vec<Server>,
     known: HashMap<Origin, usize>,
     scores: ServerScores,
     chance: fastrand::Rng,
 }
 
 #[derive(Debug)]
-struct Member {
+struct Server {
     origin: Origin,
     trial: Trial,
     /// The plain server of that name, for as long as TLS has not been seen to work.
@@ -60,12 +60,12 @@ struct Member {
 }
 
 /// The servers of one upload.
-pub type Crew = Arc<[usize]>;
+pub type ServerSet = Arc<[usize]>;
 
-/// A body's place on a server, until it is settled one way or the other.
+/// A body assigned to a server, until it is settled one way or the other.
 #[derive(Debug)]
-pub struct Booking {
-    fleet: Arc<Fleet>,
+pub struct Assignment {
+    servers: Arc<Servers>,
     index: usize,
     bytes: u64,
     version: Version,
@@ -77,16 +77,16 @@ pub struct Booking {
     pub taken: Arc<AtomicU64>,
 }
 
-impl Fleet {
+impl Servers {
     /// No server yet. A name without a scheme gets `default_scheme`.
     #[must_use]
-    pub fn new(plain: Plain, default_scheme: Scheme, preference: Preference) -> Arc<Fleet> {
-        Arc::new(Fleet {
+    pub fn new(plain: Plain, default_scheme: Scheme, preference: Preference) -> Arc<Servers> {
+        Arc::new(Servers {
             plain,
             default_scheme,
             preference,
             state: Mutex::default(),
-            heard: Notify::new(),
+            answered: Notify::new(),
         })
     }
 
@@ -94,14 +94,14 @@ impl Fleet {
     ///
     /// # Errors
     /// Where no name of the list can be read.
-    pub fn admit(&self, names: &[String]) -> Result<Crew> {
+    pub fn set_of(&self, names: &[String]) -> Result<ServerSet> {
         let mut state = self.lock();
-        let (mut crew, mut new) = (Vec::new(), Vec::new());
+        let (mut set, mut new) = (Vec::new(), Vec::new());
         let mut refused = None;
         for name in names {
             match Origin::parse(name, self.default_scheme) {
                 Ok(origin) => match state.known.get(&origin) {
-                    Some(&index) => crew.push(index),
+                    Some(&index) => set.push(index),
                     None => new.push(origin),
                 },
                 Err(error) => refused = Some(error.with_kind(Kind::Protocol)),
@@ -109,66 +109,71 @@ impl Fleet {
         }
         for origin in new {
             // Each is remembered for as long as the client lives; one is enough to go on with.
-            if state.members.len() < MOST_SERVERS || crew.is_empty() {
-                crew.push(state.intern(origin, self));
+            if state.servers.len() < MOST_SERVERS || set.is_empty() {
+                set.push(state.intern(origin, self));
             }
         }
-        crew.sort_unstable();
-        crew.dedup();
+        set.sort_unstable();
+        set.dedup();
         match refused {
-            Some(error) if crew.is_empty() => Err(error),
-            _ => Ok(crew.into()),
+            Some(error) if set.is_empty() => Err(error),
+            _ => Ok(set.into()),
         }
     }
 
-    /// Books as [`Fleet::book`] does, but not before a server of `crew` has proven itself: each gets
+    /// Assigns as [`Servers::assign_now`] does, but not before a server of `set` has proven itself: each gets
     /// one body first, for some seconds at most.
-    pub async fn berth(self: &Arc<Self>, crew: &[usize], avoid: &[usize], bytes: u64) -> Booking {
+    pub async fn assign(
+        self: &Arc<Self>,
+        set: &[usize],
+        avoid: &[usize],
+        bytes: u64,
+    ) -> Assignment {
         let deadline = tokio::time::Instant::now() + PROVING;
         loop {
-            let heard = self.heard.notified();
-            tokio::pin!(heard);
+            let answered = self.answered.notified();
+            tokio::pin!(answered);
             // Listening starts before looking, so that an answer in between is not missed.
-            heard.as_mut().enable();
-            if !self.lock().scores.unproven(crew, Instant::now())
+            answered.as_mut().enable();
+            if !self.lock().scores.unproven(set, Instant::now())
                 || tokio::time::Instant::now() >= deadline
             {
-                return self.book(crew, avoid, bytes, Instant::now());
+                return self.assign_now(set, avoid, bytes, Instant::now());
             }
             // Looked at again soon all the same: a first slice also becomes late by itself.
-            drop(tokio::time::timeout(PROVING / 30, heard).await);
+            drop(tokio::time::timeout(PROVING / 30, answered).await);
         }
     }
 
-    /// Books a body of `bytes` on one of `crew`, not on those to `avoid` if there is another.
+    /// Assigns a body of `bytes` to one of `set`, not on those to `avoid` if there is another.
     #[must_use]
-    pub fn book(
+    pub fn assign_now(
         self: &Arc<Self>,
-        crew: &[usize],
+        set: &[usize],
         avoid: &[usize],
         bytes: u64,
         now: Instant,
-    ) -> Booking {
+    ) -> Assignment {
         let mut state = self.lock();
         let State {
-            members,
+            servers,
             scores,
             chance,
             ..
         } = &mut *state;
-        let all = crew.iter().copied();
+        let all = set.iter().copied();
         let others = all.clone().filter(|index| !avoid.contains(index));
         let picked = scores
             .pick(now, chance, others)
             .or_else(|| scores.pick(now, chance, all));
-        // A crew is never empty, and its members are never removed.
-        let index = picked.unwrap_or(crew[0]);
+        // A set is never empty, and servers are never removed.
+        let index = picked.unwrap_or(set[0]);
         scores.started(index, bytes, now);
-        let member = &mut members[index];
-        let version = member.trial.choose(chance);
-        let origin = member.origin.clone();
-        Booking {
-            fleet: Arc::clone(self),
+        let server = &mut servers[index];
+        let version = server.trial.choose(chance);
+        let origin = server.origin.clone();
+        Assignment {
+            servers: Arc::clone(self),
             index,
             bytes,
             version,
@@ -179,11 +184,11 @@ impl Fleet {
         }
     }
 
-    /// How long a body of `bytes` should take on the best server of `crew` but `avoid`.
+    /// How long a body of `bytes` should take on the best server of `set` but `avoid`.
     #[must_use]
-    pub fn expected(&self, crew: &[usize], avoid: usize, bytes: u64) -> Option<Duration> {
+    pub fn expected(&self, set: &[usize], avoid: usize, bytes: u64) -> Option<Duration> {
         let state = self.lock();
-        let others = crew.iter().filter(|&&index| index != avoid);
+        let others = set.iter().filter(|&&index| index != avoid);
         others
             .filter_map(|&index| state.scores.expected(index, bytes))
             .min()
@@ -193,9 +198,9 @@ impl Fleet {
     #[must_use]
     pub fn round_trip(&self, pool: &Pool) -> Option<Duration> {
         let state = self.lock();
-        let known = state.members.iter();
+        let known = state.servers.iter();
         known
-            .filter_map(|member| pool.round_trip(&member.origin))
+            .filter_map(|server| pool.round_trip(&server.origin))
             .min()
     }
 
@@ -204,9 +209,9 @@ impl Fleet {
     pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
         let state = self.lock();
         state
-            .members
+            .servers
             .iter()
-            .map(|member| (member.origin.clone(), member.trial.winner()))
+            .map(|server| (server.origin.clone(), server.trial.winner()))
             .collect()
     }
 
@@ -216,7 +221,7 @@ impl Fleet {
 }
 
 impl State {
-    fn intern(&mut self, named: Origin, fleet: &Fleet) -> usize {
+    fn intern(&mut self, named: Origin, all: &Servers) -> usize {
         if let Some(&index) = self.known.get(&named) {
             return index;
         }
@@ -226,13 +231,13 @@ impl State {
         } else {
             named.clone()
         };
-        let fallback = (exposed && fleet.plain == Plain::Allowed).then(|| named.clone());
-        let mut trial = Trial::new(fleet.preference);
+        let fallback = (exposed && all.plain == Plain::Allowed).then(|| named.clone());
+        let mut trial = Trial::new(all.preference);
         if origin.scheme == Scheme::Http {
             trial.offered_h2(false);
         }
         let index = self.scores.add();
-        self.members.push(Member {
+        self.servers.push(Server {
             origin,
             trial,
             fallback,
@@ -256,8 +261,8 @@ fn with_tls(named: &Origin) -> Origin {
     }
 }
 
-impl Booking {
-    /// The server's index in its fleet.
+impl Assignment {
+    /// The server's index in the pool.
     #[must_use]
     pub fn server(&self) -> usize {
         self.index
@@ -272,55 +277,55 @@ impl Booking {
     /// The body was acknowledged.
     pub fn acked(mut self, travelled: Option<Travelled>, now: Instant) {
         self.settle_acked(travelled, now);
-        self.fleet.heard.notify_waiters();
+        self.servers.answered.notify_waiters();
     }
 
     fn settle_acked(&mut self, travelled: Option<Travelled>, now: Instant) {
         self.settled = true;
         let took = now.saturating_duration_since(self.started);
-        let mut state = self.fleet.lock();
+        let mut state = self.servers.lock();
         state.scores.acked(self.index, self.bytes, took, now);
-        let member = &mut state.members[self.index];
-        member.fallback = None;
+        let server = &mut state.servers[self.index];
+        server.fallback = None;
         let Some(travelled) = travelled else { return };
         if let Some(offers) = travelled.offers_h2 {
-            member.trial.offered_h2(offers);
+            server.trial.offered_h2(offers);
         }
         // Time spent waiting for a connection says nothing of the version.
-        member
+        server
             .trial
             .acked(travelled.version, self.bytes, travelled.took);
     }
 
-    /// The body came to grief.
+    /// The body failed.
     pub fn failed(mut self, error: &Error, now: Instant) {
         self.settle_failed(error, now);
-        self.fleet.heard.notify_waiters();
+        self.servers.answered.notify_waiters();
     }
 
     fn settle_failed(&mut self, error: &Error, now: Instant) {
         self.settled = true;
-        let mut state = self.fleet.lock();
+        let mut state = self.servers.lock();
         state
             .scores
             .failed(self.index, self.bytes, now, error.kind());
-        let member = &mut state.members[self.index];
+        let server = &mut state.servers[self.index];
         if error.kind() != Kind::Transport {
             return;
         }
-        member.trial.failed(self.version);
-        if let Some(plain) = member.fallback.take() {
-            member.origin = plain;
-            member.trial.offered_h2(false);
+        server.trial.failed(self.version);
+        if let Some(plain) = server.fallback.take() {
+            server.origin = plain;
+            server.trial.offered_h2(false);
         }
     }
 }
 
-impl Drop for Booking {
+impl Drop for Assignment {
     fn drop(&mut self) {
         if !self.settled {
-            self.fleet.lock().scores.dropped(self.index, self.bytes);
-            self.fleet.heard.notify_waiters();
+            self.servers.lock().scores.dropped(self.index, self.bytes);
+            self.servers.answered.notify_waiters();
         }
     }
 }
@@ -329,32 +334,35 @@ impl Drop for Booking {
 mod tests {
     use super::*;
 
-    fn fleet(plain: Plain) -> Arc<Fleet> {
-        Fleet::new(plain, Scheme::Https, Preference::Auto)
+    fn servers(plain: Plain) -> Arc<Servers> {
+        Servers::new(plain, Scheme::Https, Preference::Auto)
     }
 
-    fn origin_of(fleet: &Arc<Fleet>, name: &str) -> String {
-        let crew = fleet.admit(&[name.to_owned()]).expect("a server");
-        fleet.book(&crew, &[], 1, Instant::now()).origin.to_string()
+    fn origin_of(servers: &Arc<Servers>, name: &str) -> String {
+        let set = servers.set_of(&[name.to_owned()]).expect("a server");
+        servers
+            .assign_now(&set, &[], 1, Instant::now())
+            .origin
+            .to_string()
     }
 
     #[test]
     fn plain_servers_get_tls_unless_they_are_loopback() {
-        let fleet = fleet(Plain::Refused);
+        let servers = servers(Plain::Refused);
         assert_eq!(
-            origin_of(&fleet, "http://127.0.0.1:81/"),
+            origin_of(&servers, "http://127.0.0.1:81/"),
             "http://127.0.0.1:81"
         );
         assert_eq!(
-            origin_of(&fleet, "http://up.example.com"),
+            origin_of(&servers, "http://up.example.com"),
             "https://up.example.com"
         );
         assert_eq!(
-            origin_of(&fleet, "http://up.example.com:8080"),
+            origin_of(&servers, "http://up.example.com:8080"),
             "https://up.example.com:8080"
         );
         assert_eq!(
-            origin_of(&fleet, "up.example.com/"),
+            origin_of(&servers, "up.example.com/"),
             "https://up.example.com"
         );
     }
@@ -365,60 +373,66 @@ mod tests {
             (Plain::Refused, "https://up.example.com"),
             (Plain::Allowed, "http://up.example.com"),
         ] {
-            let fleet = fleet(plain);
-            let crew = fleet
-                .admit(&["http://up.example.com".to_owned()])
+            let servers = servers(plain);
+            let set = servers
+                .set_of(&["http://up.example.com".to_owned()])
                 .expect("a server");
             let error = Error::new(Kind::Transport, crate::Operation::Slice, "refused");
-            fleet
-                .book(&crew, &[], 1, Instant::now())
+            servers
+                .assign_now(&set, &[], 1, Instant::now())
                 .failed(&error, Instant::now());
-            assert_eq!(origin_of(&fleet, "http://up.example.com"), then);
+            assert_eq!(origin_of(&servers, "http://up.example.com"), then);
         }
     }
 
     #[test]
     fn ever_new_names_do_not_fill_the_memory() {
-        let fleet = fleet(Plain::Refused);
+        let servers = servers(Plain::Refused);
         for list in 0..50 {
             let names: Vec<String> = (0..1_024)
                 .map(|n| format!("s{n}.l{list}.example"))
                 .collect();
-            assert!(!fleet.admit(&names).expect("servers").is_empty());
-            let again = fleet.admit(&names[..1]).expect("a known one");
+            assert!(!servers.set_of(&names).expect("servers").is_empty());
+            let again = servers.set_of(&names[..1]).expect("a known one");
             assert_eq!(again.len(), 1);
         }
-        assert!(fleet.lock().members.len() < MOST_SERVERS + 1_024 + 50);
+        assert!(servers.lock().servers.len() < MOST_SERVERS + 1_024 + 50);
     }
 
     #[test]
-    fn one_name_one_server_and_only_the_crew_is_booked() {
-        let fleet = fleet(Plain::Refused);
+    fn a_name_is_one_server_and_only_those_of_the_set_are_used() {
+        let servers = servers(Plain::Refused);
         let names = |names: &[&str]| {
             names
                 .iter()
                 .map(|&name| name.to_owned())
                 .collect::<Vec<_>>()
         };
-        let first = fleet
-            .admit(&names(&["a.example", "b.example/", "https://a.example/"]))
+        let first = servers
+            .set_of(&names(&["a.example", "b.example/", "https://a.example/"]))
             .expect("two");
         assert_eq!(first.len(), 2);
-        let second = fleet
-            .admit(&names(&["c.example", "a.example"]))
+        let second = servers
+            .set_of(&names(&["c.example", "a.example"]))
             .expect("two");
         for _ in 0..20 {
-            assert!(second.contains(&fleet.book(&second, &[], 1, Instant::now()).server()));
+            assert!(second.contains(&servers.assign_now(&second, &[], 1, Instant::now()).server()));
         }
         let avoided = second[0];
         assert_ne!(
-            fleet.book(&second, &[avoided], 1, Instant::now()).server(),
+            servers
+                .assign_now(&second, &[avoided], 1, Instant::now())
+                .server(),
             avoided
         );
         assert!(
-            second.contains(&fleet.book(&second, &second, 1, Instant::now()).server()),
+            second.contains(
+                &servers
+                    .assign_now(&second, &second, 1, Instant::now())
+                    .server()
+            ),
             "better one of these than none"
         );
-        assert!(fleet.admit(&names(&["ht tp://"])).is_err());
+        assert!(servers.set_of(&names(&["ht tp://"])).is_err());
     }
 }

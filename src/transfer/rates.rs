@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Operation;
-use crate::options::CallRates;
-use crate::policy::{Lull, Rate, RateSettings};
+use crate::policy::{CallRates, Lull, Rate, RateSettings};
 use crate::sync::Mutex;
 
 /// The limiters of one account.
@@ -35,9 +34,9 @@ impl Rates {
     /// Waits for this call's turn, and for the end of a pause.
     pub async fn turn(&self, operation: Operation) {
         if let Some(rate) = self.of(operation) {
-            let ticket = lock(rate).take(now());
+            let ticket = rate.lock().take(now());
             loop {
-                let wait = lock(rate).wait(ticket, now());
+                let wait = rate.lock().wait(ticket, now());
                 if wait.is_zero() {
                     break;
                 }
@@ -50,7 +49,7 @@ impl Rates {
     /// Waits for the end of a pause.
     pub async fn calm(&self) {
         loop {
-            let pause = lock(&self.lull).left(now());
+            let pause = self.lull.lock().left(now());
             if pause.is_zero() {
                 return;
             }
@@ -63,37 +62,37 @@ impl Rates {
     /// granted.
     pub fn answered(&self, operation: Operation, now: Instant) {
         if let Some(rate) = self.of(operation) {
-            lock(rate).succeeded(now);
+            rate.lock().succeeded(now);
         }
-        self.heard();
+        self.service_answered();
     }
 
     /// The service itself said something.
-    pub fn heard(&self) {
-        lock(&self.lull).answered();
+    pub fn service_answered(&self) {
+        self.lull.lock().answered();
     }
 
     /// Somebody else answered for the service. Where nobody else does any more, all calls pause.
     pub fn foreign(&self, now: Instant) {
-        let pause = lock(&self.lull).foreign(now);
+        let pause = self.lull.lock().foreign(now);
         let Some(pause) = pause else { return };
         tracing::info!(
             ?pause,
             "somebody else answers for the service; every call waits"
         );
         for rate in [&self.create, &self.complete, &self.single] {
-            lock(rate).hold(now, pause);
+            rate.lock().hold(now, pause);
         }
     }
 
     /// A call was refused for its rate. The account is one: a `Retry-After` holds every endpoint.
     pub fn throttled(&self, operation: Operation, retry_after: Option<Duration>, now: Instant) {
         if let Some(rate) = self.of(operation) {
-            lock(rate).throttled(now, retry_after);
+            rate.lock().throttled(now, retry_after);
         }
         let Some(wait) = retry_after else { return };
         for rate in [&self.create, &self.complete, &self.single] {
-            lock(rate).hold(now, wait);
+            rate.lock().hold(now, wait);
         }
     }
 
@@ -105,10 +104,6 @@ impl Rates {
             _ => None,
         }
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> crate::sync::MutexGuard<'_, T> {
-    shared.lock()
 }
 
 /// The clock that the sleeps go by.
@@ -154,7 +149,7 @@ mod tests {
             assert!(now() - began >= Duration::from_secs(1), "{operation:?}");
         }
         rates.foreign(now());
-        rates.heard();
+        rates.service_answered();
         let again = now();
         rates.turn(Operation::Slice).await;
         assert_eq!(now(), again, "the service answers: slices go at once");

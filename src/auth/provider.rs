@@ -1,51 +1,50 @@
-//! One token for everybody: however many tasks and processes meet a token that has ended, one of
-//! them logs in and the others wait for it.
+//! One token for all tasks and processes: however many of them meet a token that has ended, one logs
+//! in and the others wait for it.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use super::failures::Failures;
-use crate::auth::{Credential, Found, Secret, Tokens};
+use super::{Credential, Found, Secret, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
-use crate::policy::{Attempt, Decision, Repeat, Retry};
-use crate::service::Service;
-use crate::sync::{Mutex, MutexGuard};
+use crate::policy::SharedFailure;
+use crate::sync::Mutex;
 use crate::wire::Login;
 
 /// The tokens of one client.
 #[derive(Debug)]
-pub struct Keyring {
+pub struct TokenProvider {
     tokens: Arc<Tokens>,
-    service: Service,
     /// Held by the one task of this process that looks on disk or logs in.
     turn: tokio::sync::Mutex<()>,
     /// A token fetched in place of a refused one, with which no call has succeeded yet.
     unproven: Mutex<Option<Secret>>,
-    retry: Retry,
-    /// Logins that failed, for all who waited for them.
-    failures: Failures,
-    trouble: Mutex<Troubles>,
+    /// A login that failed, for all that waited for it.
+    failure: Mutex<SharedFailure>,
+    warnings: Mutex<Warnings>,
 }
 
 /// What there is to say of the token cache; each thing is said once.
 #[derive(Debug, Default)]
-struct Troubles {
-    news: Vec<Error>,
-    told: Vec<String>,
+struct Warnings {
+    untaken: Vec<Error>,
+    given: Vec<String>,
 }
 
-impl Keyring {
-    /// A keyring that asks `service` where `tokens` has none.
+/// Fetches a new token; the caller repeats as it repeats every call.
+pub type LogIn<'a> =
+    &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Result<Login>> + Send + 'a>> + Sync);
+
+impl TokenProvider {
+    /// A provider of `tokens`.
     #[must_use]
-    pub fn new(tokens: Tokens, service: Service, retry: Retry) -> Keyring {
-        Keyring {
+    pub fn new(tokens: Tokens) -> TokenProvider {
+        TokenProvider {
             tokens: Arc::new(tokens),
-            service,
             turn: tokio::sync::Mutex::default(),
             unproven: Mutex::default(),
-            retry,
-            failures: Failures::default(),
-            trouble: Mutex::default(),
+            failure: Mutex::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -53,18 +52,18 @@ impl Keyring {
     ///
     /// # Errors
     /// [`Kind::Auth`] where the credentials are refused, or as the way to the service fails.
-    pub async fn token(&self) -> Result<Secret> {
-        // Refused credentials are refused for everybody: another call with them were a storm.
-        self.failures.since(u64::MAX)?;
-        self.other_than(None).await
+    pub async fn token(&self, log_in: LogIn<'_>) -> Result<Secret> {
+        // Refused credentials stay refused: another call with them were a storm.
+        self.failure.lock().since(u64::MAX)?;
+        self.other_than(None, log_in).await
     }
 
     /// A token other than the one that was `refused`.
     ///
     /// # Errors
-    /// As [`Keyring::token`]; a pasted token cannot be renewed, and one that is refused as soon as it
+    /// As [`TokenProvider::token`]; a pasted token cannot be renewed, and one that is refused as soon as it
     /// was renewed is final: the next would fare no better.
-    pub async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
+    pub async fn renew(&self, refused: &Secret, why: &Error, log_in: LogIn<'_>) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
             let error = why.clone().advice(
                 "it was pasted and cannot be renewed: get a new one, or use client credentials",
@@ -72,46 +71,53 @@ impl Keyring {
             self.give_up(&error);
             return Err(error);
         }
-        let fresh = lock(&self.unproven).as_ref() == Some(refused);
+        let fresh = self.unproven.lock().as_ref() == Some(refused);
         if fresh {
             let error = why.clone().context("also with a new token");
             self.give_up(&error);
             return Err(error);
         }
         self.tokens.forget(refused);
-        self.other_than(Some(refused)).await
+        self.other_than(Some(refused), log_in).await
     }
 
     /// A call succeeded.
     pub fn proven(&self) {
-        lock(&self.unproven).take();
+        self.unproven.lock().take();
     }
 
-    /// The service refused a fresh token as well: nobody asks for another one.
+    /// The service refused a fresh token as well: no other one is asked for.
     pub fn give_up(&self, error: &Error) {
-        self.failures.note(error);
+        self.failure.lock().note(error);
     }
 
-    /// What went wrong with the token cache since the last call, and whom a login waits for.
-    pub fn take_trouble(&self) -> Option<Error> {
-        let mut troubles = lock(&self.trouble);
-        (!troubles.news.is_empty()).then(|| troubles.news.remove(0))
+    /// The oldest warning that was not taken yet: about the token cache, or about a login of another
+    /// process that is waited for.
+    pub fn take_warning(&self) -> Option<Error> {
+        let mut warnings = self.warnings.lock();
+        (!warnings.untaken.is_empty()).then(|| warnings.untaken.remove(0))
     }
 
-    async fn other_than(&self, refused: Option<&Secret>) -> Result<Secret> {
+    /// Who logs in.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        self.tokens.credential()
+    }
+
+    async fn other_than(&self, refused: Option<&Secret>, log_in: LogIn<'_>) -> Result<Secret> {
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
-        let failed = self.failures.count();
+        let failed = self.failure.lock().count();
         let _turn = self.turn.lock().await;
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
-        self.failures.since(failed)?;
-        self.look_or_log_in(refused.cloned()).await
+        self.failure.lock().since(failed)?;
+        self.look_or_log_in(refused.cloned(), log_in).await
     }
 
-    async fn look_or_log_in(&self, refused: Option<Secret>) -> Result<Secret> {
+    async fn look_or_log_in(&self, refused: Option<Secret>, log_in: LogIn<'_>) -> Result<Secret> {
         let renewal = refused.is_some();
         let mut told = false;
         let turn = match turn(&self.tokens, refused, &|word| self.warn(word)).await? {
@@ -127,12 +133,10 @@ impl Keyring {
                 turn
             }
         };
-        let Credential::Client { id, secret } = self.tokens.credential() else {
-            unreachable!("a pasted token is always found");
-        };
-        let login = self.log_in(id, secret).await;
-        let login = login.inspect_err(|error| self.failures.note(error))?;
-        *lock(&self.unproven) = renewal.then(|| Secret::new(&login.token));
+        let login = log_in()
+            .await
+            .inspect_err(|error| self.failure.lock().note(error))?;
+        *self.unproven.lock() = renewal.then(|| Secret::new(&login.token));
         if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn)
             && !told
         {
@@ -141,41 +145,13 @@ impl Keyring {
         Ok(Secret::new(&login.token))
     }
 
-    fn warn(&self, trouble: Error) {
-        let mut troubles = lock(&self.trouble);
-        // The same trouble at every renewal is told once.
-        if !troubles
-            .told
-            .iter()
-            .any(|told| *told == trouble.to_string())
-        {
-            troubles.told.push(trouble.to_string());
-            troubles.news.push(trouble);
-        }
-    }
-
-    /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
-    /// once; whoever held the oldest then meets a 401 and renews.
-    async fn log_in(&self, id: &str, secret: &Secret) -> Result<Login> {
-        let mut attempt = Attempt::first();
-        loop {
-            let began = Instant::now();
-            let error = match self.service.login(id, secret.expose()).await {
-                Ok(login) => return Ok(login),
-                Err(error) => error,
-            };
-            attempt = attempt.used(began.elapsed(), &self.retry);
-            let tried = attempt.number;
-            let chance = &mut fastrand::Rng::new();
-            let decision = self.retry.decide(&error, &attempt, Repeat::Safe, chance);
-            attempt = attempt.next(&error, decision);
-            let after = match decision {
-                Decision::Again { after, .. } => after,
-                _ if tried > 1 => return Err(error.context(format_args!("after {tried} attempts"))),
-                _ => return Err(error),
-            };
-            tracing::debug!(%error, ?after, "login failed");
-            tokio::time::sleep(after).await;
+    fn warn(&self, warning: Error) {
+        let mut warnings = self.warnings.lock();
+        // The same warning at every renewal is given once.
+        let text = warning.to_string();
+        if !warnings.given.contains(&text) {
+            warnings.given.push(text);
+            warnings.untaken.push(warning);
         }
     }
 }
@@ -205,10 +181,6 @@ async fn turn(
         }
         tokio::time::sleep(BEAT).await;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {
@@ -248,13 +220,13 @@ mod tests {
             panic!("nothing is cached")
         };
         let said = Mutex::new(Vec::new());
-        let say = |word: Error| lock(&said).push(word.to_string());
+        let say = |word: Error| said.lock().push(word.to_string());
         let started = tokio::time::Instant::now();
         let found = turn(&two, None, &say).await.expect("no panic");
         assert!(matches!(found, Found::Busy), "{found:?}");
         assert!(started.elapsed() < PATIENCE * 2);
-        assert_eq!(lock(&said).len(), 1, "{said:?}");
-        assert!(lock(&said)[0].contains("another panup is logging in"));
+        assert_eq!(said.lock().len(), 1, "{said:?}");
+        assert!(said.lock()[0].contains("another panup is logging in"));
         drop(held);
         let found = turn(&two, None, &say).await.expect("no panic");
         assert!(matches!(found, Found::LogIn(..)), "{found:?}");

@@ -1,5 +1,5 @@
 //! Permits for bodies in flight. How many there are is [`crate::policy`]'s decision, fed here with
-//! what each body came to; who gets one is decided by order of asking.
+//! how each body ended; who gets one is decided by order of asking.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use crate::policy::{CongestionSignal, Limit};
 use crate::sync::{Mutex, MutexGuard};
 
-/// The gate of a client, shared by all its runs.
+/// The limiter of a client, shared by all its runs.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ConcurrencyLimiter {
     state: Mutex<State>,
 }
 
@@ -20,22 +20,22 @@ pub struct Gate {
 struct State {
     limit: Limit,
     in_flight: usize,
-    /// Each waits for a permit to be handed over; one that stopped waiting drops what it is handed,
-    /// which gives the permit on.
+    /// Each waits for a permit; one that stopped waiting drops what it is handed, which passes the
+    /// permit on.
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
 /// The right to have one body in flight; dropping it lets the next one through.
 #[derive(Debug)]
 pub struct Permit {
-    gate: Option<Arc<Gate>>,
+    limiter: Option<Arc<ConcurrencyLimiter>>,
 }
 
-impl Gate {
-    /// A gate that lets through what `limit` allows.
+impl ConcurrencyLimiter {
+    /// A limiter that grants what `limit` allows.
     #[must_use]
-    pub fn new(limit: Limit) -> Arc<Gate> {
-        Arc::new(Gate {
+    pub fn new(limit: Limit) -> Arc<ConcurrencyLimiter> {
+        Arc::new(ConcurrencyLimiter {
             state: Mutex::new(State {
                 limit,
                 in_flight: 0,
@@ -45,7 +45,7 @@ impl Gate {
     }
 
     /// Waits for a permit, in order of asking. Dropping the future leaves the queue.
-    pub async fn enter(self: &Arc<Self>) -> Permit {
+    pub async fn acquire(self: &Arc<Self>) -> Permit {
         let waiting = {
             let mut state = self.lock();
             if state.has_room() && state.waiting.is_empty() {
@@ -58,14 +58,14 @@ impl Gate {
         };
         match waiting.await {
             Ok(permit) => permit,
-            // The gate lives as long as `self`, and hands a permit to every sender that it takes out.
-            Err(_) => unreachable!("the gate dropped a waiter"),
+            // The limiter lives as long as `self`, and hands a permit to every sender that it takes out.
+            Err(_) => unreachable!("the limiter dropped a waiter"),
         }
     }
 
-    /// A permit if there is one to spare and nobody waits.
+    /// A permit if there is one to spare and no waiter.
     #[must_use]
-    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.lock();
         if !state.has_room() || !state.waiting.is_empty() {
             return None;
@@ -95,13 +95,13 @@ impl Gate {
     }
 
     /// The shortest round trip to a server is `rtt`, as far as is known.
-    pub fn met(&self, rtt: Duration) {
+    pub fn round_trip(&self, rtt: Duration) {
         self.lock().limit.on_rtt(rtt);
     }
 
-    /// A body came to grief in a way that asks for fewer at once.
-    pub fn troubled(&self, now: Instant, trouble: CongestionSignal) {
-        self.lock().limit.on_congestion(now, trouble);
+    /// A body failed in a way that asks for fewer at once.
+    pub fn congested(&self, now: Instant, signal: CongestionSignal) {
+        self.lock().limit.on_congestion(now, signal);
     }
 
     /// Bodies in flight, and how many there may be.
@@ -113,7 +113,7 @@ impl Gate {
 
     fn permit(self: &Arc<Self>) -> Permit {
         Permit {
-            gate: Some(Arc::clone(self)),
+            limiter: Some(Arc::clone(self)),
         }
     }
 
@@ -148,9 +148,11 @@ impl State {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(gate) = self.gate.take() else { return };
-        let mut state = gate.lock();
+        let Some(limiter) = self.limiter.take() else {
+            return;
+        };
+        let mut state = limiter.lock();
         state.in_flight -= 1;
-        gate.hand_on(state);
+        limiter.hand_on(state);
     }
 }

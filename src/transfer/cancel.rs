@@ -1,0 +1,77 @@
+//! How a run is told to stop. In: one word, from anywhere. Out: a flag for threads that look now and
+//! then, and a future for tasks that wait. Never: a way back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::error::{Error, Kind, Operation};
+
+/// One run's cancellation.
+#[derive(Debug, Default)]
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    changed: Notify,
+}
+
+impl Cancel {
+    /// Stops everything that has not begun yet.
+    pub fn cancel(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether the run was told to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.flag.load(Ordering::Acquire)
+    }
+
+    /// The flag itself, for code that knows no tasks.
+    #[must_use]
+    pub fn flag(&self) -> &Arc<AtomicBool> {
+        &self.flag
+    }
+
+    /// Waits until the run is told to stop.
+    pub async fn cancelled(&self) {
+        let changed = self.changed.notified();
+        tokio::pin!(changed);
+        // Listening starts before looking, so that a word in between is not missed.
+        changed.as_mut().enable();
+        if !self.is_cancelled() {
+            changed.await;
+        }
+    }
+
+    /// The error of what was not finished.
+    #[must_use]
+    pub fn error() -> Error {
+        Error::new(
+            Kind::Cancelled,
+            Operation::Slice,
+            "interrupted; rerun the same command to resume",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_or_comes_later_is_told() {
+        let cancel = Arc::new(Cancel::default());
+        let waiting = tokio::spawn({
+            let cancel = Arc::clone(&cancel);
+            async move { cancel.cancelled().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!cancel.is_cancelled() && !waiting.is_finished());
+        cancel.cancel();
+        waiting.await.expect("woken");
+        cancel.cancelled().await;
+        assert!(cancel.flag().load(Ordering::Acquire));
+    }
+}

@@ -1,0 +1,269 @@
+//! One call or one body to its end: permit, server, attempt, hedge, repeat. In: what to say, on which
+//! terms. Out: the service's answer, or the error that ended the attempts. Never: a look at a file, a
+//! plan or the journal; what it must know of a file it asks through [`Content`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+mod cancel;
+mod explain;
+mod limiter;
+mod rates;
+mod send;
+mod servers;
+mod signals;
+
+pub use cancel::Cancel;
+pub use explain::MAY_BE_OURS;
+pub use limiter::Permit;
+pub use send::{Boxed, Content, Route, SingleCall, Terms};
+pub use servers::{Plain, ServerSet};
+
+use crate::auth::{Credential, Secret, TokenProvider, Tokens};
+use crate::error::{Error, Operation, Result};
+use crate::http::{Preference, Version};
+use crate::net::{Origin, Pace, Pool, PoolSettings, ServerStats};
+use crate::policy::{
+    Allowance, Bandwidth, CallRates, Hedge, Limit, LimitSettings, Repeat, Retry, SharedFailure,
+};
+use crate::service::Service;
+use crate::sync::Mutex;
+use crate::wire::Login;
+
+use limiter::ConcurrencyLimiter;
+use rates::Rates;
+use servers::Servers;
+
+/// What all transfers of a client share: connections, token, limits and servers.
+#[derive(Debug)]
+pub struct Transfer {
+    service: Service,
+    pool: Pool,
+    tokens: TokenProvider,
+    limiter: Arc<ConcurrencyLimiter>,
+    rates: Rates,
+    servers: Arc<Servers>,
+    retry: Retry,
+    bandwidth: Option<Mutex<Bandwidth>>,
+    /// Body bytes that sockets took, of all runs.
+    carried: AtomicU64,
+    single: SingleServers,
+    /// For logins, which belong to no run.
+    own: Scope,
+}
+
+/// How a [`Transfer`] works.
+#[derive(Debug)]
+pub struct Settings {
+    /// The API base.
+    pub api: Origin,
+    /// The HTTP version of the calls without content.
+    pub api_version: Preference,
+    /// The HTTP version of bodies.
+    pub version: Preference,
+    /// Whether a server other than loopback may be spoken to without TLS.
+    pub plain: Plain,
+    /// The connections.
+    pub pool: PoolSettings,
+    /// The rules of repeating.
+    pub retry: Retry,
+    /// Bodies in flight.
+    pub limit: LimitSettings,
+    /// Calls per second.
+    pub call_rates: CallRates,
+    /// Bytes per second of all bodies; `None` is no limit.
+    pub limit_rate: Option<u64>,
+}
+
+/// The run on whose behalf something is sent: how it is told to stop, what it may still repeat, and
+/// its counters.
+#[derive(Debug)]
+pub struct Scope {
+    /// How it is told to stop.
+    pub cancel: Cancel,
+    /// Slices left to send that have no permit yet.
+    pub waiting: AtomicU64,
+    /// Bytes of everything that is to be sent.
+    pub bytes: Arc<AtomicU64>,
+    /// Content bytes that sockets took, repeats included.
+    pub sent: Arc<AtomicU64>,
+    /// Attempts that were repeated.
+    pub retries: Arc<AtomicU64>,
+    budget: Mutex<Allowance>,
+    hedge: Mutex<Hedge>,
+    /// Sees every chunk of every body: counts it, and slows it to the rate limit.
+    pace: Pace,
+}
+
+/// The servers for single/create, asked for once.
+#[derive(Debug, Default)]
+struct SingleServers {
+    known: tokio::sync::Mutex<Option<ServerSet>>,
+    failure: Mutex<SharedFailure>,
+}
+
+impl Transfer {
+    /// Nothing has been said to the service yet.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where certificates or proxies cannot be read.
+    pub fn new(settings: Settings, tokens: Tokens) -> Result<Arc<Transfer>> {
+        let pool = Pool::new(settings.pool)?;
+        let scheme = settings.api.scheme;
+        let service = Service::new(pool.clone(), settings.api, settings.api_version);
+        let limit = Limit::new(settings.limit, Instant::now());
+        let bandwidth = settings.limit_rate.map(Bandwidth::new).map(Mutex::new);
+        Ok(Arc::new(Transfer {
+            service,
+            pool,
+            tokens: TokenProvider::new(tokens),
+            limiter: ConcurrencyLimiter::new(limit),
+            rates: Rates::new(&settings.call_rates),
+            servers: Servers::new(settings.plain, scheme, settings.version),
+            retry: settings.retry,
+            bandwidth,
+            carried: AtomicU64::new(0),
+            single: SingleServers::default(),
+            own: Scope::with_pace(Pace::new(|_| Duration::ZERO), Arc::default()),
+        }))
+    }
+
+    /// The scope of a run that begins.
+    #[must_use]
+    pub fn scope(self: &Arc<Self>) -> Scope {
+        let (transfer, sent) = (Arc::clone(self), Arc::<AtomicU64>::default());
+        let counted = Arc::clone(&sent);
+        let pace = Pace::new(move |bytes| {
+            counted.fetch_add(bytes, Ordering::Relaxed);
+            transfer.carried.fetch_add(bytes, Ordering::Relaxed);
+            let bandwidth = transfer.bandwidth.as_ref();
+            bandwidth.map_or(Duration::ZERO, |limit| {
+                limit.lock().take(Instant::now(), bytes)
+            })
+        });
+        Scope::with_pace(pace, sent)
+    }
+
+    /// The calls of the service, one attempt each.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Waits for the right to have one more body in flight, in order of asking.
+    pub async fn permit(&self) -> Permit {
+        self.limiter.acquire().await
+    }
+
+    /// The servers of these names.
+    ///
+    /// # Errors
+    /// Where no name of the list can be read.
+    pub fn servers(&self, names: &[String]) -> Result<ServerSet> {
+        self.servers.set_of(names)
+    }
+
+    /// The servers for single/create, asked for once.
+    ///
+    /// # Errors
+    /// As the call fails.
+    pub async fn single_servers(&self, terms: Terms<'_>) -> Result<ServerSet> {
+        let failed = self.single.failure.lock().count();
+        let mut known = self.single.known.lock().await;
+        if let Some(servers) = &*known {
+            return Ok(Arc::clone(servers));
+        }
+        self.single.failure.lock().since(failed)?;
+        let terms = Terms {
+            repeat: Repeat::Safe,
+            ..terms
+        };
+        let service = &self.service;
+        let once = |token: Secret| async move { service.domain(token.expose()).await };
+        let names = self.call(Operation::Domain, terms, once).await;
+        let names = names.inspect_err(|error| self.single.failure.lock().note(error))?;
+        let servers = self.servers.set_of(&names.value)?;
+        *known = Some(Arc::clone(&servers));
+        Ok(servers)
+    }
+
+    /// A token that should be good.
+    ///
+    /// # Errors
+    /// As the login fails, or where the credentials were refused before.
+    pub async fn token(&self) -> Result<Secret> {
+        self.tokens.token(&|| self.log_in()).await
+    }
+
+    /// A token other than `refused`, which failed with `why`.
+    async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
+        self.tokens.renew(refused, why, &|| self.log_in()).await
+    }
+
+    /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
+    /// once; whoever held the oldest then meets a 401 and renews.
+    fn log_in(&self) -> Boxed<'_, Result<Login>> {
+        let Credential::Client { id, secret } = self.tokens.credential() else {
+            unreachable!("a pasted token is always found");
+        };
+        Box::pin(async move {
+            let terms = Terms {
+                scope: &self.own,
+                repeat: Repeat::Safe,
+                budget: &Mutex::new(Allowance::of_a_file()),
+            };
+            let once = || self.service.login(id, secret.expose());
+            self.login(terms, once).await
+        })
+    }
+
+    /// The oldest warning about the token cache, or about a login that is waited for, that was not
+    /// taken yet.
+    pub fn take_warning(&self) -> Option<Error> {
+        self.tokens.take_warning()
+    }
+
+    /// Tells the limiter how far the servers are and what sockets have taken: the finer signal between
+    /// acknowledgements.
+    pub fn sample(&self, now: Instant) {
+        if let Some(rtt) = self.servers.round_trip(&self.pool) {
+            self.limiter.round_trip(rtt);
+        }
+        let carried = self.carried.load(Ordering::Relaxed);
+        self.limiter.progressed(now, carried);
+    }
+
+    /// Bodies in flight, and how many there may be.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        self.limiter.load()
+    }
+
+    /// Connections and requests so far, by server.
+    #[must_use]
+    pub fn stats(&self) -> Vec<(Origin, ServerStats)> {
+        self.pool.stats()
+    }
+
+    /// The HTTP version that was found faster, by server; `None` where it is not known yet.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
+        self.servers.versions()
+    }
+}
+
+impl Scope {
+    fn with_pace(pace: Pace, sent: Arc<AtomicU64>) -> Scope {
+        Scope {
+            cancel: Cancel::default(),
+            waiting: AtomicU64::new(0),
+            bytes: Arc::default(),
+            sent,
+            retries: Arc::default(),
+            budget: Mutex::new(Allowance::of_a_run()),
+            hedge: Mutex::new(Hedge::new()),
+            pace,
+        }
+    }
+}

@@ -1,0 +1,646 @@
+//! The retry loop: everything that is said to the service is attempted here until it succeeds or
+//! [`crate::policy`] says that it is final. A body gets a permit and a server for each attempt, and a
+//! hedged request where it straggles; both are given back while it waits.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::cancel::Cancel;
+use super::explain::{Attempted, explain};
+use super::limiter::Permit;
+use super::servers::{Assignment, ServerSet};
+use super::signals;
+use super::{Scope, Transfer};
+use crate::auth::Secret;
+use crate::digest::Md5;
+use crate::error::{Delivery, Error, Kind, Operation, Result};
+use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler};
+use crate::service::{Carriage, Service, SliceCall, Travelled};
+use crate::sync::Mutex;
+use crate::wire::{FileFacts, SingleReply};
+
+/// On which terms a call is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The run for which it is made.
+    pub scope: &'a Scope,
+    /// Whether repeating can do harm.
+    pub repeat: Repeat,
+    /// Repeats left to the file that it is for.
+    pub budget: &'a Mutex<Allowance>,
+}
+
+/// A success.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// What was answered.
+    pub value: T,
+    /// The answer to an earlier attempt was lost, so that one may have been carried out as well.
+    pub lost_one: bool,
+}
+
+/// Something that is said to the service, as the retry loop sees it.
+trait Call: Send {
+    /// What a success answers.
+    type Answer: Send;
+    /// Which call it is.
+    fn operation(&self) -> Operation;
+    /// Waits until an attempt may leave.
+    fn ready(&mut self, transfer: &Transfer) -> impl Future<Output = ()> + Send;
+    /// One attempt.
+    fn attempt(
+        &mut self,
+        transfer: &Transfer,
+        scope: &Scope,
+        token: Option<&Secret>,
+    ) -> impl Future<Output = Result<Self::Answer>> + Send;
+    /// After an attempt that failed: whether another one makes sense at all.
+    fn check(&self, _error: &Error) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+    /// Before the next attempt, which the decision asked to be made on another server, or with the
+    /// MD5 worked out anew.
+    fn prepare(&mut self, _next: Next) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// How the next attempt differs from the one that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// In nothing.
+    Same,
+    /// It goes to another server, if there is one.
+    Elsewhere,
+    /// The MD5 is worked out anew.
+    Rehashed,
+}
+
+impl Transfer {
+    /// A call without content, with a token.
+    ///
+    /// # Errors
+    /// The error that ended the attempts.
+    pub async fn call<T, F>(
+        &self,
+        operation: Operation,
+        terms: Terms<'_>,
+        once: impl Fn(Secret) -> F + Send,
+    ) -> Result<Answer<T>>
+    where
+        T: Send,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let once = move |token: Option<&Secret>| {
+            once(token.expect("only a login goes without a token").clone())
+        };
+        self.repeat(terms, JsonCall { operation, once }).await
+    }
+
+    /// The call that fetches a token.
+    ///
+    /// # Errors
+    /// The error that ended the attempts.
+    pub(super) async fn login<T, F>(
+        &self,
+        terms: Terms<'_>,
+        once: impl Fn() -> F + Send,
+    ) -> Result<T>
+    where
+        T: Send,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let (operation, once) = (Operation::Login, move |_: Option<&Secret>| once());
+        let answer = self.repeat(terms, JsonCall { operation, once }).await?;
+        Ok(answer.value)
+    }
+
+    /// Sends one slice to one of `servers`, the first time with `permit`.
+    ///
+    /// # Errors
+    /// The error that ended the attempts; of kind [`Kind::Source`] where its bytes do not arrive
+    /// unchanged.
+    pub async fn slice(
+        &self,
+        terms: Terms<'_>,
+        slice: SliceCall,
+        (route, permit): (&Route<'_>, Permit),
+    ) -> Result<()> {
+        let call = BodyCall::new(slice, route, Some(permit));
+        self.repeat(terms, call).await.map(|answer| answer.value)
+    }
+
+    /// Sends a whole small file.
+    ///
+    /// # Errors
+    /// The error that ended the attempts.
+    pub async fn single(
+        &self,
+        terms: Terms<'_>,
+        single: SingleCall,
+        route: &Route<'_>,
+    ) -> Result<Answer<SingleReply>> {
+        self.repeat(terms, BodyCall::new(single, route, None)).await
+    }
+
+    async fn repeat<C: Call>(&self, terms: Terms<'_>, mut call: C) -> Result<Answer<C::Answer>> {
+        let Terms { scope, .. } = terms;
+        let operation = call.operation();
+        let mut attempts = Attempts::new(self, terms);
+        loop {
+            tokio::select! {
+                () = call.ready(self) => {}
+                () = scope.cancel.cancelled() => return Err(Cancel::error()),
+            }
+            let token = attempts.begin(operation).await?;
+            let error = match call.attempt(self, scope, token.as_ref()).await {
+                Ok(value) => {
+                    attempts.succeeded(operation);
+                    let lost_one = attempts.lost_one;
+                    return Ok(Answer { value, lost_one });
+                }
+                Err(error) => error,
+            };
+            // Refused credentials say nothing of the content, and end the run before more is sent.
+            if error.kind() != Kind::Auth {
+                call.check(&error).await?;
+            }
+            let next = attempts.failed(error).await?;
+            call.prepare(next).await?;
+        }
+    }
+}
+
+/// What was tried, and what may still be tried.
+struct Attempts<'a> {
+    transfer: &'a Transfer,
+    terms: Terms<'a>,
+    attempt: Attempt,
+    began: Instant,
+    /// What the last attempt went with.
+    token: Option<Secret>,
+    lost_one: bool,
+}
+
+impl<'a> Attempts<'a> {
+    fn new(transfer: &'a Transfer, terms: Terms<'a>) -> Attempts<'a> {
+        Attempts {
+            transfer,
+            terms,
+            attempt: Attempt::first(),
+            began: Instant::now(),
+            token: None,
+            lost_one: false,
+        }
+    }
+
+    /// The token of the attempt that begins. It is asked for last: one that was got before a long wait
+    /// may have been refused meanwhile.
+    async fn begin(&mut self, operation: Operation) -> Result<Option<Secret>> {
+        if operation != Operation::Login {
+            self.token = Some(self.transfer.token().await?);
+        }
+        self.began = Instant::now();
+        Ok(self.token.clone())
+    }
+
+    fn succeeded(&self, operation: Operation) {
+        self.transfer.rates.answered(operation, Instant::now());
+        if operation != Operation::Login {
+            self.transfer.tokens.proven();
+        }
+        for budget in self.budgets() {
+            budget.lock().earn();
+        }
+    }
+
+    /// Decides about `error`, and waits where the decision is to wait.
+    async fn failed(&mut self, error: Error) -> Result<Next> {
+        self.lost_one |= error.delivery() == Delivery::Unknown;
+        self.transfer.signal(&error, Instant::now());
+        if self.terms.scope.cancel.is_cancelled() {
+            return Err(Cancel::error().with_delivery(error.delivery()));
+        }
+        let retry = &self.transfer.retry;
+        self.attempt = self.attempt.used(self.began.elapsed(), retry);
+        let chance = &mut fastrand::Rng::new();
+        let decision = retry.decide(&error, &self.attempt, self.terms.repeat, chance);
+        tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
+        let tried = self.attempt.number;
+        self.attempt = self.attempt.next(&error, decision);
+        let next = match decision {
+            Decision::Again { after, elsewhere } if self.spend() => {
+                self.wait(after).await?;
+                if elsewhere {
+                    Next::Elsewhere
+                } else {
+                    Next::Same
+                }
+            }
+            Decision::Refresh if self.token.is_some() => {
+                self.renew(&error).await?;
+                Next::Same
+            }
+            Decision::Rehash => Next::Rehashed,
+            Decision::Again { .. } | Decision::Refresh | Decision::GiveUp => {
+                if error.kind() == Kind::Auth && self.token.is_some() {
+                    self.transfer.tokens.give_up(&error);
+                }
+                return Err(explain(
+                    error,
+                    Attempted {
+                        repeat: self.terms.repeat,
+                        lost_one: self.lost_one,
+                        count: tried,
+                    },
+                ));
+            }
+        };
+        self.terms.scope.retries.fetch_add(1, Ordering::Relaxed);
+        Ok(next)
+    }
+
+    async fn renew(&mut self, error: &Error) -> Result<()> {
+        if let Some(refused) = self.token.take() {
+            self.transfer.renew(&refused, error).await?;
+        }
+        Ok(())
+    }
+
+    fn spend(&self) -> bool {
+        self.budgets()
+            .into_iter()
+            .all(|budget| budget.lock().spend())
+    }
+
+    /// The file's first: one file that goes wrong for ever shall not use up the run's.
+    fn budgets(&self) -> [&Mutex<Allowance>; 2] {
+        [self.terms.budget, &self.terms.scope.budget]
+    }
+
+    async fn wait(&self, delay: Duration) -> Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(()),
+            () = self.terms.scope.cancel.cancelled() => Err(Cancel::error()),
+        }
+    }
+}
+
+impl Transfer {
+    /// A failed attempt, for those who decide how many at once and how often.
+    fn signal(&self, error: &Error, now: Instant) {
+        if error.is_foreign() {
+            self.rates.foreign(now);
+        } else if error.code().is_some() {
+            self.rates.service_answered();
+        }
+        // A refusal of what was asked for is an answer like success: neither the rate nor the token
+        // was refused.
+        if signals::is_refusal_on_merit(error) {
+            self.rates.answered(error.operation(), now);
+            self.tokens.proven();
+        }
+        if signals::is_too_fast(error) {
+            self.rates
+                .throttled(error.operation(), error.retry_after(), now);
+        }
+        if let Some(signal) = signals::congestion(error) {
+            self.limiter.congested(now, signal);
+        }
+    }
+}
+
+/// A call without content.
+struct JsonCall<O> {
+    operation: Operation,
+    once: O,
+}
+
+impl<T, O, F> Call for JsonCall<O>
+where
+    T: Send,
+    O: Fn(Option<&Secret>) -> F + Send,
+    F: Future<Output = Result<T>> + Send,
+{
+    type Answer = T;
+
+    fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    fn ready(&mut self, transfer: &Transfer) -> impl Future<Output = ()> + Send {
+        transfer.rates.turn(self.operation)
+    }
+
+    fn attempt(
+        &mut self,
+        _: &Transfer,
+        _: &Scope,
+        token: Option<&Secret>,
+    ) -> impl Future<Output = Result<T>> + Send {
+        (self.once)(token)
+    }
+}
+
+/// Where a body may go, and the file that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// The servers that take it.
+    pub servers: &'a ServerSet,
+    /// Content bytes that went over the wire for its file.
+    pub sent: &'a AtomicU64,
+    /// The file.
+    pub content: &'a dyn Content,
+}
+
+/// A future whose type is not named.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The file behind a body, as its owner knows it.
+pub trait Content: std::fmt::Debug + Send + Sync {
+    /// An attempt is about to leave.
+    fn leaving(&self) -> Boxed<'_, ()>;
+    /// Whether the bytes are still those that were hashed.
+    fn check(&self, operation: Operation) -> Boxed<'_, Result<()>>;
+    /// The MD5 of `slice` worked out anew, after the service refused the one that it has.
+    fn rehash(&self, slice: SliceCall) -> Boxed<'_, Result<Md5>>;
+}
+
+/// A whole small file.
+#[derive(Debug, Clone)]
+pub struct SingleCall {
+    /// What is said of it.
+    pub facts: FileFacts,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
+/// What carries content: a slice or a whole small file.
+trait Body: Clone + Send + Sync {
+    type Answer: Send;
+    const OPERATION: Operation;
+    fn len(&self) -> u64;
+    fn send(
+        &self,
+        service: &Service,
+        token: &str,
+        carriage: &Carriage,
+    ) -> impl Future<Output = Result<(Self::Answer, Option<Travelled>)>> + Send;
+    fn rehash(&mut self, content: &dyn Content) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Body for SliceCall {
+    type Answer = ();
+    const OPERATION: Operation = Operation::Slice;
+
+    fn len(&self) -> u64 {
+        self.content.len() as u64
+    }
+
+    async fn send(
+        &self,
+        service: &Service,
+        token: &str,
+        carriage: &Carriage,
+    ) -> Result<((), Option<Travelled>)> {
+        let travelled = service.slice(token, self, carriage).await?;
+        Ok(((), Some(travelled)))
+    }
+
+    async fn rehash(&mut self, content: &dyn Content) -> Result<()> {
+        self.md5 = content.rehash(self.clone()).await?;
+        Ok(())
+    }
+}
+
+impl Body for SingleCall {
+    type Answer = SingleReply;
+    const OPERATION: Operation = Operation::Single;
+
+    fn len(&self) -> u64 {
+        self.content.len() as u64
+    }
+
+    async fn send(
+        &self,
+        service: &Service,
+        token: &str,
+        carriage: &Carriage,
+    ) -> Result<(SingleReply, Option<Travelled>)> {
+        let content = self.content.clone();
+        service.single(token, &self.facts, content, carriage).await
+    }
+
+    async fn rehash(&mut self, _: &dyn Content) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A body on its way through its attempts.
+struct BodyCall<'a, B> {
+    body: B,
+    route: &'a Route<'a>,
+    permit: Option<Permit>,
+    /// Where the last attempt went.
+    server: Option<usize>,
+    /// Servers that failed it, until all of them have.
+    avoid: Vec<usize>,
+}
+
+impl<'a, B: Body> BodyCall<'a, B> {
+    fn new(body: B, route: &'a Route<'a>, permit: Option<Permit>) -> Self {
+        BodyCall {
+            body,
+            route,
+            permit,
+            server: None,
+            avoid: Vec::new(),
+        }
+    }
+}
+
+impl<B: Body> Call for BodyCall<'_, B> {
+    type Answer = B::Answer;
+
+    fn operation(&self) -> Operation {
+        B::OPERATION
+    }
+
+    async fn ready(&mut self, transfer: &Transfer) {
+        if self.permit.is_none() {
+            transfer.rates.turn(B::OPERATION).await;
+            self.permit = Some(transfer.limiter.acquire().await);
+        }
+        // The permit is kept meanwhile: while every call pauses, no further body sets out.
+        transfer.rates.calm().await;
+    }
+
+    async fn attempt(
+        &mut self,
+        transfer: &Transfer,
+        scope: &Scope,
+        token: Option<&Secret>,
+    ) -> Result<B::Answer> {
+        let (Some(permit), Some(token)) = (self.permit.take(), token) else {
+            unreachable!("ready() has waited for a permit, and only a login has no token");
+        };
+        let length = self.body.len();
+        transfer.limiter.started(length);
+        let Route { servers, .. } = self.route;
+        let assignment = transfer.servers.assign(servers, &self.avoid, length).await;
+        self.server = Some(assignment.server());
+        let flight = Flight {
+            transfer,
+            scope,
+            body: &self.body,
+            route: self.route,
+            token,
+        };
+        flight.hedged(assignment, permit).await
+    }
+
+    async fn check(&self, _error: &Error) -> Result<()> {
+        self.route.content.check(B::OPERATION).await
+    }
+
+    async fn prepare(&mut self, next: Next) -> Result<()> {
+        match (next, self.server) {
+            (Next::Elsewhere, Some(server)) => {
+                self.avoid.push(server);
+                if self.avoid.len() >= self.route.servers.len() {
+                    self.avoid.clear();
+                }
+                Ok(())
+            }
+            (Next::Rehashed, _) => self.body.rehash(self.route.content).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One attempt at a body, which may become two requests.
+struct Flight<'a, B> {
+    transfer: &'a Transfer,
+    scope: &'a Scope,
+    body: &'a B,
+    route: &'a Route<'a>,
+    token: &'a Secret,
+}
+
+impl<B: Body> Flight<'_, B> {
+    /// One request, and a second one to another server where the first straggles and no other body
+    /// waits. The first answer counts, and the other request is dropped.
+    async fn hedged(&self, assignment: Assignment, permit: Permit) -> Result<B::Answer> {
+        if B::OPERATION == Operation::Single {
+            // Twice at once, it could be there twice.
+            return self.request(assignment, permit).await;
+        }
+        let (server, taken) = (assignment.server(), Arc::clone(&assignment.taken));
+        let mut first = std::pin::pin!(self.request(assignment, permit));
+        let (assignment, permit) = tokio::select! {
+            biased;
+            outcome = &mut first => return outcome,
+            second = self.overdue(server, &taken) => second,
+        };
+        tracing::debug!(server = %assignment.origin, bytes = self.body.len(), "a slice straggles and is sent once more");
+        let mut second = std::pin::pin!(self.request(assignment, permit));
+        tokio::select! {
+            outcome = &mut first => match outcome {
+                Ok(answer) => Ok(answer),
+                Err(error) => second.await.map_err(|_| error),
+            },
+            outcome = &mut second => match outcome {
+                Ok(answer) => Ok(answer),
+                Err(_) => first.await,
+            },
+        }
+    }
+
+    async fn request(&self, assignment: Assignment, _permit: Permit) -> Result<B::Answer> {
+        let length = self.body.len();
+        let _sent = CountsOnDrop {
+            taken: Arc::clone(&assignment.taken),
+            length,
+            sent: self.route.sent,
+        };
+        let carriage = Carriage {
+            server: assignment.origin.clone(),
+            version: assignment.preference(),
+            sent: Arc::clone(&assignment.taken),
+            pace: self.scope.pace.clone(),
+        };
+        self.route.content.leaving().await;
+        let (transfer, started) = (self.transfer, Instant::now());
+        let sent = self
+            .body
+            .send(&transfer.service, self.token.expose(), &carriage);
+        match sent.await {
+            Ok((answer, travelled)) => {
+                let now = Instant::now();
+                assignment.acked(travelled, now);
+                transfer.limiter.acked(now, length, now - started);
+                Ok(answer)
+            }
+            Err(error) => {
+                assignment.failed(&error, Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until a second request would pay, and assigns it.
+    async fn overdue(&self, server: usize, taken: &AtomicU64) -> (Assignment, Permit) {
+        let (started, length) = (Instant::now(), self.body.len());
+        let (servers, set) = (&self.transfer.servers, self.route.servers);
+        loop {
+            tokio::time::sleep(HEDGE_LOOK).await;
+            let Some(elsewhere) = servers.expected(set, server, length) else {
+                continue;
+            };
+            let queue = match self.scope.waiting.load(Ordering::Relaxed) {
+                0 => Queue::Empty,
+                _ => Queue::Waiting,
+            };
+            let straggler = Straggler {
+                bytes: length,
+                sent: taken.load(Ordering::Relaxed),
+                age: started.elapsed(),
+                elsewhere,
+            };
+            let total = self.scope.bytes.load(Ordering::Relaxed);
+            let mut hedge = self.scope.hedge.lock();
+            if !hedge.should(&straggler, queue, total) {
+                continue;
+            }
+            let Some(permit) = self.transfer.limiter.try_acquire() else {
+                continue;
+            };
+            hedge.sent(length);
+            let assignment = servers.assign_now(set, &[server], length, Instant::now());
+            return (assignment, permit);
+        }
+    }
+}
+
+/// How often a slice in flight is looked at: well below the half second from which a second request pays.
+const HEDGE_LOOK: Duration = Duration::from_millis(250);
+
+/// Adds what a request put on the wire to its file's count, also where it is dropped.
+struct CountsOnDrop<'a> {
+    taken: Arc<AtomicU64>,
+    length: u64,
+    sent: &'a AtomicU64,
+}
+
+impl Drop for CountsOnDrop<'_> {
+    fn drop(&mut self) {
+        // The framing is some hundred bytes; a body that was sent in full counts its content exactly.
+        let content = self.taken.load(Ordering::Relaxed).min(self.length);
+        self.sent.fetch_add(content, Ordering::Relaxed);
+    }
+}
