@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -228,11 +228,10 @@ impl Drop for Process {
     }
 }
 
-/// The program of the same build: examples are one folder below it.
+/// The program of the same build, which lies beside this one.
 fn beside() -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let target = own.ancestors().nth(2).unwrap_or(Path::new("."));
-    Ok(target.join("panup"))
+    Ok(own.with_file_name("panup"))
 }
 
 /// What the emulator takes.

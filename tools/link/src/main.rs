@@ -1,10 +1,10 @@
 //! The link: the real client and the emulator on two sides of a bandwidth, a delay, a queue and
-//! losses, through real TCP with its windows and its slow start, which the emulator's weather does
+//! losses, through real TCP with its windows and its slow start, which the emulator's network does
 //! not have. In come links and settings, out go the shares of each link that each setting reached.
 //! It never touches the machine's own network: all happens in two namespaces that go with it.
 //!
 //! ```text
-//! cargo build --release && sudo cargo run --release --example link -- --mbit 100,1000 --rtt 80
+//! cargo build --release && sudo cargo run --release -p panup-link -- --mbit 100,1000 --rtt 80
 //! ```
 //!
 //! Linux and root only. Client, emulator and link share this machine's processors: what is missing
