@@ -13,9 +13,10 @@ use hyper::{Method, Request, Response, Uri};
 use tokio::time::Instant;
 
 use super::body::{BodyStream, Ledger};
+use super::connection::Sender;
 use super::exchange::{Outgoing, Reply};
 use super::fault::{self, Failure};
-use super::lease::{Lease, Sender};
+use super::lane::Lease;
 use super::origin::Origin;
 use super::roster::Fate;
 use super::settings::Timeouts;

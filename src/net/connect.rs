@@ -17,7 +17,7 @@ use rustls::RootCertStore;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
-use super::fault::Failure;
+use super::fault::{Failure, ProxyError};
 use super::origin::{Origin, Scheme};
 use super::settings::{PoolSettings, Proxies, SystemRoots};
 use super::socket::Wire;
@@ -233,13 +233,4 @@ impl Service<Uri> for Dialer {
             Ok(Wire::new(socket))
         })
     }
-}
-
-/// Names the proxy that a failure is about.
-#[derive(Debug, thiserror::Error)]
-#[error("proxy {name}: {error}")]
-pub(super) struct ProxyError {
-    pub(super) name: String,
-    #[source]
-    pub(super) error: BoxError,
 }

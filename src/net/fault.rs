@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::origin::Origin;
-use super::sockets;
+use super::shortage;
 use crate::error::{Delivery, Error, Kind, Operation};
 
 /// A failure before it is known whose it is: one refused connection fails every request that
@@ -25,6 +25,15 @@ pub(super) struct Failure {
     /// The machine, or the pool, has no socket left.
     scarce: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// Names the proxy that a failure is about.
+#[derive(Debug, thiserror::Error)]
+#[error("proxy {name}: {error}")]
+pub(super) struct ProxyError {
+    pub(super) name: String,
+    #[source]
+    pub(super) error: Box<dyn StdError + Send + Sync>,
 }
 
 impl Failure {
@@ -45,9 +54,9 @@ impl Failure {
         let unnamed = is_unnamed(&*error);
         let found = chain(&*error)
             .filter_map(|link| link.downcast_ref::<io::Error>())
-            .find(|error| sockets::is_scarcity(error))
+            .find(|error| shortage::is_shortage(error))
             .map(ToString::to_string);
-        let hidden = || sockets::scarcity_now().map(|error| error.to_string());
+        let hidden = || shortage::shortage_now().map(|error| error.to_string());
         let short = found.or_else(|| unnamed.then(hidden).flatten());
         let words = match &short {
             Some(words) => words.clone(),
@@ -243,7 +252,7 @@ fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
     if is_unnamed(error) {
         return format!("host not found: {host}");
     }
-    let proxy = chain(error).find_map(|link| link.downcast_ref::<super::connect::ProxyError>());
+    let proxy = chain(error).find_map(|link| link.downcast_ref::<ProxyError>());
     let words = io_words(error).or_else(|| tls_words(error));
     match (proxy, words) {
         (Some(proxy), Some(words)) => format!("proxy {}: {words}", proxy.name),
@@ -373,7 +382,7 @@ mod tests {
     #[test]
     fn a_proxy_is_named() {
         let error = io::Error::from(io::ErrorKind::ConnectionRefused).into();
-        let error = super::super::connect::ProxyError {
+        let error = super::ProxyError {
             name: "p:3128".to_owned(),
             error,
         };

@@ -6,19 +6,19 @@
 mod attempt;
 mod body;
 mod connect;
-mod dial;
-mod drive;
+mod connection;
 mod exchange;
 mod fault;
 mod lane;
-mod lease;
 mod origin;
 mod pool;
 mod roster;
 mod settings;
+mod shortage;
 mod socket;
 mod sockets;
 mod stream;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tls;

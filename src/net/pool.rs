@@ -53,6 +53,7 @@ impl Pool {
                     idle: settings.idle,
                 },
                 ping: settings.ping,
+                lanes: Arc::default(),
             },
             defaults: Defaults {
                 user_agent,

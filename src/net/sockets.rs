@@ -2,16 +2,11 @@
 //! right for each, or word that there is none left, and a way to get one from a server that has more.
 //! Never: a socket, or a request that fails for want of one.
 
-use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-
-use super::lane::Lane;
-
-use crate::sync::Mutex;
 
 /// The sockets of a pool.
 #[derive(Debug)]
@@ -23,7 +18,15 @@ pub(super) struct Sockets {
     /// Servers without a connection that wait for a socket of another's.
     wanted: AtomicUsize,
     freed: Notify,
-    lanes: Mutex<Vec<Weak<Lane>>>,
+}
+
+/// Whether an unused connection was closed to make room for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// One was.
+    Made,
+    /// There was none.
+    Wanted,
 }
 
 impl Sockets {
@@ -35,7 +38,6 @@ impl Sockets {
             open: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             freed: Notify::new(),
-            lanes: Mutex::default(),
         })
     }
 
@@ -54,19 +56,11 @@ impl Sockets {
         self.open.load(Ordering::Acquire) == 0
     }
 
-    /// From now on `lane` may be asked to give one up.
-    pub(super) fn shared_by(&self, lane: &Arc<Lane>) {
-        self.lanes_locked().push(Arc::downgrade(lane));
-    }
-
-    /// Waits for a socket, but no longer than `pause`: an unused one is closed, or the next that becomes
-    /// free is. Nobody but a server without any connection asks. The right comes with it where the
-    /// pool's own maximum was in the way; otherwise the machine may have more now.
-    pub(super) async fn wait(self: &Arc<Self>, pause: Duration) -> Option<Socket> {
-        let lanes: Vec<_> = self.lanes_locked().clone();
-        let mut lanes = lanes.iter().filter_map(Weak::upgrade);
-        let closed = lanes.any(|lane| lane.close_one_idle());
-        if !closed {
+    /// Waits for a socket, but no longer than `pause`: the next connection that becomes free is closed
+    /// for it, unless that was done already. The right comes with it where the pool's own maximum was in
+    /// the way; otherwise the machine may have more now.
+    pub(super) async fn wait(self: &Arc<Self>, pause: Duration, room: Room) -> Option<Socket> {
+        if room == Room::Wanted {
             self.wanted.fetch_add(1, Ordering::AcqRel);
         }
         let right = if self.rights.available_permits() > 0 {
@@ -76,7 +70,7 @@ impl Sockets {
             let right = Arc::clone(&self.rights).acquire_owned();
             tokio::time::timeout(pause, right).await.ok()
         };
-        if !closed {
+        if room == Room::Wanted {
             self.give_one();
         }
         Some(Socket::new(self, right?.ok()?))
@@ -89,11 +83,6 @@ impl Sockets {
             .wanted
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
         given.is_ok()
-    }
-
-    fn lanes_locked(&self) -> crate::sync::MutexGuard<'_, Vec<Weak<Lane>>> {
-        // A list that is only added to is whole at every moment.
-        self.lanes.lock()
     }
 }
 
@@ -122,35 +111,6 @@ impl Drop for Socket {
     }
 }
 
-/// Whether the machine is short of what a socket needs: descriptors, memory. It says nothing about the
-/// server, nor about the request, and passes when something is closed.
-pub(super) fn is_scarcity(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let short = [
-        libc::EMFILE,
-        libc::ENFILE,
-        libc::ENOMEM,
-        libc::ENOBUFS,
-        libc::EAGAIN,
-    ];
-    // WSAEMFILE, WSAENOBUFS, ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY.
-    #[cfg(not(unix))]
-    let short = [10024, 10055, 4, 8];
-    error
-        .raw_os_error()
-        .is_some_and(|code| short.contains(&code))
-}
-
-/// A shortage that would be met now by whoever opens something. Name lookup reads files, and answers
-/// only that there is no such name where it could not.
-pub(super) fn scarcity_now() -> Option<io::Error> {
-    #[cfg(unix)]
-    let probe = std::fs::File::open("/dev/null").err();
-    #[cfg(not(unix))]
-    let probe: Option<io::Error> = None;
-    probe.filter(is_scarcity)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,11 +132,12 @@ mod tests {
         let sockets = Sockets::new(1);
         assert!(!sockets.give_one());
         let waiting = Arc::clone(&sockets);
-        let waiting = tokio::spawn(async move { waiting.wait(Duration::from_secs(1)).await });
+        let waiting =
+            tokio::spawn(async move { waiting.wait(Duration::from_secs(1), Room::Wanted).await });
         tokio::task::yield_now().await;
         assert!(sockets.give_one() && !sockets.give_one());
         waiting.await.expect("no panic");
-        sockets.wait(Duration::from_secs(1)).await;
+        sockets.wait(Duration::from_secs(1), Room::Wanted).await;
         assert!(!sockets.give_one(), "nobody waits any more");
     }
 }

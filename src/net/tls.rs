@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::settings::SystemRoots;
-use super::sockets;
+use super::shortage;
 use crate::error::{Error, Kind, Operation, Result};
 
 /// The certificates in `files`.
@@ -66,7 +66,7 @@ pub(super) fn client_config(
 fn shortage(error: rustls_native_certs::Error) -> Option<io::Error> {
     match error.kind {
         rustls_native_certs::ErrorKind::Io { inner, .. } => {
-            Some(inner).filter(sockets::is_scarcity)
+            Some(inner).filter(shortage::is_shortage)
         }
         _ => None,
     }

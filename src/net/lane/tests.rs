@@ -17,6 +17,7 @@ fn common(sockets: usize) -> Common {
             idle: settings.idle,
         },
         ping: settings.ping,
+        lanes: Arc::default(),
     }
 }
 

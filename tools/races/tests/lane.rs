@@ -2,7 +2,7 @@
 //! whatever schedule. Never: a look inside; the server's book and the lane's own words are all there is.
 
 use races::chance::{one_of, play};
-use races::net::{Rush, Speaks, Preference};
+use races::net::{Preference, Rush, Speaks};
 
 const BUSY: Rush = Rush {
     speaks: Speaks::H1,

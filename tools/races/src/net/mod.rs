@@ -3,14 +3,10 @@
 
 mod body;
 mod connect;
-#[path = "../../../../src/net/dial.rs"]
-mod dial;
-mod drive;
+mod connection;
 mod fault;
-#[path = "../../../../src/net/lane.rs"]
+#[path = "../../../../src/net/lane/mod.rs"]
 mod lane;
-#[path = "../../../../src/net/lease.rs"]
-mod lease;
 mod origin;
 #[path = "../../../../src/net/roster.rs"]
 mod roster;
@@ -18,6 +14,7 @@ mod rush;
 mod server;
 mod sockets;
 mod stream;
+mod tally;
 
 pub use crate::http::Preference;
 pub use rush::Rush;

@@ -9,15 +9,15 @@ use hyper::Wire;
 use shuttle::future::{JoinHandle, block_on, spawn};
 
 use super::connect::Connector;
-use crate::http::{Version, Preference};
+use super::connection::Sender;
 use super::fault::Failure;
-use super::lane::{Common, Lane};
-use super::lease::{Lease, Sender};
+use super::lane::{Common, Lane, Lease};
 use super::origin::{Origin, Scheme};
 use super::roster::{Fate, Rules};
 use super::server::{Page, Server, Speaks};
 use super::sockets::Sockets;
 use crate::chance::{below, linger, once_in, one_of, others};
+use crate::http::{Preference, Version};
 
 /// What a rush is like.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,7 @@ impl Rush {
             sockets: Arc::new(Sockets),
             rules,
             ping: Duration::from_secs(15),
+            lanes: Arc::default(),
         };
         let lane = Lane::new(Origin { scheme }, common);
         let place = Place { server, lane };
@@ -110,7 +111,9 @@ impl Place {
         let fits = match preference {
             Preference::Auto => true,
             Preference::H1 => loan.lease().version() == Version::H1,
-            Preference::H2 => loan.lease().version() == Version::H2 || self.server.can_offer_h2(false),
+            Preference::H2 => {
+                loan.lease().version() == Version::H2 || self.server.can_offer_h2(false)
+            }
         };
         assert!(fits, "{preference:?} was asked for: {loan:?}");
         Ok(loan)
@@ -137,7 +140,8 @@ impl Place {
         let connections = rush.connections.unwrap_or(UNLIMITED);
         self.at_once(Preference::H1, connections).await;
         if rush.speaks == Speaks::H2 {
-            self.at_once(Preference::H2, connections * rush.streams).await;
+            self.at_once(Preference::H2, connections * rush.streams)
+                .await;
         }
     }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 use hyper::Wire;
 
 use super::connect::Offer;
-use crate::http::Version;
 use super::roster::{Fate, Rules};
 use super::stream::Stream;
 use crate::chance::{below, linger, once_in};
+use crate::http::Version;
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::Lane;
-
 /// As many as anybody likes.
 #[derive(Debug)]
 pub(super) struct Sockets;
@@ -13,6 +11,15 @@ pub(super) struct Sockets;
 /// The right to one.
 #[derive(Debug)]
 pub(super) struct Socket;
+
+/// As the library's.
+#[derive(Debug)]
+pub(super) enum Room {
+    /// One was closed.
+    Made,
+    /// None was.
+    Wanted,
+}
 
 impl Sockets {
     pub(super) fn take(self: &Arc<Self>) -> Option<Socket> {
@@ -27,9 +34,7 @@ impl Sockets {
         false
     }
 
-    pub(super) fn shared_by(&self, _lane: &Arc<Lane>) {}
-
-    pub(super) async fn wait(self: &Arc<Self>, _pause: Duration) -> Option<Socket> {
+    pub(super) async fn wait(self: &Arc<Self>, _pause: Duration, _room: Room) -> Option<Socket> {
         Some(Socket)
     }
 

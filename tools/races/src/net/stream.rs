@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::http::Version;
 use super::server::Dialling;
 use super::sockets::Socket;
+use crate::http::Version;
 
 /// Says which connection a lease is for, and so whether it came with the right one's handle.
 #[derive(Debug)]

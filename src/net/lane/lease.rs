@@ -4,18 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use tokio::task::AbortHandle;
 
-use super::body::BodyStream;
-use super::lane::Lane;
-use super::roster::Fate;
-use super::stream::Meter;
+use super::super::body::BodyStream;
+use super::super::connection::Sender;
+use super::super::roster::Fate;
+use super::super::stream::Meter;
+use super::Lane;
 use crate::http::Version;
 
 /// One request's right to one connection. Dropped, it gives the right back.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(in crate::net) struct Lease {
     lane: Arc<Lane>,
     link: u64,
     sender: Option<Sender>,
@@ -44,30 +45,30 @@ impl Lease {
         }
     }
 
-    pub(super) fn sender(&mut self) -> &mut Sender {
+    pub(in crate::net) fn sender(&mut self) -> &mut Sender {
         self.sender
             .as_mut()
             .expect("only dropping the lease takes the sender")
     }
 
-    pub(super) fn version(&self) -> Version {
+    pub(in crate::net) fn version(&self) -> Version {
         match self.sender {
             Some(Sender::H2(_)) => Version::H2,
             _ => Version::H1,
         }
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(in crate::net) fn meter(&self) -> &Meter {
         &self.meter
     }
 
     /// How long the connection was unused before; `None` for its first request.
-    pub(super) fn idle_for(&self) -> Option<Duration> {
+    pub(in crate::net) fn idle_for(&self) -> Option<Duration> {
         self.idle_for
     }
 
     /// What becomes of the connection when the lease ends.
-    pub(super) fn end_with(&mut self, fate: Fate) {
+    pub(in crate::net) fn end_with(&mut self, fate: Fate) {
         self.fate = fate;
     }
 }
@@ -111,15 +112,6 @@ impl Lease {
             }
         });
     }
-}
-
-/// hyper's handle of a connection.
-#[derive(Debug)]
-pub(super) enum Sender {
-    /// One request at a time.
-    H1(http1::SendRequest<BodyStream>),
-    /// Streams.
-    H2(http2::SendRequest<BodyStream>),
 }
 
 /// hyper takes microseconds for it.

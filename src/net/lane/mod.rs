@@ -1,8 +1,12 @@
 //! The way to one server: its connections, shared by all who send there. In: requests. Out: leases,
 //! each one request's right to a connection. Never: a decision of its own; those are the roster's.
 
+mod dial;
+mod lease;
+mod task;
+
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,17 +15,18 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 use super::connect::{Connector, Offer};
-use super::dial::Dial;
-use super::drive::{OpenCount, Opened, Tally};
+use super::connection::{Opened, Sender};
 use super::fault::Failure;
-use super::lease::{Lease, Sender};
 use super::origin::{Origin, Scheme};
 use super::roster::{Act, Fate, Roster, Rules};
-use super::sockets::{Socket, Sockets};
+use super::sockets::{Room, Socket, Sockets};
 use super::stream::Meter;
+use super::tally::{OpenCount, Tally};
 use crate::http::Preference;
-
 use crate::sync::{Mutex, MutexGuard};
+
+use dial::Dial;
+pub(super) use lease::Lease;
 
 /// One server, its connections and its queue.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub(super) struct Common {
     pub(super) rules: Rules,
     /// As in [`Opened::new`].
     pub(super) ping: Duration,
+    /// All of them: an unused connection of one gives way to another.
+    pub(super) lanes: Arc<Mutex<Vec<Weak<Lane>>>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +84,7 @@ impl Lane {
             runtime: Handle::current(),
             common,
         });
-        lane.common.sockets.shared_by(&lane);
+        lane.common.lanes.lock().push(Arc::downgrade(&lane));
         lane
     }
 
@@ -118,7 +125,20 @@ impl Lane {
         link.is_some()
     }
 
-    pub(super) fn sockets(&self) -> &Arc<Sockets> {
+    /// Waits for a socket, but no longer than `pause`: an unused connection of any server is closed, or
+    /// the next that becomes free is. Only a server without any connection asks.
+    async fn wait_for_socket(&self, pause: Duration) -> Option<Socket> {
+        let lanes = self.common.lanes.lock().clone();
+        let mut lanes = lanes.iter().filter_map(Weak::upgrade);
+        let room = if lanes.any(|lane| lane.close_one_idle()) {
+            Room::Made
+        } else {
+            Room::Wanted
+        };
+        self.common.sockets.wait(pause, room).await
+    }
+
+    fn sockets(&self) -> &Arc<Sockets> {
         &self.common.sockets
     }
 
@@ -127,7 +147,7 @@ impl Lane {
     }
 
     /// On the runtime of whoever asks; on the first one's where a future is dropped outside of any.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         Handle::try_current()
             .unwrap_or_else(|_| self.runtime.clone())
             .spawn(task)
@@ -141,7 +161,7 @@ impl Lane {
     /// Does what the roster wants. Grants are told after the lock is gone: a receiver that has
     /// given up drops its lease, and that comes back here. So does a dial that a runtime on its way
     /// out drops at once.
-    pub(super) fn settle(self: &Arc<Self>) {
+    fn settle(self: &Arc<Self>) {
         let (mut grants, mut dials) = (Vec::new(), Vec::new());
         let mut state = self.state();
         for act in state.roster.settle(Instant::now()) {
@@ -183,11 +203,7 @@ impl Lane {
     }
 
     /// Opens one connection, with the right to a `socket` if it has that already, and begins HTTP on it.
-    pub(super) async fn open(
-        &self,
-        offer: Offer,
-        socket: Option<Socket>,
-    ) -> Result<Opened, Failure> {
+    async fn open(&self, offer: Offer, socket: Option<Socket>) -> Result<Opened, Failure> {
         let sockets = &self.common.sockets;
         let socket = socket.or_else(|| sockets.take());
         let socket = socket.ok_or_else(|| Failure::no_socket(&self.origin, sockets.most()))?;
@@ -211,17 +227,12 @@ impl Lane {
         opened.map_err(|error| Failure::exchange(&self.origin, error))
     }
 
-    pub(super) fn opened(self: &Arc<Self>, offer: Offer, opened: Opened) {
+    fn opened(self: &Arc<Self>, offer: Offer, opened: Opened) {
         let now = Instant::now();
         let mut state = self.state();
         let id = state.roster.opened(offer, opened.version, now);
-        let meter = Arc::clone(&opened.meter);
         let count = OpenCount::new(&self.tally);
-        let task = self.spawn(
-            opened
-                .driver
-                .drive(Arc::downgrade(self), id, (meter, count)),
-        );
+        let task = self.spawn(task::run(opened.driver, Arc::downgrade(self), id, count));
         let link = Link {
             sender: Some(opened.sender),
             meter: opened.meter,
@@ -233,16 +244,16 @@ impl Lane {
     }
 
     /// Whether a dial that finds no socket has to go on trying; if not, it is over.
-    pub(super) fn is_needed(&self, offer: Offer) -> bool {
+    fn is_needed(&self, offer: Offer) -> bool {
         self.state().roster.starves(offer, Instant::now())
     }
 
     /// The next dial that fails is told to all who wait.
-    pub(super) fn lose_patience(&self) {
+    fn lose_patience(&self) {
         self.state().roster.lose_patience();
     }
 
-    pub(super) fn dial_failed(&self, offer: Offer, failure: &Failure) {
+    fn dial_failed(&self, offer: Offer, failure: &Failure) {
         let mut state = self.state();
         let failed = state.roster.dial_failed(offer, Instant::now());
         let told: Vec<_> = failed
@@ -256,7 +267,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn released(self: &Arc<Self>, link: u64, fate: Fate, sender: Option<Sender>) {
+    fn released(self: &Arc<Self>, link: u64, fate: Fate, sender: Option<Sender>) {
         // A server without a connection waits for one of the others' to become free.
         let fate = if fate == Fate::Keep && self.common.sockets.give_one() {
             Fate::Retire
@@ -278,12 +289,12 @@ impl Lane {
     }
 
     /// The peer's settings were read.
-    pub(super) fn allows(self: &Arc<Self>, link: u64, streams: usize) {
+    fn allows(self: &Arc<Self>, link: u64, streams: usize) {
         self.state().roster.allows(link, streams);
         self.settle();
     }
 
-    pub(super) fn ended(self: &Arc<Self>, link: u64) {
+    fn ended(self: &Arc<Self>, link: u64) {
         let mut state = self.state();
         state.roster.ended(link);
         state.links.remove(&link);
@@ -293,7 +304,7 @@ impl Lane {
 
     /// Closes a connection that has been idle for too long. Answers when to ask again, and
     /// nothing once the connection is not this lane's any more.
-    pub(super) fn close_if_idle(&self, link: u64) -> Option<Duration> {
+    fn close_if_idle(&self, link: u64) -> Option<Duration> {
         let mut state = self.state();
         let left = state.roster.idle_left(link, Instant::now())?;
         if !left.is_zero() {

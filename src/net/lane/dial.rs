@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connect::Offer;
-use super::drive::Opened;
-use super::fault::Failure;
-use super::lane::Lane;
+use super::super::connect::Offer;
+use super::super::connection::Opened;
+use super::super::fault::Failure;
+use super::Lane;
 
 /// A dial on its way. Requests wait for its end, so it tells one however it ends: also where its
 /// task panics, or goes with its runtime.
@@ -91,7 +91,7 @@ async fn open_patiently(lane: Arc<Lane>, offer: Offer) -> Ended {
             lane.lose_patience();
             return Ended::Failed(failure.of_a_machine_without_sockets());
         }
-        socket = lane.sockets().wait(pause).await;
+        socket = lane.wait_for_socket(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
