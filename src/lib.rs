@@ -35,9 +35,9 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | `error`: every way to fail, and whether repeating can help; `http`: its versions; `sync`: a mutex that goes on after a panic |
-//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone |
+//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone; `panics`: what a panic becomes |
 //! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
-//! | 3 | `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
+//! | 3 | `hash`: files to MD5s on threads of its own; `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
 //! | 4 | `options`: every setting, checked once |
 //! | 5 | `upload`: the conductor; `upload/file.rs` reads aloud |
 //!
@@ -46,8 +46,10 @@
 
 mod auth;
 mod error;
+mod hash;
 mod http;
 mod options;
+mod panics;
 mod plan;
 mod private;
 mod service;
@@ -69,15 +71,16 @@ pub mod wire;
 
 pub use auth::{Credential, Secret, private_folder, read_private, read_secret, write_private};
 pub use error::{Delivery, Error, Kind, Operation, Result};
+pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input, hash_files};
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
 pub use options::{CallRates, DEFAULT_API, Options, Resume, Retry, Timeouts};
 pub use source::prepare_process;
+pub use upload::runtime;
 pub use upload::{Claimed, Targets};
 pub use upload::{
     Client, Event, Interrupter, Item, Outcome, Progress, Run, State, Status, Summary,
 };
-pub use upload::{FileSum, FileSums, HashOptions, Input, hash_files, runtime};
 pub use wire::Conflict;
 
 /// README's examples compile.

@@ -11,7 +11,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::noise;
@@ -543,7 +542,7 @@ fn a_file_truncated_while_it_is_hashed_is_an_error() {
         // One thread begins with the first file, whoever else is in its lanes.
         let threads = if count == 1 { 2 } else { 1 };
         let mut sums = hash_files(inputs, &options(threads, slice_size)).expect("threads");
-        poll(|| sums.progress().hashed.load(Ordering::Relaxed) > 0);
+        poll(|| sums.progress().snapshot().hashed > 0);
         let cut = File::options().write(true).open(&paths[0]).expect("there");
         cut.set_len(4096).expect("shorter");
         let error = sums.next().expect("one a file").sum.expect_err("cut");
@@ -564,11 +563,11 @@ fn dropped_sums_stop_the_work() {
         let inputs = std::iter::repeat_n(Input::File(path), 1000);
         let sums = hash_files(inputs, &options(2, slice_size)).expect("threads");
         let progress = Arc::clone(sums.progress());
-        poll(|| progress.hashed.load(Ordering::Relaxed) > 0);
+        poll(|| progress.snapshot().hashed > 0);
         drop(sums);
         // Every thread lets go of the counters when it ends.
         poll(|| Arc::strong_count(&progress) == 1);
-        assert!(progress.hashed.load(Ordering::Relaxed) < 100 * LARGE);
+        assert!(progress.snapshot().hashed < 100 * LARGE);
     }
 }
 
@@ -583,11 +582,10 @@ fn counters_end_where_the_files_do() {
         let mut sums = hash_files(inputs.clone(), &options(2, slice_size)).expect("threads");
         let failed = sums.by_ref().filter(|file| file.sum.is_err()).count();
         assert_eq!(failed, 1);
-        let progress = sums.progress();
-        let read = [&progress.files, &progress.files_done].map(|c| c.load(Ordering::Relaxed));
-        assert_eq!(read, [SIZES.len() as u64 + 1; 2]);
-        let read = [&progress.bytes, &progress.hashed].map(|c| c.load(Ordering::Relaxed));
-        assert_eq!(read, [bytes as u64; 2]);
+        let counted = sums.progress().snapshot();
+        let files = [counted.files, counted.files_done];
+        assert_eq!(files, [SIZES.len() as u64 + 1; 2]);
+        assert_eq!([counted.bytes, counted.hashed], [bytes as u64; 2]);
     }
 }
 

@@ -1,101 +1,108 @@
-//! Who is let in: an item that can be opened, has a name and a size that the service takes, and is
-//! not known as finished. Everybody else has ended before a byte was read.
+//! Admission: opens an item, checks its name and size, and skips it where the journal knows it as
+//! finished. In: items, on the threads that hash. Out: hashed files, or how the item ended. Never: a byte read
+//! of a file that is not wanted.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+
 use super::Item;
 use super::event::{Outcome, Progress, Status};
-use super::hash::{Admitted, Candidate, Stage, name};
-use super::window::{Share, Window};
-use crate::digest::Md5;
-use crate::error::{Error, Result};
-use crate::journal::{Finished, Task};
+use super::run::Shared;
+use super::turn::{self, Turn};
+use crate::digest::{FileDigest, Md5};
+use crate::error::{Error, Operation, Result};
+use crate::hash::{BudgetGuard, Digested, Job, Opened};
+use crate::journal::Task;
 use crate::options::Resume;
-use crate::source::{Source, patiently};
+use crate::panics::trip;
+use crate::source::{Source, Standing};
 use crate::wire::{Remote, check_size};
 
-impl Stage {
-    /// Opens an item and takes its place in the window; `None` where it has ended already.
-    pub(super) fn admit(
-        &self,
-        item: &Item,
-        window: &Arc<Window>,
-        mut let_go: impl FnMut(),
-    ) -> Option<Candidate> {
-        let started = Instant::now();
-        match self.open(item, &mut let_go) {
-            Ok((source, task)) => {
-                if let Some(finished) = self.finished(&task) {
-                    self.skip(item, &source, &finished);
-                    return None;
-                }
-                let share = enter(window, source.len(), let_go)?;
-                Some(Candidate {
-                    source,
-                    task,
-                    started,
-                    share,
-                })
-            }
-            Err(error) => {
-                let size = item.facts().map_or(0, |facts| facts.len());
-                self.fail(item, size, error);
-                None
-            }
-        }
-    }
+/// A file with its etag, ready for `create` or `single/create`.
+#[derive(Debug)]
+pub struct Hashed {
+    /// The open file.
+    pub source: Source,
+    /// Its MD5s; of its slices for the slice size that was expected.
+    pub digest: FileDigest,
+    /// The contents, where they were read rather than mapped.
+    pub content: Option<Bytes>,
+    /// What the journal calls this file.
+    pub task: Task,
+    /// The MD5s are an earlier run's.
+    pub remembered: bool,
+    /// Its turn at its place, where that was free.
+    pub turn: Option<Turn>,
+    /// The file's part of what may be hashed ahead, held until the file ends.
+    pub _ahead: BudgetGuard,
+    /// When its turn came.
+    pub started: Instant,
+}
 
-    /// Opens it, once there is a descriptor for it.
-    fn open(&self, item: &Item, let_go: impl FnOnce()) -> Result<(Source, Task)> {
-        let named = |error: Error| error.with_path(&item.path);
-        let core = &self.shared.core;
-        let open = || Source::open_below(item.below.as_deref(), &item.path, &core.source_settings);
-        let source = patiently(open, let_go, || self.shared.is_draining())?;
-        if source.is_empty() {
-            // Some files have contents that their size knows nothing of.
-            source.read_into(&mut Vec::new())?;
-        }
-        check_size(source.len()).map_err(named)?;
-        let task = Task {
-            account: Arc::clone(&core.account),
-            remote: Remote::new(item.parent_id, &item.remote).map_err(named)?,
-            conflict: core.options.on_conflict,
-            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
-            identity: *source.identity(),
-        };
-        Ok((source, task))
-    }
+/// What admission hands on.
+#[derive(Debug)]
+pub enum Admitted {
+    /// To be uploaded.
+    Ready(Box<Hashed>),
+    /// Ended already: it failed, or the journal knows it as finished.
+    Ended(Box<Outcome>),
+}
 
-    fn finished(&self, task: &Task) -> Option<Finished> {
-        let known = self.shared.core.options.resume == Resume::Everything;
-        known
-            .then(|| self.shared.core.journal.finished(task))
-            .flatten()
-    }
+/// An item on its way through the engine.
+pub struct Admission {
+    shared: Arc<Shared>,
+    out: UnboundedSender<Admitted>,
+    item: Item,
+    /// In bytes, as far as is known.
+    size: u64,
+    /// Known once it was opened.
+    task: Option<Task>,
+    started: Instant,
+}
 
-    fn skip(&self, item: &Item, source: &Source, finished: &Finished) {
-        let (id, md5) = (finished.file_id, Some(finished.md5));
-        self.skipped(item, source.len(), id, md5);
-    }
-
-    /// The same file was handed in for the same place before, as `first`.
-    pub(super) fn again(&self, item: &Item, size: u64, first: &Path) {
-        let (path, first) = (item.path.display(), first.display());
-        tracing::info!("{path} is the same file as {first}, which goes to the same place");
-        self.skipped(item, size, 0, None);
-    }
-
-    fn skipped(&self, item: &Item, size: u64, id: i64, md5: Option<Md5>) {
-        for counter in [&self.shared.progress.hashed, &self.shared.progress.acked] {
-            Progress::add(counter, size);
-        }
-        let outcome = Outcome {
-            path: item.path.clone(),
-            remote: item.remote.clone(),
-            status: Status::Skipped(id),
+impl Admission {
+    /// Of an item that has `size` bytes at first sight.
+    #[must_use]
+    pub fn new(
+        shared: &Arc<Shared>,
+        out: &UnboundedSender<Admitted>,
+        (item, size): (Item, u64),
+    ) -> Admission {
+        Admission {
+            shared: Arc::clone(shared),
+            out: out.clone(),
+            item,
             size,
+            task: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Ends it: the same file was handed in for the same place before, as `first`.
+    pub fn again(&self, first: &Path) {
+        let (path, first) = (self.item.path.display(), first.display());
+        tracing::info!("{path} is the same file as {first}, which goes to the same place");
+        self.skip(0, None);
+    }
+
+    /// Ends it as not to be sent: the service has it under this id, if that is known.
+    fn skip(&self, id: i64, md5: Option<Md5>) {
+        for counter in [&*self.shared.progress.hashed, &self.shared.progress.acked] {
+            Progress::add(counter, self.size);
+        }
+        self.end(Status::Skipped(id), md5);
+    }
+
+    fn end(&self, status: Status, md5: Option<Md5>) {
+        let outcome = Outcome {
+            path: self.item.path.clone(),
+            remote: self.item.remote.clone(),
+            status,
+            size: self.size,
             md5,
             sent: 0,
             elapsed: Duration::ZERO,
@@ -103,50 +110,114 @@ impl Stage {
         drop(self.out.send(Admitted::Ended(Box::new(outcome))));
     }
 
-    pub(super) fn fail(&self, item: &Item, size: u64, error: Error) {
-        let error = name(error, &item.path);
-        let outcome = Outcome {
-            path: item.path.clone(),
-            remote: item.remote.clone(),
-            status: Status::Failed(error),
-            size,
-            md5: None,
-            sent: 0,
-            elapsed: Duration::ZERO,
-        };
-        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
+    fn source(&self) -> Result<Source> {
+        let Item { path, below, .. } = &self.item;
+        let source = Source::open_below(below.as_deref(), path, &self.shared.core.source_settings)?;
+        if source.is_empty() {
+            // Some files have contents that their size knows nothing of.
+            source.read_into(&mut Vec::new())?;
+        }
+        Ok(source)
+    }
+
+    fn task(&self, source: &Source) -> Result<Task> {
+        let (item, core) = (&self.item, &self.shared.core);
+        check_size(source.len())?;
+        Ok(Task {
+            account: Arc::clone(&core.account),
+            remote: Remote::new(item.parent_id, &item.remote)?,
+            conflict: core.options.on_conflict,
+            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
+            identity: *source.identity(),
+        })
+    }
+
+    /// The MD5s from an earlier run, where the file is still the same: no byte is read. A small file
+    /// is read anyway.
+    fn remembered(&self, task: &Task) -> Option<FileDigest> {
+        let core = &self.shared.core;
+        if core.options.resume == Resume::Nothing || self.size < core.source_settings.map_from {
+            return None;
+        }
+        let digest = core.journal.hashes(&task.path, &task.identity)?;
+        Progress::add(&self.shared.progress.hashed, self.size);
+        Some(digest)
     }
 }
 
-/// Room in the window, waited for if need be. Whoever waits must first let go of what it has in
-/// there itself: a batch larger than the window would wait for its own files for ever.
-fn enter(window: &Arc<Window>, bytes: u64, let_go: impl FnOnce()) -> Option<Share> {
-    window.try_enter(bytes).or_else(|| {
-        let_go();
-        window.enter(bytes)
-    })
-}
+impl Job for Admission {
+    fn size(&self) -> Option<u64> {
+        Some(self.size)
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::super::window::Size;
-    use super::*;
-
-    #[test]
-    fn a_batch_larger_than_the_window_does_not_wait_for_itself() {
-        let window = Window::new(Size {
-            files: 9,
-            bytes: 10,
-        });
-        let mut held = Vec::new();
-        let mut let_go = 0;
-        for _ in 0..5 {
-            let share = enter(&window, 4, || {
-                let_go += 1;
-                held.clear();
-            });
-            held.push(share.expect("not closed"));
+    fn open(&mut self) -> Result<Opened> {
+        self.started = Instant::now();
+        let source = self.source()?;
+        self.size = source.len();
+        let task = self.task(&source)?;
+        let core = &self.shared.core;
+        if core.options.resume == Resume::Everything
+            && let Some(finished) = core.journal.finished(&task)
+        {
+            self.skip(finished.file_id, Some(finished.md5));
+            return Ok(Opened::Nothing);
         }
-        assert_eq!((let_go, held.len()), (2, 1), "two at a time");
+        trip::sure(trip::Step::Hash, &self.item.path);
+        let known = self.remembered(&task);
+        self.task = Some(task);
+        Ok(match known {
+            Some(digest) => Opened::Known(source, digest),
+            None => Opened::File(source),
+        })
+    }
+
+    fn done(self, digested: Digested<'_>, ahead: BudgetGuard) {
+        let Digested {
+            source,
+            digest,
+            is_known,
+            content,
+        } = digested;
+        let (Some(source), Some(task)) = (source, self.task.clone()) else {
+            return;
+        };
+        // What there is may be more or less than the size that was counted.
+        let (total, counted) = (&self.shared.progress.bytes, source.identity().size);
+        Progress::add(total, source.len().saturating_sub(counted));
+        Progress::sub(total, counted.saturating_sub(source.len()));
+        if content.is_none() && !is_known {
+            // What was hashed is what the identity names, or it is not remembered. Where that is in
+            // doubt, it is hashed once more before it is sent.
+            match source.standing(Operation::Read) {
+                Ok(Standing::Same) => {
+                    let journal = &self.shared.core.journal;
+                    journal.remember(&task.path, &task.identity, digest.clone());
+                }
+                Ok(Standing::InDoubt(..)) => {}
+                Ok(Standing::Unreadable(error) | Standing::Changed(error)) | Err(error) => {
+                    return self.failed(error);
+                }
+            }
+        }
+        let turn = turn::at_once(&self.shared, &task, &digest.md5);
+        let hashed = Hashed {
+            source,
+            digest,
+            content: content.map(|content| std::mem::take(content).into()),
+            task,
+            remembered: is_known,
+            turn,
+            _ahead: ahead,
+            started: self.started,
+        };
+        drop(self.out.send(Admitted::Ready(Box::new(hashed))));
+    }
+
+    fn failed(self, error: Error) {
+        let error = match error.path() {
+            Some(_) => error,
+            None => error.with_path(&self.item.path),
+        };
+        self.end(Status::Failed(error), None);
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Item;
 use super::conduct::conduct;
 use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
+use super::listing::{self, Lister};
 use super::run::Shared;
-use super::window::{Size, Window};
-use super::{Item, hash, threads};
 use crate::error::Result;
 use crate::options::Options;
 
@@ -35,7 +35,7 @@ impl Client {
     /// # Errors
     /// What made the file fail.
     pub async fn upload(&self, item: Item) -> Result<Outcome> {
-        let mut run = self.start([item])?;
+        let mut run = self.begin([item].into_iter(), Lister::Pool)?;
         let mut ended = None;
         // To the run's end, not the file's: what was done is then on disk.
         while let Some(event) = run.next().await {
@@ -62,28 +62,24 @@ impl Client {
         I: IntoIterator<Item = Item>,
         I::IntoIter: Send + 'static,
     {
+        self.begin(items.into_iter(), Lister::OwnThread)
+    }
+
+    fn begin<I>(&self, items: I, lister: Lister) -> Result<Run>
+    where
+        I: Iterator<Item = Item> + Send + 'static,
+    {
+        let pools = self.core.hash_pools.get()?;
         let (events, received) = mpsc::unbounded_channel();
-        let windows = (
-            Window::new(Size {
-                files: self.core.shares.large,
-                bytes: LARGE_WINDOW,
-            }),
-            Window::new(Size {
-                files: self.core.shares.small,
-                bytes: SMALL_WINDOW,
-            }),
-        );
-        let shared = Shared::new(Arc::clone(&self.core), windows, events);
-        let count = threads::of_a_run(self.core.hash_threads);
+        let shared = Shared::new(Arc::clone(&self.core), pools, events);
         let (out, hashed) = mpsc::unbounded_channel();
-        hash::start(&shared, count, items.into_iter(), &out)?;
-        drop(out);
+        let hashing = listing::start(&shared, (items, lister), out)?;
         let unopened = self.core.unopened.lock().take();
         unopened
             .into_iter()
             .for_each(|trouble| shared.tell(Event::Warning(trouble)));
         let progress = Arc::clone(&shared.progress);
-        let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashed));
+        let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashing, hashed));
         Ok(Run {
             shared,
             events: received,
@@ -173,10 +169,3 @@ impl Drop for Run {
         self.conductor.abort();
     }
 }
-
-/// Bytes of small files in memory at once, hashed and not yet uploaded.
-const SMALL_WINDOW: u64 = 24 << 20;
-
-/// Bytes of mapped files hashed and not yet uploaded: what the page cache is likely to still hold
-/// when it is sent.
-const LARGE_WINDOW: u64 = 4 << 30;

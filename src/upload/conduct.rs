@@ -9,15 +9,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::admit::{Admission, Admitted, Hashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::file;
-use super::hash::{Admitted, Hashed};
 use super::run::Shared;
 use crate::error::{Kind, Operation};
+use crate::hash::Running;
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
-pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Admitted>) {
+pub async fn conduct(
+    shared: Arc<Shared>,
+    hashing: Running<Admission>,
+    mut hashed: mpsc::UnboundedReceiver<Admitted>,
+) {
     let _end = End(Arc::clone(&shared));
     let mut files = Files {
         shared: Arc::clone(&shared),
@@ -37,6 +42,7 @@ pub async fn conduct(shared: Arc<Shared>, mut hashed: mpsc::UnboundedReceiver<Ad
             () = shared.draining() => break,
         }
     }
+    drop(hashing);
     files.drain().await;
     ticker.abort();
     finish(&shared).await;

@@ -2,14 +2,16 @@
 //! cheaply; where that has moved (a mode, a link, a copy that took its place), only hashing it again
 //! can tell. The same MD5 is the same file: the service compares it as well.
 
+use std::sync::Arc;
+
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::disk::standing;
-use super::hash::piece;
 use super::run::Shared;
-use crate::digest::{Hasher, Md5};
+use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
+use crate::hash::{Watch, read_file};
 use crate::source::{Identity, Look, Source, Standing, patiently};
 
 /// A file, and the MD5 of what it holds.
@@ -77,30 +79,23 @@ impl Contents {
     /// # Errors
     /// [`Kind::Source`]: it cannot be read. [`Kind::Cancelled`].
     pub async fn now(&self, shared: &Shared) -> Result<Md5> {
-        let (source, halted) = (self.source.clone(), shared.halted());
-        let hash = move || {
-            let now = patiently(|| source.reopen(), || {}, &halted)?;
-            let (mut hasher, mut buffer) = (Hasher::new(), piece(&now)?);
-            let mut at = 0;
-            while !halted() {
-                match now.read_at(&mut buffer, at)? {
-                    0 => break,
-                    found => {
-                        hasher.update(&buffer[..found]);
-                        at += found as u64;
-                    }
-                }
-            }
-            Ok(hasher.finish())
+        let source = self.source.clone();
+        let watch = Watch {
+            stop: Arc::clone(&shared.halt),
+            ..Watch::default()
         };
-        let md5 = tokio::task::spawn_blocking(hash).await.map_err(|error| {
+        let hash = move || {
+            let now = patiently(|| source.reopen(), || {}, || watch.is_stopped())?;
+            read_file(&now, None, &watch)
+        };
+        let digest = tokio::task::spawn_blocking(hash).await.map_err(|error| {
             Error::new(Kind::Internal, Operation::Check, error.to_string())
                 .with_path(self.source.path())
         })?;
-        if shared.is_draining() {
-            return Err(Shared::cancelled());
-        }
-        md5
+        let digest = digest?.filter(|_| !shared.is_draining());
+        digest
+            .map(|digest| digest.md5)
+            .ok_or_else(Shared::cancelled)
     }
 
     /// Whether nothing says that the file holds anything else: then what was sent of it is of use.

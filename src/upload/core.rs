@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::descriptors::Shares;
 use super::folders::Folders;
-use super::threads;
 use crate::auth::Tokens;
 use crate::error::{Error, Result};
+use crate::hash::{LazyPools, processors};
 use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
 use crate::net::{Origin, PoolSettings};
@@ -40,19 +40,17 @@ pub struct Core {
     pub(super) read_ahead: Arc<Semaphore>,
     /// How many descriptors files and connections may hold.
     pub(super) shares: Shares,
-    pub(super) hash_threads: usize,
-    /// Hashes slices just ahead of the senders.
-    pub(super) slice_pool: rayon::ThreadPool,
+    /// The threads that hash.
+    pub(super) hash_pools: LazyPools,
     /// The slice size that the next create is expected to answer.
-    pub(super) slice_size: AtomicU64,
+    pub(super) slice_size: Arc<AtomicU64>,
 }
 
 impl Core {
     /// What `options` ask for; nothing has been said to the service yet.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense,
-    /// [`Kind::State`](crate::Kind::State) where no thread can be started.
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub(super) fn new(options: Options) -> Result<Core> {
         let api = options.check()?;
         let shares = Shares::of(Descriptors::now());
@@ -83,9 +81,8 @@ impl Core {
             reading: tokio::sync::Mutex::default(),
             read_ahead: Arc::new(Semaphore::new(READ_AHEAD_UNITS)),
             shares,
-            hash_threads,
-            slice_pool: threads::pool("panup-slices", hash_threads, 1)?,
-            slice_size: AtomicU64::new(USUAL_SLICE),
+            hash_pools: LazyPools::new(hash_threads),
+            slice_size: Arc::new(AtomicU64::new(USUAL_SLICE)),
             options,
         })
     }
@@ -146,11 +143,6 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         ..PoolSettings::default()
     }
-}
-
-/// One hashing thread for each.
-pub(super) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// After so long without a word a server is pinged, over HTTP/2.

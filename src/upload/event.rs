@@ -88,7 +88,7 @@ pub struct Progress {
     /// Bytes of the files handed in so far.
     pub bytes: Arc<AtomicU64>,
     /// Bytes hashed, whole-file chains only.
-    pub hashed: AtomicU64,
+    pub hashed: Arc<AtomicU64>,
     /// Bytes that the service has: acknowledged, reused or skipped. Counted once, whatever the retries.
     pub acked: AtomicU64,
     /// Content bytes handed to sockets, resends included.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::admit::Hashed;
 use super::broken::trip;
 use super::contents::Contents;
 use super::event::{Outcome, Progress, Status};
-use super::hash::Hashed;
 use super::run::Shared;
 use super::slices::SlicedFile;
 use super::turn::{self, Known, Turn};

@@ -3,7 +3,6 @@
 
 mod admit;
 mod broken;
-mod chain;
 mod client;
 mod conduct;
 mod contents;
@@ -13,26 +12,23 @@ mod disk;
 mod event;
 mod file;
 mod folders;
-mod hash;
 mod intent;
+mod listing;
 mod run;
+mod runtime;
 mod single;
 mod slices;
 mod state;
-mod sums;
 mod targets;
-mod threads;
 mod turn;
-mod window;
 
 use std::path::PathBuf;
 
 pub use client::{Client, Interrupter, Run};
 pub use event::{Event, Outcome, Progress, Status, Summary};
+pub use runtime::runtime;
 pub use state::State;
-pub use sums::{FileSum, FileSums, HashOptions, Input, hash_files};
 pub use targets::{Claimed, Targets};
-pub use threads::runtime;
 
 /// A file to upload, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

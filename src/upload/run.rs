@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::core::Core;
 use super::event::{Event, Progress};
-use super::window::Window;
 use crate::error::Error;
+use crate::hash::Pools;
 use crate::transfer::{Cancel, Scope};
 
 /// One run: a set of files on their way.
@@ -16,12 +16,10 @@ use crate::transfer::{Cancel, Scope};
 pub struct Shared {
     /// What all runs of a client share.
     pub core: Arc<Core>,
+    /// The threads that hash.
+    pub pools: Arc<Pools>,
     /// Counters.
     pub progress: Arc<Progress>,
-    /// The hash-ahead window of mapped files.
-    pub window: Arc<Window>,
-    /// The same for small files, which are read into memory.
-    pub small: Arc<Window>,
     /// How its transfers are told to stop, and what they may repeat.
     pub scope: Scope,
     /// Set once the run is to stop; the hashers look at it.
@@ -36,15 +34,14 @@ impl Shared {
     #[must_use]
     pub fn new(
         core: Arc<Core>,
-        (window, small): (Arc<Window>, Arc<Window>),
+        pools: Arc<Pools>,
         events: mpsc::UnboundedSender<Option<Event>>,
     ) -> Arc<Shared> {
         let scope = core.transfer.scope();
         Arc::new(Shared {
             core,
+            pools,
             progress: Arc::new(Progress::of(&scope)),
-            window,
-            small,
             halt: Arc::clone(scope.cancel.flag()),
             scope,
             events,
@@ -64,20 +61,12 @@ impl Shared {
     /// Stops everything that has not been sent yet.
     pub fn drain(&self) {
         self.scope.cancel.cancel();
-        self.window.close();
-        self.small.close();
     }
 
     /// Whether the run was told to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.scope.cancel.is_cancelled()
-    }
-
-    /// The same as a question that other threads can keep.
-    pub fn halted(&self) -> impl Fn() -> bool + Send + 'static {
-        let halt = Arc::clone(&self.halt);
-        move || halt.load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// Waits until the run is told to stop.

@@ -19,6 +19,7 @@ use super::event::Progress;
 use super::run::Shared;
 use crate::digest::{self, Md5};
 use crate::error::{Error, Kind, Operation, Result};
+use crate::hash;
 use crate::journal::{Ack, UploadId};
 use crate::plan::{Left, Plan};
 use crate::policy::{Allowance, Repeat};
@@ -117,7 +118,7 @@ impl SlicedFile {
             let ahead = ahead.expect("the semaphore is never closed");
             let (file, sender) = (Arc::clone(self), sender.clone());
             let (done, count) = tokio::sync::oneshot::channel();
-            self.shared.core.slice_pool.spawn_fifo(move || {
+            self.shared.pools.slices().spawn_fifo(move || {
                 let hashed = catch_unwind(AssertUnwindSafe(|| file.hash(&numbers, ahead)));
                 let hashed = hashed.unwrap_or_else(|_| Err(broken(Operation::Read)));
                 let count = hashed.map(|slices| sender.send(slices));
@@ -131,30 +132,19 @@ impl SlicedFile {
         Ok(())
     }
 
-    /// Two groups of eight lanes, the widest kernel's worth; of very large slices fewer, so that the
-    /// first one is soon on its way.
     fn next_group(&self, left: &Left) -> Vec<u32> {
-        let most = usize::try_from(GROUP_BYTES / self.plan.slice_size().max(1));
-        let most = most.unwrap_or(GROUP).clamp(1, GROUP);
+        let most = hash::group_size(self.plan.slice_size());
         left.numbers().take(most).collect()
     }
 
     /// The slices of these `numbers`, or the first of them where memory is short.
     fn hash(&self, numbers: &[u32], mut ahead: OwnedSemaphorePermit) -> Result<Vec<Slice>> {
         trip::here(trip::Step::Feed, self.source.path())?;
-        let contents = self.contents_of(numbers)?;
-        let numbers = &numbers[..contents.len()];
-        let md5s = self.known_md5s(numbers);
-        let md5s = md5s.unwrap_or_else(|| hash_together(&contents));
-        // What was read through a spoiled map is not the file's; its MD5 must not leave.
-        if self.source.is_spoiled() {
-            self.source.check(Operation::Read)?;
-            let message = "the file was truncated while it was read";
-            let error = Error::new(Kind::Source, Operation::Read, message);
-            return Err(error.with_path(self.source.path()));
-        }
-        let slices = numbers.iter().zip(md5s).zip(contents);
-        let slices = slices.map(|((&number, md5), content)| {
+        let ranges: Vec<_> = numbers.iter().map(|&n| self.plan.range(n)).collect();
+        let memory = &self.shared.core.memory;
+        let hashed = hash::slices(&self.source, &ranges, self.known_md5s(numbers), memory)?;
+        let slices = numbers.iter().zip(hashed);
+        let slices = slices.map(|(&number, (md5, content))| {
             let share = units(content.len() as u64) as usize;
             let share = share.min(ahead.num_permits());
             Slice {
@@ -165,24 +155,6 @@ impl SlicedFile {
             }
         });
         Ok(slices.collect())
-    }
-
-    /// The bytes of these slices, or of the first ones where there is not memory for all: what holds
-    /// some of it must not wait for more.
-    fn contents_of(&self, numbers: &[u32]) -> Result<Vec<Bytes>> {
-        let memory = &self.shared.core.memory;
-        let mut contents = Vec::with_capacity(numbers.len());
-        for &number in numbers {
-            let range = self.plan.range(number);
-            if contents.is_empty() {
-                contents.push(self.source.bytes(range, memory)?);
-            } else if let Some(content) = self.source.try_bytes(range, memory)? {
-                contents.push(content);
-            } else {
-                break;
-            }
-        }
-        Ok(contents)
     }
 
     fn known_md5s(&self, numbers: &[u32]) -> Option<Vec<Md5>> {
@@ -270,11 +242,6 @@ impl Content for SlicedFile {
     }
 }
 
-fn hash_together(contents: &[Bytes]) -> Vec<Md5> {
-    let streams: Vec<&[u8]> = contents.iter().map(AsRef::as_ref).collect();
-    digest::batch(&streams)
-}
-
 fn panicked(error: JoinError) -> Result<()> {
     if error.is_cancelled() {
         return Err(Cancel::error());
@@ -303,7 +270,7 @@ struct Hashed {
 
 /// A channel that takes one group. The file's task empties it at once, so that the pool hardly waits.
 fn channel() -> (Hashing, Hashed) {
-    let ((sender, receiver), ready) = (bounded(GROUP), Arc::new(Notify::new()));
+    let ((sender, receiver), ready) = (bounded(hash::GROUP), Arc::new(Notify::new()));
     let hashing = Hashing {
         slices: sender,
         ready: Arc::clone(&ready),
@@ -374,9 +341,3 @@ impl Drop for Waiting {
         self.shared.scope.waiting.fetch_sub(left, Ordering::Relaxed);
     }
 }
-
-/// Slices hashed at a time at most.
-const GROUP: usize = 16;
-
-/// Bytes hashed at a time, but for one slice that is larger.
-const GROUP_BYTES: u64 = 256 << 20;

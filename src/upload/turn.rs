@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::admit::Hashed;
 use super::event::Event;
-use super::hash::Hashed;
 use super::run::Shared;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};

@@ -2,13 +2,12 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use panup::Progress;
+use panup::{HashProgress, HashSnapshot};
 
 /// A bar where standard error is a terminal, nothing elsewhere. Dropping it takes it away.
 pub struct Bar(Option<Live>);
@@ -21,7 +20,7 @@ struct Live {
 
 impl Bar {
     /// A bar that follows `progress`.
-    pub fn start(progress: &Arc<Progress>) -> Bar {
+    pub fn start(progress: &Arc<HashProgress>) -> Bar {
         if !std::io::stderr().is_terminal() {
             return Bar(None);
         }
@@ -65,14 +64,14 @@ impl Drop for Live {
     }
 }
 
-fn draw(bar: &ProgressBar, progress: &Progress) {
-    let [files, done, bytes, hashed] = [
-        &progress.files,
-        &progress.files_done,
-        &progress.bytes,
-        &progress.hashed,
-    ]
-    .map(|counter| counter.load(Ordering::Relaxed));
+fn draw(bar: &ProgressBar, progress: &HashProgress) {
+    let HashSnapshot {
+        files,
+        files_done: done,
+        bytes,
+        hashed,
+        ..
+    } = progress.snapshot();
     bar.set_length(bytes);
     bar.set_position(hashed.min(bytes));
     bar.set_message(format!("{done}/{files} files"));

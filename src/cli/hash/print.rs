@@ -3,7 +3,7 @@
 use std::io::{BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 use std::sync::Arc;
 
-use panup::Progress;
+use panup::HashProgress;
 
 use super::super::complain;
 use super::bar::Bar;
@@ -19,7 +19,7 @@ pub struct Printer {
 
 impl Printer {
     /// Nothing printed yet.
-    pub fn new(progress: &Arc<Progress>) -> Printer {
+    pub fn new(progress: &Arc<HashProgress>) -> Printer {
         Printer {
             out: BufWriter::with_capacity(BUFFER, std::io::stdout()),
             is_terminal: std::io::stdout().is_terminal(),

@@ -1,0 +1,316 @@
+//! When what is hashed. In: jobs, handed in by one thread. Out: batches of them as tasks on the pools,
+//! as there is work, room in the budget and a free thread. Never: a task that waits for room, or one
+//! that goes on for ever.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar};
+use std::time::{Duration, Instant};
+
+use super::batch::{Batches, LANES_FROM, SMALL_BATCH, Settings};
+use super::budget::{BudgetGuard, Budgets, ByteBudget, Class, Size};
+use super::job::{Job, Taken, Ticket};
+use super::pools::Pools;
+use super::watch::Watch;
+use crate::sync::{Mutex, MutexGuard, unpoisoned};
+
+/// Starts an engine: jobs go into the [`Intake`], and the work goes on as long as [`Running`] lives.
+/// Files hashed and not yet used up are bounded by `small` and `large`.
+pub fn start<J: Job>(
+    pools: Arc<Pools>,
+    settings: Settings,
+    [small, large]: [Size; 2],
+    watch: Watch,
+) -> (Intake<J>, Running<J>) {
+    let queue = |class, limit| Queue {
+        jobs: VecDeque::new(),
+        budget: ByteBudget::new(limit),
+        slots: pools.of(class).current_num_threads(),
+        running: 0,
+        starting: 0,
+    };
+    let engine = Arc::new(Engine {
+        state: Mutex::new(State {
+            small: queue(Class::Small, small),
+            large: queue(Class::Large, large),
+            is_ended: false,
+            is_stopped: false,
+        }),
+        arrived: Condvar::new(),
+        taken: Condvar::new(),
+        batches: Batches::new(pools, settings, watch),
+    });
+    (Intake(Arc::clone(&engine)), Running(engine))
+}
+
+/// Where jobs go in. Dropping it says that there are no more.
+pub struct Intake<J: Job>(Arc<Engine<J>>);
+
+impl<J: Job> Intake<J> {
+    /// Hands in a job. Blocks the thread while thousands wait already; `false` where the engine was
+    /// stopped and wants no more.
+    #[must_use]
+    pub fn push(&self, job: J) -> bool {
+        let engine = &self.0;
+        let ticket = Ticket::new(job, engine.batches.watch().clone());
+        let class = engine.class(&ticket);
+        let is_full = |state: &mut State<J>| {
+            !engine.is_stopped(state) && state.queue(class).jobs.len() >= LOOK_AHEAD
+        };
+        let waited = engine.taken.wait_while(engine.state.lock(), is_full);
+        let mut state = unpoisoned(waited);
+        if engine.is_stopped(&state) {
+            drop(state);
+            return false;
+        }
+        state.queue(class).jobs.push_back(ticket);
+        engine.start_tasks(&mut state);
+        drop(state);
+        if class == Class::Large {
+            engine.arrived.notify_all();
+        }
+        true
+    }
+}
+
+impl<J: Job> Drop for Intake<J> {
+    fn drop(&mut self) {
+        self.0.state.lock().is_ended = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+/// An engine at work. Dropping it stops what has not begun; for what has, there is the flag of the
+/// [`Watch`].
+pub struct Running<J: Job>(Arc<Engine<J>>);
+
+impl<J: Job> Drop for Running<J> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.is_stopped = true;
+        let jobs =
+            [Class::Small, Class::Large].map(|class| std::mem::take(&mut state.queue(class).jobs));
+        drop(state);
+        self.0.arrived.notify_all();
+        self.0.taken.notify_all();
+        jobs.into_iter().flatten().for_each(Ticket::discard);
+    }
+}
+
+struct Engine<J: Job> {
+    state: Mutex<State<J>>,
+    /// A large job came, or the last of all.
+    arrived: Condvar,
+    /// Jobs were taken from a queue.
+    taken: Condvar,
+    batches: Batches,
+}
+
+struct State<J: Job> {
+    small: Queue<J>,
+    large: Queue<J>,
+    /// No more jobs come.
+    is_ended: bool,
+    is_stopped: bool,
+}
+
+/// Jobs that wait, and what bounds the work at them.
+struct Queue<J: Job> {
+    jobs: VecDeque<Ticket<J>>,
+    budget: ByteBudget,
+    /// Tasks at a time.
+    slots: usize,
+    /// Tasks that were spawned and have not ended.
+    running: usize,
+    /// Those of them that have not taken their jobs yet.
+    starting: usize,
+}
+
+impl<J: Job> State<J> {
+    fn queue(&mut self, class: Class) -> &mut Queue<J> {
+        match class {
+            Class::Small => &mut self.small,
+            Class::Large => &mut self.large,
+        }
+    }
+}
+
+impl<J: Job> Queue<J> {
+    /// Whether one more task has something to do.
+    fn is_ready(&self) -> bool {
+        let room = |ticket: &Ticket<J>| self.budget.fits(ticket.size().unwrap_or(0));
+        self.running < self.slots
+            && self.starting < self.jobs.len()
+            && self.jobs.front().is_some_and(room)
+    }
+
+    /// Takes up to `most` jobs that there is room for, of up to `bytes`, but for the first one. A
+    /// stream, which may not end for a long time, shares its task with no other job.
+    fn take(&mut self, most: usize, bytes: u64) -> Vec<(Ticket<J>, u64)> {
+        let (mut batch, mut total) = (Vec::new(), 0);
+        while batch.len() < most && total < bytes {
+            let Some(front) = self.jobs.front() else {
+                break;
+            };
+            let (is_stream, size) = (front.size().is_none(), front.size().unwrap_or(0));
+            if !self.budget.fits(size) || is_stream && !batch.is_empty() {
+                break;
+            }
+            self.budget.take(size);
+            total += size;
+            batch.extend(self.jobs.pop_front().map(|ticket| (ticket, size)));
+            if is_stream {
+                break;
+            }
+        }
+        batch
+    }
+}
+
+impl<J: Job> Engine<J> {
+    fn class(&self, ticket: &Ticket<J>) -> Class {
+        match ticket.size() {
+            Some(size) if size < self.batches.settings().source.map_from => Class::Small,
+            _ => Class::Large,
+        }
+    }
+
+    fn is_stopped(&self, state: &State<J>) -> bool {
+        state.is_stopped || self.batches.watch().is_stopped()
+    }
+
+    /// Spawns tasks while there is something for them to do. Large files first: they take longest,
+    /// and must not be what is left to one thread at the end.
+    fn start_tasks(self: &Arc<Self>, state: &mut State<J>) {
+        if self.is_stopped(state) {
+            return;
+        }
+        for class in [Class::Large, Class::Small] {
+            let queue = state.queue(class);
+            while queue.is_ready() {
+                queue.running += 1;
+                queue.starting += 1;
+                let engine = Arc::clone(self);
+                let pool = self.batches.pools().of(class);
+                pool.spawn_fifo(move || engine.run_task(class));
+            }
+        }
+    }
+
+    fn run_task(self: Arc<Self>, class: Class) {
+        let _slot = Slot(Arc::clone(&self), class);
+        let files = self.take(class);
+        match class {
+            Class::Small => self.batches.small(files),
+            Class::Large => self.batches.large(files),
+        }
+    }
+
+    fn take(self: &Arc<Self>, class: Class) -> Vec<Taken<J>> {
+        let mut state = self.state.lock();
+        let (most, bytes) = match class {
+            Class::Small => (SMALL_BATCH, self.batches.settings().small_batch),
+            Class::Large => {
+                state = self.with_company(state);
+                (self.share(state.large.jobs.len()), u64::MAX)
+            }
+        };
+        let queue = state.queue(class);
+        queue.starting -= 1;
+        let batch = queue.take(most, bytes);
+        drop(state);
+        self.taken.notify_all();
+        let budgets: Arc<dyn Budgets> = Arc::clone(self) as _;
+        let files = batch.into_iter().map(|(ticket, size)| {
+            Taken::new(ticket, BudgetGuard::new(Arc::clone(&budgets), class, size))
+        });
+        files.collect()
+    }
+
+    /// Waits a moment for large files to hash together: whoever lists them needs microseconds for
+    /// the next ones, and alone, a file gets one slow chain.
+    fn with_company<'s>(&self, mut state: MutexGuard<'s, State<J>>) -> MutexGuard<'s, State<J>> {
+        let deadline = Instant::now() + COMPANY;
+        let enough = FULL_LANES * self.batches.pools().of(Class::Large).current_num_threads();
+        while !state.is_ended && !self.is_stopped(&state) && state.large.jobs.len() < enough {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            (state, _) = unpoisoned(self.arrived.wait_timeout(state, left));
+        }
+        state
+    }
+
+    /// How many of `waiting` large files one task takes. What is read has no lanes to fill.
+    fn share(&self, waiting: usize) -> usize {
+        match self.batches.settings().source.maps {
+            true => share(
+                waiting,
+                self.batches.pools().of(Class::Large).current_num_threads(),
+            ),
+            false => 1,
+        }
+    }
+}
+
+impl<J: Job> Budgets for Engine<J> {
+    fn change(self: Arc<Self>, class: Class, from: u64, to: Option<u64>) {
+        let mut state = self.state.lock();
+        let budget = &mut state.queue(class).budget;
+        budget.give_back(from);
+        if let Some(to) = to {
+            budget.take(to);
+        }
+        self.start_tasks(&mut state);
+    }
+}
+
+/// A task's place among those that may run at a time.
+struct Slot<J: Job>(Arc<Engine<J>>, Class);
+
+impl<J: Job> Drop for Slot<J> {
+    fn drop(&mut self) {
+        let Slot(engine, class) = self;
+        let mut state = engine.state.lock();
+        state.queue(*class).running -= 1;
+        engine.start_tasks(&mut state);
+    }
+}
+
+/// How many of `waiting` large files one of `threads` takes. Two are hashed side by side by two threads;
+/// up to eight fill the lanes of one; more are shared out.
+fn share(waiting: usize, threads: usize) -> usize {
+    if waiting < LANES_FROM {
+        return 1;
+    }
+    waiting
+        .div_ceil(threads)
+        .max(FULL_LANES)
+        .min(waiting)
+        .min(LARGE_BATCH)
+}
+
+/// Files that are known and not yet hashed; a bound for memory, not for speed.
+const LOOK_AHEAD: usize = 8192;
+
+/// Large files that fill the lanes of one thread.
+const FULL_LANES: usize = 8;
+
+/// Large files hashed at a time by one thread.
+const LARGE_BATCH: usize = 32;
+
+/// The longest wait for more large files.
+const COMPANY: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_files_are_shared_out() {
+        assert_eq!(
+            [1, 2, 3, 8, 16, 100].map(|waiting| share(waiting, 2)),
+            [1, 1, 3, 8, 8, 32]
+        );
+        assert_eq!(share(20, 1), 20);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the engine asks of its users, and what it gives them.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use super::budget::BudgetGuard;
+use super::watch::Watch;
+use crate::digest::FileDigest;
+use crate::error::{Error, Operation, Result};
+use crate::panics::broken;
+use crate::source::Source;
+
+/// A file to hash, on its way through the engine. Its methods are called on the engine's threads.
+pub trait Job: Send + Sized + 'static {
+    /// Its bytes as far as is known before it is opened; `None` for a stream.
+    fn size(&self) -> Option<u64>;
+
+    /// Opens it. Called again where [scarcity](crate::Error::is_scarcity) was in the way and is gone.
+    ///
+    /// # Errors
+    /// Why it cannot be opened, or is not wanted: what [`failed`](Self::failed) is told.
+    fn open(&mut self) -> Result<Opened>;
+
+    /// Takes what was worked out. The guard is the file's part of the budget, to be held while the file
+    /// counts. After a stop neither this nor [`failed`](Self::failed) is called.
+    fn done(self, hashed: Digested<'_>, guard: BudgetGuard);
+
+    /// Takes why nothing was worked out.
+    fn failed(self, error: Error);
+}
+
+/// What opening a job gave.
+pub enum Opened {
+    /// A file to hash.
+    File(Source),
+    /// A file of which the MD5s are known already.
+    Known(Source, FileDigest),
+    /// A stream to read to its end, and its name.
+    Stream(PathBuf, Box<dyn Read>),
+    /// Nothing to hash: the job has come to its end.
+    Nothing,
+}
+
+/// A hashed file.
+pub struct Digested<'b> {
+    /// The open file; `None` for a stream.
+    pub source: Option<Source>,
+    /// Its MD5s.
+    pub digest: FileDigest,
+    /// They come from [`Opened::Known`].
+    pub is_known: bool,
+    /// The contents, where they were read as a whole. The buffer may be taken away; otherwise it is
+    /// used again.
+    pub content: Option<&'b mut Vec<u8>>,
+}
+
+impl<'b> Digested<'b> {
+    /// MD5s worked out just now.
+    pub(super) fn new(source: Option<Source>, digest: FileDigest) -> Digested<'b> {
+        Digested {
+            source,
+            digest,
+            is_known: false,
+            content: None,
+        }
+    }
+}
+
+/// A job in the engine's hands. One that is dropped there, as a panic does, has failed.
+pub(super) struct Ticket<J: Job> {
+    job: Option<J>,
+    watch: Watch,
+}
+
+impl<J: Job> Ticket<J> {
+    pub(super) fn new(job: J, watch: Watch) -> Ticket<J> {
+        let job = Some(job);
+        Ticket { job, watch }
+    }
+
+    /// Its size; `None` for a stream.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.job.as_ref().and_then(Job::size)
+    }
+
+    /// Its end without a word: it is not wanted any more, or was told already.
+    pub(super) fn discard(mut self) {
+        self.job = None;
+    }
+
+    /// The job, unless what comes of it is not wanted any more.
+    fn take(&mut self) -> Option<J> {
+        self.job.take().filter(|_| !self.watch.is_stopped())
+    }
+}
+
+impl<J: Job> Drop for Ticket<J> {
+    fn drop(&mut self) {
+        if let Some(job) = self.take() {
+            job.failed(broken(Operation::Read));
+        }
+    }
+}
+
+/// A job that has a part of the budget.
+pub(super) struct Taken<J: Job> {
+    ticket: Ticket<J>,
+    guard: BudgetGuard,
+}
+
+impl<J: Job> Taken<J> {
+    pub(super) fn new(ticket: Ticket<J>, guard: BudgetGuard) -> Taken<J> {
+        Taken { ticket, guard }
+    }
+
+    pub(super) fn open(&mut self) -> Result<Opened> {
+        match &mut self.ticket.job {
+            Some(job) => job.open(),
+            None => Ok(Opened::Nothing),
+        }
+    }
+
+    /// Its end without a word: it was told already.
+    pub(super) fn release(self) {
+        self.ticket.discard();
+    }
+
+    pub(super) fn finish(self, outcome: Result<Digested<'_>>) {
+        let Taken {
+            mut ticket,
+            mut guard,
+        } = self;
+        // Half a file's MD5 is nobody's: after a stop there is no outcome.
+        let Some(job) = ticket.take() else { return };
+        match outcome {
+            Ok(hashed) => {
+                if let Some(source) = &hashed.source {
+                    guard.resize(source.len());
+                }
+                job.done(hashed, guard);
+            }
+            Err(error) => job.failed(error),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Results in the order in which their inputs came. In: results as they become known. Out: the first
+//! one that was not given out yet. Never: more places than the bound.
+
+use std::collections::VecDeque;
+use std::sync::Condvar;
+
+use crate::sync::{Mutex, unpoisoned};
+
+/// A queue of places that are taken first and filled later.
+#[derive(Debug)]
+pub(super) struct InOrder<T> {
+    state: Mutex<State<T>>,
+    most: usize,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    places: VecDeque<Option<T>>,
+    /// The number of the first place.
+    first: u64,
+    /// No more places are taken: there is nothing left, or there is no reader.
+    is_closed: bool,
+}
+
+impl<T> InOrder<T> {
+    /// No places yet, and never more than `most`.
+    pub(super) fn new(most: usize) -> InOrder<T> {
+        InOrder {
+            state: Mutex::new(State {
+                places: VecDeque::new(),
+                first: 0,
+                is_closed: false,
+            }),
+            most,
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The number of the next place, once there is room; `None` where it was closed.
+    pub(super) fn take_place(&self) -> Option<u64> {
+        let is_full = |state: &mut State<T>| !state.is_closed && state.places.len() >= self.most;
+        let mut state = unpoisoned(self.changed.wait_while(self.state.lock(), is_full));
+        if state.is_closed {
+            return None;
+        }
+        state.places.push_back(None);
+        Some(state.first + state.places.len() as u64 - 1)
+    }
+
+    /// Fills a place that was taken.
+    pub(super) fn fill(&self, number: u64, result: T) {
+        let mut state = self.state.lock();
+        let index = number
+            .checked_sub(state.first)
+            .and_then(|n| usize::try_from(n).ok());
+        if let Some(place) = index.and_then(|index| state.places.get_mut(index)) {
+            *place = Some(result);
+        }
+        drop(state);
+        if index == Some(0) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// What was put into the first place, once it was; `None` where that is closed and empty.
+    pub(super) fn next(&self) -> Option<T> {
+        let is_waiting = |state: &mut State<T>| match state.places.front() {
+            Some(first) => first.is_none(),
+            None => !state.is_closed,
+        };
+        let mut state = unpoisoned(self.changed.wait_while(self.state.lock(), is_waiting));
+        let result = state.places.pop_front()?;
+        state.first += 1;
+        let was_full = state.places.len() + 1 == self.most;
+        drop(state);
+        if was_full {
+            self.changed.notify_all();
+        }
+        result
+    }
+
+    /// Takes no more places; those that were taken are still waited for.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_their_places() {
+        let results = Arc::new(InOrder::new(2));
+        let places = [results.take_place(), results.take_place()].map(|place| place.expect("open"));
+        results.fill(places[1], "second");
+        let third = std::thread::spawn({
+            let results = Arc::clone(&results);
+            move || {
+                results
+                    .take_place()
+                    .inspect(|place| results.fill(*place, "third"))
+            }
+        });
+        results.fill(places[0], "first");
+        let found = [(); 3].map(|()| results.next().expect("three"));
+        assert_eq!(found, ["first", "second", "third"]);
+        assert_eq!(third.join().expect("no panic"), Some(2));
+        results.close();
+        assert_eq!((results.next(), results.take_place()), (None, None));
+    }
+}

@@ -1,0 +1,120 @@
+//! The list of a run's files. In: the caller's items. Out: each one's admission, handed to the hash
+//! engine; the end of those whose remote path is taken. Never: a file that is opened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Item;
+use super::admit::{Admission, Admitted};
+use super::broken::{broken, nameless};
+use super::event::Progress;
+use super::run::Shared;
+use super::targets::{Claimed, Targets};
+use crate::error::{Operation, Result};
+use crate::hash::{self, Intake, Job, Running, Settings, Size, Slices, Watch};
+use crate::wire::check_size;
+
+/// Which thread goes through the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lister {
+    /// One of its own, for a list that may block for as long as it likes. No blocking thread of tokio's:
+    /// a runtime that is dropped waits for those.
+    OwnThread,
+    /// One that hashes, for a list that does not block.
+    Pool,
+}
+
+/// Starts to hash `items`, as far ahead of the network as the run's shares allow. What comes of them goes
+/// to `out`, which is closed after the last one. Dropping the answer stops it.
+///
+/// # Errors
+/// Where no thread can be started.
+pub fn start(
+    shared: &Arc<Shared>,
+    (items, lister): (impl Iterator<Item = Item> + Send + 'static, Lister),
+    out: UnboundedSender<Admitted>,
+) -> Result<Running<Admission>> {
+    let core = &shared.core;
+    let settings = Settings {
+        source: core.source_settings,
+        slices: Slices::Likely(Arc::clone(&core.slice_size)),
+        small_batch: SMALL_AHEAD,
+    };
+    let small = Size {
+        files: core.shares.small,
+        bytes: SMALL_AHEAD,
+    };
+    let large = Size {
+        files: core.shares.large,
+        bytes: LARGE_AHEAD,
+    };
+    let watch = Watch {
+        hashed: Arc::clone(&shared.progress.hashed),
+        stop: Arc::clone(&shared.halt),
+    };
+    let (intake, running) = hash::start(Arc::clone(&shared.pools), settings, [small, large], watch);
+    let run = Arc::clone(shared);
+    let list = move || list(&run, items, &intake, &out);
+    match lister {
+        Lister::OwnThread => hash::spawn("panup-list", list)?,
+        Lister::Pool => shared.pools.small().spawn_fifo(list),
+    }
+    Ok(running)
+}
+
+fn list(
+    shared: &Arc<Shared>,
+    items: impl Iterator<Item = Item>,
+    intake: &Intake<Admission>,
+    out: &UnboundedSender<Admitted>,
+) {
+    let all = AssertUnwindSafe(|| {
+        let mut targets = Targets::new(shared.core.options.on_conflict);
+        for item in items {
+            if shared.is_draining() || !hand_on(shared, item, &mut targets, (intake, out)) {
+                return;
+            }
+        }
+    });
+    if catch_unwind(all).is_err() {
+        // A run without the rest is no success.
+        let outcome = nameless(broken(Operation::Read).context("listing the files"));
+        drop(out.send(Admitted::Ended(Box::new(outcome))));
+    }
+}
+
+/// Hands an item on; `false` where no more are wanted. What cannot be uploaded anyway claims no remote
+/// path.
+fn hand_on(
+    shared: &Arc<Shared>,
+    item: Item,
+    targets: &mut Targets,
+    (intake, out): (&Intake<Admission>, &UnboundedSender<Admitted>),
+) -> bool {
+    let facts = item.facts().ok();
+    let size = facts.as_ref().map_or(0, |facts| facts.len());
+    Progress::add(&shared.progress.files, 1);
+    Progress::add(&shared.progress.bytes, size);
+    let is_file = facts.is_some_and(|facts| facts.is_file());
+    let claimed = match is_file && check_size(size).is_ok() {
+        true => targets.claim(&item),
+        false => Ok(Claimed::New),
+    };
+    let admission = Admission::new(shared, out, (item, size));
+    match claimed {
+        Ok(Claimed::New) => return intake.push(admission),
+        // The same file was handed in for the same place before.
+        Ok(Claimed::Again(first)) => admission.again(&first),
+        Err(error) => admission.failed(error),
+    }
+    true
+}
+
+/// Bytes of small files in memory at once, hashed and not yet uploaded.
+const SMALL_AHEAD: u64 = 24 << 20;
+
+/// Bytes of mapped files hashed and not yet uploaded: what the page cache is likely to still hold
+/// when it is sent.
+const LARGE_AHEAD: u64 = 4 << 30;
