@@ -138,6 +138,19 @@ impl Acked {
         Acked(bits)
     }
 
+    /// The bitmap, as [`from_bytes`](Self::from_bytes) reads it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many slices were acknowledged.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let ones = self.0.iter().map(|bits| u64::from(bits.count_ones()));
+        ones.sum()
+    }
+
     /// Whether slice `number` (from 1) was acknowledged.
     #[must_use]
     pub fn has(&self, number: u32) -> bool {

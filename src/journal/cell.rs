@@ -11,6 +11,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 use super::entry::Account;
 use crate::digest::{FileDigest, Md5};
+use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::Conflict;
 
@@ -95,8 +96,9 @@ impl Cells<'_, '_> {
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
-    pub(super) fn bitmap(&self, at: usize) -> Option<Vec<u8>> {
-        self.bytes(at).map(<[u8]>::to_vec)
+    pub(super) fn acked(&self, at: usize) -> Option<Acked> {
+        let bits = self.bytes(at)?.to_vec();
+        Some(Acked::from_bytes(bits))
     }
 
     /// The MD5s of a file of `size` bytes. Those of its slices, if there is one for each.

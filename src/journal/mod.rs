@@ -204,32 +204,6 @@ impl Journal {
         Some(finished)
     }
 
-    /// The earlier upload of a content with this MD5 and the task's size to the task's place,
-    /// whatever file it was read from. A hit is remembered for the task's path and identity, so
-    /// that [`finished`](Self::finished) knows it the next time.
-    #[must_use]
-    pub fn finished_as(&self, task: &Task, md5: &Md5) -> Option<Finished> {
-        let finished = self.read(|connection| read::finished_as(connection, task, md5))?;
-        self.offer(|| Write::Seen(Box::new(task.clone()), *md5));
-        Some(finished)
-    }
-
-    /// The unfinished upload of this content (MD5 and the task's size) to the task's place, to go
-    /// on with, whatever file it was begun from. It is of the task's path from then on.
-    #[must_use]
-    pub fn resume(&self, task: &Task, md5: &Md5) -> Option<Upload> {
-        let begun = self.read(|connection| read::resume(connection, task, md5))?;
-        Some(self.resumed(task, begun))
-    }
-
-    fn resumed(&self, task: &Task, (upload, path, used): (Upload, PathBuf, Used)) -> Upload {
-        if path != task.path {
-            self.offer(|| Write::Moved(upload.id, task.path.clone()));
-        }
-        self.renew(&[used]);
-        upload
-    }
-
     /// Remembers what `create` answered, in the place of any earlier upload of the same path to
     /// the same place. On disk within a quarter of a second; waits only if the disk lags far.
     pub fn begin(&self, task: &Task, md5: Md5, created: &Created) -> UploadId {
@@ -254,9 +228,10 @@ impl Journal {
         self.post(|| Write::Finish(Box::new(task.clone()), md5, file_id));
     }
 
-    /// What is known of a content with this MD5 and the task's size at the task's place, in one look:
-    /// as [`finished_as`](Self::finished_as), as [`resume`](Self::resume), and whether another content
-    /// was finished there.
+    /// What is known of a content with this MD5 and the task's size at the task's place, whatever file
+    /// it was read from. A finished one is remembered for the task's path and identity, so that
+    /// [`finished`](Self::finished) knows it the next time; one that was begun is of the task's path
+    /// from then on.
     #[must_use]
     pub fn at(&self, task: &Task, md5: &Md5) -> Place {
         let found = self.read(|connection| {
@@ -278,6 +253,14 @@ impl Journal {
             begun: begun.map(|begun| self.resumed(task, begun)),
             replaced,
         }
+    }
+
+    fn resumed(&self, task: &Task, (upload, path, used): (Upload, PathBuf, Used)) -> Upload {
+        if path != task.path {
+            self.offer(|| Write::Moved(upload.id, task.path.clone()));
+        }
+        self.renew(&[used]);
+        upload
     }
 
     /// To be called before a call that replaces what stands at the task's place by a content with this

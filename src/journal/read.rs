@@ -8,7 +8,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::cell::{Cells, PathCell, conflict_cell, path_key, servers, target_key};
 use super::entry::{Account, Counts, Finished, FinishedFile, Task, Unfinished, Upload, UploadId};
 use crate::digest::{FileDigest, Md5};
-use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::Created;
 
@@ -227,7 +226,7 @@ fn upload(cells: &Cells) -> Option<Upload> {
     Some(Upload {
         id: UploadId(cells.number(0)?),
         created,
-        acked: Acked::from_bytes(cells.bitmap(5)?),
+        acked: cells.acked(5)?,
         started: cells.time(6)?,
     })
 }
@@ -235,11 +234,6 @@ fn upload(cells: &Cells) -> Option<Upload> {
 fn progress(cells: &Cells) -> Option<Unfinished> {
     let size = cells.size(6)?;
     let slices = size.div_ceil(cells.slice_size(7)?);
-    let bits: u64 = cells
-        .bitmap(8)?
-        .iter()
-        .map(|byte| u64::from(byte.count_ones()))
-        .sum();
     Some(Unfinished {
         id: UploadId(cells.number(0)?),
         account: account(cells, 1)?,
@@ -248,7 +242,7 @@ fn progress(cells: &Cells) -> Option<Unfinished> {
         path: cells.path(5)?,
         size,
         slices,
-        acked: bits.min(slices),
+        acked: cells.acked(8)?.count().min(slices),
         started: cells.time(9)?,
     })
 }

@@ -36,7 +36,7 @@ fn an_upload_goes_on_in_the_next_run() {
         id
     };
     let journal = Journal::open(dir.path()).unwrap();
-    let upload = journal.resume(&task, &MD5).unwrap();
+    let upload = journal.at(&task, &MD5).begun.unwrap();
     assert_eq!((upload.id, &upload.created), (id, &created()));
     let acked: Vec<u32> = (1..=200).filter(|&slice| upload.acked.has(slice)).collect();
     assert_eq!(acked, [1, 9, 10, 100]);
@@ -49,12 +49,12 @@ fn an_upload_is_of_one_content_to_one_place_for_one_account() {
     let base = task("a.bin");
     journal.begin(&base, MD5, &created());
     journal.flush().unwrap();
-    assert!(journal.resume(&base, &MD5).is_some());
-    assert!(journal.resume(&base, &Md5([0; 16])).is_none());
+    assert!(journal.at(&base, &MD5).begun.is_some());
+    assert!(journal.at(&base, &Md5([0; 16])).begun.is_none());
     // Neither the file it is read from nor that file's state has a part in it.
     let no_matter = ["path", "dev", "inode", "mtime", "ctime"];
     for (what, other) in others(&base) {
-        let known = journal.resume(&other, &MD5).is_some();
+        let known = journal.at(&other, &MD5).begun.is_some();
         assert_eq!(known, no_matter.contains(&what), "{what}");
     }
 }
@@ -71,7 +71,7 @@ fn acks_count_only_for_slices_that_the_file_has() {
     journal.flush().unwrap();
     let mut expected = Acked::default();
     [1, 1001].into_iter().for_each(|slice| expected.set(slice));
-    assert_eq!(journal.resume(&task, &MD5).unwrap().acked, expected);
+    assert_eq!(journal.at(&task, &MD5).begun.unwrap().acked, expected);
     let status = &journal.unfinished().unwrap()[0];
     assert_eq!((status.acked, status.slices), (2, 1001));
 }
@@ -100,8 +100,8 @@ fn a_second_begin_takes_the_place_of_the_first() {
     let second = journal.begin(&new, Md5([2; 16]), &created());
     journal.ack(first, Ack::new(1));
     journal.flush().unwrap();
-    assert!(journal.resume(&old, &MD5).is_none());
-    assert_eq!(journal.resume(&new, &Md5([2; 16])).unwrap().id, second);
+    assert!(journal.at(&old, &MD5).begun.is_none());
+    assert_eq!(journal.at(&new, &Md5([2; 16])).begun.unwrap().id, second);
     assert_eq!(journal.unfinished().unwrap().len(), 1);
 }
 
@@ -142,7 +142,7 @@ fn a_path_that_is_not_text_is_a_path_all_the_same() {
     journal.finish(&strange, MD5, 1);
     journal.begin(&strange, MD5, &created());
     journal.flush().unwrap();
-    assert!(journal.finished(&strange).is_some() && journal.resume(&strange, &MD5).is_some());
+    assert!(journal.finished(&strange).is_some() && journal.at(&strange, &MD5).begun.is_some());
     assert_eq!(journal.unfinished().unwrap()[0].path, strange.path);
     assert_eq!(journal.forget(Forget::Path("/data".into())).unwrap(), 3);
 }
@@ -155,7 +155,7 @@ fn off_keeps_nothing_and_complains_of_nothing() {
     journal.ack(id, Ack::new(1));
     journal.finish(&task, MD5, 1);
     journal.flush().unwrap();
-    assert!(journal.resume(&task, &MD5).is_none() && journal.finished(&task).is_none());
+    assert!(journal.at(&task, &MD5).begun.is_none() && journal.finished(&task).is_none());
     assert_eq!(journal.counts().unwrap(), Counts::default());
     assert_eq!(journal.forget(Forget::Everything).unwrap(), 0);
     assert_eq!(journal.trouble(), None);

@@ -11,6 +11,7 @@ use super::cell::{Cells, PathCell, conflict_cell, md5s_cell, path_key, servers_c
 use super::entry::{Account, Forget, Task, UploadId};
 use super::read::RowId;
 use crate::digest::{FileDigest, Md5};
+use crate::plan::Acked;
 use crate::source::Identity;
 use crate::wire::{Conflict, Created};
 
@@ -113,23 +114,17 @@ pub(super) fn acks(
 ) -> rusqlite::Result<()> {
     let known = db
         .prepare_cached("SELECT acked, size, slice_size FROM upload WHERE id = ?1")?
-        .query_row([id.0], |row| Ok(bitmap_and_count(&Cells(row))))
+        .query_row([id.0], |row| Ok(acked_and_count(&Cells(row))))
         .optional()?;
-    let Some(Some((mut bits, count))) = known else {
+    let Some(Some((mut acked, count))) = known else {
         return Ok(());
     };
-    for &slice in slices
-        .iter()
-        .filter(|&&slice| slice > 0 && u64::from(slice) <= count)
-    {
-        let at = slice as usize - 1;
-        if bits.len() <= at / 8 {
-            bits.resize(at / 8 + 1, 0);
-        }
-        bits[at / 8] |= 1 << (at % 8);
+    let known = |slice: &&u32| u64::from(**slice) <= count;
+    for &slice in slices.range(1..).take_while(known) {
+        acked.set(slice);
     }
     db.prepare_cached("UPDATE upload SET acked = ?2, at = ?3 WHERE id = ?1")?
-        .execute(params![id.0, bits, now])?;
+        .execute(params![id.0, acked.as_bytes(), now])?;
     Ok(())
 }
 
@@ -303,9 +298,9 @@ pub(super) fn drop_orphans(db: &Connection) -> rusqlite::Result<usize> {
     )
 }
 
-fn bitmap_and_count(cells: &Cells) -> Option<(Vec<u8>, u64)> {
+fn acked_and_count(cells: &Cells) -> Option<(Acked, u64)> {
     let count = cells.size(1)?.div_ceil(cells.slice_size(2)?);
-    Some((cells.bitmap(0)?, count))
+    Some((cells.acked(0)?, count))
 }
 
 /// A path itself, or below it as a folder; compared as bytes, since not every path is text.

@@ -74,7 +74,7 @@ fn one_run_with_a_wrong_clock_drops_nothing() {
             journal.flush().unwrap();
             assert!(journal.finished(&task("done")).is_some(), "{wrong}, {day}");
             assert!(
-                journal.resume(&task("open"), &MD5).is_some(),
+                journal.at(&task("open"), &MD5).begun.is_some(),
                 "{wrong}, {day}"
             );
             assert_eq!(journal.trouble(), None);
@@ -91,7 +91,7 @@ fn nothing_is_dropped_by_a_clock_that_is_far_ahead_of_every_row() {
     for day in [730, 735, 740] {
         on_day(&dir, day).flush().unwrap();
     }
-    assert!(on_day(&dir, 741).resume(&task("open"), &MD5).is_some());
+    assert!(on_day(&dir, 741).at(&task("open"), &MD5).begun.is_some());
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn an_upload_that_nobody_goes_on_with_is_dropped_with_a_word_and_a_used_one_is_n
     let mut words = Vec::new();
     for day in [0, 40, 80, 95, 99, 103] {
         let journal = on_day(&dir, day);
-        assert!(journal.resume(&task("used"), &MD5).is_some(), "day {day}");
+        assert!(journal.at(&task("used"), &MD5).begun.is_some(), "day {day}");
         journal.finish(&task(&format!("of day {day}")), MD5, 1);
         journal.flush().unwrap();
         words.extend(journal.trouble());
     }
     let journal = on_day(&dir, 104);
-    assert!(journal.resume(&task("left"), &MD5).is_none());
-    assert!(journal.resume(&task("used"), &MD5).is_some());
+    assert!(journal.at(&task("left"), &MD5).begun.is_none());
+    assert!(journal.at(&task("used"), &MD5).begun.is_some());
     assert_eq!(words.len(), 1);
     let word = words[0].message();
     assert!(

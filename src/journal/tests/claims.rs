@@ -37,7 +37,7 @@ fn a_place_is_given_back_after_what_was_told_before_is_on_disk() {
         drop(claim);
         let waited = std::iter::repeat_with(|| other.claim(&task.account, &task.remote));
         let claim = waited.flatten().next().unwrap();
-        assert_eq!(other.finished_as(&task, &MD5).unwrap().file_id, number);
+        assert_eq!(other.at(&task, &MD5).finished.unwrap().file_id, number);
         drop(claim);
     }
 }

@@ -37,9 +37,8 @@ proptest! {
             // NOT NULL and UNIQUE refuse some; those cannot happen then.
             let _ = raw.execute(&format!("UPDATE {table} SET {column} = ?1"), [value]);
         }
-        let _ = journal.resume(&task, &MD5);
+        let _ = journal.at(&task, &MD5);
         let _ = journal.finished(&task);
-        let _ = journal.finished_as(&task, &MD5);
         journal.adopt(&Account { name: "new".into(), ..(*task.account).clone() }, Some("me"));
         if let Some(FileDigest { slices: Some(slices), .. }) = journal.hashes(&task.path, &task.identity) {
             prop_assert_eq!(slices.md5s.len() as u64, task.identity.size.div_ceil(slices.size));
@@ -55,7 +54,7 @@ proptest! {
         journal.begin(&task, MD5, &created());
         prop_assert_eq!(journal.flush(), Ok(()));
         prop_assert_eq!(journal.finished(&task).unwrap().file_id, 2);
-        prop_assert!(journal.resume(&task, &MD5).is_some());
+        prop_assert!(journal.at(&task, &MD5).begun.is_some());
         prop_assert_eq!(journal.trouble(), None);
     }
 
@@ -76,7 +75,7 @@ proptest! {
         journal.begin(&task, md5, &created);
         journal.remember(&task.path, &task.identity, hashes.clone());
         journal.flush().unwrap();
-        prop_assert_eq!(journal.resume(&task, &md5).unwrap().created, created);
+        prop_assert_eq!(journal.at(&task, &md5).begun.unwrap().created, created);
         prop_assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
         journal.finish(&task, md5, -1);
         journal.flush().unwrap();

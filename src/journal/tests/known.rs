@@ -24,8 +24,8 @@ fn once_hashed_a_finished_file_is_known_by_target_md5_and_size() {
         let (_dir, journal) = scratch();
         journal.finish(&base, MD5, 42);
         journal.flush().unwrap();
-        assert!(journal.finished_as(&base, &Md5([0; 16])).is_none());
-        let known = journal.finished_as(&other, &MD5).is_some();
+        assert!(journal.at(&base, &Md5([0; 16])).finished.is_none());
+        let known = journal.at(&other, &MD5).finished.is_some();
         assert_eq!(known, no_matter.contains(&what), "{what}");
         journal.flush().unwrap();
         let next_time = journal.finished(&other).is_some();
@@ -44,7 +44,7 @@ fn md5s_that_were_found_wrong_are_forgotten_and_where_the_file_went_is_not() {
     assert_eq!(journal.hashes(&task.path, &task.identity), None);
     assert!(journal.finished(&task).is_none());
     assert_eq!(journal.finished_files(9).unwrap()[0].path, task.path);
-    assert_eq!(journal.finished_as(&task, &MD5).unwrap().file_id, 42);
+    assert_eq!(journal.at(&task, &MD5).finished.unwrap().file_id, 42);
     journal.flush().unwrap();
     assert!(journal.finished(&task).is_some());
 }
@@ -112,7 +112,7 @@ fn a_file_displaced_by_another_is_not_skipped() {
     journal.finish(&first, MD5, 1);
     journal.finish(&second, Md5([2; 16]), 2);
     journal.flush().unwrap();
-    assert!(journal.finished(&first).is_none() && journal.finished_as(&first, &MD5).is_none());
+    assert!(journal.finished(&first).is_none() && journal.at(&first, &MD5).finished.is_none());
     assert_eq!(journal.finished(&second).unwrap().file_id, 2);
 }
 

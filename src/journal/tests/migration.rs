@@ -56,7 +56,7 @@ fn rows_of_the_first_schema_keep_working() {
     let done = task("done");
     assert_eq!(journal.finished(&done).unwrap().file_id, 42);
     assert_eq!(
-        journal.finished_as(&edited(&done), &MD5).unwrap().file_id,
+        journal.at(&edited(&done), &MD5).finished.unwrap().file_id,
         42
     );
     assert!(journal.finished(&task("changed")).is_none());
@@ -65,7 +65,7 @@ fn rows_of_the_first_schema_keep_working() {
             .hashes(&task("changed").path, &done.identity)
             .is_some()
     );
-    let upload = journal.resume(&edited(&task("open")), &MD5).unwrap();
+    let upload = journal.at(&edited(&task("open")), &MD5).begun.unwrap();
     assert_eq!(upload.created, created());
     assert!(upload.acked.has(1) && !upload.acked.has(2) && upload.acked.has(3));
     assert_eq!(journal.unfinished().unwrap()[0].size, 16_001);
@@ -78,10 +78,10 @@ fn what_a_token_did_is_the_accounts_own() {
     let dir = first_schema(TOKEN);
     let journal = Journal::open(dir.path()).unwrap();
     let (done, open) = (task("done"), task("open"));
-    assert!(journal.finished(&done).is_none() && journal.resume(&open, &MD5).is_none());
+    assert!(journal.finished(&done).is_none() && journal.at(&open, &MD5).begun.is_none());
     journal.adopt(&done.account, Some(TOKEN));
     assert_eq!(journal.finished(&done).unwrap().file_id, 42);
-    assert!(journal.resume(&open, &MD5).unwrap().acked.has(3));
+    assert!(journal.at(&open, &MD5).begun.unwrap().acked.has(3));
     assert_eq!(journal.trouble(), None);
     drop(journal);
     let journal = Journal::open(dir.path()).unwrap();
@@ -99,7 +99,7 @@ fn of_another_token_only_what_the_service_can_refuse_is_taken() {
     let journal = Journal::open(dir.path()).unwrap();
     let (done, open) = (task("done"), task("open"));
     journal.adopt(&done.account, Some("token-of-today"));
-    assert!(journal.resume(&open, &MD5).is_some());
+    assert!(journal.at(&open, &MD5).begun.is_some());
     assert!(journal.finished(&done).is_none());
 }
 
@@ -111,14 +111,14 @@ fn of_two_other_tokens_nothing_is_taken_nor_where_the_account_has_rows_of_its_ow
     journal.begin(&second, MD5, &created());
     journal.flush().unwrap();
     journal.adopt(&task("open").account, None);
-    assert!(journal.resume(&task("open"), &MD5).is_none());
+    assert!(journal.at(&task("open"), &MD5).begun.is_none());
 
     let dir = first_schema(TOKEN);
     let journal = Journal::open(dir.path()).unwrap();
     journal.finish(&task("mine"), MD5, 1);
     journal.flush().unwrap();
     journal.adopt(&task("open").account, None);
-    assert!(journal.resume(&task("open"), &MD5).is_none());
+    assert!(journal.at(&task("open"), &MD5).begun.is_none());
 }
 
 #[test]

@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let task = task();
     let _ = journal.finished(&task);
-    if let Some(upload) = journal.resume(&task, &MD5) {
+    if let Some(upload) = journal.at(&task, &MD5).begun {
         assert!(upload.created.slice_size > 0);
     }
     let _ = journal.hashes(&task.path, &task.identity);
