@@ -88,7 +88,9 @@ fn print_lines(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Cou
             file.path.display(),
             file.remote,
             human(file.size),
-            file.finished.file_id,
+            file.finished
+                .file_id
+                .map_or_else(|| "unknown".to_owned(), |id| id.to_string()),
             ago(file.finished.at)
         ));
     }
@@ -110,7 +112,7 @@ fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: C
             "event": "finished", "path": file.path.to_string_lossy(), "remote": file.remote,
             "parent_id": file.parent, "api": file.account.api, "account": file.account.name,
             "size": file.size, "md5": file.finished.md5.to_string(),
-            "file_id": file.finished.file_id, "finished": seconds(file.finished.at),
+            "file_id": file.finished.file_id.unwrap_or(0), "finished": seconds(file.finished.at),
         });
         say(&object.to_string());
     }

@@ -70,6 +70,12 @@ impl Cells<'_, '_> {
         }
     }
 
+    /// A file's id at the service, where it was said.
+    pub(super) fn file_id(&self, at: usize) -> Option<Option<i64>> {
+        let id = self.number(at)?;
+        Some((id != UNKNOWN_ID).then_some(id))
+    }
+
     /// A slice size: at least one byte.
     pub(super) fn slice_size(&self, at: usize) -> Option<u64> {
         u64::try_from(self.number(at)?)
@@ -139,6 +145,10 @@ pub(super) fn servers(cell: &str) -> Vec<String> {
         .collect()
 }
 
+pub(super) fn file_id_cell(id: Option<i64>) -> i64 {
+    id.unwrap_or(UNKNOWN_ID)
+}
+
 pub(super) fn conflict_cell(conflict: Conflict) -> i64 {
     match conflict {
         Conflict::Fail => 0,
@@ -183,3 +193,6 @@ pub(super) fn target_key(account: &Account, parent: i64, remote: &str) -> i64 {
         remote.as_bytes(),
     ])
 }
+
+/// Stands in the tables for the id of a file that the service did not say: it gives none.
+const UNKNOWN_ID: i64 = 0;

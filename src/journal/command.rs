@@ -18,7 +18,7 @@ pub(super) enum Write {
     Begin(UploadId, Box<Task>, Md5, Created),
     Ack(UploadId, Ack),
     Abandon(UploadId),
-    Finish(Box<Task>, Md5, i64),
+    Finish(Box<Task>, Md5, Option<i64>),
     Seen(Box<Task>, Md5),
     Replace(Box<Task>, Md5),
     Used(RowId),

@@ -38,8 +38,8 @@ pub struct Task {
 pub struct Finished {
     /// The MD5 of what was uploaded.
     pub md5: Md5,
-    /// The service's id of the file; 0 where it was not told.
-    pub file_id: i64,
+    /// The service's id of the file, where it was said.
+    pub file_id: Option<i64>,
     /// When it was finished.
     pub at: SystemTime,
 }

@@ -223,8 +223,8 @@ impl Journal {
     }
 
     /// Remembers a file as uploaded, with its MD5, and drops its unfinished upload. `file_id` is
-    /// 0 where the service did not tell it.
-    pub fn finish(&self, task: &Task, md5: Md5, file_id: i64) {
+    /// the service's, where it was said.
+    pub fn finish(&self, task: &Task, md5: Md5, file_id: Option<i64>) {
         self.post(|| Write::Finish(Box::new(task.clone()), md5, file_id));
     }
 

@@ -261,7 +261,7 @@ fn finished_file(cells: &Cells) -> Option<FinishedFile> {
 fn finished_at(cells: &Cells, at: usize) -> Option<Finished> {
     Some(Finished {
         md5: cells.md5(at)?,
-        file_id: cells.number(at + 1)?,
+        file_id: cells.file_id(at + 1)?,
         at: cells.time(at + 2)?,
     })
 }

@@ -113,7 +113,7 @@ fn an_upload_ends_by_abandon_and_by_finish() {
     journal.begin(&done, MD5, &created());
     journal.begin(&open, MD5, &created());
     journal.abandon(id);
-    journal.finish(&done, MD5, 7);
+    journal.finish(&done, MD5, Some(7));
     journal.flush().unwrap();
     let paths: Vec<PathBuf> = journal
         .unfinished()
@@ -139,7 +139,7 @@ fn a_path_that_is_not_text_is_a_path_all_the_same() {
         path: OsStr::from_bytes(b"/data/\xff\xfe").into(),
         ..task("a")
     };
-    journal.finish(&strange, MD5, 1);
+    journal.finish(&strange, MD5, Some(1));
     journal.begin(&strange, MD5, &created());
     journal.flush().unwrap();
     assert!(journal.finished(&strange).is_some() && journal.at(&strange, &MD5).begun.is_some());
@@ -153,7 +153,7 @@ fn off_keeps_nothing_and_complains_of_nothing() {
     let task = task("a.bin");
     let id = journal.begin(&task, MD5, &created());
     journal.ack(id, Ack::new(1));
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     journal.flush().unwrap();
     assert!(journal.at(&task, &MD5).begun.is_none() && journal.finished(&task).is_none());
     assert_eq!(journal.counts().unwrap(), Counts::default());
@@ -166,7 +166,7 @@ fn nobody_else_may_read_it() {
     let dir = tempdir().unwrap();
     let folder = dir.path().join("state").join("panup");
     let journal = Journal::open(&folder).unwrap();
-    journal.finish(&task("a"), MD5, 1);
+    journal.finish(&task("a"), MD5, Some(1));
     journal.flush().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
@@ -208,7 +208,7 @@ fn rows_cost_what_was_promised() {
                 ..task(&name)
             },
             MD5,
-            number,
+            Some(number),
         );
     }
     drop(journal);

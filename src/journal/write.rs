@@ -7,7 +7,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::{Cells, PathCell, conflict_cell, md5s_cell, path_key, servers_cell, target_key};
+use super::cell::{
+    Cells, PathCell, conflict_cell, file_id_cell, md5s_cell, path_key, servers_cell, target_key,
+};
 use super::entry::{Account, Forget, Task, UploadId};
 use super::read::RowId;
 use crate::digest::{FileDigest, Md5};
@@ -138,7 +140,7 @@ pub(super) fn finish(
     db: &Connection,
     task: &Task,
     md5: &Md5,
-    file_id: i64,
+    file_id: Option<i64>,
     now: i64,
 ) -> rusqlite::Result<()> {
     let known = FileDigest::new(*md5, task.identity.size);
@@ -160,7 +162,15 @@ pub(super) fn finish(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
-        target, parent, remote, place, file, md5, size, file_id, now
+        target,
+        parent,
+        remote,
+        place,
+        file,
+        md5,
+        size,
+        file_id_cell(file_id),
+        now
     ])?;
     drop_uploads(db, task, md5)
 }

@@ -86,11 +86,11 @@ impl Admission {
     pub fn again(&self, first: &Path) {
         let (path, first) = (self.item.path.display(), first.display());
         tracing::info!("{path} is the same file as {first}, which goes to the same place");
-        self.skip(0, None);
+        self.skip(None, None);
     }
 
     /// Ends it as not to be sent: the service has it under this id, if that is known.
-    fn skip(&self, id: i64, md5: Option<Md5>) {
+    fn skip(&self, id: Option<i64>, md5: Option<Md5>) {
         for counter in [&*self.shared.progress.hashed, &self.shared.progress.acked] {
             Progress::add(counter, self.size);
         }

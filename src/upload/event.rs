@@ -35,11 +35,11 @@ pub struct Outcome {
 pub enum Status {
     /// Sent and completed; the id that the service gave.
     Uploaded(i64),
-    /// The service had these bytes already; its id, 0 where it did not tell.
-    Reused(i64),
+    /// The service had these bytes already; the file's id, where it was said.
+    Reused(Option<i64>),
     /// The journal knows it as finished, and neither file nor destination changed; or the same file
-    /// was handed in for the same place before, in the same run (its id is 0 then).
-    Skipped(i64),
+    /// was handed in for the same place before, in the same run (without an id then).
+    Skipped(Option<i64>),
     /// Why not.
     Failed(Error),
 }
@@ -60,9 +60,8 @@ impl Status {
     #[must_use]
     pub fn file_id(&self) -> Option<i64> {
         match self {
-            Status::Uploaded(id) | Status::Reused(id) | Status::Skipped(id) => {
-                Some(*id).filter(|&id| id != 0)
-            }
+            Status::Uploaded(id) => Some(*id),
+            Status::Reused(id) | Status::Skipped(id) => *id,
             Status::Failed(_) => None,
         }
     }

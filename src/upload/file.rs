@@ -155,7 +155,7 @@ impl FileUpload<'_> {
         trip::here(trip::Step::File, self.hashed.source.path())?;
         self.check(Operation::Check).await?;
         let status = self.any_way().await?;
-        if let Status::Uploaded(id) | Status::Reused(id) = status {
+        if let Status::Uploaded(_) | Status::Reused(_) = status {
             let task = Task {
                 identity: self.contents.identity().await,
                 ..self.hashed.task.clone()
@@ -163,7 +163,7 @@ impl FileUpload<'_> {
             self.shared
                 .core
                 .journal
-                .finish(&task, self.hashed.digest.md5, id);
+                .finish(&task, self.hashed.digest.md5, status.file_id());
         }
         Ok(status)
     }

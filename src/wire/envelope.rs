@@ -280,14 +280,14 @@ impl Fields {
             .ok_or_else(|| self.missing(name, "a whole number"))
     }
 
-    /// The field as a number; 0 where it is missing or null.
+    /// The field as an id; `None` where it is absent, null or 0, which is no id.
     ///
     /// # Errors
     /// [`Kind::Protocol`] where it is there and no number.
-    pub fn number_or_zero(&self, name: &str) -> Result<i64> {
+    pub fn id(&self, name: &str) -> Result<Option<i64>> {
         match self.find(name) {
-            None | Some(Value::Null) => Ok(0),
-            Some(_) => self.number(name),
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => Ok(Some(self.number(name)?).filter(|&id| id != 0)),
         }
     }
 
@@ -655,7 +655,7 @@ mod tests {
         .expect("ok");
         assert_eq!(fields.number("fileID").expect("number"), 12);
         assert!(fields.flag("reuse"));
-        assert_eq!(fields.number_or_zero("n").expect("null"), 0);
+        assert_eq!(fields.id("n").expect("null"), None);
         assert!(fields.number("absent").is_err());
     }
 }

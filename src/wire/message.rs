@@ -47,8 +47,8 @@ pub struct FileFacts {
 /// `create` was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateReply {
-    /// The service has these bytes already: done, not a byte sent. The id is 0 where it was not told.
-    Reused(i64),
+    /// The service has these bytes already: done, not a byte sent. The file's id, where it is said.
+    Reused(Option<i64>),
     /// The file is to be sent in slices.
     Created(Created),
 }
@@ -113,7 +113,7 @@ pub fn create_body(facts: &FileFacts) -> Vec<u8> {
 /// [`Kind::Protocol`] where a field that must be there is not.
 pub fn create_reply(data: &Fields) -> Result<CreateReply> {
     if data.flag("reuse") {
-        return Ok(CreateReply::Reused(data.number_or_zero("fileID")?));
+        return Ok(CreateReply::Reused(data.id("fileID")?));
     }
     let slice_size = u64::try_from(data.number("sliceSize")?)
         .map_err(|_| data.missing("sliceSize", "positive"))?;
@@ -144,11 +144,9 @@ pub fn complete_body(preupload_id: &str) -> Vec<u8> {
 /// # Errors
 /// [`Kind::Protocol`] where the id is no number.
 pub fn complete_reply(data: &Fields) -> Result<Completed> {
-    let id = data.number_or_zero("fileID")?;
-    Ok(if data.flag("completed") && id != 0 {
-        Completed::Done(id)
-    } else {
-        Completed::Pending
+    Ok(match data.id("fileID")? {
+        Some(id) if data.flag("completed") => Completed::Done(id),
+        _ => Completed::Pending,
     })
 }
 
@@ -241,7 +239,7 @@ mod tests {
             Operation::Create,
             r#"{"code":0,"data":{"reuse":true}}"#,
         ));
-        assert_eq!(reply, Ok(CreateReply::Reused(0)));
+        assert_eq!(reply, Ok(CreateReply::Reused(None)));
     }
 
     #[test]

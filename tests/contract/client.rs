@@ -118,7 +118,7 @@ async fn reuse_ends_the_upload() {
     let service = Canned::start(|_| vec![("/upload/v2/file/create", samples::REUSED.to_owned())]);
     let outcome = upload(&service, |options, _| options.single_max = 0).await;
     assert!(
-        matches!(outcome.status, Status::Reused(11_522_655)),
+        matches!(outcome.status, Status::Reused(Some(11_522_655))),
         "{outcome:?}"
     );
     assert_eq!(service.seen().len(), 1);

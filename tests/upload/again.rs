@@ -16,7 +16,7 @@ async fn known_content_is_reused_and_not_a_byte_is_sent() {
     let outcomes = upload(&client, [item(&path, "second.bin")]).await;
     let id = scene.stored("second.bin").file_id;
     assert!(
-        matches!(outcomes[0].status, Status::Reused(told) if told == id),
+        matches!(outcomes[0].status, Status::Reused(Some(told)) if told == id),
         "{outcomes:?}"
     );
     assert_eq!(outcomes[0].sent, 0);
@@ -36,7 +36,10 @@ async fn reuse_without_an_id_is_reuse() {
     let client = Client::new(options).expect("options that make sense");
     let outcome = client.upload(item(&path, "second.bin")).await;
     let outcome = outcome.expect("reused");
-    assert!(matches!(outcome.status, Status::Reused(0)), "{outcome:?}");
+    assert!(
+        matches!(outcome.status, Status::Reused(None)),
+        "{outcome:?}"
+    );
     assert_eq!(outcome.status.file_id(), None);
     scene.assert_arrived(&path, "second.bin");
 }

@@ -35,7 +35,7 @@ fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
             false
         ) == Sync::Now
     );
-    let finish = Write::Finish(task(), Md5([0; 16]), 1);
+    let finish = Write::Finish(task(), Md5([0; 16]), Some(1));
     assert!(clerk.sync_for(&batch(vec![finish, ack()]), false) == Sync::Now);
     assert!(clerk.sync_for(&batch(vec![ack()]), true) == Sync::Now);
 }
@@ -82,7 +82,7 @@ fn what_waits_is_bounded_and_acks_of_one_slice_are_one() {
     assert_eq!(waiting.len(), 1);
     let files = 200_000;
     for _ in 0..files {
-        waiting.add(Write::Finish(task(), Md5([0; 16]), 1));
+        waiting.add(Write::Finish(task(), Md5([0; 16]), Some(1)));
     }
     let kept = waiting.writes.len();
     assert!(

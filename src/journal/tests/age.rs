@@ -15,7 +15,7 @@ fn on_day(dir: &TempDir, day: i64) -> Journal {
 fn a_file_that_is_skipped_every_day_is_known_for_years() {
     let dir = tempdir().unwrap();
     let daily = task("daily");
-    on_day(&dir, 0).finish(&daily, MD5, 1);
+    on_day(&dir, 0).finish(&daily, MD5, Some(1));
     for day in [0, 1, 100, 200, 300, 364, 366, 367, 368, 800, 1200] {
         let journal = on_day(&dir, day);
         assert!(journal.finished(&daily).is_some(), "day {day}");
@@ -35,7 +35,7 @@ fn a_file_that_is_skipped_every_day_is_known_for_years() {
 fn a_use_renews_a_row_once_a_week() {
     let dir = tempdir().unwrap();
     let task = task("a");
-    on_day(&dir, 0).finish(&task, MD5, 1);
+    on_day(&dir, 0).finish(&task, MD5, Some(1));
     let times = || -> (i64, i64) {
         raw(&dir)
             .query_row(
@@ -65,10 +65,10 @@ fn one_run_with_a_wrong_clock_drops_nothing() {
         let dir = tempdir().unwrap();
         {
             let journal = on_day(&dir, 0);
-            journal.finish(&task("done"), MD5, 1);
+            journal.finish(&task("done"), MD5, Some(1));
             journal.begin(&task("open"), MD5, &created());
         }
-        on_day(&dir, wrong).finish(&task("meanwhile"), MD5, 2);
+        on_day(&dir, wrong).finish(&task("meanwhile"), MD5, Some(2));
         for day in [0, 1, 4, 8] {
             let journal = on_day(&dir, day);
             journal.flush().unwrap();
@@ -106,7 +106,7 @@ fn an_upload_that_nobody_goes_on_with_is_dropped_with_a_word_and_a_used_one_is_n
     for day in [0, 40, 80, 95, 99, 103] {
         let journal = on_day(&dir, day);
         assert!(journal.at(&task("used"), &MD5).begun.is_some(), "day {day}");
-        journal.finish(&task(&format!("of day {day}")), MD5, 1);
+        journal.finish(&task(&format!("of day {day}")), MD5, Some(1));
         journal.flush().unwrap();
         words.extend(journal.trouble());
     }
@@ -127,7 +127,7 @@ fn no_number_of_files_is_too_many_but_bytes_are_and_the_oldest_unused_go() {
     let name = |number: i64| task(&format!("{number:05}"));
     {
         let journal = on_day(&dir, 0);
-        (0..10_000).for_each(|number| journal.finish(&name(number), MD5, number));
+        (0..10_000).for_each(|number| journal.finish(&name(number), MD5, Some(number)));
         journal.flush().unwrap();
         // Of use later than all others, though written first.
         let journal = on_day(&dir, 30);

@@ -33,11 +33,14 @@ fn a_place_is_given_back_after_what_was_told_before_is_on_disk() {
     for number in 0..50 {
         let task = task(&number.to_string());
         let claim = journal.claim(&task.account, &task.remote).unwrap();
-        journal.finish(&task, MD5, number);
+        journal.finish(&task, MD5, Some(number));
         drop(claim);
         let waited = std::iter::repeat_with(|| other.claim(&task.account, &task.remote));
         let claim = waited.flatten().next().unwrap();
-        assert_eq!(other.at(&task, &MD5).finished.unwrap().file_id, number);
+        assert_eq!(
+            other.at(&task, &MD5).finished.unwrap().file_id,
+            Some(number)
+        );
         drop(claim);
     }
 }
@@ -54,7 +57,7 @@ fn the_last_clone_may_be_a_claims() {
     let (dir, journal) = scratch();
     let task = task("a.bin");
     let claim = journal.claim(&task.account, &task.remote).unwrap();
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     drop(journal);
     drop(claim);
     let journal = Journal::open(dir.path()).unwrap();

@@ -101,7 +101,7 @@ fn damage_met_on_the_way_is_a_warning_once_and_set_aside_by_the_next_run() {
     let warning = journal.trouble().unwrap();
     assert_eq!(warning.kind(), Kind::State);
     assert!(warning.message().contains("damaged"), "{warning}");
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     assert!(journal.flush().is_err());
     let _ = journal.trouble();
     assert_eq!(journal.trouble(), None);
@@ -171,7 +171,7 @@ fn a_failed_write_is_reported_once_and_reading_goes_on() {
     edit(&dir, "DROP TABLE finished");
     let task = task("17");
     assert!(journal.hashes(&task.path, &task.identity).is_some());
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     let error = journal.flush().unwrap_err();
     assert_eq!(error.kind(), Kind::State);
     assert_eq!(journal.trouble(), Some(error.clone()));
@@ -197,7 +197,7 @@ fn assert_begins_anew(dir: &TempDir) {
 }
 
 fn assert_works(journal: &Journal) {
-    journal.finish(&task("new"), MD5, 1);
+    journal.finish(&task("new"), MD5, Some(1));
     journal.flush().unwrap();
     assert!(journal.finished(&task("new")).is_some());
 }
@@ -205,7 +205,7 @@ fn assert_works(journal: &Journal) {
 fn filled() -> TempDir {
     let (dir, journal) = scratch();
     for number in 0..300 {
-        journal.finish(&task(&number.to_string()), MD5, number);
+        journal.finish(&task(&number.to_string()), MD5, Some(number));
     }
     journal.flush().unwrap();
     dir

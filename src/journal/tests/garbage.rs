@@ -28,7 +28,7 @@ proptest! {
         let task = task("a.bin");
         let id = journal.begin(&task, MD5, &created());
         journal.ack(id, Ack::new(4));
-        journal.finish(&Task { remote: Remote::new(0, "z").unwrap(), ..task.clone() }, MD5, 1);
+        journal.finish(&Task { remote: Remote::new(0, "z").unwrap(), ..task.clone() }, MD5, Some(1));
         journal.flush().unwrap();
         let raw = Connection::open(dir.path().join("journal.db")).unwrap();
         raw.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
@@ -50,10 +50,10 @@ proptest! {
         journal.counts().unwrap();
         // Writing over it works too, and mends it.
         journal.ack(id, Ack::new(5));
-        journal.finish(&task, MD5, 2);
+        journal.finish(&task, MD5, Some(2));
         journal.begin(&task, MD5, &created());
         prop_assert_eq!(journal.flush(), Ok(()));
-        prop_assert_eq!(journal.finished(&task).unwrap().file_id, 2);
+        prop_assert_eq!(journal.finished(&task).unwrap().file_id, Some(2));
         prop_assert!(journal.at(&task, &MD5).begun.is_some());
         prop_assert_eq!(journal.trouble(), None);
     }
@@ -77,7 +77,7 @@ proptest! {
         journal.flush().unwrap();
         prop_assert_eq!(journal.at(&task, &md5).begun.unwrap().created, created);
         prop_assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
-        journal.finish(&task, md5, -1);
+        journal.finish(&task, md5, Some(-1));
         journal.flush().unwrap();
         prop_assert_eq!(journal.finished(&task).unwrap().md5, md5);
         prop_assert_eq!(&journal.finished_files(1).unwrap()[0].path, &task.path);

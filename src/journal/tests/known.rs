@@ -6,10 +6,10 @@ use super::*;
 fn a_finished_file_is_known_without_a_read_by_its_identity() {
     let (_dir, journal) = scratch();
     let base = task("a.bin");
-    journal.finish(&base, MD5, 42);
+    journal.finish(&base, MD5, Some(42));
     journal.flush().unwrap();
     let finished = journal.finished(&base).unwrap();
-    assert_eq!((finished.md5, finished.file_id), (MD5, 42));
+    assert_eq!((finished.md5, finished.file_id), (MD5, Some(42)));
     for (what, other) in others(&base) {
         let known = journal.finished(&other).is_some();
         assert_eq!(known, ["conflict", "dev"].contains(&what), "{what}");
@@ -22,7 +22,7 @@ fn once_hashed_a_finished_file_is_known_by_target_md5_and_size() {
     let no_matter = ["conflict", "path", "dev", "inode", "mtime", "ctime"];
     for (what, other) in others(&base) {
         let (_dir, journal) = scratch();
-        journal.finish(&base, MD5, 42);
+        journal.finish(&base, MD5, Some(42));
         journal.flush().unwrap();
         assert!(journal.at(&base, &Md5([0; 16])).finished.is_none());
         let known = journal.at(&other, &MD5).finished.is_some();
@@ -38,13 +38,13 @@ fn once_hashed_a_finished_file_is_known_by_target_md5_and_size() {
 fn md5s_that_were_found_wrong_are_forgotten_and_where_the_file_went_is_not() {
     let (_dir, journal) = scratch();
     let task = task("a.bin");
-    journal.finish(&task, MD5, 42);
+    journal.finish(&task, MD5, Some(42));
     journal.forget_hashes(&task.path);
     journal.flush().unwrap();
     assert_eq!(journal.hashes(&task.path, &task.identity), None);
     assert!(journal.finished(&task).is_none());
     assert_eq!(journal.finished_files(9).unwrap()[0].path, task.path);
-    assert_eq!(journal.at(&task, &MD5).finished.unwrap().file_id, 42);
+    assert_eq!(journal.at(&task, &MD5).finished.unwrap().file_id, Some(42));
     journal.flush().unwrap();
     assert!(journal.finished(&task).is_some());
 }
@@ -71,7 +71,7 @@ fn slice_hashes_stay_while_the_file_does() {
     let sliced = sliced(MD5, 16, 1001);
     journal.remember(&task.path, &task.identity, sliced.clone());
     journal.remember(&task.path, &task.identity, whole(MD5));
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     journal.flush().unwrap();
     assert_eq!(journal.hashes(&task.path, &task.identity), Some(sliced));
     let edited = edited(&task);
@@ -109,11 +109,11 @@ fn a_file_displaced_by_another_is_not_skipped() {
         path: "/data/two".into(),
         ..first.clone()
     };
-    journal.finish(&first, MD5, 1);
-    journal.finish(&second, Md5([2; 16]), 2);
+    journal.finish(&first, MD5, Some(1));
+    journal.finish(&second, Md5([2; 16]), Some(2));
     journal.flush().unwrap();
     assert!(journal.finished(&first).is_none() && journal.at(&first, &MD5).finished.is_none());
-    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
+    assert_eq!(journal.finished(&second).unwrap().file_id, Some(2));
 }
 
 #[test]
@@ -127,12 +127,12 @@ fn files_of_one_name_that_are_both_kept_are_both_known() {
         path: "/data/two".into(),
         ..first.clone()
     };
-    journal.finish(&first, MD5, 1);
-    journal.finish(&second, Md5([2; 16]), 2);
-    journal.finish(&first, MD5, 3); // sent again by force
+    journal.finish(&first, MD5, Some(1));
+    journal.finish(&second, Md5([2; 16]), Some(2));
+    journal.finish(&first, MD5, Some(3)); // sent again by force
     journal.flush().unwrap();
-    assert_eq!(journal.finished(&first).unwrap().file_id, 3);
-    assert_eq!(journal.finished(&second).unwrap().file_id, 2);
+    assert_eq!(journal.finished(&first).unwrap().file_id, Some(3));
+    assert_eq!(journal.finished(&second).unwrap().file_id, Some(2));
     assert_eq!(journal.counts().unwrap().finished, 2);
 }
 
@@ -144,11 +144,11 @@ fn one_file_to_two_places_is_known_at_both() {
         remote: Remote::new(0, "b/a.bin").unwrap(),
         ..here.clone()
     };
-    journal.finish(&here, MD5, 1);
-    journal.finish(&there, MD5, 2);
+    journal.finish(&here, MD5, Some(1));
+    journal.finish(&there, MD5, Some(2));
     journal.flush().unwrap();
-    assert_eq!(journal.finished(&here).unwrap().file_id, 1);
-    assert_eq!(journal.finished(&there).unwrap().file_id, 2);
+    assert_eq!(journal.finished(&here).unwrap().file_id, Some(1));
+    assert_eq!(journal.finished(&there).unwrap().file_id, Some(2));
     // Known content of the file changed: neither counts, whatever the identity says.
     journal.remember(&here.path, &here.identity, whole(Md5([3; 16])));
     journal.flush().unwrap();

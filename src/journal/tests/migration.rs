@@ -54,10 +54,10 @@ fn rows_of_the_first_schema_keep_working() {
     let dir = first_schema("me");
     let journal = Journal::open(dir.path()).unwrap();
     let done = task("done");
-    assert_eq!(journal.finished(&done).unwrap().file_id, 42);
+    assert_eq!(journal.finished(&done).unwrap().file_id, Some(42));
     assert_eq!(
         journal.at(&edited(&done), &MD5).finished.unwrap().file_id,
-        42
+        Some(42)
     );
     assert!(journal.finished(&task("changed")).is_none());
     assert!(
@@ -80,7 +80,7 @@ fn what_a_token_did_is_the_accounts_own() {
     let (done, open) = (task("done"), task("open"));
     assert!(journal.finished(&done).is_none() && journal.at(&open, &MD5).begun.is_none());
     journal.adopt(&done.account, Some(TOKEN));
-    assert_eq!(journal.finished(&done).unwrap().file_id, 42);
+    assert_eq!(journal.finished(&done).unwrap().file_id, Some(42));
     assert!(journal.at(&open, &MD5).begun.unwrap().acked.has(3));
     assert_eq!(journal.trouble(), None);
     drop(journal);
@@ -115,7 +115,7 @@ fn of_two_other_tokens_nothing_is_taken_nor_where_the_account_has_rows_of_its_ow
 
     let dir = first_schema(TOKEN);
     let journal = Journal::open(dir.path()).unwrap();
-    journal.finish(&task("mine"), MD5, 1);
+    journal.finish(&task("mine"), MD5, Some(1));
     journal.flush().unwrap();
     journal.adopt(&task("open").account, None);
     assert!(journal.at(&task("open"), &MD5).begun.is_none());
@@ -126,9 +126,9 @@ fn where_both_names_know_a_place_the_newest_row_counts() {
     for (theirs, ours, left) in [(10, 20, 2), (20, 10, 1)] {
         let (dir, journal) = scratch();
         let (old, new) = (named("a", TOKEN), task("a"));
-        journal.finish(&new, MD5, 1);
-        journal.finish(&old, Md5([2; 16]), 2);
-        journal.finish(&named("b", TOKEN), MD5, 3);
+        journal.finish(&new, MD5, Some(1));
+        journal.finish(&old, Md5([2; 16]), Some(2));
+        journal.finish(&named("b", TOKEN), MD5, Some(3));
         journal.flush().unwrap();
         let db = Connection::open(dir.path().join("journal.db")).unwrap();
         for (id, at) in [(1, theirs), (2, ours)] {
@@ -137,7 +137,10 @@ fn where_both_names_know_a_place_the_newest_row_counts() {
         }
         journal.adopt(&new.account, Some(TOKEN));
         let files = journal.finished_files(9).unwrap();
-        let mut ids: Vec<i64> = files.iter().map(|file| file.finished.file_id).collect();
+        let mut ids: Vec<i64> = files
+            .iter()
+            .filter_map(|file| file.finished.file_id)
+            .collect();
         ids.sort_unstable();
         assert_eq!(ids, [left, 3]);
         assert!(files.iter().all(|file| file.account == *new.account));

@@ -120,7 +120,7 @@ fn a_full_disk_is_a_warning_and_not_a_stop() {
 
 fn share(journal: &Journal, number: usize) {
     for file in 0..50 {
-        journal.finish(&task(&format!("{number}-{file}")), MD5, 1);
+        journal.finish(&task(&format!("{number}-{file}")), MD5, Some(1));
     }
     let id = journal.begin(&task(&format!("{number}-open")), MD5, &created());
     for slice in 1..=50 {
@@ -152,7 +152,7 @@ fn fill(journal: &Journal) {
     journal.remember(&known.path, &known.identity, whole(MD5));
     journal.flush().unwrap();
     for number in 0..5000 {
-        journal.finish(&task(&number.to_string()), MD5, number);
+        journal.finish(&task(&number.to_string()), MD5, Some(number));
         if number % 100 == 0 {
             let _ = journal.flush();
         }

@@ -21,7 +21,7 @@ fn what_was_done_while_another_program_held_the_journal_is_written_later() {
     );
     assert_eq!(journal.trouble(), Some(error), "told at once");
     assert_eq!(journal.unkept(), 31);
-    journal.finish(&done, MD5, 1);
+    journal.finish(&done, MD5, Some(1));
     assert!(journal.flush().is_err());
     assert_eq!(journal.trouble(), None, "told once");
     assert_eq!(journal.unkept(), 32);
@@ -37,7 +37,7 @@ fn it_is_tried_again_without_being_asked() {
     let (dir, journal) = hasty();
     let other = Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    journal.finish(&task("a"), MD5, 1);
+    journal.finish(&task("a"), MD5, Some(1));
     assert!(journal.flush().is_err());
     other.execute_batch("COMMIT").unwrap();
     let until = Instant::now() + Duration::from_secs(20);
@@ -52,7 +52,7 @@ fn a_journal_that_stays_locked_does_not_keep_the_end_waiting() {
     let (dir, journal) = hasty();
     let other = Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    journal.finish(&task("a"), MD5, 1);
+    journal.finish(&task("a"), MD5, Some(1));
     let started = Instant::now();
     assert!(journal.flush().is_err());
     drop(journal);
@@ -67,7 +67,7 @@ fn a_place_is_held_until_the_finished_file_could_be_written() {
     let other = Connection::open(dir.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let claim = journal.claim(&task.account, &task.remote);
-    journal.finish(&task, MD5, 1);
+    journal.finish(&task, MD5, Some(1));
     drop(claim);
     assert!(journal.flush().is_err());
     assert!(journal.claim(&task.account, &task.remote).is_none());

@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = journal.hashes(&task.path, &task.identity);
     let _ = (journal.unfinished(), journal.finished_files(10), journal.counts());
-    journal.finish(&task, MD5, 9);
+    journal.finish(&task, MD5, Some(9));
     let _ = journal.flush();
 });
 
@@ -54,7 +54,7 @@ fn sound() -> &'static Vec<u8> {
         journal.begin(&task, MD5, &created);
         let mut other = task.clone();
         other.remote = Remote::new(0, "g").expect("a name");
-        journal.finish(&other, MD5, 11);
+        journal.finish(&other, MD5, Some(11));
         journal.flush().expect("room");
         drop(journal);
         std::fs::read(folder.path().join("journal.db")).expect("there")
