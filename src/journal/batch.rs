@@ -102,7 +102,9 @@ fn apply(entry: &Write, db: &Connection, now: i64) -> rusqlite::Result<()> {
         Write::Hashes(path, identity, hashes) => {
             write::hashes(db, path, identity, hashes, now).map(drop)
         }
-        Write::Begin(id, task, md5, created) => write::begin(db, *id, (task, md5), created, now),
+        Write::Begin(id, task, md5, created) => {
+            write::begin(db, *id, (task, md5), created.as_ref(), now)
+        }
         Write::Abandon(id) => write::abandon(db, *id),
         Write::Finish(task, md5, file_id) => write::finish(db, task, md5, *file_id, now),
         Write::Seen(task, md5) => write::seen(db, task, md5, now),
@@ -126,8 +128,11 @@ fn weight(write: &Write) -> usize {
             own + path.as_os_str().len() + 16 * slices
         }
         Write::Begin(_, of, _, created) => {
-            let servers: usize = created.servers.iter().map(String::len).sum();
-            own + task(of) + created.preupload_id.len() + servers
+            let created = created.as_ref().map_or(0, |created| {
+                let servers: usize = created.servers.iter().map(String::len).sum();
+                created.preupload_id.len() + servers
+            });
+            own + task(of) + created
         }
         Write::Finish(of, ..) | Write::Seen(of, _) | Write::Replace(of, _) => own + task(of),
         Write::Moved(_, path) | Write::ForgetHashes(path) => own + path.as_os_str().len(),

@@ -15,7 +15,8 @@ use crate::wire::Created;
 #[derive(Debug)]
 pub(super) enum Write {
     Hashes(PathBuf, Identity, FileDigest),
-    Begin(UploadId, Box<Task>, Md5, Created),
+    /// `None` while the answer to `create` is not known.
+    Begin(UploadId, Box<Task>, Md5, Option<Created>),
     Ack(UploadId, Ack),
     Abandon(UploadId),
     Finish(Box<Task>, Md5, Option<i64>),

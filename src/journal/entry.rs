@@ -44,6 +44,35 @@ pub struct Finished {
     pub at: SystemTime,
 }
 
+/// An upload that was begun and not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// `create` was answered: it can go on where it stopped.
+    Upload(Upload),
+    /// A call that can make the file was about to leave, and its answer is not known.
+    Pending(PendingCall),
+}
+
+impl Begun {
+    /// The journal's name for it.
+    #[must_use]
+    pub fn id(&self) -> UploadId {
+        match self {
+            Begun::Upload(upload) => upload.id,
+            Begun::Pending(call) => call.id,
+        }
+    }
+}
+
+/// A call whose answer is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingCall {
+    /// The journal's name for it.
+    pub id: UploadId,
+    /// When it was about to leave.
+    pub started: SystemTime,
+}
+
 /// An upload that can go on where it stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {

@@ -35,7 +35,8 @@ mod writer;
 
 pub use claim::Claim;
 pub use entry::{
-    Account, Ack, Counts, Finished, FinishedFile, Forget, Task, Unfinished, Upload, UploadId,
+    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, PendingCall, Task, Unfinished,
+    Upload, UploadId,
 };
 
 use cell::target_key;
@@ -91,7 +92,7 @@ pub struct Place {
     /// It was uploaded.
     pub finished: Option<Finished>,
     /// It was begun.
-    pub begun: Option<Upload>,
+    pub begun: Option<Begun>,
     /// Another content was uploaded there.
     pub replaced: bool,
 }
@@ -208,7 +209,16 @@ impl Journal {
     /// the same place. On disk within a quarter of a second; waits only if the disk lags far.
     pub fn begin(&self, task: &Task, md5: Md5, created: &Created) -> UploadId {
         let id = UploadId::new();
-        self.post(|| Write::Begin(id, Box::new(task.clone()), md5, created.clone()));
+        self.post(|| Write::Begin(id, Box::new(task.clone()), md5, Some(created.clone())));
+        id
+    }
+
+    /// Remembers, as [`begin`](Self::begin) does, that a call that can make the file is about to
+    /// leave; [`at`](Self::at) gives it as [`Begun::Pending`] until it is finished, begun or
+    /// abandoned. To be followed by a [`flush`](Self::flush).
+    pub fn begin_call(&self, task: &Task, md5: Md5) -> UploadId {
+        let id = UploadId::new();
+        self.post(|| Write::Begin(id, Box::new(task.clone()), md5, None));
         id
     }
 
@@ -238,7 +248,7 @@ impl Journal {
             // One lock and one view for the three questions.
             let view = connection.unchecked_transaction()?;
             let finished = read::finished_as(&view, task, md5)?;
-            let begun = read::resume(&view, task, md5)?;
+            let begun = read::begun(&view, task, md5)?;
             let replaced = read::is_another_finished(&view, task, md5)?.is_some();
             Ok(Some((finished, begun, replaced)))
         });
@@ -255,12 +265,13 @@ impl Journal {
         }
     }
 
-    fn resumed(&self, task: &Task, (upload, path, used): (Upload, PathBuf, Used)) -> Upload {
+    fn resumed(&self, task: &Task, (begun, path, used): (Begun, PathBuf, Used)) -> Begun {
         if path != task.path {
-            self.offer(|| Write::Moved(upload.id, task.path.clone()));
+            let id = begun.id();
+            self.offer(|| Write::Moved(id, task.path.clone()));
         }
         self.renew(&[used]);
-        upload
+        begun
     }
 
     /// To be called before a call that replaces what stands at the task's place by a content with this

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cell::{Cells, PathCell, conflict_cell, path_key, servers, target_key};
-use super::entry::{Account, Counts, Finished, FinishedFile, Task, Unfinished, Upload, UploadId};
+use super::entry::{
+    Account, Begun, Counts, Finished, FinishedFile, PendingCall, Task, Unfinished, Upload, UploadId,
+};
 use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
 use crate::wire::Created;
@@ -133,13 +135,14 @@ fn content<'a>(
     )
 }
 
-pub(super) fn resume(
+/// The unfinished upload of such a content, and the path that it was read from.
+pub(super) fn begun(
     connection: &Connection,
     task: &Task,
     md5: &Md5,
-) -> rusqlite::Result<Option<(Upload, PathBuf, Used)>> {
+) -> rusqlite::Result<Option<(Begun, PathBuf, Used)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT upload.id, at, preupload_id, slice_size, servers, acked, started, path \
+        "SELECT upload.id, at, preupload_id, slice_size, servers, acked, started, path, pending \
          FROM upload JOIN place ON place.id = upload.place \
          WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
          AND md5 = ?6 AND size = ?7 AND conflict = ?8 ORDER BY at DESC, upload.id LIMIT 1",
@@ -160,7 +163,7 @@ pub(super) fn resume(
             let cells = Cells(row);
             let found = || {
                 let used = used(&cells, 0, RowId::Upload)?;
-                Some((upload(&cells)?, cells.path(7)?, used))
+                Some((begun_of(&cells)?, cells.path(7)?, used))
             };
             Ok(found())
         },
@@ -214,6 +217,17 @@ fn used(cells: &Cells, at: usize, table: fn(i64) -> RowId) -> Option<Used> {
         row: table(cells.number(at)?),
         at: cells.number(at + 1).unwrap_or(0),
     })
+}
+
+fn begun_of(cells: &Cells) -> Option<Begun> {
+    let pending = cells.number(8)? != 0;
+    if !pending {
+        return upload(cells).map(Begun::Upload);
+    }
+    Some(Begun::Pending(PendingCall {
+        id: UploadId(cells.number(0)?),
+        started: cells.time(6)?,
+    }))
 }
 
 fn upload(cells: &Cells) -> Option<Upload> {

@@ -280,7 +280,11 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 const WAL_LIMIT: u32 = 4 << 20;
 
 /// Script `n` takes the schema from version `n` to `n + 1`. Never edited, only added to.
-const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+];
 
 /// For how long a failing disk is asked again before the run goes on without a journal.
 const MOMENT: Duration = Duration::from_secs(1);

@@ -76,18 +76,28 @@ pub(super) fn hashes(
     }
 }
 
+/// Remembers what `create` answered, or, with no answer, that a call is about to leave.
 pub(super) fn begin(
     db: &Connection,
     id: UploadId,
     (task, md5): (&Task, &Md5),
-    created: &Created,
+    created: Option<&Created>,
     now: i64,
 ) -> rusqlite::Result<()> {
     drop_uploads(db, task, md5)?;
+    let size = task.identity.size;
+    let (preupload_id, slice_size, servers) = match created {
+        Some(created) => (
+            created.preupload_id.as_str(),
+            created.slice_size,
+            servers_cell(&created.servers),
+        ),
+        None => (UNANSWERED, size.max(1), UNANSWERED.to_owned()),
+    };
     db.prepare_cached(
         "INSERT INTO upload (id, target, place, parent, remote, conflict, path, size, md5, \
-         preupload_id, slice_size, servers, started, at, acked) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, x'')",
+         preupload_id, slice_size, servers, started, at, acked, pending) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, x'', ?14)",
     )?
     .execute(params![
         id.0,
@@ -97,12 +107,13 @@ pub(super) fn begin(
         task.remote.path(),
         conflict_cell(task.conflict),
         PathCell(&task.path),
-        task.identity.size.cast_signed(),
+        size.cast_signed(),
         md5,
-        created.preupload_id,
-        created.slice_size.cast_signed(),
-        servers_cell(&created.servers),
+        preupload_id,
+        slice_size.cast_signed(),
+        servers,
         now,
+        created.is_none(),
     ])?;
     Ok(())
 }
@@ -312,6 +323,10 @@ fn acked_and_count(cells: &Cells) -> Option<(Acked, u64)> {
     let count = cells.size(1)?.div_ceil(cells.slice_size(2)?);
     Some((cells.acked(0)?, count))
 }
+
+/// The preuploadID and the servers of a pending call, for a panup of the second schema that has the
+/// journal open: it refuses the file by them. Others look at the column `pending`.
+const UNANSWERED: &str = "?";
 
 /// A path itself, or below it as a folder; compared as bytes, since not every path is text.
 const UNDER: &str = "CAST(path AS BLOB) = ?1 \

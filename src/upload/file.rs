@@ -15,7 +15,7 @@ use super::turn::{self, Known, Turn};
 use crate::auth::Secret;
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::journal::{Finished, Task, Upload, UploadId};
+use crate::journal::{Begun, Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
 use crate::policy::{Allowance, Patience, Repeat};
 use crate::sync::Mutex;
@@ -84,7 +84,7 @@ async fn unless_known(
         resume,
         sent: Arc::clone(sent),
         budget: Arc::new(Mutex::new(Allowance::of_a_file())),
-        intent: tokio::sync::Mutex::default(),
+        pending: tokio::sync::Mutex::default(),
     };
     match file.whole().await {
         Err(error) if is_refusal(&error) => match turn::known(shared, hashed).await {
@@ -123,11 +123,11 @@ pub(super) struct FileUpload<'a> {
     /// What the file held when it was hashed.
     pub(super) contents: Arc<Contents>,
     /// An earlier upload of this content to this place, to go on with.
-    pub(super) resume: Option<Upload>,
+    pub(super) resume: Option<Begun>,
     pub(super) sent: Arc<AtomicU64>,
     pub(super) budget: Arc<Mutex<Allowance>>,
     /// Journal entry written before a call whose outcome is unknown.
-    pub(super) intent: tokio::sync::Mutex<Option<UploadId>>,
+    pub(super) pending: tokio::sync::Mutex<Option<UploadId>>,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -173,7 +173,7 @@ impl FileUpload<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
-        self.refuse_if_unanswered()?;
+        self.refuse_if_pending()?;
         let in_one = self.facts.size <= self.shared.core.options.single_max;
         let mut in_doubt = false;
         if self.resume.is_none() && in_one {
@@ -204,7 +204,7 @@ impl FileUpload<'_> {
 
     async fn sliced(&self, round: Try) -> Result<Status> {
         let begun = match (&self.resume, round) {
-            (Some(upload), Try::First) => upload.clone(),
+            (Some(Begun::Upload(upload)), Try::First) => upload.clone(),
             _ => match self.create(round).await? {
                 CreateReply::Reused(id) => {
                     Progress::add(&self.shared.progress.acked, self.facts.size);
@@ -262,7 +262,7 @@ impl FileUpload<'_> {
             .await;
         let transfer = &self.shared.core.transfer;
         let once = |token: Secret| async move {
-            self.intend().await;
+            self.mark_pending().await;
             transfer.service().create(token.expose(), facts).await
         };
         let outcome = transfer.call(Operation::Create, self.terms(), once).await;

@@ -70,7 +70,7 @@ impl FileUpload<'_> {
 
 impl Content for FileUpload<'_> {
     fn leaving(&self) -> Boxed<'_, ()> {
-        Box::pin(self.intend())
+        Box::pin(self.mark_pending())
     }
 
     fn check(&self, operation: Operation) -> Boxed<'_, Result<()>> {

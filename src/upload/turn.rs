@@ -8,7 +8,7 @@ use super::event::Event;
 use super::run::Shared;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
-use crate::journal::{Claim, Finished, Journal, Task, Upload};
+use crate::journal::{Begun, Claim, Finished, Journal, Task};
 use crate::options::Resume;
 use crate::wire::Conflict;
 
@@ -68,7 +68,7 @@ pub enum Known {
     /// It was uploaded.
     Finished(Finished),
     /// It was begun.
-    Begun(Upload),
+    Begun(Begun),
     /// Nothing.
     Nothing,
 }

@@ -30,7 +30,7 @@ fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
         clerk.sync_for(
             &batch(vec![
                 ack(),
-                Write::Begin(UploadId(1), task(), Md5([0; 16]), created)
+                Write::Begin(UploadId(1), task(), Md5([0; 16]), Some(created))
             ]),
             false
         ) == Sync::Now

@@ -30,7 +30,7 @@ fn a_place_is_held_by_one_at_a_time() {
 fn a_place_is_given_back_after_what_was_told_before_is_on_disk() {
     let (dir, journal) = scratch();
     let other = Journal::open(dir.path()).unwrap();
-    for number in 0..50 {
+    for number in 1..=50 {
         let task = task(&number.to_string());
         let claim = journal.claim(&task.account, &task.remote).unwrap();
         journal.finish(&task, MD5, Some(number));

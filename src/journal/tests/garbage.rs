@@ -75,7 +75,7 @@ proptest! {
         journal.begin(&task, md5, &created);
         journal.remember(&task.path, &task.identity, hashes.clone());
         journal.flush().unwrap();
-        prop_assert_eq!(journal.at(&task, &md5).begun.unwrap().created, created);
+        prop_assert_eq!(begun(&journal, &task, &md5).unwrap().created, created);
         prop_assert_eq!(journal.hashes(&task.path, &task.identity), Some(hashes));
         journal.finish(&task, md5, Some(-1));
         journal.flush().unwrap();

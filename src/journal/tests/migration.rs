@@ -65,7 +65,7 @@ fn rows_of_the_first_schema_keep_working() {
             .hashes(&task("changed").path, &done.identity)
             .is_some()
     );
-    let upload = journal.at(&edited(&task("open")), &MD5).begun.unwrap();
+    let upload = begun(&journal, &edited(&task("open")), &MD5).unwrap();
     assert_eq!(upload.created, created());
     assert!(upload.acked.has(1) && !upload.acked.has(2) && upload.acked.has(3));
     assert_eq!(journal.unfinished().unwrap()[0].size, 16_001);
@@ -81,7 +81,7 @@ fn what_a_token_did_is_the_accounts_own() {
     assert!(journal.finished(&done).is_none() && journal.at(&open, &MD5).begun.is_none());
     journal.adopt(&done.account, Some(TOKEN));
     assert_eq!(journal.finished(&done).unwrap().file_id, Some(42));
-    assert!(journal.at(&open, &MD5).begun.unwrap().acked.has(3));
+    assert!(begun(&journal, &open, &MD5).unwrap().acked.has(3));
     assert_eq!(journal.trouble(), None);
     drop(journal);
     let journal = Journal::open(dir.path()).unwrap();

@@ -70,7 +70,7 @@ fn a_killed_process_loses_nothing_that_was_flushed() {
 
         let journal = Journal::open(dir.path()).unwrap();
         assert_eq!(journal.trouble(), None);
-        let upload = journal.at(&task("a.bin"), &MD5).begun.unwrap();
+        let upload = begun(&journal, &task("a.bin"), &MD5).unwrap();
         let acked = (1..=1001).filter(|&slice| upload.acked.has(slice)).count() as u32;
         assert!(
             (1..=acked).all(|slice| upload.acked.has(slice)),
@@ -133,9 +133,7 @@ fn share(journal: &Journal, number: usize) {
 
 fn ack_until_killed(journal: &Journal) {
     let task = task("a.bin");
-    let id = journal
-        .at(&task, &MD5)
-        .begun
+    let id = begun(journal, &task, &MD5)
         .map_or_else(|| journal.begin(&task, MD5, &created()), |upload| upload.id);
     journal.flush().unwrap();
     for slice in 1.. {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use libfuzzer_sys::fuzz_target;
 use panup::Conflict;
 use panup::digest::{FileDigest, Md5};
-use panup::journal::{Account, Journal, Task};
+use panup::journal::{Account, Begun, Journal, Task};
 use panup::source::Identity;
 use panup::wire::{Created, Remote};
 
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let task = task();
     let _ = journal.finished(&task);
-    if let Some(upload) = journal.at(&task, &MD5).begun {
+    if let Some(Begun::Upload(upload)) = journal.at(&task, &MD5).begun {
         assert!(upload.created.slice_size > 0);
     }
     let _ = journal.hashes(&task.path, &task.identity);
