@@ -86,6 +86,8 @@ pub enum Action {
         /// `message` of the envelope.
         message: String,
     },
+    /// A page of a listing that was asked with a cursor ends in the same cursor.
+    RepeatCursor,
     /// This call is the last on its connection: `Connection: close`, or GOAWAY.
     LastCall,
     /// A body without `Content-Length` is answered with HTTP 411.

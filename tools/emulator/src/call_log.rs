@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::fault::Operation;
 use crate::network::Place;
+use crate::operation::Operation;
 use crate::stats::{Call, Framing, Http, Outcome, PlaceTally, Stats};
 
 /// Where calls are entered.

@@ -11,9 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store, Tls};
 use crate::emulator::Emulator;
-use crate::fault::{Fault, Operation};
+use crate::fault::Fault;
 use crate::flags;
 use crate::network::{NetworkConditions, Place};
+use crate::operation::Operation;
 use crate::state::Script;
 
 /// Flags of `panup emulate`.
@@ -74,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "ID", default_value_t = 11_522_654)]
     first_id: i64,
     /// Differences in spelling, by comma: no-scheme, trailing-slash, file-id, numbers-as-strings,
-    /// extra-fields, no-data, reuse-without-id, no-reuse, http-401
+    /// extra-fields, no-data, reuse-without-id, no-reuse, no-dir-id, http-401
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     quirk: Vec<flags::Quirk>,
     /// A fault as OPERATION[@SERVER][:ORDINAL]=ACTION, or as JSON (may be repeated); see --faults
@@ -112,6 +113,12 @@ pub struct Args {
     /// Logins before the number of tokens is exceeded
     #[arg(long, value_name = "N")]
     logins: Option<u64>,
+    /// Status of every file that is stored; above 100 review has refused it
+    #[arg(long, value_name = "STATUS", default_value_t = 0)]
+    review: i64,
+    /// A refresh token that is good once (may be repeated)
+    #[arg(long, value_name = "TOKEN", default_value = crate::config::REFRESH_TOKEN)]
+    refresh_token: Vec<String>,
     /// Refuse calls that overlap over a missing folder
     #[arg(long)]
     refuse_folder_races: bool,
@@ -187,6 +194,7 @@ impl Args {
             },
             h2_streams: self.h2_streams,
             tokens: self.token.clone(),
+            refresh_tokens: self.refresh_token.clone(),
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.clone(),
             store: self.dir.clone().map_or(Store::Discard, Store::Dir),
@@ -232,6 +240,7 @@ impl Args {
                 (false, true) => Reuse::WithoutId,
                 (false, false) => Reuse::WithId,
             },
+            no_dir_id: has(flags::Quirk::NoDirId),
             http_401: has(flags::Quirk::Http401),
         }
     }
@@ -250,6 +259,7 @@ impl Args {
             token_seconds: self.token_seconds,
             logins: self.logins,
             refuse_folder_races: self.refuse_folder_races,
+            review: self.review,
             ..Limits::default()
         }
     }

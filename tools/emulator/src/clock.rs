@@ -5,12 +5,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-08-01T12:00:00+08:00` and the like.
 pub(crate) fn rfc3339(moment: SystemTime) -> String {
+    format!("{}+08:00", local(moment).replace(' ', "T"))
+}
+
+/// `2026-08-01 12:00:00` and the like, as listings have it.
+pub(crate) fn local(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     let local = since.as_secs() + CHINA;
     let (days, seconds) = (local / 86_400, local % 86_400);
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+08:00")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// Days since 1970-01-01 as a date of the Gregorian calendar (Howard Hinnant's algorithm, for

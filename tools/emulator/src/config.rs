@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Operation};
+use crate::fault::Fault;
 use crate::network::{NetworkConditions, Place};
+use crate::operation::Operation;
 
 /// Everything that is fixed when an emulator starts.
 #[derive(Clone, Debug)]
@@ -27,7 +28,11 @@ pub struct Config {
     pub h2_streams: u32,
     /// Bearer tokens that are good from the start and never run out by themselves.
     pub tokens: Vec<String>,
-    /// The client id that may log in.
+    /// Refresh tokens that are good from the start; each works once.
+    pub refresh_tokens: Vec<String>,
+    /// Authorization codes that are good from the start; each works once.
+    pub oauth_codes: Vec<String>,
+    /// The client id that may log in, and refresh.
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
@@ -66,6 +71,8 @@ impl Default for Config {
             tls: Tls::Off,
             h2_streams: 100,
             tokens: vec![TOKEN.to_owned()],
+            refresh_tokens: vec![REFRESH_TOKEN.to_owned()],
+            oauth_codes: Vec::new(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
             store: Store::Discard,
@@ -128,7 +135,7 @@ pub struct Quirks {
     pub no_scheme: bool,
     /// Server addresses end in `/`.
     pub trailing_slash: bool,
-    /// `fileId` instead of `fileID`.
+    /// `fileId` instead of `fileID`, and the other way round.
     pub file_id_spelling: bool,
     /// Numbers inside `data` come as strings.
     pub numbers_as_strings: bool,
@@ -138,6 +145,8 @@ pub struct Quirks {
     pub no_data: bool,
     /// What create answers when the content is already there.
     pub reuse: Reuse,
+    /// `mkdir` answers without `dirID`.
+    pub no_dir_id: bool,
     /// A refused token is answered with HTTP 401 instead of body code 401.
     pub http_401: bool,
 }
@@ -170,10 +179,16 @@ pub struct Limits {
     pub calls_per_token: Option<u64>,
     /// Lifetime of a fetched token in seconds.
     pub token_seconds: u64,
+    /// Lifetime of an access token of OAuth in seconds.
+    pub oauth_seconds: u64,
+    /// Lifetime of a refresh token in seconds.
+    pub refresh_seconds: u64,
     /// Tokens that live at once per client id; one more kicks out the oldest.
     pub live_tokens: usize,
     /// Logins after which each further one is refused: the number of tokens is exceeded.
     pub logins: Option<u64>,
+    /// The status of every file that is stored from now on; above 100 review has refused it.
+    pub review: i64,
     /// A call that needs a folder which an overlapping call is just making is refused.
     pub refuse_folder_races: bool,
 }
@@ -187,8 +202,11 @@ impl Default for Limits {
             rates: BTreeMap::new(),
             calls_per_token: None,
             token_seconds: 30 * 24 * 3600,
+            oauth_seconds: 7200,
+            refresh_seconds: 90 * 24 * 3600,
             live_tokens: 3,
             logins: None,
+            review: 0,
             refuse_folder_races: false,
         }
     }
@@ -247,6 +265,8 @@ fn one() -> f64 {
 
 /// The token that is good unless the configuration says otherwise.
 pub const TOKEN: &str = "emulator-token";
+/// The refresh token that is good, once, unless the configuration says otherwise.
+pub const REFRESH_TOKEN: &str = "emulator-refresh-token";
 /// The client id that may log in unless the configuration says otherwise.
 pub const CLIENT_ID: &str = "emulator-client";
 /// The secret of [`CLIENT_ID`].

@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsAcceptor;
 
+use crate::change::Change;
 use crate::config::{Config, Limits, Tls};
 use crate::fault::Fault;
 use crate::listener::{Listener, serve};
@@ -17,6 +18,7 @@ use crate::state::{ListenerHandle, Script, State, lock};
 use crate::stats::Stats;
 use crate::storage::StoredFile;
 use crate::tls;
+use crate::tokens::Grant;
 
 /// A running emulator. Dropping it stops it.
 pub struct Emulator {
@@ -103,13 +105,30 @@ impl Emulator {
         self.state.storage.files()
     }
 
+    /// The files that are in the trash, by id, with the path that they had.
+    pub fn trash(&self) -> Vec<StoredFile> {
+        self.state.storage.files_in_trash()
+    }
+
+    /// Changes stored files from outside, as another client or the website would.
+    ///
+    /// # Errors
+    /// When there is no such file, or the disk refuses.
+    pub fn change(&self, change: &Change) -> io::Result<()> {
+        change.make(&self.state.storage)
+    }
+
+    /// One more refresh token that is good once.
+    pub fn allow_refresh_token(&self, token: &str) {
+        lock(&self.state.tokens).allow_grant(Grant::RefreshToken, token);
+    }
+
     /// A remote folder, made with all above it; its id.
     ///
     /// # Errors
     /// When a file has the name of one of them.
     pub fn make_folder(&self, path: &str) -> io::Result<i64> {
-        let made = self.state.storage.make_folder(path);
-        made.map_err(|refusal| io::Error::other(refusal.message))
+        Ok(self.state.storage.make_folder(path)?)
     }
 
     /// Lets calls go wrong from now on.

@@ -2,12 +2,11 @@
 //! out go the faults that are due for that call, counted per fault so that a failing test replays
 //! exactly. Nothing is decided by chance or by the clock.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::network::Place;
+use crate::operation::Operation;
 
 /// One way in which calls go wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,57 +72,6 @@ impl Fault {
             && self
                 .server
                 .is_none_or(|wanted| place == Place::Server(wanted))
-    }
-}
-
-/// The endpoints, by what they do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// `POST /upload/v2/file/create`
-    Create,
-    /// `POST /upload/v2/file/slice`
-    Slice,
-    /// `POST /upload/v2/file/upload_complete`
-    Complete,
-    /// `GET /upload/v2/file/domain`
-    Domain,
-    /// `POST /upload/v2/file/single/create`
-    Single,
-    /// `POST /api/v1/access_token`
-    AccessToken,
-    /// Whatever the service does not have.
-    Unknown,
-}
-
-impl Operation {
-    /// Every operation that the service has.
-    pub const ALL: [Self; 6] = [
-        Self::Create,
-        Self::Slice,
-        Self::Complete,
-        Self::Domain,
-        Self::Single,
-        Self::AccessToken,
-    ];
-
-    /// The name that scripts and statistics use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Slice => "slice",
-            Self::Complete => "complete",
-            Self::Domain => "domain",
-            Self::Single => "single",
-            Self::AccessToken => "access_token",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::action::{Action, Cut};
-use crate::fault::Operation;
 use crate::network::{Place, Service};
+use crate::operation::Operation;
 use crate::reply::{Refusal, Reply};
 use crate::state::{State, lock};
 
@@ -24,6 +24,8 @@ pub(crate) struct FaultPlan {
     pub(crate) last_call: bool,
     /// The file is taken into the queue, and its id is left out of the answer.
     pub(crate) queued: Option<Action>,
+    /// A page of a listing ends in the cursor that it was asked with.
+    pub(crate) repeat_cursor: bool,
     /// What becomes of the answer once everything is done.
     pub(crate) alter: Option<Action>,
 }
@@ -57,6 +59,7 @@ impl FaultPlan {
             }
             Action::RefuseChunked => self.refuse_chunked = true,
             Action::LastCall => self.last_call = true,
+            Action::RepeatCursor => self.repeat_cursor = true,
             Action::TruncatedJson
             | Action::WrongJson
             | Action::NoFileId

@@ -6,8 +6,9 @@ use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::action::{Action, Cut, Page};
 use crate::config::{Pending, Rate, TooFast};
-use crate::fault::{Fault, Operation, When};
+use crate::fault::{Fault, When};
 use crate::network::{NetworkConditions, Place, Service};
+use crate::operation::Operation;
 
 /// Differences in spelling that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,6 +21,7 @@ pub(crate) enum Quirk {
     NoData,
     ReuseWithoutId,
     NoReuse,
+    NoDirId,
     #[value(name = "http-401")]
     Http401,
 }
@@ -199,6 +201,7 @@ fn action(text: &str) -> Result<Action, String> {
         "no-file-id" => Action::NoFileId,
         "not-completed" => Action::NotCompleted,
         "last-call" => Action::LastCall,
+        "repeat-cursor" => Action::RepeatCursor,
         "refuse-chunked" => Action::RefuseChunked,
         "expire-tokens" => Action::ExpireTokens,
         "forget-uploads" => Action::ForgetUploads,

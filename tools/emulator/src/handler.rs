@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode, Version};
 
 use crate::action::{Action, Cut, Page};
 use crate::call_log::CallHead;
@@ -18,13 +18,14 @@ use crate::config::{Late, TooFast};
 use crate::connection::Connection;
 use crate::control;
 use crate::endpoints::{Context, VERIFYING, serve};
-use crate::fault::Operation;
 use crate::fault_plan::{FaultPlan, altered};
 use crate::network::Place;
+use crate::operation::Operation;
 use crate::queue::Queue;
 use crate::reply::{Done, Failure, Refusal, Reply};
 use crate::request_body::RequestBody;
 use crate::response_body::ResponseBody;
+use crate::routes;
 use crate::state::{State, lock};
 use crate::stats::{Framing, Http, Outcome};
 
@@ -44,6 +45,7 @@ pub(crate) async fn answer(
     let record = state.call_log.begin(call);
     let mut body = RequestBody::new(incoming, record.reads.clone());
     let mut context = Context::new(Arc::clone(&state), state.limits(), record);
+    context.repeat_cursor = plan.repeat_cursor;
     if let Some(Action::Queued { appears_after }) = plan.queued {
         context.queue = Some(Queue::new(appears_after));
     }
@@ -102,7 +104,7 @@ impl fmt::Display for NoAnswer {
 impl std::error::Error for NoAnswer {}
 
 fn call(head: &Parts, incoming: &Incoming, connection: &Connection) -> CallHead {
-    let known = ROUTES.iter().find(|route| route.path == head.uri.path());
+    let known = routes::find(head.uri.path());
     CallHead {
         operation: known.map_or(Operation::Unknown, |route| route.operation),
         place: connection.place,
@@ -154,7 +156,7 @@ async fn serve_with_faults(
             read_rest(context, body).await?;
             return Ok(Reply::page(429, Page::Empty, Some("1".to_owned())));
         }
-        None => match check_route(context, head) {
+        None => match routes::check(call, head) {
             Ok(()) => serve(context, head, body).await,
             Err(refusal) => Err(refusal.into()),
         },
@@ -232,32 +234,6 @@ fn late(context: &mut Context) -> Reply {
     Reply::page(500, page, None)
 }
 
-fn check_route(context: &Context, head: &Parts) -> Result<(), Refusal> {
-    let call = &context.record.call;
-    let (method, path) = (&head.method, head.uri.path());
-    let Some(route) = ROUTES.iter().find(|r| r.operation == call.operation) else {
-        let said = format!("no Route matched with {method} {path}");
-        return Err(Refusal::http(StatusCode::NOT_FOUND, said));
-    };
-    if *method != route.method {
-        let said = format!("{path} takes {}, not {method}", route.method);
-        return Err(Refusal::http(StatusCode::METHOD_NOT_ALLOWED, said));
-    }
-    let there = match route.host {
-        Host::Api => call.place == Place::Api,
-        Host::Upload => call.place != Place::Api,
-    };
-    if !there {
-        let (right, wrong) = match route.host {
-            Host::Api => ("the API base", "an upload server"),
-            Host::Upload => ("an upload server", "the API base"),
-        };
-        let said = format!("{path} is served by {right}; this is {wrong}");
-        return Err(Refusal::http(StatusCode::NOT_FOUND, said));
-    }
-    Ok(())
-}
-
 fn done_reply(context: &mut Context, done: Done) -> Reply {
     context.record.call.outcome = if done.reused {
         Outcome::Reused
@@ -266,6 +242,9 @@ fn done_reply(context: &mut Context, done: Done) -> Reply {
     } else {
         Outcome::Done
     };
+    if context.record.call.operation == Operation::OAuth {
+        return Reply::flat(&done.data);
+    }
     Reply::done(done.data, &context.state.config.quirks)
 }
 
@@ -307,65 +286,3 @@ fn end_connection(connection: &Connection, http: Http, response: &mut Response<R
         Http::Http2 => connection.last_call(),
     }
 }
-
-struct Route {
-    operation: Operation,
-    method: Method,
-    path: &'static str,
-    host: Host,
-}
-
-#[derive(Clone, Copy)]
-enum Host {
-    Api,
-    Upload,
-}
-
-const fn route(operation: Operation, method: Method, path: &'static str, host: Host) -> Route {
-    Route {
-        operation,
-        method,
-        path,
-        host,
-    }
-}
-
-/// The endpoints as the documents have them.
-static ROUTES: [Route; 6] = [
-    route(
-        Operation::Create,
-        Method::POST,
-        "/upload/v2/file/create",
-        Host::Api,
-    ),
-    route(
-        Operation::Slice,
-        Method::POST,
-        "/upload/v2/file/slice",
-        Host::Upload,
-    ),
-    route(
-        Operation::Complete,
-        Method::POST,
-        "/upload/v2/file/upload_complete",
-        Host::Api,
-    ),
-    route(
-        Operation::Domain,
-        Method::GET,
-        "/upload/v2/file/domain",
-        Host::Api,
-    ),
-    route(
-        Operation::Single,
-        Method::POST,
-        "/upload/v2/file/single/create",
-        Host::Upload,
-    ),
-    route(
-        Operation::AccessToken,
-        Method::POST,
-        "/api/v1/access_token",
-        Host::Api,
-    ),
-];

@@ -18,9 +18,8 @@
 //!
 //! # Places
 //!
-//! There is one API base and any number of upload servers, each on a port of its own. `create`,
-//! `upload_complete`, `domain` and `access_token` are served by the base, `slice` and
-//! `single/create` by every upload server, and a call that comes to the wrong one is answered with
+//! There is one API base and any number of upload servers, each on a port of its own. `slice` and
+//! `single/create` are served by every upload server, all other calls by the base, and a call that comes to the wrong one is answered with
 //! HTTP 404 and a message that says so. Plain places speak HTTP/1.1; with [`Tls::Both`] they offer
 //! h2 and http/1.1 by ALPN under a certificate authority made at the start
 //! ([`Emulator::ca_pem`]). No server speaks h2 without TLS, as the service's gateway does not.
@@ -50,6 +49,11 @@
 //!   to exist. Content that is known by MD5 and size is reused.
 //! - Two overlapping calls that need the same missing folder are counted
 //!   ([`Stats::folder_races`]), and refused where [`Limits::refuse_folder_races`] says so.
+//!
+//! - Listings: `parentFileId` and a `limit` of 1 to 100, parameters of the query spelled so, once
+//!   each, and no other; what is in the trash is listed too, with `trashed` 1. `infos` and `trash`
+//!   take 1 to 100 ids; `trash` moves all of them or none.
+//! - OAuth: a refresh token or code works once, and ends the access token of the refresh before.
 //!
 //! # Where the bytes go
 //!
@@ -87,14 +91,29 @@
 //! }
 //! ```
 //!
+//! # Changes from outside
+//!
+//! What other clients and the website do to stored files is done by [`Emulator::change`], and by
+//! `POST /_emulator/files` with an array of [`Change`]s, in its order:
+//!
+//! ```json
+//! [
+//!   {"delete": {"path": "photos/1.jpg"}}, {"trash": {"path": "photos/2.jpg"}},
+//!   {"alter": {"path": "photos/3.jpg"}}, {"review": {"path": "photos/4.jpg", "status": 106}},
+//!   {"put": {"path": "notes/a.txt", "content": "by another client"}}
+//! ]
+//! ```
+//!
 //! # What was seen
 //!
 //! [`Emulator::stats`], and `GET /_emulator/stats` as JSON: counters for everything, and the first
-//! [`Config::calls_kept`] calls one by one. `GET /_emulator/files` lists what was stored. These
+//! [`Config::calls_kept`] calls one by one. `GET /_emulator/files` lists what is stored, and
+//! `GET /_emulator/trash` what is in the trash. These
 //! pages need no token and are not counted themselves.
 
 mod action;
 mod call_log;
+mod change;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
@@ -112,11 +131,14 @@ mod link;
 mod listener;
 mod multipart;
 mod network;
+mod node;
+mod operation;
 mod queue;
 mod rate;
 mod reply;
 mod request_body;
 mod response_body;
+mod routes;
 mod state;
 mod stats;
 mod storage;
@@ -125,15 +147,18 @@ mod tls;
 mod tokens;
 mod tree;
 mod uploads;
+mod writer;
 
 pub use action::{Action, Cut, Page};
+pub use change::Change;
 pub use config::{
-    CLIENT_ID, CLIENT_SECRET, Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store,
-    TOKEN, Tls, TooFast,
+    CLIENT_ID, CLIENT_SECRET, Config, Deadline, Late, Limits, Pending, Quirks, REFRESH_TOKEN, Rate,
+    Reuse, Store, TOKEN, Tls, TooFast,
 };
 pub use emulator::Emulator;
-pub use fault::{Fault, Operation, When};
+pub use fault::{Fault, When};
 pub use network::{NetworkConditions, Place, Service};
+pub use operation::Operation;
 pub use state::{PlaceConditions, Script};
 pub use stats::{Call, Framing, Http, Outcome, PlaceTally, Stats, Tally};
 pub use storage::StoredFile;

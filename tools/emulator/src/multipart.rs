@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::reply::{Failure, Refusal};
 use crate::request_body::RequestBody;
-use crate::store::Writer;
+use crate::writer::Writer;
 
 /// A form that is being read.
 pub(crate) struct Multipart<'a> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::config::{Limits, TooFast};
-use crate::fault::Operation;
+use crate::operation::Operation;
 
 /// What each operation has left.
 #[derive(Debug, Default)]

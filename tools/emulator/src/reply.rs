@@ -50,6 +50,21 @@ impl From<Refusal> for Failure {
     }
 }
 
+impl From<Refusal> for std::io::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::other(refusal.message)
+    }
+}
+
+impl From<Failure> for std::io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            other => Self::other(format!("{other:?}")),
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Refused(Refusal {
@@ -123,6 +138,15 @@ impl Reply {
     pub(crate) fn done(data: Value, quirks: &Quirks) -> Self {
         let refusal = Refusal::code(0, "ok");
         Self::envelope(&refusal, quirks.apply(data), quirks)
+    }
+
+    /// The data as they are, without an envelope: OAuth's answers.
+    pub(crate) fn flat(data: &Value) -> Self {
+        Self {
+            body: data.to_string().into_bytes(),
+            kind: Some("application/json; charset=utf-8"),
+            ..Self::page(200, Page::Empty, None)
+        }
     }
 
     pub(crate) fn refused(refusal: &Refusal, quirks: &Quirks) -> Self {
@@ -243,16 +267,20 @@ impl Quirks {
                 }
                 Value::Object(applied)
             }
+            Value::Array(values) => values.into_iter().map(|value| self.apply(value)).collect(),
             Value::Number(number) if self.numbers_as_strings => Value::String(number.to_string()),
             other => other,
         }
     }
 
     fn field_name(&self, name: String) -> String {
-        if self.file_id_spelling && name == "fileID" {
-            return "fileId".to_owned();
+        match name.as_str() {
+            "fileID" if self.file_id_spelling => "fileId".to_owned(),
+            "fileId" if self.file_id_spelling => "fileID".to_owned(),
+            "parentFileID" if self.file_id_spelling => "parentFileId".to_owned(),
+            "parentFileId" if self.file_id_spelling => "parentFileID".to_owned(),
+            _ => name,
         }
-        name
     }
 }
 

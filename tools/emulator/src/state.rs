@@ -16,7 +16,7 @@ use crate::fault::{Fault, Faults};
 use crate::network::{Network, NetworkConditions, Place, Service};
 use crate::rate::Rates;
 use crate::storage::Storage;
-use crate::tokens::Tokens;
+use crate::tokens::{Grant, Tokens};
 
 /// What the calls share.
 pub(crate) struct State {
@@ -78,11 +78,16 @@ impl State {
     ) -> io::Result<Arc<Self>> {
         let storage = Storage::open(&config)?;
         for folder in &config.folders {
-            let said = |refusal: crate::reply::Refusal| io::Error::other(refusal.message);
-            storage.make_folder(folder).map_err(said)?;
+            storage.make_folder(folder)?;
         }
         let mut tokens = Tokens::default();
         config.tokens.iter().for_each(|token| tokens.allow(token));
+        for token in &config.refresh_tokens {
+            tokens.allow_grant(Grant::RefreshToken, token);
+        }
+        for code in &config.oauth_codes {
+            tokens.allow_grant(Grant::AuthorizationCode, code);
+        }
         let mut faults = Faults::default();
         config.faults.iter().cloned().for_each(|f| faults.inject(f));
         Ok(Arc::new(Self {
@@ -109,6 +114,7 @@ impl State {
     }
 
     pub(crate) fn limit(&self, limits: Limits) {
+        self.storage.set_review(limits.review);
         *lock(&self.limits) = Arc::new(limits);
     }
 
@@ -124,28 +130,32 @@ impl State {
     }
 
     /// Changes the network, and returns how to wait until a change of service has happened.
-    pub(crate) fn change_network(&self, place: Place, conditions: NetworkConditions) -> Change {
+    pub(crate) fn change_network(
+        &self,
+        place: Place,
+        conditions: NetworkConditions,
+    ) -> ServiceChange {
         let Some(listener) = self.listener(place) else {
-            return Change(None);
+            return ServiceChange(None);
         };
         let before = listener.network.conditions().service;
         listener.network.change(conditions);
         let (done, waiting) = sync_channel(1);
         let command = match (before, conditions.service) {
-            (Service::Dead, Service::Dead) => return Change(None),
+            (Service::Dead, Service::Dead) => return ServiceChange(None),
             (_, Service::Dead) => ListenerCommand::Close(done),
             (Service::Dead, _) => ListenerCommand::Open(done),
-            _ => return Change(None),
+            _ => return ServiceChange(None),
         };
         // The receiver is gone only when the emulator is stopping.
         let _ = listener.commands.send(command);
-        Change(Some(waiting))
+        ServiceChange(Some(waiting))
     }
 
     /// The same conditions with another service.
-    pub(crate) fn change_service(&self, place: Place, service: Service) -> Change {
+    pub(crate) fn change_service(&self, place: Place, service: Service) -> ServiceChange {
         let Some(listener) = self.listener(place) else {
-            return Change(None);
+            return ServiceChange(None);
         };
         let conditions = NetworkConditions {
             service,
@@ -168,9 +178,9 @@ impl State {
 }
 
 /// A change of service that is being made.
-pub(crate) struct Change(Option<std::sync::mpsc::Receiver<()>>);
+pub(crate) struct ServiceChange(Option<std::sync::mpsc::Receiver<()>>);
 
-impl Change {
+impl ServiceChange {
     /// Blocks until it is made.
     pub(crate) fn wait(self) {
         if let Some(waiting) = self.0 {

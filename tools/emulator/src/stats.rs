@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::fault::Operation;
 use crate::network::Place;
+use crate::operation::Operation;
 
 /// What the emulator has seen so far.
 #[derive(Clone, Debug, Default, Serialize)]

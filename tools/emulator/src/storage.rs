@@ -5,15 +5,17 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::node::{Content, Listed};
 use crate::reply::{Failure, Refusal};
-use crate::store::{Directory, SPOOLS, Spool, hex, link};
+use crate::store::{Directory, SPOOLS, Spool, hex, link, md5_of};
 use crate::tokens::random;
-use crate::tree::{Content, FolderPath, ROOT, Tree};
+use crate::tree::{FolderPath, ROOT, Tree};
 use crate::uploads::{PlannedFile, Upload, UploadSettings};
 
 /// A file that was stored.
@@ -36,6 +38,8 @@ pub struct StoredFile {
 pub(crate) struct Storage {
     inner: Mutex<Inner>,
     directory: Directory,
+    /// The status of files that are stored from now on.
+    review: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -68,6 +72,7 @@ impl Storage {
         Ok(Self {
             inner: Mutex::new(inner),
             directory,
+            review: AtomicI64::new(config.limits.review),
         })
     }
 
@@ -81,7 +86,7 @@ impl Storage {
     }
 
     pub(crate) fn close(&self) {
-        self.directory.close();
+        self.directory.close(&self.lock().tree.in_trash());
     }
 
     pub(crate) fn spool(&self) -> io::Result<Option<Spool>> {
@@ -152,9 +157,11 @@ impl Storage {
             duplicate,
         } = planned;
         let id = inner.tree.place(*folder, name, *duplicate, *content)?;
+        let review = self.review.load(Ordering::Relaxed);
+        inner.tree.set_status(id, review);
         let local = self.local(&inner.tree, id);
         if let Err(error) = store(id, local) {
-            inner.tree.remove_file(id);
+            inner.tree.remove(id);
             return Err(error.into());
         }
         Ok(id)
@@ -206,8 +213,19 @@ impl Storage {
         self.lock().uploads.clear();
     }
 
+    /// What is stored and not in the trash.
     pub(crate) fn files(&self) -> Vec<StoredFile> {
+        self.stored(|tree, id| tree.is_there(id))
+    }
+
+    /// What is in the trash, or below a folder that is.
+    pub(crate) fn files_in_trash(&self) -> Vec<StoredFile> {
+        self.stored(|tree, id| !tree.is_there(id))
+    }
+
+    fn stored(&self, wanted: impl Fn(&Tree, i64) -> bool) -> Vec<StoredFile> {
         let inner = self.lock();
+        let files = inner.tree.files().into_iter();
         let stored = |(file_id, content): (i64, Content)| StoredFile {
             path: inner.tree.path(file_id).join("/"),
             size: content.size,
@@ -215,11 +233,140 @@ impl Storage {
             file_id,
             local: self.local(&inner.tree, file_id),
         };
-        inner.tree.files().into_iter().map(stored).collect()
+        files
+            .filter(|&(id, _)| wanted(&inner.tree, id))
+            .map(stored)
+            .collect()
+    }
+
+    /// A new, empty folder in `parent`; its id.
+    pub(crate) fn mkdir(&self, parent: i64, name: &str) -> Result<i64, Failure> {
+        let mut inner = self.lock();
+        let id = inner.tree.make_folder(parent, name)?;
+        if let Some(local) = self.local(&inner.tree, id) {
+            std::fs::create_dir_all(local)?;
+        }
+        Ok(id)
+    }
+
+    /// At most `limit` entries of `folder` with ids above `after`, and whether there are more.
+    /// Blocking where contents have to be read first.
+    pub(crate) fn page(
+        &self,
+        folder: i64,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), Failure> {
+        let (ids, more) = self.lock().tree.page(folder, after, limit)?;
+        Ok((self.entries(&ids)?, more))
+    }
+
+    /// The same of everything whose name fits, wherever it is.
+    pub(crate) fn search(
+        &self,
+        fits: impl Fn(&str) -> bool,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), Failure> {
+        let (ids, more) = self.lock().tree.search(fits, after, limit);
+        Ok((self.entries(&ids)?, more))
+    }
+
+    /// Those of `ids` that exist. Blocking where contents have to be read first.
+    pub(crate) fn entries(&self, ids: &[i64]) -> io::Result<Vec<Listed>> {
+        let mut entries = Vec::new();
+        for &id in ids {
+            let inner = self.lock();
+            let Some(mut entry) = inner.tree.entry(id) else {
+                continue;
+            };
+            let local = self.local(&inner.tree, id);
+            drop(inner);
+            if let Some(local) = local.filter(|_| entry.is_unhashed()) {
+                let (sum, size) = md5_of(&local)?;
+                let content = Content { sum, size };
+                self.lock().tree.set_content(id, content);
+                (entry.size, entry.etag) = (content.size, hex(&content.sum));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// The id of what is at this remote path.
+    pub(crate) fn id_at(&self, path: &str) -> Option<i64> {
+        self.lock().tree.at(path)
+    }
+
+    /// Puts all of `ids` to the trash, or none where one of them is not there.
+    pub(crate) fn trash(&self, ids: &[i64]) -> Result<(), Failure> {
+        let mut inner = self.lock();
+        if let Some(id) = ids.iter().find(|&&id| !inner.tree.is_there(id)) {
+            return Err(Refusal::business(format!("文件不存在: {id}")).into());
+        }
+        for &id in ids {
+            let from = self.local(&inner.tree, id);
+            inner.tree.trash(id);
+            let to = self.local(&inner.tree, id);
+            if let (Some(from), Some(to)) = (from, to)
+                && from.exists()
+            {
+                std::fs::rename(from, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a file, or a folder with all below it, for good.
+    pub(crate) fn delete(&self, id: i64) -> io::Result<()> {
+        let mut inner = self.lock();
+        let local = self.local(&inner.tree, id);
+        inner.tree.remove(id);
+        match local {
+            Some(local) if local.is_dir() => std::fs::remove_dir_all(local),
+            Some(local) => std::fs::remove_file(local),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts `bytes` in place of a file's content; without them, one byte of it becomes another.
+    pub(crate) fn alter(&self, id: i64, bytes: Option<&[u8]>) -> io::Result<()> {
+        let mut inner = self.lock();
+        let local = self.local(&inner.tree, id);
+        let content = match (local.zip(self.spool()?), bytes) {
+            (Some((local, spool)), bytes) => {
+                let (sum, size) = spool.replace(&local, bytes)?;
+                Content { sum, size }
+            }
+            (None, Some(bytes)) => Content::of(bytes),
+            (None, None) => {
+                let entry = inner.tree.entry(id).ok_or(io::ErrorKind::NotFound)?;
+                Content {
+                    size: entry.size,
+                    ..Content::of(entry.etag.as_bytes())
+                }
+            }
+        };
+        inner.tree.set_content(id, content);
+        Ok(())
+    }
+
+    /// What reviews come to from now on.
+    pub(crate) fn set_review(&self, status: i64) {
+        self.review.store(status, Ordering::Relaxed);
+    }
+
+    /// What a review of a file or folder has come to.
+    pub(crate) fn set_status(&self, id: i64, status: i64) {
+        self.lock().tree.set_status(id, status);
     }
 
     fn local(&self, tree: &Tree, id: i64) -> Option<PathBuf> {
-        self.directory.local(tree.path(id))
+        let place = tree.location(id);
+        match place.in_trash {
+            None => self.directory.local(place.path),
+            Some(root) => self.directory.in_trash(root, place.path),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

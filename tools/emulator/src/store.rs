@@ -1,6 +1,5 @@
-//! The files on disk, and the way into them. In come a body's bytes as they arrive, out go an MD5
-//! and a file written at its offset; hashing and writing happen on blocking threads, batch by
-//! batch, and no slice is ever held whole.
+//! The files on disk: the folder, files that are being filled, and regions of them. In come bytes
+//! and their offsets, out go files under their names; everything here blocks.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use md5::{Digest, Md5};
-use tokio::task::JoinHandle;
 
 use crate::config::Store;
 
@@ -71,11 +68,27 @@ impl Directory {
         Some(local)
     }
 
-    pub(crate) fn close(&self) {
-        if let Some(root) = &self.root {
-            // Fails when another emulator still has its spools there: then it is theirs to do.
-            let _ = fs::remove_dir(root.join(SPOOLS));
+    /// Where what was put to the trash as `id` is kept, or what is below it.
+    pub(crate) fn in_trash<'a>(
+        &self,
+        id: i64,
+        components: impl IntoIterator<Item = &'a str>,
+    ) -> Option<PathBuf> {
+        let mut local = self.root.as_ref()?.join(SPOOLS).join(trash_name(id));
+        local.extend(components.into_iter().map(local_name));
+        Some(local)
+    }
+
+    /// Ends it, without what is in the `trash`.
+    pub(crate) fn close(&self, trash: &[i64]) {
+        let Some(root) = &self.root else { return };
+        let hidden = root.join(SPOOLS);
+        for id in trash {
+            let local = hidden.join(trash_name(*id));
+            let _ = fs::remove_file(&local).or_else(|_| fs::remove_dir_all(&local));
         }
+        // Fails when another emulator still has its spools there: then it is theirs to do.
+        let _ = fs::remove_dir(hidden);
     }
 }
 
@@ -87,6 +100,30 @@ fn local_name(name: &str) -> String {
     }
     let cut = name.floor_char_boundary(200);
     format!("{}~{}", &name[..cut], hex(&Md5::digest(name).into()))
+}
+
+/// Apart from what other emulators keep in the same folder.
+fn trash_name(id: i64) -> String {
+    format!("trash-{}-{id}", std::process::id())
+}
+
+/// The MD5 and the length of a file. Blocking.
+pub(crate) fn md5_of(local: &Path) -> io::Result<(Sum, u64)> {
+    let file = Arc::new(File::open(local)?);
+    let end = file.metadata()?.len();
+    let lease = Lease::default();
+    let whole = Region {
+        file,
+        at: 0,
+        end,
+        lease,
+    };
+    let mut digest = Md5::new();
+    whole.read(|bytes| {
+        digest.update(bytes);
+        Ok(())
+    })?;
+    Ok((digest.finalize().into(), end))
 }
 
 /// A file that is being filled. It disappears when it is dropped without being kept.
@@ -105,6 +142,28 @@ impl Spool {
             end: at + bytes,
             lease: Lease::default(),
         }
+    }
+
+    /// Writes all of the file at once. Blocking.
+    pub(crate) fn fill(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, 0)
+    }
+
+    /// Puts `bytes` in place of what `local` is, or the same with one byte changed; the new MD5 and
+    /// length. Other names of the same file keep what they have. Blocking.
+    pub(crate) fn replace(self, local: &Path, bytes: Option<&[u8]>) -> io::Result<(Sum, u64)> {
+        match bytes {
+            Some(bytes) => self.fill(bytes)?,
+            None => {
+                let mut last = [0];
+                let at = fs::copy(local, &self.path)?.saturating_sub(1);
+                self.file.read_exact_at(&mut last, at)?;
+                self.file.write_all_at(&[!last[0]], at)?;
+            }
+        }
+        let found = md5_of(&self.path)?;
+        self.keep(local)?;
+        Ok(found)
     }
 
     /// Gives the file its name, in place of whatever had it.
@@ -165,7 +224,7 @@ pub(crate) struct Region {
 
 impl Region {
     /// Writes at the region's front, which moves on; what does not fit is left out.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let fits = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(fits)];
         let lease = self.lease.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,110 +254,6 @@ impl Region {
     }
 }
 
-/// Bytes on their way into a hash and a region.
-pub(crate) struct Writer {
-    work: Progress,
-    batch: Vec<Bytes>,
-    batched: usize,
-    /// Bytes that were pushed.
-    pub(crate) bytes: u64,
-}
-
-/// What is done with a batch, and at most one batch at a time is being done.
-enum Progress {
-    /// Nothing is to be done with the bytes.
-    Idle,
-    Ready(Work),
-    Running(JoinHandle<io::Result<Work>>),
-}
-
-struct Work {
-    digest: Option<Md5>,
-    region: Option<Region>,
-}
-
-impl Writer {
-    /// Hashes if `verify`, writes if there is a region.
-    pub(crate) fn new(verify: bool, region: Option<Region>) -> Self {
-        let digest = verify.then(Md5::new);
-        let idle = digest.is_none() && region.is_none();
-        Self {
-            work: if idle {
-                Progress::Idle
-            } else {
-                Progress::Ready(Work { digest, region })
-            },
-            batch: Vec::new(),
-            batched: 0,
-            bytes: 0,
-        }
-    }
-
-    pub(crate) async fn push(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.bytes += bytes.len() as u64;
-        if matches!(self.work, Progress::Idle) {
-            return Ok(());
-        }
-        self.batched += bytes.len();
-        self.batch.push(bytes);
-        if self.batched >= BATCH {
-            self.start_batch().await?;
-        }
-        Ok(())
-    }
-
-    /// The MD5 of all bytes, if they were hashed; every byte is written when this returns.
-    pub(crate) async fn finish(&mut self) -> io::Result<Option<Sum>> {
-        let Some(mut work) = self.settled().await? else {
-            return Ok(None);
-        };
-        let batch = std::mem::take(&mut self.batch);
-        if self.batched <= SMALL && work.region.is_none() {
-            work.do_batch(&batch)?;
-        } else {
-            work = tokio::task::spawn_blocking(move || work.do_batch(&batch).map(|()| work))
-                .await
-                .map_err(io::Error::other)??;
-        }
-        Ok(work.digest.map(|digest| digest.finalize().into()))
-    }
-
-    async fn start_batch(&mut self) -> io::Result<()> {
-        let Some(mut work) = self.settled().await? else {
-            return Ok(());
-        };
-        let batch = std::mem::take(&mut self.batch);
-        self.batched = 0;
-        self.work = Progress::Running(tokio::task::spawn_blocking(move || {
-            work.do_batch(&batch)?;
-            Ok(work)
-        }));
-        Ok(())
-    }
-
-    async fn settled(&mut self) -> io::Result<Option<Work>> {
-        match std::mem::replace(&mut self.work, Progress::Idle) {
-            Progress::Idle => Ok(None),
-            Progress::Ready(work) => Ok(Some(work)),
-            Progress::Running(job) => job.await.map_err(io::Error::other)?.map(Some),
-        }
-    }
-}
-
-impl Work {
-    fn do_batch(&mut self, batch: &[Bytes]) -> io::Result<()> {
-        for bytes in batch {
-            if let Some(digest) = &mut self.digest {
-                digest.update(bytes);
-            }
-            if let Some(region) = &mut self.region {
-                region.write(bytes)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Lower-case hex.
 pub(crate) fn hex(sum: &Sum) -> String {
     use std::fmt::Write;
@@ -312,10 +267,7 @@ pub(crate) fn hex(sum: &Sum) -> String {
 
 /// Hashing and writing this much takes half a millisecond, against some 10 µs to hand it over;
 /// twice as much per slice in flight is all that is held.
-const BATCH: usize = 256 << 10;
-
-/// Hashing this much takes as long as handing it to another thread and back.
-const SMALL: usize = 16 << 10;
+pub(crate) const BATCH: usize = 256 << 10;
 
 /// Where files are until they are whole, inside the folder so that a rename is enough.
 pub(crate) const SPOOLS: &str = ".panup-emulator";

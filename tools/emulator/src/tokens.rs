@@ -13,6 +13,25 @@ pub(crate) struct Tokens {
     /// Fetched tokens that live, oldest first.
     fetched: Vec<String>,
     logins: u64,
+    /// Refresh tokens and codes that were not used yet, and when they run out.
+    grants: HashMap<(Grant, String), Option<SystemTime>>,
+    /// The access token of the last refresh.
+    refreshed: Option<String>,
+    refreshes: u64,
+}
+
+/// What an access token of OAuth is given for, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Grant {
+    RefreshToken,
+    AuthorizationCode,
+}
+
+/// What a refresh gives.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
 }
 
 #[derive(Debug)]
@@ -75,6 +94,42 @@ impl Tokens {
             self.end(&oldest);
         }
         Ok((token, expires))
+    }
+
+    /// A refresh token or code that is good once.
+    pub(crate) fn allow_grant(&mut self, grant: Grant, text: &str) {
+        self.grants.insert((grant, text.to_owned()), None);
+    }
+
+    /// Uses up `grant`; the access token before is over at once.
+    pub(crate) fn refresh(
+        &mut self,
+        grant: (Grant, String),
+        limits: &Limits,
+        now: SystemTime,
+    ) -> Result<Granted, Refused> {
+        let expires = self.grants.remove(&grant).ok_or(Refused::Unknown)?;
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(Refused::Unknown);
+        }
+        if let Some(before) = self.refreshed.take() {
+            self.end(&before);
+        }
+        self.refreshes += 1;
+        let number = self.refreshes;
+        let access = format!("oauth-{number}-{}", random(number));
+        let token = Token {
+            state: Life::Live,
+            expires: Some(now + Duration::from_secs(limits.oauth_seconds)),
+            calls: 0,
+        };
+        self.known.insert(access.clone(), token);
+        self.refreshed = Some(access.clone());
+        let refresh = format!("refresh-{number}-{}", random(number));
+        let expires = now + Duration::from_secs(limits.refresh_seconds);
+        let grant = (Grant::RefreshToken, refresh.clone());
+        self.grants.insert(grant, Some(expires));
+        Ok(Granted { access, refresh })
     }
 
     /// Counts one call under `token`, if it may call.

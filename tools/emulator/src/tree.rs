@@ -1,40 +1,22 @@
 //! The tree of remote files and folders. In come paths, contents and what to do about taken
 //! names, out go ids and where each thing is; the one place that knows what exists. No I/O.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
 
+use crate::node::{Content, Kind, Listed, Node};
 use crate::reply::Refusal;
-use crate::store::Sum;
 
 /// Everything that exists.
 #[derive(Debug)]
 pub(crate) struct Tree {
     next_id: i64,
     nodes: HashMap<i64, Node>,
+    /// What has a name; what is in the trash has none.
     names: HashMap<(i64, Box<str>), i64>,
+    /// What is in each folder, by id, what was put to the trash there included.
+    children: HashMap<i64, BTreeSet<i64>>,
     contents: HashMap<Content, Vec<i64>>,
-}
-
-/// A file's bytes, as far as the service tells them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Content {
-    pub(crate) sum: Sum,
-    pub(crate) size: u64,
-}
-
-#[derive(Debug)]
-struct Node {
-    parent: i64,
-    name: Box<str>,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// With the moment when the call that made it was answered.
-    Folder { settled: u64 },
-    /// None for a file that was there before the emulator and was never hashed.
-    File { content: Option<Content> },
 }
 
 /// What to do about a taken name.
@@ -61,6 +43,7 @@ impl Tree {
             next_id: first_id,
             nodes: HashMap::new(),
             names: HashMap::new(),
+            children: HashMap::new(),
             contents: HashMap::new(),
         }
     }
@@ -92,7 +75,7 @@ impl Tree {
                         path_made.raced |= settled > began;
                         id
                     }
-                    Kind::File { .. } => {
+                    Kind::File(_) => {
                         return Err(Refusal::business(format!(
                             "文件夹不存在: {name} is a file, not a folder"
                         )));
@@ -150,31 +133,66 @@ impl Tree {
             Duplicate::Refuse | Duplicate::Overwrite => name.to_owned(),
         };
         if let Some(replaced) = self.child(folder, &name) {
-            self.remove_file(replaced);
+            self.remove(replaced);
         }
-        let kind = Kind::File {
-            content: Some(content),
-        };
-        let id = self.add(folder, &name, kind);
+        let id = self.add(folder, &name, Kind::File(Some(content)));
         self.contents.entry(content).or_default().push(id);
         Ok(id)
     }
 
-    /// Takes back what `place` has done, after its bytes could not be kept.
-    pub(crate) fn remove_file(&mut self, id: i64) {
-        let Some(node) = self.nodes.remove(&id) else {
-            return;
-        };
-        self.names.remove(&(node.parent, node.name));
-        if let Kind::File {
-            content: Some(content),
-        } = node.kind
-            && let Some(ids) = self.contents.get_mut(&content)
-        {
-            ids.retain(|&known| known != id);
-            if ids.is_empty() {
-                self.contents.remove(&content);
+    /// Takes a file out, or a folder with all below it; their ids.
+    pub(crate) fn remove(&mut self, id: i64) -> Vec<i64> {
+        let mut gone = vec![id];
+        let mut at = 0;
+        while let Some(&id) = gone.get(at) {
+            gone.extend(self.children.remove(&id).unwrap_or_default());
+            at += 1;
+        }
+        for &id in &gone {
+            self.forget_content(id);
+            if let Some(node) = self.nodes.remove(&id) {
+                self.forget_name(id, node.parent, node.name);
+                if let Some(siblings) = self.children.get_mut(&node.parent) {
+                    siblings.remove(&id);
+                }
             }
+        }
+        gone
+    }
+
+    /// Puts a file or folder to the trash: it keeps its place in listings and loses its name.
+    pub(crate) fn trash(&mut self, id: i64) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.trashed = true;
+            node.updated = SystemTime::now();
+            let (parent, name) = (node.parent, node.name.clone());
+            self.forget_name(id, parent, name);
+        }
+    }
+
+    /// Gives a file another content, or its first one.
+    pub(crate) fn set_content(&mut self, id: i64, content: Content) {
+        self.forget_content(id);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.kind = Kind::File(Some(content));
+            node.updated = SystemTime::now();
+            self.contents.entry(content).or_default().push(id);
+        }
+    }
+
+    /// Gives a file or folder the status of a review.
+    pub(crate) fn set_status(&mut self, id: i64, status: i64) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.status = status;
+        }
+    }
+
+    /// A new folder in `parent`; its id.
+    pub(crate) fn make_folder(&mut self, parent: i64, name: &str) -> Result<i64, Refusal> {
+        self.check_folder(parent)?;
+        match self.child(parent, name) {
+            None => Ok(self.add(parent, name, Kind::Folder { settled: 0 })),
+            Some(_) => Err(Refusal::business("该目录下已经有同名文件夹")),
         }
     }
 
@@ -188,12 +206,29 @@ impl Tree {
         let kind = if is_folder {
             Kind::Folder { settled: 0 }
         } else {
-            Kind::File { content: None }
+            Kind::File(None)
         };
         self.add(parent, name, kind)
     }
 
-    /// Path components from the root, for a file or folder that exists.
+    /// Path components from the root, or from the folder in the trash that it is below.
+    pub(crate) fn location(&self, id: i64) -> Location<'_> {
+        let mut path = Vec::new();
+        let mut at = id;
+        let mut in_trash = None;
+        while let Some(node) = self.nodes.get(&at) {
+            if node.trashed {
+                in_trash = Some(at);
+                break;
+            }
+            path.push(&*node.name);
+            at = node.parent;
+        }
+        path.reverse();
+        Location { in_trash, path }
+    }
+
+    /// Names from the root, whether or not something of it is in the trash.
     pub(crate) fn path(&self, id: i64) -> Vec<&str> {
         let mut path = Vec::new();
         let mut at = id;
@@ -205,12 +240,10 @@ impl Tree {
         path
     }
 
-    /// Files that were stored since the emulator began, by id.
+    /// Files whose content is known, by id.
     pub(crate) fn files(&self) -> Vec<(i64, Content)> {
         let stored = |(&id, node): (&i64, &Node)| match node.kind {
-            Kind::File {
-                content: Some(content),
-            } => Some((id, content)),
+            Kind::File(Some(content)) => Some((id, content)),
             _ => None,
         };
         let mut files: Vec<_> = self.nodes.iter().filter_map(stored).collect();
@@ -218,13 +251,67 @@ impl Tree {
         files
     }
 
+    /// The id at a remote path, without a leading `/`.
+    pub(crate) fn at(&self, path: &str) -> Option<i64> {
+        let names = path.split('/').filter(|name| !name.is_empty());
+        let mut id = ROOT;
+        for name in names {
+            id = self.child(id, name)?;
+        }
+        (id != ROOT).then_some(id)
+    }
+
+    /// A file or folder as listings show it, also from the trash.
+    pub(crate) fn entry(&self, id: i64) -> Option<Listed> {
+        let mut entry = Listed::new(id, self.nodes.get(&id)?);
+        entry.trashed = !self.is_there(id);
+        Some(entry)
+    }
+
+    /// What was put to the trash, without what is below it.
+    pub(crate) fn in_trash(&self) -> Vec<i64> {
+        let trashed = self.nodes.iter().filter(|(_, node)| node.trashed);
+        trashed.map(|(&id, _)| id).collect()
+    }
+
+    /// Whether a file or folder is neither in the trash nor below something that is.
+    pub(crate) fn is_there(&self, id: i64) -> bool {
+        self.nodes.contains_key(&id) && self.location(id).in_trash.is_none()
+    }
+
+    /// At most `limit` ids in `folder` above `after`, and whether there are more.
+    pub(crate) fn page(
+        &self,
+        folder: i64,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<i64>, bool), Refusal> {
+        self.check_folder(folder)?;
+        let above = self.children.get(&folder).into_iter();
+        let mut above = above.flat_map(|ids| ids.range(after.saturating_add(1)..).copied());
+        let page: Vec<i64> = above.by_ref().take(limit).collect();
+        Ok((page, above.next().is_some()))
+    }
+
+    /// The same of everything whose name fits, wherever it is.
+    pub(crate) fn search(
+        &self,
+        fits: impl Fn(&str) -> bool,
+        after: i64,
+        limit: usize,
+    ) -> (Vec<i64>, bool) {
+        let found = self.nodes.iter();
+        let found = found.filter(|&(&id, node)| id > after && fits(&node.name));
+        let mut found: Vec<i64> = found.map(|(&id, _)| id).collect();
+        found.sort_unstable();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        (found, more)
+    }
+
     fn check_folder(&self, id: i64) -> Result<(), Refusal> {
-        let exists = id == ROOT
-            || self
-                .nodes
-                .get(&id)
-                .is_some_and(|node| matches!(node.kind, Kind::Folder { .. }));
-        if exists {
+        let is_folder = |node: &Node| matches!(node.kind, Kind::Folder { .. });
+        if id == ROOT || self.nodes.get(&id).is_some_and(is_folder) && self.is_there(id) {
             return Ok(());
         }
         Err(Refusal::business(format!("父级目录不存在: {id}")))
@@ -250,10 +337,39 @@ impl Tree {
         let id = self.next_id;
         self.next_id += 1;
         self.names.insert((parent, name.into()), id);
-        let name = name.into();
-        self.nodes.insert(id, Node { parent, name, kind });
+        self.children.entry(parent).or_default().insert(id);
+        self.nodes.insert(id, Node::new(parent, name, kind));
         id
     }
+
+    /// The name is free, unless another has it by now.
+    fn forget_name(&mut self, id: i64, parent: i64, name: Box<str>) {
+        let key = (parent, name);
+        if self.names.get(&key) == Some(&id) {
+            self.names.remove(&key);
+        }
+    }
+
+    fn forget_content(&mut self, id: i64) {
+        let Some(Kind::File(Some(content))) = self.nodes.get(&id).map(|node| &node.kind) else {
+            return;
+        };
+        if let Some(ids) = self.contents.get_mut(content) {
+            ids.retain(|&known| known != id);
+            if ids.is_empty() {
+                self.contents.remove(content);
+            }
+        }
+    }
+}
+
+/// Where a file or folder is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Location<'a> {
+    /// What it is, or is below, in the trash.
+    pub(crate) in_trash: Option<i64>,
+    /// Names from the root, or from there.
+    pub(crate) path: Vec<&'a str>,
 }
 
 /// The root folder's id.
@@ -263,86 +379,4 @@ pub(crate) const ROOT: i64 = 0;
 const NOT_YET: u64 = u64::MAX;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn content(n: u8) -> Content {
-        Content {
-            sum: [n; 16],
-            size: 1,
-        }
-    }
-
-    fn path(text: &str) -> Vec<String> {
-        text.split('/').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn taken_names() {
-        let mut tree = Tree::new(100);
-        let mut place = |name, duplicate, n| tree.place(ROOT, name, duplicate, content(n));
-        assert_eq!(place("a.txt", Duplicate::Refuse, 1), Ok(100));
-        let refused = place("a.txt", Duplicate::Refuse, 2).expect_err("taken");
-        assert_eq!((refused.code, refused.http.as_u16()), (1, 200));
-        assert_eq!(place("a.txt", Duplicate::KeepBoth, 3), Ok(101));
-        assert_eq!(place("a.txt", Duplicate::KeepBoth, 4), Ok(102));
-        assert_eq!(place("a.txt", Duplicate::Overwrite, 5), Ok(103));
-        assert_eq!(place("b", Duplicate::KeepBoth, 6), Ok(104));
-        assert_eq!(place("b", Duplicate::KeepBoth, 7), Ok(105));
-        let names: Vec<_> = [101, 102, 103, 104, 105]
-            .map(|id| tree.path(id).concat())
-            .into();
-        assert_eq!(names, ["a(1).txt", "a(2).txt", "a.txt", "b", "b(1)"]);
-        assert_eq!(tree.file_with(&content(1)), None);
-        assert_eq!(tree.file_with(&content(5)), Some(103));
-        assert_eq!(tree.files().len(), 5);
-    }
-
-    #[test]
-    fn folders_are_made_once_and_files_are_none() {
-        let mut tree = Tree::new(1);
-        let path_made = tree.ensure_folder(ROOT, &path("x/y"), 1).expect("made");
-        assert_eq!((path_made.folder, path_made.made), (2, vec![1, 2]));
-        tree.settle(&[1, 2], 2);
-        let path_made = tree.ensure_folder(ROOT, &path("x/y"), 3).expect("there");
-        let wanted = FolderPath {
-            folder: 2,
-            made: vec![],
-            raced: false,
-        };
-        assert_eq!(path_made, wanted);
-        tree.place(2, "f", Duplicate::Refuse, content(1))
-            .expect("free");
-        assert!(tree.ensure_folder(ROOT, &path("x/y/f"), 4).is_err());
-        assert!(
-            tree.ensure_folder(3, &[], 4).is_err(),
-            "a file is no parent"
-        );
-        assert!(
-            tree.ensure_folder(77, &[], 4).is_err(),
-            "nothing is no parent"
-        );
-        let overwrite = tree.place(1, "y", Duplicate::Overwrite, content(1));
-        assert!(overwrite.is_err(), "a file does not replace a folder");
-    }
-
-    #[test]
-    fn a_race_is_an_overlap_over_a_missing_folder() {
-        let mut tree = Tree::new(1);
-        let made = tree.ensure_folder(ROOT, &path("x"), 1).expect("made").made;
-        let unanswered = tree.ensure_folder(ROOT, &path("x"), 2).expect("there");
-        assert!(unanswered.raced);
-        tree.settle(&made, 3);
-        assert!(
-            tree.ensure_folder(ROOT, &path("x"), 2)
-                .expect("there")
-                .raced
-        );
-        assert!(
-            !tree
-                .ensure_folder(ROOT, &path("x"), 4)
-                .expect("there")
-                .raced
-        );
-    }
-}
+mod tests;

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use md5::{Digest, Md5};
 
+use crate::node::Content;
 use crate::reply::Refusal;
 use crate::store::{Lease, Region, Spool, Sum};
-use crate::tree::{Content, Duplicate};
+use crate::tree::Duplicate;
 
 /// What a create has promised.
 #[derive(Clone, Debug)]

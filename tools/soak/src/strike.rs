@@ -125,7 +125,7 @@ fn place(emulator: &Emulator, chance: &mut fastrand::Rng) -> Place {
 /// On any call, some of its times.
 fn strike(emulator: &Emulator, action: Action, (chance, table): (&mut fastrand::Rng, &mut Table)) {
     table.strike(&name(&action));
-    let operation = Operation::ALL[chance.usize(0..Operation::ALL.len())];
+    let operation = Operation::UPLOAD[chance.usize(0..Operation::UPLOAD.len())];
     let mut fault = Fault::on(operation, action);
     if chance.bool() {
         fault.operation = None;

@@ -42,6 +42,45 @@ pub(crate) async fn json(head: &Parts, body: &mut RequestBody) -> Result<Fields,
     Ok(fields)
 }
 
+/// The parameters of a query, of which only those of `known` names may be there, spelled so.
+pub(crate) fn query(head: &Parts, known: &[&str]) -> Result<Fields, Refusal> {
+    let mut fields = Fields::default();
+    let query = head.uri.query().unwrap_or_default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !known.contains(&name) {
+            return Err(Refusal::business(format!("there is no parameter {name}")));
+        }
+        fields.text(name.to_owned(), decoded(value)?)?;
+    }
+    Ok(fields)
+}
+
+/// A value of a query without its percent signs.
+fn decoded(value: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let pair = digit().zip(digit());
+                let (high, low) = pair.ok_or_else(|| not_decoded(value))?;
+                (high * 16 + low) as u8
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| not_decoded(value))
+}
+
+fn not_decoded(value: &str) -> Refusal {
+    Refusal::business(format!(
+        "the parameter {value:?} is not percent-encoded UTF-8"
+    ))
+}
+
 impl Fields {
     /// Adds a text field of a form.
     pub(crate) fn text(&mut self, name: String, value: String) -> Result<(), Refusal> {
@@ -77,6 +116,34 @@ impl Fields {
             return Ok(None);
         }
         self.number(name).map(Some)
+    }
+
+    /// The id of a file or folder.
+    pub(crate) fn id(&mut self, name: &str) -> Result<i64, Refusal> {
+        let number = self.number(name)?;
+        i64::try_from(number).map_err(|_| Refusal::business(format!("{name} {number} is no id")))
+    }
+
+    /// At least one id, and at most 100.
+    pub(crate) fn ids(&mut self, name: &str) -> Result<Vec<i64>, Refusal> {
+        let wanted = "an array of 1 to 100 ids";
+        let found = match self.take(name) {
+            Some(Raw::Json(Value::Array(values))) => values,
+            other => return Err(wrong(name, wanted, other)),
+        };
+        let ids: Option<Vec<i64>> = found.iter().map(Value::as_i64).collect();
+        match ids {
+            Some(ids) if (1..=100).contains(&ids.len()) => Ok(ids),
+            _ => Err(wrong(name, wanted, Some(Raw::Json(Value::Array(found))))),
+        }
+    }
+
+    /// A text, if it is there.
+    pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, Refusal> {
+        match self.0.contains_key(&name.to_lowercase()) {
+            true => self.string(name).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// A truth value; false if it is not there.
@@ -213,6 +280,23 @@ mod tests {
                 .md5("x")
                 .is_err()
         );
+    }
+
+    #[test]
+    fn values_of_a_query_are_decoded() {
+        assert_eq!(decoded("a%20b+%E4%BD%A0"), Ok("a b 你".to_owned()));
+        for wrong in ["%", "%4", "%zz", "%ff"] {
+            assert!(decoded(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ids_are_one_to_a_hundred_numbers() {
+        assert_eq!(json_field(json!([7, 8])).ids("x"), Ok(vec![7, 8]));
+        let many = json!((0..101).collect::<Vec<u8>>());
+        for wrong in [json!([]), json!(["7"]), json!(7), many] {
+            assert!(json_field(wrong).ids("x").is_err());
+        }
     }
 
     #[test]

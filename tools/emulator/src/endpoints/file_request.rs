@@ -3,8 +3,9 @@
 
 use super::fields::Fields;
 use super::name;
+use crate::node::Content;
 use crate::reply::Refusal;
-use crate::tree::{Content, Duplicate};
+use crate::tree::Duplicate;
 
 /// A file that a client wants to store.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,9 +20,7 @@ pub(crate) struct FileRequest {
 impl FileRequest {
     /// The request in `fields`, for a file of at most `largest` bytes.
     pub(crate) fn read(mut fields: Fields, largest: u64) -> Result<Self, Refusal> {
-        let parent = fields.number("parentFileID")?;
-        let parent = i64::try_from(parent)
-            .map_err(|_| Refusal::business(format!("parentFileID {parent} is no id")))?;
+        let parent = fields.id("parentFileID")?;
         let filename = fields.string("filename")?;
         let sum = fields.md5("etag")?;
         let size = fields.number("size")?;

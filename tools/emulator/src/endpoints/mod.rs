@@ -9,9 +9,9 @@ use hyper::http::request::Parts;
 
 use crate::call_log::CallRecord;
 use crate::config::Limits;
-use crate::fault::Operation;
+use crate::operation::Operation;
 use crate::queue::Queue;
-use crate::reply::{CallResult, Refusal};
+use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::state::{State, lock};
 use crate::tree::FolderPath;
@@ -22,8 +22,11 @@ mod complete;
 mod create;
 mod fields;
 mod file_request;
+mod folder;
+mod list;
 mod login;
 mod name;
+mod oauth;
 mod single;
 mod slice;
 
@@ -34,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) record: CallRecord,
     /// Takes a file that passed all checks, instead of its being stored.
     pub(crate) queue: Option<Queue>,
+    /// The answer to a cursor is the same cursor.
+    pub(crate) repeat_cursor: bool,
     /// When it began, as [`State::moment`] counts.
     began: u64,
     /// The folders that it made.
@@ -48,6 +53,7 @@ impl Context {
             limits,
             record,
             queue: None,
+            repeat_cursor: false,
             made: Vec::new(),
         }
     }
@@ -91,26 +97,43 @@ pub(crate) async fn serve(
 ) -> CallResult {
     check_platform(&head.headers)?;
     let operation = context.record.call.operation;
-    if operation != Operation::AccessToken {
+    if !matches!(operation, Operation::AccessToken | Operation::OAuth) {
         check_token(context, &head.headers)?;
     }
     match operation {
         Operation::Create => create::serve(context, fields::json(head, body).await?).await,
         Operation::Complete => complete::serve(context, fields::json(head, body).await?).await,
         Operation::AccessToken => login::serve(context, fields::json(head, body).await?),
-        Operation::Domain => domain(context, body).await,
+        Operation::OAuth => {
+            no_body(body).await?;
+            oauth::serve(context, fields::query(head, &oauth::PARAMETERS)?)
+        }
+        Operation::List => {
+            no_body(body).await?;
+            list::serve(context, fields::query(head, &list::PARAMETERS)?).await
+        }
+        Operation::Detail => {
+            no_body(body).await?;
+            list::detail(context, fields::query(head, &["fileID"])?).await
+        }
+        Operation::Infos => list::infos(context, fields::json(head, body).await?).await,
+        Operation::Mkdir => folder::mkdir(context, fields::json(head, body).await?),
+        Operation::Trash => folder::trash(context, fields::json(head, body).await?).await,
+        Operation::Domain => {
+            no_body(body).await?;
+            Ok(Done::with(serde_json::json!(context.state.servers)))
+        }
         Operation::Slice => slice::serve(context, content_type(&head.headers), body).await,
         Operation::Single => single::serve(context, content_type(&head.headers), body).await,
         Operation::Unknown => unreachable!("the handler answers these itself"),
     }
 }
 
-async fn domain(context: &Context, body: &mut RequestBody) -> CallResult {
+async fn no_body(body: &mut RequestBody) -> Result<(), Failure> {
     if body.frame().await?.is_some_and(|bytes| !bytes.is_empty()) {
-        return Err(Refusal::business("domain takes no body").into());
+        return Err(Refusal::business("this call takes no body").into());
     }
-    let servers = serde_json::json!(context.state.servers);
-    Ok(crate::reply::Done::with(servers))
+    Ok(())
 }
 
 fn check_platform(headers: &HeaderMap) -> Result<(), Refusal> {

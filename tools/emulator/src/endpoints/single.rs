@@ -12,8 +12,9 @@ use super::slice::{check_file, check_text, unknown};
 use crate::multipart::Multipart;
 use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
-use crate::store::{Spool, Sum, Writer, hex};
+use crate::store::{Spool, Sum, hex};
 use crate::uploads::PlannedFile;
+use crate::writer::Writer;
 
 pub(super) async fn serve(
     context: &mut Context,

@@ -9,8 +9,9 @@ use crate::multipart::{Multipart, Part};
 use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
 use crate::storage::Entry;
-use crate::store::{Region, Spool, Sum, Writer, hex};
+use crate::store::{Region, Spool, Sum, hex};
 use crate::uploads::{SliceBytes, Upload};
+use crate::writer::Writer;
 
 pub(super) async fn serve(
     context: &mut Context,

@@ -9,6 +9,8 @@ mod faults;
 mod files;
 mod limits;
 mod network;
+mod oauth;
 #[cfg(feature = "cli")]
 mod program;
+mod remote;
 mod rules;
