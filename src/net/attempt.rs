@@ -1,4 +1,4 @@
-//! One request on one connection. In: a lease and the request. Out: the reply, or what is known
+//! One request on one connection. In: a pooled connection and the request. Out: the reply, or what is known
 //! about its loss. Never: a second connection.
 
 use std::pin::pin;
@@ -16,9 +16,8 @@ use super::body::{BodyStream, Ledger};
 use super::connection::Sender;
 use super::exchange::{Outgoing, Reply};
 use super::fault::{self, Failure};
-use super::lane::Lease;
+use super::host::{PooledConnection, Reuse};
 use super::origin::Origin;
-use super::roster::Fate;
 use super::settings::Timeouts;
 use super::watch::{Progress, Sight, Verdict, Watch};
 use crate::error::Delivery;
@@ -43,7 +42,7 @@ pub(super) enum Seen {
     ConnectionWasDead,
 }
 
-/// What all requests of a pool have in common.
+/// What all requests of a pool have in context.
 #[derive(Debug)]
 pub(super) struct Defaults {
     pub(super) user_agent: HeaderValue,
@@ -52,12 +51,12 @@ pub(super) struct Defaults {
 
 /// Sends `outgoing` and reads the reply to its end.
 pub(super) async fn exchange(
-    mut lease: Lease,
+    mut pooled: PooledConnection,
     origin: &Origin,
     outgoing: &Outgoing,
     defaults: &Defaults,
 ) -> Result<Reply, Lost> {
-    let version = lease.version();
+    let version = pooled.version();
     let (body, ledger) = outgoing.body.stream(CHUNK);
     let request =
         request(origin, outgoing, body, (version, &defaults.user_agent)).map_err(|error| Lost {
@@ -67,12 +66,12 @@ pub(super) async fn exchange(
         })?;
     // From here on a dropped future leaves a request cut in two: HTTP/2 resets the stream, on
     // HTTP/1.1 the connection is lost.
-    lease.end_with(if version == Version::H1 {
-        Fate::Close
+    pooled.end_with(if version == Version::H1 {
+        Reuse::Close
     } else {
-        Fate::Keep
+        Reuse::Keep
     });
-    let before = lease.meter().written();
+    let before = pooled.meter().written();
     let course = Course {
         origin,
         outgoing,
@@ -82,17 +81,17 @@ pub(super) async fn exchange(
         ledger: &ledger,
         started: Instant::now(),
     };
-    let reply = match lease.sender() {
+    let reply = match pooled.sender() {
         Sender::H1(sender) => {
             let sending = sender.try_send_request(request);
-            course.run(sending, &lease).await
+            course.run(sending, &pooled).await
         }
         Sender::H2(sender) => {
             let sending = sender.try_send_request(request);
-            course.run(sending, &lease).await
+            course.run(sending, &pooled).await
         }
     };
-    lease.end_with(course.fate(&reply));
+    pooled.end_with(course.reuse(&reply));
     reply
 }
 
@@ -111,18 +110,22 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    async fn run(&self, sending: impl Future<Output = Sent>, lease: &Lease) -> Result<Reply, Lost> {
-        let (head, body) = self.head(sending, lease).await?.into_parts();
+    async fn run(
+        &self,
+        sending: impl Future<Output = Sent>,
+        pooled: &PooledConnection,
+    ) -> Result<Reply, Lost> {
+        let (head, body) = self.head(sending, pooled).await?.into_parts();
         let limit = self.timeouts.answer;
         let body = match tokio::time::timeout(limit, collect(body)).await {
             Ok(Ok(body)) => body,
             Ok(Err(ReadError::TooLong)) => {
-                return Err(self.lost(Failure::too_long(self.origin, REPLY_MAX), lease));
+                return Err(self.lost(Failure::too_long(self.origin, REPLY_MAX), pooled));
             }
             Ok(Err(ReadError::Http(error))) => {
-                return Err(self.lost(Failure::exchange(self.origin, error), lease));
+                return Err(self.lost(Failure::exchange(self.origin, error), pooled));
             }
-            Err(_) => return Err(self.lost(Failure::unanswered(self.origin, limit), lease)),
+            Err(_) => return Err(self.lost(Failure::unanswered(self.origin, limit), pooled)),
         };
         Ok(Reply {
             status: head.status,
@@ -138,7 +141,7 @@ impl Course<'_> {
     async fn head(
         &self,
         sending: impl Future<Output = Sent>,
-        lease: &Lease,
+        pooled: &PooledConnection,
     ) -> Result<Response<Incoming>, Lost> {
         let mut sending = pin!(sending);
         let mut watch = Watch::new(self.timeouts, self.outgoing.body.len(), self.started);
@@ -146,7 +149,7 @@ impl Course<'_> {
             let failure = match watch.look(self.sight(), Instant::now()) {
                 Verdict::WaitUntil(next) => {
                     tokio::select! {
-                        sent = &mut sending => return sent.map_err(|error| self.broken(error, lease)),
+                        sent = &mut sending => return sent.map_err(|error| self.broken(error, pooled)),
                         () = tokio::time::sleep_until(next) => continue,
                     }
                 }
@@ -156,7 +159,7 @@ impl Course<'_> {
                 }
                 Verdict::Unanswered => Failure::unanswered(self.origin, self.timeouts.answer),
             };
-            return Err(self.lost(failure, lease));
+            return Err(self.lost(failure, pooled));
         }
     }
 
@@ -173,17 +176,21 @@ impl Course<'_> {
     }
 
     /// Bytes that the connection wrote since this request began.
-    fn written(&self, lease: &Lease) -> u64 {
-        lease.meter().written() - self.before
+    fn written(&self, pooled: &PooledConnection) -> u64 {
+        pooled.meter().written() - self.before
     }
 
     /// The connection broke, or was about to close.
-    fn broken(&self, mut error: TrySendError<Request<BodyStream>>, lease: &Lease) -> Lost {
+    fn broken(
+        &self,
+        mut error: TrySendError<Request<BodyStream>>,
+        pooled: &PooledConnection,
+    ) -> Lost {
         let returned = error.take_message().is_some();
         let error = error.into_error();
         let unseen = returned || fault::is_refused_unseen(&error);
         let closed = error.is_closed() || error.is_incomplete_message() || fault::is_cut(&error);
-        let lost = self.lost(Failure::exchange(self.origin, error), lease);
+        let lost = self.lost(Failure::exchange(self.origin, error), pooled);
         if unseen {
             return Lost {
                 seen: Seen::Never,
@@ -192,7 +199,7 @@ impl Course<'_> {
             };
         }
         // The server closed an idle connection while the request was on its way to it.
-        let stale = lease.idle_for().is_some_and(|idle| idle >= STALE_AFTER);
+        let stale = pooled.idle_for().is_some_and(|idle| idle >= STALE_AFTER);
         let harmless = lost.delivery == Delivery::NotDone || self.outgoing.method == Method::GET;
         if closed && stale && harmless {
             return Lost {
@@ -203,34 +210,34 @@ impl Course<'_> {
         lost
     }
 
-    fn lost(&self, failure: Failure, lease: &Lease) -> Lost {
+    fn lost(&self, failure: Failure, pooled: &PooledConnection) -> Lost {
         Lost {
             failure,
             seen: Seen::Maybe,
-            delivery: self.delivery(lease),
+            delivery: self.delivery(pooled),
         }
     }
 
-    fn delivery(&self, lease: &Lease) -> Delivery {
+    fn delivery(&self, pooled: &PooledConnection) -> Delivery {
         match (self.ledger.is_written(), self.version) {
-            (true, version) => delivery(version, self.outgoing.body.len(), self.written(lease)),
+            (true, version) => delivery(version, self.outgoing.body.len(), self.written(pooled)),
             (false, _) => Delivery::NotDone,
         }
     }
 
     /// What becomes of the connection.
-    fn fate(&self, reply: &Result<Reply, Lost>) -> Fate {
+    fn reuse(&self, reply: &Result<Reply, Lost>) -> Reuse {
         match (self.version, reply) {
-            (_, Ok(_)) if self.ledger.is_written() => Fate::Keep,
+            (_, Ok(_)) if self.ledger.is_written() => Reuse::Keep,
             // The answer came before the body was sent, which is not worth finishing.
             (Version::H2, Ok(_)) => {
                 self.ledger.abandon();
-                Fate::Keep
+                Reuse::Keep
             }
-            (Version::H1, _) => Fate::Close,
+            (Version::H1, _) => Reuse::Close,
             // Nothing moved, or the peer is leaving: other streams may finish, new ones go elsewhere.
-            (Version::H2, Err(lost)) if lost.failure.is_of_connection() => Fate::Retire,
-            (Version::H2, Err(_)) => Fate::Keep,
+            (Version::H2, Err(lost)) if lost.failure.is_of_connection() => Reuse::Retire,
+            (Version::H2, Err(_)) => Reuse::Keep,
         }
     }
 }

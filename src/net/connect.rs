@@ -27,7 +27,7 @@ use crate::error;
 
 /// Whether TLS offers HTTP/2 beside HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Alpn {
     /// HTTP/1.1 alone.
     H1,
     /// Both; the server prefers.
@@ -68,7 +68,7 @@ impl Connector {
         })
     }
 
-    /// The next `dials` find no descriptor, as far as anybody can tell.
+    /// The next `dials` find no descriptor, as it seems.
     #[cfg(test)]
     pub(super) fn short_for(&self, dials: usize) {
         self.short.store(dials, std::sync::atomic::Ordering::SeqCst);
@@ -82,12 +82,12 @@ impl Connector {
     }
 
     /// Opens one connection, all of it within the limit.
-    pub(super) async fn connect(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
-        let opened = tokio::time::timeout(self.limit, self.open(origin, offer)).await;
+    pub(super) async fn connect(&self, origin: &Origin, alpn: Alpn) -> Result<Stream, Failure> {
+        let opened = tokio::time::timeout(self.limit, self.open(origin, alpn)).await;
         opened.unwrap_or_else(|_| Err(Failure::connect_timed_out(origin, self.limit)))
     }
 
-    async fn open(&self, origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
+    async fn open(&self, origin: &Origin, alpn: Alpn) -> Result<Stream, Failure> {
         #[cfg(test)]
         if self.is_short() {
             let error = io::Error::from_raw_os_error(libc::EMFILE);
@@ -106,11 +106,7 @@ impl Connector {
                     .tls()
                     .await
                     .map_err(|error| Failure::connect(origin, error.into()))?;
-                let connector = if offer == Offer::H1 {
-                    &tls.h1
-                } else {
-                    &tls.both
-                };
+                let connector = if alpn == Alpn::H1 { &tls.h1 } else { &tls.both };
                 connector.clone().call(target).await
             }
         };

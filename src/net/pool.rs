@@ -1,5 +1,5 @@
 //! The pool. In: origins and requests. Out: replies, or errors that say whether the request can
-//! have been carried out. Never: a second attempt that anybody could notice.
+//! have been carried out. Never: a second attempt that the server could notice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use hyper::header::HeaderValue;
 use super::attempt::{self, Defaults, Lost, Seen};
 use super::connect::Connector;
 use super::exchange::{Outgoing, Reply};
-use super::lane::{Common, Lane};
+use super::host::{Host, HostContext, HostLimits};
 use super::origin::Origin;
-use super::roster::Rules;
 use super::settings::{PoolSettings, ServerStats};
-use super::sockets::Sockets;
+use super::socket_limit::SocketLimit;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -24,9 +23,9 @@ pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    common: Common,
+    context: HostContext,
     defaults: Defaults,
-    lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
+    hosts: Mutex<HashMap<Origin, Arc<Host>>>,
 }
 
 impl Pool {
@@ -44,22 +43,22 @@ impl Pool {
         let user_agent = HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| refuse("the user agent has characters that a header cannot carry"))?;
         Ok(Pool(Arc::new(Shared {
-            common: Common {
+            context: HostContext {
                 connector: Arc::new(Connector::new(&settings)?),
-                sockets: Sockets::new(settings.connections),
-                rules: Rules {
+                sockets: SocketLimit::new(settings.connections),
+                limits: HostLimits {
                     connections: settings.connections_per_server,
                     streams,
                     idle: settings.idle,
                 },
                 ping: settings.ping,
-                lanes: Arc::default(),
+                hosts: Arc::default(),
             },
             defaults: Defaults {
                 user_agent,
                 timeouts: settings.timeouts,
             },
-            lanes: Mutex::default(),
+            hosts: Mutex::default(),
         })))
     }
 
@@ -74,17 +73,17 @@ impl Pool {
     /// [`Kind::Transport`] when no reply came, [`Kind::Protocol`] when it could not be read;
     /// `delivered()` is `Unknown` only if the last byte of the body had been handed over.
     pub async fn send(&self, origin: &Origin, outgoing: Outgoing) -> Result<Reply> {
-        let lane = self.0.lane(origin);
+        let host = self.0.host(origin);
         let mut silent = 0;
         loop {
-            let lease = lane.lease(outgoing.version).await;
-            let lease =
-                lease.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
-            let lost = match attempt::exchange(lease, origin, &outgoing, &self.0.defaults).await {
+            let pooled = host.acquire(outgoing.version).await;
+            let pooled =
+                pooled.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
+            let lost = match attempt::exchange(pooled, origin, &outgoing, &self.0.defaults).await {
                 Ok(reply) => {
-                    lane.tally().answered(reply.version);
+                    host.metrics().answered(reply.version);
                     return Ok(Reply {
-                        offers_h2: lane.offers_h2(),
+                        offers_h2: host.offers_h2(),
                         ..reply
                     });
                 }
@@ -100,7 +99,7 @@ impl Pool {
             }
             silent += 1;
             if seen == Seen::ConnectionWasDead {
-                lane.drop_idle();
+                host.drop_idle();
             }
         }
     }
@@ -109,17 +108,17 @@ impl Pool {
     /// neither a name lookup nor a busy moment made longer. `None` before the first.
     #[must_use]
     pub fn round_trip(&self, origin: &Origin) -> Option<Duration> {
-        let lanes = self.0.lanes();
-        lanes.get(origin)?.tally().round_trip()
+        let hosts = self.0.hosts();
+        hosts.get(origin)?.metrics().round_trip()
     }
 
     /// What was done so far, by server.
     #[must_use]
     pub fn stats(&self) -> Vec<(Origin, ServerStats)> {
-        let lanes: Vec<_> = self.0.lanes().values().cloned().collect();
-        let mut stats: Vec<_> = lanes
+        let hosts: Vec<_> = self.0.hosts().values().cloned().collect();
+        let mut stats: Vec<_> = hosts
             .iter()
-            .map(|lane| (lane.origin.clone(), lane.tally().stats()))
+            .map(|host| (host.origin.clone(), host.metrics().stats()))
             .collect();
         stats.sort_by(|(left, _), (right, _)| left.cmp(right));
         stats
@@ -127,19 +126,19 @@ impl Pool {
 }
 
 impl Shared {
-    fn lane(&self, origin: &Origin) -> Arc<Lane> {
-        let mut lanes = self.lanes();
-        if let Some(lane) = lanes.get(origin) {
-            return Arc::clone(lane);
+    fn host(&self, origin: &Origin) -> Arc<Host> {
+        let mut hosts = self.hosts();
+        if let Some(host) = hosts.get(origin) {
+            return Arc::clone(host);
         }
-        let lane = Lane::new(origin.clone(), self.common.clone());
-        lanes.insert(origin.clone(), Arc::clone(&lane));
-        lane
+        let host = Host::new(origin.clone(), self.context.clone());
+        hosts.insert(origin.clone(), Arc::clone(&host));
+        host
     }
 
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Lane>>> {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Host>>> {
         // The map is whole at every moment that could panic.
-        self.lanes.lock()
+        self.hosts.lock()
     }
 }
 

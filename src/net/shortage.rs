@@ -22,7 +22,7 @@ pub(super) fn is_shortage(error: &io::Error) -> bool {
         .is_some_and(|code| short.contains(&code))
 }
 
-/// A shortage that would be met now by whoever opens something. Name lookup reads files, and answers
+/// A shortage that would be met now by opening anything. Name lookup reads files, and answers
 /// only that there is no such name where it could not.
 pub(super) fn shortage_now() -> Option<io::Error> {
     #[cfg(unix)]

@@ -20,7 +20,7 @@ use hyper_util::client::legacy::connect::Connection as _;
 
 pub(super) use super::socket::Meter;
 use super::socket::Wire;
-use super::sockets::Socket;
+use super::socket_limit::SocketPermit;
 use crate::http::Version;
 
 /// What HTTP reads from and writes to.
@@ -29,7 +29,7 @@ pub(super) struct Stream {
     meter: Arc<Meter>,
     flush: Flush,
     greeting: Greeting,
-    right: Option<Socket>,
+    permit: Option<SocketPermit>,
 }
 
 /// What is owed to the socket.
@@ -70,13 +70,13 @@ impl Stream {
             meter,
             flush,
             greeting: Greeting::Awaited,
-            right: None,
+            permit: None,
         }
     }
 
-    /// Keeps the right to its socket as long as it lives.
-    pub(super) fn holding(mut self, socket: Socket) -> Self {
-        self.right = Some(socket);
+    /// Keeps its socket's permit as long as it lives.
+    pub(super) fn holding(mut self, permit: SocketPermit) -> Self {
+        self.permit = Some(permit);
         self
     }
 
@@ -206,7 +206,7 @@ mod tests {
     use hyper::rt::ReadBuf;
     use tokio::io::AsyncReadExt as _;
 
-    use super::super::connect::{Connector, Offer};
+    use super::super::connect::{Alpn, Connector};
     use super::super::settings::{PoolSettings, Proxies, SystemRoots};
     use super::super::socket::GATHERED;
     use super::super::tests::{https, server};
@@ -244,7 +244,7 @@ mod tests {
         });
         let connector = connector.expect("good settings");
         connector
-            .connect(&https(port), Offer::Both)
+            .connect(&https(port), Alpn::Both)
             .await
             .expect("a connection")
     }

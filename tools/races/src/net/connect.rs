@@ -10,7 +10,7 @@ use super::stream::Stream;
 
 /// Whether TLS offers HTTP/2 beside HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Alpn {
     /// HTTP/1.1 alone.
     H1,
     /// Both; the server prefers.
@@ -22,7 +22,7 @@ pub(super) enum Offer {
 pub(super) struct Connector(pub(super) Arc<Server>);
 
 impl Connector {
-    pub(super) async fn connect(&self, _origin: &Origin, offer: Offer) -> Result<Stream, Failure> {
-        self.0.dialled(offer).await.ok_or(Failure)
+    pub(super) async fn connect(&self, _origin: &Origin, alpn: Alpn) -> Result<Stream, Failure> {
+        self.0.dialled(alpn).await.ok_or(Failure)
     }
 }

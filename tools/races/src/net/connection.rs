@@ -1,4 +1,4 @@
-//! HTTP on a stream. In: the stream. Out: the handle to send on it, and what the lane is told about the
+//! HTTP on a stream. In: the stream. Out: the handle to send on it, and what the host is told about the
 //! connection: its streams, its idle time, its end, each when chance has it. Never: a byte.
 
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) struct Driver {
     greeting: Greeting,
     /// How often the time will be up.
     dues: usize,
-    /// The lane is told before this is dropped.
+    /// The host is told before this is dropped.
     ended: bool,
 }
 

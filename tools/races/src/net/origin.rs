@@ -1,4 +1,4 @@
-//! Where a request goes. In: a scheme. Out: the same, which is all of an address that the lane looks
+//! Where a request goes. In: a scheme. Out: the same, which is all of an address that the host looks
 //! at. Never: a host; there is one server.
 
 /// A server.

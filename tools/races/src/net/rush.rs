@@ -1,5 +1,5 @@
-//! A rush of requests on one lane. In: what the server is like and what is configured. Out: nothing
-//! but an end: every request that is not called off has its connection or its failure, and the lane
+//! A rush of requests on one host. In: what the server is like and what is configured. Out: nothing
+//! but an end: every request that is not called off has its connection or its failure, and the host
 //! is empty afterwards. Never: two runs alike.
 
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use shuttle::future::{JoinHandle, block_on, spawn};
 use super::connect::Connector;
 use super::connection::Sender;
 use super::fault::Failure;
-use super::lane::{Common, Lane, Lease};
+use super::host::{Host, HostContext, HostLimits, PooledConnection, Reuse};
 use super::origin::{Origin, Scheme};
-use super::roster::{Fate, Rules};
 use super::server::{Page, Server, Speaks};
-use super::sockets::Sockets;
+use super::socket_limit::SocketLimit;
 use crate::chance::{below, linger, once_in, one_of, others};
 use crate::http::{Preference, Version};
 
@@ -39,23 +38,23 @@ pub struct Rush {
 impl Rush {
     /// Plays it once.
     pub fn play(self) {
-        let rules = Rules {
+        let limits = HostLimits {
             connections: self.connections,
             streams: self.streams,
             idle: Duration::from_secs(30),
         };
-        let server = Server::new(self.speaks, rules, self.refusals);
+        let server = Server::new(self.speaks, limits, self.refusals);
         let connector = Arc::new(Connector(Arc::clone(&server)));
         let scheme = Scheme::Https;
-        let common = Common {
+        let context = HostContext {
             connector,
-            sockets: Arc::new(Sockets),
-            rules,
+            sockets: Arc::new(SocketLimit),
+            limits,
             ping: Duration::from_secs(15),
-            lanes: Arc::default(),
+            hosts: Arc::default(),
         };
-        let lane = Lane::new(Origin { scheme }, common);
-        let place = Place { server, lane };
+        let host = Host::new(Origin { scheme }, context);
+        let place = Scene { server, host };
         block_on(async {
             let storm = spawn(place.clone().storm());
             self.requests(&place).await;
@@ -68,7 +67,7 @@ impl Rush {
     }
 
     /// Sends the requests, calls some of them off and waits for the others.
-    async fn requests(self, place: &Place) {
+    async fn requests(self, place: &Scene) {
         let requests: Vec<JoinHandle<()>> = (0..self.requests)
             .map(|_| spawn(place.clone().requests(self.preferences)))
             .collect();
@@ -88,12 +87,12 @@ impl Rush {
 
 /// Where it happens.
 #[derive(Debug, Clone)]
-struct Place {
+struct Scene {
     server: Arc<Server>,
-    lane: Arc<Lane>,
+    host: Arc<Host>,
 }
 
-impl Place {
+impl Scene {
     /// One request, or two, one after the other.
     async fn requests(self, preferences: &[Preference]) {
         for _ in 0..=below(2) {
@@ -106,34 +105,34 @@ impl Place {
 
     async fn borrow(&self, preference: Preference) -> Result<Loan, Failure> {
         let asked = self.server.page();
-        let lease = self.lane.lease(preference).await?;
-        let loan = Loan::new(lease, &self.server, asked);
+        let pooled = self.host.acquire(preference).await?;
+        let loan = Loan::new(pooled, &self.server, asked);
         let fits = match preference {
             Preference::Auto => true,
-            Preference::H1 => loan.lease().version() == Version::H1,
+            Preference::H1 => loan.acquire().version() == Version::H1,
             Preference::H2 => {
-                loan.lease().version() == Version::H2 || self.server.can_offer_h2(false)
+                loan.acquire().version() == Version::H2 || self.server.can_offer_h2(false)
             }
         };
         assert!(fits, "{preference:?} was asked for: {loan:?}");
         Ok(loan)
     }
 
-    /// What else befalls a lane: time passes, connections end, one turns out to be
+    /// What else befalls a host: time passes, connections end, one turns out to be
     /// dead, another server wants a socket.
     async fn storm(self) {
         for _ in 0..below(4) {
             linger(4).await;
             match below(4) {
-                0 => self.lane.drop_idle(),
-                1 => drop(self.lane.close_one_idle()),
+                0 => self.host.drop_idle(),
+                1 => drop(self.host.close_one_idle()),
                 2 => tokio::time::advance(Duration::from_secs(20)),
                 _ => drop(self.server.any_wire().map(|wire| wire.cut())),
             }
         }
     }
 
-    /// Nothing was lost on the way: as many leases as ever can be had at once.
+    /// Nothing was lost on the way: as many connections as ever can be had at once.
     async fn all_that_is_allowed(&self, rush: Rush) {
         // Whatever ceiling a refusal left.
         tokio::time::advance(Duration::from_secs(10));
@@ -155,16 +154,16 @@ impl Place {
     /// Nothing stays: no request, no connection, no task.
     fn clear(&self) {
         while tokio::runtime::under_way() > 0 {
-            self.lane.drop_idle();
+            self.host.drop_idle();
             // Says that it waits, so that no schedule makes it wait for ever.
             shuttle::thread::yield_now();
         }
-        let stats = self.lane.tally().stats();
+        let stats = self.host.metrics().stats();
         assert_eq!((stats.open, stats.opened), (0, self.server.accepted()));
-        let offers_h2 = self.lane.offers_h2();
+        let offers_h2 = self.host.offers_h2();
         assert!(offers_h2.is_none_or(|offers| self.server.can_offer_h2(offers)));
-        assert_eq!(Arc::strong_count(&self.lane), 1, "somebody keeps the lane");
-        let lane = format!("{:?}", self.lane);
+        assert_eq!(Arc::strong_count(&self.host), 1, "somebody keeps the host");
+        let host = format!("{:?}", self.host);
         for empty in [
             "links: []",
             "queue: []",
@@ -172,52 +171,52 @@ impl Place {
             "links: {}",
             "waiting: {}",
         ] {
-            assert!(lane.contains(empty), "{empty} is expected: {lane}");
+            assert!(host.contains(empty), "{empty} is expected: {host}");
         }
     }
 }
 
-/// A lease, in the server's book.
+/// A pooled connection, in the server's book.
 #[derive(Debug)]
 struct Loan {
-    lease: Option<Lease>,
+    pooled: Option<PooledConnection>,
     wire: Arc<Wire>,
     server: Arc<Server>,
-    fate: Fate,
+    reuse: Reuse,
 }
 
 impl Loan {
-    fn new(mut lease: Lease, server: &Arc<Server>, asked: Page) -> Self {
-        let wire = match lease.sender() {
+    fn new(mut pooled: PooledConnection, server: &Arc<Server>, asked: Page) -> Self {
+        let wire = match pooled.sender() {
             Sender::H1(sender) => Arc::clone(sender.wire()),
             Sender::H2(sender) => Arc::clone(sender.wire()),
         };
-        assert_eq!(lease.meter().wire, wire.id(), "another connection's meter");
-        server.lent(&wire, asked, lease.idle_for());
+        assert_eq!(pooled.meter().wire, wire.id(), "another connection's meter");
+        server.lent(&wire, asked, pooled.idle_for());
         Loan {
-            lease: Some(lease),
+            pooled: Some(pooled),
             wire,
             server: Arc::clone(server),
-            fate: Fate::Keep,
+            reuse: Reuse::Keep,
         }
     }
 
-    fn lease(&self) -> &Lease {
-        self.lease
+    fn acquire(&self) -> &PooledConnection {
+        self.pooled
             .as_ref()
             .expect("only dropping the loan takes it")
     }
 
-    /// Sends and receives, as `attempt` does it, but for fates that it seldom chooses.
+    /// Sends and receives, as `attempt` does it, but for reuses that it seldom chooses.
     async fn spend(mut self) {
         linger(1).await;
         if once_in(6) {
             return;
         }
-        let version = self.lease().version();
+        let version = self.acquire().version();
         if version == Version::H1 {
             // Called off amid a request, the connection is of no use.
-            self.end_with(Fate::Close);
+            self.end_with(Reuse::Close);
             self.wire.send();
         }
         linger(3).await;
@@ -225,23 +224,23 @@ impl Loan {
             self.wire.end().await;
         }
         self.end_with(match (self.wire.is_cut(), version) {
-            (true, Version::H1) => Fate::Close,
-            (true, Version::H2) => Fate::Retire,
+            (true, Version::H1) => Reuse::Close,
+            (true, Version::H2) => Reuse::Retire,
             _ => one_of(&[
-                Fate::Keep,
-                Fate::Keep,
-                Fate::Keep,
-                Fate::Retire,
-                Fate::Close,
+                Reuse::Keep,
+                Reuse::Keep,
+                Reuse::Keep,
+                Reuse::Retire,
+                Reuse::Close,
             ]),
         });
         self.wire.answer();
     }
 
-    fn end_with(&mut self, fate: Fate) {
-        self.fate = fate;
-        if let Some(lease) = &mut self.lease {
-            lease.end_with(fate);
+    fn end_with(&mut self, reuse: Reuse) {
+        self.reuse = reuse;
+        if let Some(pooled) = &mut self.pooled {
+            pooled.end_with(reuse);
         }
     }
 }
@@ -249,9 +248,9 @@ impl Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         others();
-        self.server.returning(&self.wire, self.fate);
-        drop(self.lease.take());
-        if self.fate != Fate::Keep {
+        self.server.returning(&self.wire, self.reuse);
+        drop(self.pooled.take());
+        if self.reuse != Reuse::Keep {
             self.server.left(&self.wire);
         }
     }

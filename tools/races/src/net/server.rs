@@ -1,9 +1,9 @@
-//! The server of a scene, and its book of who was lent what. In: dials, leases taken and given back.
+//! The server of a scene, and its book of who was lent what. In: dials, connections taken and given back.
 //! Out: connections or refusals, and a panic where a connection is lent to one too many. Never: a
 //! moment at which another task could run, but while a dial waits.
 //!
-//! The book knows later than the lane that a connection is lent, and earlier that it is free or gone:
-//! so what it finds to be too much is too much for the lane as well.
+//! The book knows later than the host that a connection is lent, and earlier that it is free or gone:
+//! so what it finds to be too much is too much for the host as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Notes, NotesGuard, PoisonError};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use hyper::Wire;
 
-use super::connect::Offer;
-use super::roster::{Fate, Rules};
+use super::connect::Alpn;
+use super::host::{HostLimits, Reuse};
 use super::stream::Stream;
 use crate::chance::{below, linger, once_in};
 use crate::http::Version;
@@ -22,7 +22,7 @@ use crate::http::Version;
 pub enum Speaks {
     /// HTTP/1.1.
     H1,
-    /// HTTP/2 to those who offer it.
+    /// HTTP/2 to those who alpn it.
     H2,
     /// Now this, now that: two servers behind one name.
     Either,
@@ -32,7 +32,7 @@ pub enum Speaks {
 #[derive(Debug)]
 pub(super) struct Server {
     speaks: Speaks,
-    rules: Rules,
+    limits: HostLimits,
     /// One dial in so many is refused, and one handshake in so many fails; 0 is none.
     refusals: usize,
     moody: AtomicBool,
@@ -57,9 +57,9 @@ struct Connection {
     room: usize,
     /// Whether its first request was seen.
     first: bool,
-    /// What the worst lease made of it.
-    fate: Fate,
-    /// Since when the lane knows that it takes nothing more.
+    /// What the worst request made of it.
+    reuse: Reuse,
+    /// Since when the host knows that it takes nothing more.
     left: Option<usize>,
 }
 
@@ -68,10 +68,10 @@ struct Connection {
 pub(super) struct Page(usize);
 
 impl Server {
-    pub(super) fn new(speaks: Speaks, rules: Rules, refusals: usize) -> Arc<Self> {
+    pub(super) fn new(speaks: Speaks, limits: HostLimits, refusals: usize) -> Arc<Self> {
         Arc::new(Server {
             speaks,
-            rules,
+            limits,
             refusals,
             moody: AtomicBool::new(true),
             book: Notes::default(),
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Takes or refuses a connection after some time.
-    pub(super) async fn dialled(self: &Arc<Self>, offer: Offer) -> Option<Stream> {
+    pub(super) async fn dialled(self: &Arc<Self>, alpn: Alpn) -> Option<Stream> {
         let dialling = Dialling::new(self);
         linger(3).await;
         if self.refuses() {
@@ -112,7 +112,7 @@ impl Server {
             Speaks::H2 => true,
             Speaks::Either => once_in(2),
         };
-        let version = if h2 && offer == Offer::Both {
+        let version = if h2 && alpn == Alpn::Both {
             Version::H2
         } else {
             Version::H1
@@ -130,7 +130,7 @@ impl Server {
             lent: 0,
             room: 1,
             first: false,
-            fate: Fate::Keep,
+            reuse: Reuse::Keep,
             left: None,
         });
         wire
@@ -143,7 +143,7 @@ impl Server {
         version == Version::H1 || self.is_moody() && once_in(2)
     }
 
-    /// How many streams it allows; noted before the lane is told.
+    /// How many streams it allows; noted before the host is told.
     pub(super) fn streams(&self, wire: &Wire) -> usize {
         let mut book = self.book();
         let connection = &mut book.connections[wire.id()];
@@ -151,11 +151,11 @@ impl Server {
             return 1;
         }
         let streams = if self.is_moody() {
-            1 + below(self.rules.streams + 2)
+            1 + below(self.limits.streams + 2)
         } else {
-            self.rules.streams
+            self.limits.streams
         };
-        connection.room = streams.min(self.rules.streams);
+        connection.room = streams.min(self.limits.streams);
         streams
     }
 
@@ -164,7 +164,7 @@ impl Server {
         Page(self.book().turn())
     }
 
-    /// Notes a lease that was `asked` for then, of a connection unused for `idle` if ever used.
+    /// Notes a pooled connection that was `asked` for then, of a connection unused for `idle` if ever used.
     pub(super) fn lent(&self, wire: &Wire, asked: Page, idle: Option<Duration>) {
         let mut book = self.book();
         let connection = &mut book.connections[wire.id()];
@@ -180,21 +180,21 @@ impl Server {
         connection.lent += 1;
     }
 
-    /// Notes that a lease is about to be given back.
-    pub(super) fn returning(&self, wire: &Wire, fate: Fate) {
+    /// Notes that a pooled connection is about to be given back.
+    pub(super) fn returning(&self, wire: &Wire, reuse: Reuse) {
         let connection = &mut self.book().connections[wire.id()];
         connection.lent -= 1;
-        if connection.fate != Fate::Close && fate != Fate::Keep {
-            connection.fate = fate;
+        if connection.reuse != Reuse::Close && reuse != Reuse::Keep {
+            connection.reuse = reuse;
         }
     }
 
-    /// Whether one of its leases closed it, whatever the others carry.
+    /// Whether one of its connections closed it, whatever the others carry.
     pub(super) fn is_closed(&self, wire: &Wire) -> bool {
-        self.book().connections[wire.id()].fate == Fate::Close
+        self.book().connections[wire.id()].reuse == Reuse::Close
     }
 
-    /// Notes that the lane was told: nobody who asks from now on gets this connection.
+    /// Notes that the host was told: nobody who asks from now on gets this connection.
     pub(super) fn left(&self, wire: &Wire) {
         let mut book = self.book();
         let page = book.turn();
@@ -228,13 +228,13 @@ impl Book {
 }
 
 impl Connection {
-    /// Whether the lane has to count it: a request is on it, or can be.
+    /// Whether the host has to count it: a request is on it, or can be.
     fn stands(&self) -> bool {
-        match self.fate {
-            Fate::Close => false,
+        match self.reuse {
+            Reuse::Close => false,
             _ if self.lent > 0 => true,
-            Fate::Retire => false,
-            Fate::Keep => self.wire.is_kept() && !self.wire.is_cut(),
+            Reuse::Retire => false,
+            Reuse::Keep => self.wire.is_kept() && !self.wire.is_cut(),
         }
     }
 }
@@ -249,7 +249,7 @@ impl Dialling {
         book.dials += 1;
         assert!(book.dials < MANY_DIALS, "it is dialled for ever: {book:#?}");
         let standing = book.connections.iter().filter(|one| one.stands()).count();
-        let most = server.rules.connections.unwrap_or(usize::MAX);
+        let most = server.limits.connections.unwrap_or(usize::MAX);
         assert!(
             standing + book.dialling <= most,
             "beyond the maximum: {book:#?}"

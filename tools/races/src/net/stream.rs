@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::server::Dialling;
-use super::sockets::Socket;
+use super::socket_limit::SocketPermit;
 use crate::http::Version;
 
-/// Says which connection a lease is for, and so whether it came with the right one's handle.
+/// Says which connection a pooled connection is for, and so whether it came with the right one's handle.
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) wire: usize,
@@ -21,7 +21,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The same: the right to a socket is not counted here.
-    pub(super) fn holding(self, _socket: Socket) -> Self {
+    pub(super) fn holding(self, _socket: SocketPermit) -> Self {
         self
     }
 

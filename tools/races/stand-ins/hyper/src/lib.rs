@@ -1,4 +1,4 @@
-//! As much of hyper as the lane sees. In: a wire, which the test makes and may cut. Out: the handles
+//! As much of hyper as the host sees. In: a wire, which the test makes and may cut. Out: the handles
 //! to send on it, which say whether it is ready and end it when the last one is gone. Never: a byte.
 
 mod wire;

@@ -6,55 +6,55 @@ use super::*;
 use crate::error::{Delivery, Kind, Operation};
 
 /// As a pool of at most one connection to a server and `sockets` in all has it.
-fn common(sockets: usize) -> Common {
+fn context(sockets: usize) -> HostContext {
     let settings = PoolSettings::default();
-    Common {
+    HostContext {
         connector: Arc::new(Connector::new(&settings).expect("good settings")),
-        sockets: Sockets::new(sockets),
-        rules: Rules {
+        sockets: SocketLimit::new(sockets),
+        limits: HostLimits {
             connections: Some(1),
             streams: 1,
             idle: settings.idle,
         },
         ping: settings.ping,
-        lanes: Arc::default(),
+        hosts: Arc::default(),
     }
 }
 
-/// A lane to a server that accepts and says nothing, with a request that waits for its dial.
-async fn waiting() -> (Arc<Lane>, JoinHandle<Failure>, tokio::net::TcpListener) {
+/// The host of a server that accepts and says nothing, with a request that waits for its dial.
+async fn waiting() -> (Arc<Host>, JoinHandle<Failure>, tokio::net::TcpListener) {
     let (listener, port) = server::listener().await;
-    let lane = Lane::new(https(port), common(1));
-    let asking = Arc::clone(&lane);
+    let host = Host::new(https(port), context(1));
+    let asking = Arc::clone(&host);
     let asked =
-        tokio::spawn(async move { asking.lease(Preference::H1).await.expect_err("no server") });
-    while lane.state().waiting.is_empty() {
+        tokio::spawn(async move { asking.acquire(Preference::H1).await.expect_err("no server") });
+    while host.inner().waiting.is_empty() {
         tokio::task::yield_now().await;
     }
-    (lane, asked, listener)
+    (host, asked, listener)
 }
 
-async fn told(asked: JoinHandle<Failure>) {
-    let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
-    let failure = told.expect("not for ever").expect("no panic of its own");
+async fn fails(asked: JoinHandle<Failure>) {
+    let ended = tokio::time::timeout(Duration::from_secs(5), asked).await;
+    let failure = ended.expect("not for ever").expect("no panic of its own");
     let error = failure.of(Operation::Slice, Delivery::NotDone);
     assert_eq!((error.kind(), error.is_lasting()), (Kind::Transport, false));
 }
 
 #[tokio::test]
 async fn a_dial_that_panics_is_a_dial_that_failed() {
-    let (lane, asked, _listener) = waiting().await;
-    let dial = Dial::new(&lane, Offer::H1);
+    let (host, asked, _listener) = waiting().await;
+    let dial = Dial::new(&host, Alpn::H1);
     let ended = tokio::spawn(dial.run(async { panic!("of this test") })).await;
     assert!(ended.expect_err("it panics").is_panic());
-    told(asked).await;
+    fails(asked).await;
 }
 
 #[tokio::test]
 async fn a_dial_that_is_dropped_unpolled_is_a_dial_that_failed() {
-    let (lane, asked, _listener) = waiting().await;
-    drop(Dial::new(&lane, Offer::H1));
-    told(asked).await;
+    let (host, asked, _listener) = waiting().await;
+    drop(Dial::new(&host, Alpn::H1));
+    fails(asked).await;
 }
 
 #[tokio::test]
@@ -64,60 +64,65 @@ async fn a_runtime_that_ends_answers_those_who_wait_on_another() {
         .enable_all()
         .build();
     let other = other.expect("a runtime");
-    let lane = Lane::new(https(port), common(1));
-    let first = Arc::clone(&lane);
+    let host = Host::new(https(port), context(1));
+    let first = Arc::clone(&host);
     // Dials, and is never polled again.
-    drop(other.spawn(async move { first.lease(Preference::H1).await.map(drop) }));
+    drop(other.spawn(async move { first.acquire(Preference::H1).await.map(drop) }));
     let ended = std::thread::spawn(move || {
         other.block_on(tokio::task::yield_now());
         other
     });
     let other = ended.join().expect("no panic");
-    let waiting = Arc::clone(&lane);
-    let asked = tokio::spawn(async move { waiting.lease(Preference::H1).await.map(drop) });
-    while lane.state().waiting.len() < 2 {
+    let waiting = Arc::clone(&host);
+    let asked = tokio::spawn(async move { waiting.acquire(Preference::H1).await.map(drop) });
+    while host.inner().waiting.len() < 2 {
         tokio::task::yield_now().await;
     }
     std::thread::spawn(move || drop(other))
         .join()
         .expect("no panic");
     drop(listener);
-    let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
-    told.expect("not for ever")
+    let ended = tokio::time::timeout(Duration::from_secs(5), asked).await;
+    ended
+        .expect("not for ever")
         .expect("no panic")
         .expect_err("nobody listens");
 }
 
-/// A server that answers nothing but takes connections, and a lane whose first dials find no socket.
-async fn starving(dials: usize) -> (Arc<Lane>, tokio::net::TcpListener) {
+/// A server that answers nothing but takes connections, and a host whose first dials find no socket.
+async fn starving(dials: usize) -> (Arc<Host>, tokio::net::TcpListener) {
     let (listener, port) = server::listener().await;
-    let common = common(1);
-    common.connector.short_for(dials);
+    let context = context(1);
+    context.connector.short_for(dials);
     let origin = Origin {
         scheme: Scheme::Http,
         ..https(port)
     };
-    (Lane::new(origin, common), listener)
+    (Host::new(origin, context), listener)
 }
 
 #[tokio::test]
 async fn a_dial_that_finds_no_descriptor_is_made_again() {
-    let (lane, _listener) = starving(5).await;
-    let leases = lane.lease(Preference::H1);
-    let lease = tokio::time::timeout(Duration::from_secs(20), leases).await;
-    lease
+    let (host, _listener) = starving(5).await;
+    let acquiring = host.acquire(Preference::H1);
+    let pooled = tokio::time::timeout(Duration::from_secs(20), acquiring).await;
+    pooled
         .expect("not for ever")
         .expect("a descriptor in the end");
-    assert_eq!(lane.tally().stats().opened, 1);
+    assert_eq!(host.metrics().stats().opened, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lasting_want_is_said_to_all_with_its_remedy() {
-    let (lane, _listener) = starving(usize::MAX).await;
+async fn a_lasting_shortage_fails_all_requests_with_its_remedy() {
+    let (host, _listener) = starving(usize::MAX).await;
     let began = Instant::now();
     let waiting = [0, 1, 2].map(|_| {
-        let lane = Arc::clone(&lane);
-        tokio::spawn(async move { lane.lease(Preference::H1).await.expect_err("no descriptor") })
+        let host = Arc::clone(&host);
+        tokio::spawn(async move {
+            host.acquire(Preference::H1)
+                .await
+                .expect_err("no descriptor")
+        })
     });
     for waited in waiting {
         let failure = waited.await.expect("no panic");

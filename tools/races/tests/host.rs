@@ -1,5 +1,5 @@
-//! The pool's lane. In: rushes of requests of several kinds. Out: that each ends as it should, on
-//! whatever schedule. Never: a look inside; the server's book and the lane's own words are all there is.
+//! The pool's host. In: rushes of requests of several kinds. Out: that each ends as it should, on
+//! whatever schedule. Never: a look inside; the server's book and the host's own words are all there is.
 
 use races::chance::{one_of, play};
 use races::net::{Preference, Rush, Speaks};

@@ -1,5 +1,5 @@
-//! How many sockets a pool may have, over all its servers. In: connections that begin and end. Out: a
-//! right for each, or word that there is none left, and a way to get one from a server that has more.
+//! A pool's maximum of sockets, over all its servers. In: connections that begin and end. Out: a permit
+//! for each or none, and a request for one of a server that has more.
 //! Never: a socket, or a request that fails for want of one.
 
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The sockets of a pool.
+/// The permits for a pool's sockets.
 #[derive(Debug)]
-pub(super) struct Sockets {
+pub(super) struct SocketLimit {
     most: usize,
-    /// Whoever has waited longest gets the next one; nobody overtakes him.
-    rights: Arc<Semaphore>,
+    /// First come, first served.
+    permits: Arc<Semaphore>,
     open: AtomicUsize,
     /// Servers without a connection that wait for a socket of another's.
     wanted: AtomicUsize,
@@ -29,22 +29,22 @@ pub(super) enum Room {
     Wanted,
 }
 
-impl Sockets {
+impl SocketLimit {
     /// `most` at once.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Sockets {
+        Arc::new(SocketLimit {
             most,
-            rights: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             open: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             freed: Notify::new(),
         })
     }
 
-    /// The right to one more socket, if there is one.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Socket> {
-        let right = Arc::clone(&self.rights).try_acquire_owned().ok()?;
-        Some(Socket::new(self, right))
+    /// The permit for one more socket, if there is one.
+    pub(super) fn take(self: &Arc<Self>) -> Option<SocketPermit> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(SocketPermit::new(self, permit))
     }
 
     pub(super) fn most(&self) -> usize {
@@ -57,23 +57,27 @@ impl Sockets {
     }
 
     /// Waits for a socket, but no longer than `pause`: the next connection that becomes free is closed
-    /// for it, unless that was done already. The right comes with it where the pool's own maximum was in
+    /// for it, unless that was done already. The permit comes with it where the pool's own maximum was in
     /// the way; otherwise the machine may have more now.
-    pub(super) async fn wait(self: &Arc<Self>, pause: Duration, room: Room) -> Option<Socket> {
+    pub(super) async fn wait(
+        self: &Arc<Self>,
+        pause: Duration,
+        room: Room,
+    ) -> Option<SocketPermit> {
         if room == Room::Wanted {
             self.wanted.fetch_add(1, Ordering::AcqRel);
         }
-        let right = if self.rights.available_permits() > 0 {
+        let permit = if self.permits.available_permits() > 0 {
             let _ = tokio::time::timeout(pause, self.freed.notified()).await;
             None
         } else {
-            let right = Arc::clone(&self.rights).acquire_owned();
-            tokio::time::timeout(pause, right).await.ok()
+            let permit = Arc::clone(&self.permits).acquire_owned();
+            tokio::time::timeout(pause, permit).await.ok()
         };
         if room == Room::Wanted {
             self.give_one();
         }
-        Some(Socket::new(self, right?.ok()?))
+        Some(SocketPermit::new(self, permit?.ok()?))
     }
 
     /// Whether a connection that has become free is to be closed for another server's sake.
@@ -86,27 +90,27 @@ impl Sockets {
     }
 }
 
-/// The right to one socket; it lives as long as the socket does.
+/// The permit for one socket; it lives as long as the socket does.
 #[derive(Debug)]
-pub(super) struct Socket {
-    sockets: Arc<Sockets>,
-    _right: OwnedSemaphorePermit,
+pub(super) struct SocketPermit {
+    sockets: Arc<SocketLimit>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Socket {
-    fn new(sockets: &Arc<Sockets>, right: OwnedSemaphorePermit) -> Self {
+impl SocketPermit {
+    fn new(sockets: &Arc<SocketLimit>, permit: OwnedSemaphorePermit) -> Self {
         sockets.open.fetch_add(1, Ordering::AcqRel);
-        Socket {
+        SocketPermit {
             sockets: Arc::clone(sockets),
-            _right: right,
+            _permit: permit,
         }
     }
 }
 
-impl Drop for Socket {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         self.sockets.open.fetch_sub(1, Ordering::AcqRel);
-        // Those who begin to wait later are not meant: a dial that fails would wake itself.
+        // Only for those that wait already: a dial that fails would wake itself.
         self.sockets.freed.notify_waiters();
     }
 }
@@ -116,8 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_maximum_is_kept_and_rights_come_back() {
-        let sockets = Sockets::new(2);
+    fn the_maximum_is_kept_and_permits_come_back() {
+        let sockets = SocketLimit::new(2);
         let first = sockets.take().expect("one of two");
         let second = sockets.take().expect("two of two");
         assert!(sockets.take().is_none());
@@ -128,8 +132,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_want_lasts_as_long_as_somebody_waits() {
-        let sockets = Sockets::new(1);
+    async fn a_want_lasts_as_long_as_a_dial_waits() {
+        let sockets = SocketLimit::new(1);
         assert!(!sockets.give_one());
         let waiting = Arc::clone(&sockets);
         let waiting =
@@ -138,6 +142,6 @@ mod tests {
         assert!(sockets.give_one() && !sockets.give_one());
         waiting.await.expect("no panic");
         sockets.wait(Duration::from_secs(1), Room::Wanted).await;
-        assert!(!sockets.give_one(), "nobody waits any more");
+        assert!(!sockets.give_one(), "no dial waits any more");
     }
 }

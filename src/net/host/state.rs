@@ -1,4 +1,4 @@
-//! Who gets which connection. In: requests that wait, connections that come, go and become free,
+//! The choice of a connection for each request. In: requests that wait, connections that come, go and become free,
 //! and the time. Out: what to do about it: grant, dial, close. Never: a socket, a lock, a clock.
 
 use std::collections::VecDeque;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connect::Offer;
+use super::super::connect::Alpn;
 use crate::http::{Preference, Version};
 
 /// One server's connections and the requests that wait for them.
 #[derive(Debug)]
-pub(super) struct Roster {
-    limits: Rules,
-    links: Vec<Link>,
-    queue: VecDeque<Waiter>,
+pub(super) struct HostState {
+    limits: HostLimits,
+    links: Vec<ConnectionState>,
+    queue: VecDeque<QueuedRequest>,
     /// The oldest first.
-    dials: Vec<Dial>,
+    dials: Vec<PendingDial>,
     /// Dials that failed since one succeeded.
     refusals: u32,
     ceiling: Option<Ceiling>,
@@ -26,39 +26,39 @@ pub(super) struct Roster {
 
 /// The settings that concern one server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(in crate::net) struct HostLimits {
     /// Connections at most; `None` lets the requests in flight decide.
-    pub(super) connections: Option<usize>,
+    pub(in crate::net) connections: Option<usize>,
     /// Streams on one HTTP/2 connection at most.
-    pub(super) streams: usize,
+    pub(in crate::net) streams: usize,
     /// How long an unused connection is kept.
-    pub(super) idle: Duration,
+    pub(in crate::net) idle: Duration,
 }
 
 #[derive(Debug)]
-struct Link {
+struct ConnectionState {
     id: u64,
     version: Version,
     busy: usize,
-    room: usize,
-    /// Whether the peer's settings are still on their way, and may make more room.
-    greeted: bool,
+    capacity: usize,
+    /// Whether the peer's settings are still on their way, and may raise its capacity.
+    settings_known: bool,
     /// Whether it takes new requests.
     open: bool,
     since: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Waiter {
+struct QueuedRequest {
     id: u64,
     preference: Preference,
 }
 
 /// A connection on its way.
 #[derive(Debug, Clone, Copy)]
-struct Dial {
-    offer: Offer,
-    /// Whoever waited when it began has a smaller number.
+struct PendingDial {
+    alpn: Alpn,
+    /// Requests that waited when it began have smaller numbers.
     began: u64,
 }
 
@@ -69,25 +69,25 @@ struct Ceiling {
     until: Instant,
 }
 
-/// What the roster wants done.
+/// What has to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum Action {
     /// The waiting request goes to that connection.
     Grant {
-        /// Whose turn it is.
+        /// The request.
         waiter: u64,
         /// The connection.
         link: u64,
     },
-    /// A connection is opened; its end is told by `opened` or `dial_failed`.
-    Dial(Offer),
+    /// A connection is opened; its end is reported by `opened` or `dial_failed`.
+    Dial(Alpn),
     /// The connection is forgotten, and so closed.
     Close(u64),
 }
 
 /// What becomes of a connection after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::net) enum Reuse {
     /// It takes more.
     Keep,
     /// It finishes what it carries and takes nothing new.
@@ -96,9 +96,9 @@ pub(super) enum Fate {
     Close,
 }
 
-impl Roster {
-    pub(super) fn new(limits: Rules, offers_h2: Option<bool>) -> Self {
-        Roster {
+impl HostState {
+    pub(super) fn new(limits: HostLimits, offers_h2: Option<bool>) -> Self {
+        HostState {
             limits,
             links: Vec::new(),
             queue: VecDeque::new(),
@@ -118,7 +118,7 @@ impl Roster {
     /// A request joins the queue.
     pub(super) fn join(&mut self, preference: Preference) -> u64 {
         let id = self.fresh_id();
-        self.queue.push_back(Waiter { id, preference });
+        self.queue.push_back(QueuedRequest { id, preference });
         id
     }
 
@@ -128,31 +128,35 @@ impl Roster {
     }
 
     /// A dial ended well. Before its peer's settings are known, a connection carries one request.
-    pub(super) fn opened(&mut self, offer: Offer, version: Version, now: Instant) -> u64 {
-        self.dial_ended(offer);
+    pub(super) fn opened(&mut self, alpn: Alpn, version: Version, now: Instant) -> u64 {
+        self.dial_ended(alpn);
         self.refusals = 0;
-        if offer == Offer::Both {
+        if alpn == Alpn::Both {
             self.offers_h2 = Some(version == Version::H2);
         }
         let id = self.fresh_id();
-        self.links.push(Link {
+        self.links.push(ConnectionState {
             id,
             version,
             busy: 0,
-            room: 1,
-            greeted: version == Version::H1,
+            capacity: 1,
+            settings_known: version == Version::H1,
             open: true,
             since: now,
         });
         id
     }
 
-    /// A dial failed. Answers who has to hear of it: nobody while an open connection can serve.
-    /// Where there is none, the next dial seldom fares better, and one is always on its way, so
-    /// nobody waits for the last of them: the first failure in a row is told to the request that waited
-    /// longest, another one to all that were waiting when its dial began.
-    pub(super) fn dial_failed(&mut self, offer: Offer, now: Instant) -> Vec<u64> {
-        let began = self.dial_ended(offer);
+    /// A dial failed. Answers the requests that fail with it:
+    ///
+    /// - none that an open connection can serve;
+    /// - of a first failure in a row, the one request that waited longest;
+    /// - of another one, all that were waiting when its dial began.
+    ///
+    /// So no request waits for the last of many dials: the next one seldom fares better than the one
+    /// that failed.
+    pub(super) fn dial_failed(&mut self, alpn: Alpn, now: Instant) -> Vec<u64> {
+        let began = self.dial_ended(alpn);
         self.refusals += 1;
         if !self.links.is_empty() {
             let until = now + CEILING_HOLDS;
@@ -161,34 +165,34 @@ impl Roster {
                 until,
             });
         }
-        let mut told = Vec::new();
+        let mut failed = Vec::new();
         for waiter in std::mem::take(&mut self.queue) {
-            let its_own = self.offer(waiter.preference) == offer
+            let its_own = self.alpn(waiter.preference) == alpn
                 && waiter.id < began
-                && (self.refusals > 1 || told.is_empty());
+                && (self.refusals > 1 || failed.is_empty());
             if self.is_carried(waiter.preference) || self.is_dialled(waiter.preference) && !its_own
             {
                 self.queue.push_back(waiter);
             } else {
-                told.push(waiter.id);
+                failed.push(waiter.id);
             }
         }
-        told
+        failed
     }
 
     /// A dial finds no socket on this machine. Answers whether it has to go on: it is the only one on
-    /// its way for requests that no open connection serves. Otherwise it is over, nobody hears of it, and
-    /// for a while no more connections are tried for.
-    pub(super) fn starves(&mut self, offer: Offer, now: Instant) -> bool {
-        let alike = self.dials.iter().filter(|dial| dial.offer == offer).count();
+    /// its way for requests that no open connection serves. Otherwise it is over, no request fails with it,
+    /// and for a while no more connections are tried for.
+    pub(super) fn starves(&mut self, alpn: Alpn, now: Instant) -> bool {
+        let alike = self.dials.iter().filter(|dial| dial.alpn == alpn).count();
         let mut queue = self.queue.iter();
         let waits = queue.any(|waiter| {
-            self.offer(waiter.preference) == offer && !self.is_carried(waiter.preference)
+            self.alpn(waiter.preference) == alpn && !self.is_carried(waiter.preference)
         });
         if waits && alike == 1 {
             return true;
         }
-        self.dial_ended(offer);
+        self.dial_ended(alpn);
         self.ceiling = Some(Ceiling {
             connections: self.count_all().max(1),
             until: now + CEILING_HOLDS,
@@ -196,8 +200,8 @@ impl Roster {
         false
     }
 
-    /// The next failure is told to all who wait, as if there had been one before.
-    pub(super) fn lose_patience(&mut self) {
+    /// The next failure is one of all requests that wait, as if there had been one before.
+    pub(super) fn fail_all_with_the_next(&mut self) {
         self.refusals += 1;
     }
 
@@ -205,20 +209,20 @@ impl Roster {
     pub(super) fn allows(&mut self, link: u64, streams: usize) {
         let most = self.limits.streams;
         if let Some(link) = self.find(link) {
-            link.room = streams.clamp(1, most);
-            link.greeted = true;
+            link.capacity = streams.clamp(1, most);
+            link.settings_known = true;
         }
     }
 
     /// A request is done with its connection.
-    pub(super) fn released(&mut self, link: u64, fate: Fate, now: Instant) {
+    pub(super) fn released(&mut self, link: u64, reuse: Reuse, now: Instant) {
         if let Some(link) = self.find(link) {
             link.busy -= 1;
             link.since = now;
-            link.open &= fate == Fate::Keep;
+            link.open &= reuse == Reuse::Keep;
         }
         self.links.retain(|kept| {
-            kept.id != link || (fate != Fate::Close && (kept.open || kept.busy > 0))
+            kept.id != link || (reuse != Reuse::Close && (kept.open || kept.busy > 0))
         });
     }
 
@@ -231,7 +235,7 @@ impl Roster {
         self.links.retain(|kept| kept.id != link || kept.busy > 0);
     }
 
-    /// Retires every connection that nobody uses: one of them turned out to be dead.
+    /// Forgets every unused connection: one of them turned out to be dead.
     pub(super) fn drop_idle(&mut self) -> Vec<u64> {
         let idle = self
             .links
@@ -243,7 +247,7 @@ impl Roster {
         idle
     }
 
-    /// Forgets one connection that nobody uses, the one that was unused for longest.
+    /// Forgets one unused connection, the one that was unused for longest.
     pub(super) fn drop_one_idle(&mut self) -> Option<u64> {
         let idle = self.links.iter().filter(|link| link.busy == 0);
         let longest = idle.min_by_key(|link| link.since)?.id;
@@ -261,54 +265,54 @@ impl Roster {
         Some((link.since + most).saturating_duration_since(now))
     }
 
-    /// Serves the queue in its order, and says what has to be done for those who still wait.
-    pub(super) fn settle(&mut self, now: Instant) -> Vec<Act> {
-        let mut acts = Vec::new();
+    /// Serves the queue in its order, and says what has to be done for the requests that still wait.
+    pub(super) fn settle(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
         let mut unserved = [0_usize; 2];
         for waiter in std::mem::take(&mut self.queue) {
-            let offer = self.offer(waiter.preference);
+            let alpn = self.alpn(waiter.preference);
             match self.least_busy(waiter.preference) {
                 Some(link) => {
                     link.busy += 1;
                     let (doubled, link) = (link.busy > 1, link.id);
-                    acts.push(Act::Grant {
+                    actions.push(Action::Grant {
                         waiter: waiter.id,
                         link,
                     });
                     if doubled && self.count_all() < self.spread() {
-                        acts.extend(self.dial(offer, now));
+                        actions.extend(self.dial(alpn, now));
                     }
                 }
                 None => {
                     self.queue.push_back(waiter);
-                    unserved[usize::from(offer == Offer::Both)] += 1;
+                    unserved[usize::from(alpn == Alpn::Both)] += 1;
                 }
             }
         }
-        for (offer, unserved) in [(Offer::H1, unserved[0]), (Offer::Both, unserved[1])] {
-            while self.coming(offer) < unserved {
-                let Some(act) = self.dial(offer, now).or_else(|| self.make_room(offer)) else {
+        for (alpn, unserved) in [(Alpn::H1, unserved[0]), (Alpn::Both, unserved[1])] {
+            while self.coming(alpn) < unserved {
+                let Some(action) = self.dial(alpn, now).or_else(|| self.make_room(alpn)) else {
                     break;
                 };
-                acts.push(act);
+                actions.push(action);
             }
         }
-        acts
+        actions
     }
 
     /// Dials, unless the maximum is reached.
-    fn dial(&mut self, offer: Offer, now: Instant) -> Option<Act> {
+    fn dial(&mut self, alpn: Alpn, now: Instant) -> Option<Action> {
         if self.count_all() >= self.most(now) {
             return None;
         }
         let began = self.fresh_id();
-        self.dials.push(Dial { offer, began });
-        Some(Act::Dial(offer))
+        self.dials.push(PendingDial { alpn, began });
+        Some(Action::Dial(alpn))
     }
 
     /// At the maximum, an unused connection of the other version gives way.
-    fn make_room(&mut self, offer: Offer) -> Option<Act> {
-        let other = if offer == Offer::H1 {
+    fn make_room(&mut self, alpn: Alpn) -> Option<Action> {
+        let other = if alpn == Alpn::H1 {
             Version::H2
         } else {
             Version::H1
@@ -317,15 +321,15 @@ impl Roster {
             .links
             .iter()
             .position(|link| link.busy == 0 && link.version == other)?;
-        Some(Act::Close(self.links.remove(link).id))
+        Some(Action::Close(self.links.remove(link).id))
     }
 
-    fn least_busy(&mut self, preference: Preference) -> Option<&mut Link> {
+    fn least_busy(&mut self, preference: Preference) -> Option<&mut ConnectionState> {
         let offers_h2 = self.offers_h2;
         self.links
             .iter_mut()
             .filter(|link| {
-                link.open && link.busy < link.room && fits(preference, link.version, offers_h2)
+                link.open && link.busy < link.capacity && fits(preference, link.version, offers_h2)
             })
             .min_by_key(|link| link.busy)
     }
@@ -337,33 +341,33 @@ impl Roster {
     }
 
     fn is_dialled(&self, preference: Preference) -> bool {
-        let offer = self.offer(preference);
-        self.dials.iter().any(|dial| dial.offer == offer)
+        let alpn = self.alpn(preference);
+        self.dials.iter().any(|dial| dial.alpn == alpn)
     }
 
-    fn offer(&self, preference: Preference) -> Offer {
+    fn alpn(&self, preference: Preference) -> Alpn {
         if preference == Preference::H1 || self.offers_h2 == Some(false) {
-            Offer::H1
+            Alpn::H1
         } else {
-            Offer::Both
+            Alpn::Both
         }
     }
 
     /// How many waiting requests are going to be served without another dial. While connections
     /// are few each request gets its own; beyond that a new one is filled with streams.
-    fn coming(&self, offer: Offer) -> usize {
-        let dials = self.dials.iter().filter(|dial| dial.offer == offer).count();
+    fn coming(&self, alpn: Alpn) -> usize {
+        let dials = self.dials.iter().filter(|dial| dial.alpn == alpn).count();
         // A server that was never asked is taken for one with HTTP/2: asking once more is cheaper
-        // than a dozen connections that nobody needs.
-        if offer == Offer::H1 || self.count_all() < self.spread() {
+        // than a dozen connections without a use.
+        if alpn == Alpn::H1 || self.count_all() < self.spread() {
             return dials;
         }
-        let ungreeted = self
+        let unsettled = self
             .links
             .iter()
-            .filter(|link| link.open && !link.greeted)
+            .filter(|link| link.open && !link.settings_known)
             .count();
-        (dials + ungreeted) * self.limits.streams - ungreeted
+        (dials + unsettled) * self.limits.streams - unsettled
     }
 
     fn count_all(&self) -> usize {
@@ -382,13 +386,13 @@ impl Roster {
         }
     }
 
-    /// Answers when it began. Of several the oldest is meant, which all alike are taken for.
-    fn dial_ended(&mut self, offer: Offer) -> u64 {
-        let dial = self.dials.iter().position(|dial| dial.offer == offer);
+    /// Answers when it began. Of several alike it is the oldest.
+    fn dial_ended(&mut self, alpn: Alpn) -> u64 {
+        let dial = self.dials.iter().position(|dial| dial.alpn == alpn);
         dial.map_or(0, |dial| self.dials.remove(dial).began)
     }
 
-    fn find(&mut self, id: u64) -> Option<&mut Link> {
+    fn find(&mut self, id: u64) -> Option<&mut ConnectionState> {
         self.links.iter_mut().find(|link| link.id == id)
     }
 
@@ -412,7 +416,7 @@ fn fits(preference: Preference, version: Version, offers_h2: Option<bool>) -> bo
 /// one: a TCP connection and its flow-control window are not to be the ceiling.
 const SPREAD: usize = 4;
 
-/// Without a configured maximum: more than any gate allows in flight, and far below the number of
+/// Without a configured maximum: more than any limit of concurrency allows in flight, and far below the number of
 /// files that a process may open (1,024 by default).
 const MOST: usize = 256;
 

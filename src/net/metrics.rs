@@ -11,7 +11,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// What happened on one server's connections.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct HostMetrics {
     opened: AtomicU64,
     open: AtomicU64,
     h1: AtomicU64,
@@ -20,7 +20,7 @@ pub(super) struct Tally {
     round_trip: Mutex<Option<Duration>>,
 }
 
-impl Tally {
+impl HostMetrics {
     /// A connection was opened within `took`, for which its packets went there and back `times`.
     pub(super) fn opened_within(&self, took: Duration, times: u32) {
         let (mut shortest, trip) = (self.shortest(), took / times);
@@ -62,13 +62,13 @@ impl Tally {
 }
 
 /// Counts a connection as open until its task is gone, however it ends.
-pub(super) struct OpenCount(Arc<Tally>);
+pub(super) struct OpenCount(Arc<HostMetrics>);
 
 impl OpenCount {
-    pub(super) fn new(tally: &Arc<Tally>) -> Self {
-        tally.opened.fetch_add(1, Ordering::Relaxed);
-        tally.open.fetch_add(1, Ordering::Relaxed);
-        OpenCount(Arc::clone(tally))
+    pub(super) fn new(metrics: &Arc<HostMetrics>) -> Self {
+        metrics.opened.fetch_add(1, Ordering::Relaxed);
+        metrics.open.fetch_add(1, Ordering::Relaxed);
+        OpenCount(Arc::clone(metrics))
     }
 }
 

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 /// What happened on one server's connections.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct HostMetrics {
     opened: AtomicU64,
     open: AtomicU64,
 }
 
-/// The numbers of a tally.
+/// The numbers of a metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stats {
     pub(super) opened: u64,
     pub(super) open: u64,
 }
 
-impl Tally {
+impl HostMetrics {
     /// The count of bytes given to sockets, which are none.
     pub(super) fn bytes(&self) -> Arc<AtomicU64> {
         Arc::default()
@@ -36,13 +36,13 @@ impl Tally {
 }
 
 /// Counts a connection as open until its task is gone, however it ends.
-pub(super) struct OpenCount(Arc<Tally>);
+pub(super) struct OpenCount(Arc<HostMetrics>);
 
 impl OpenCount {
-    pub(super) fn new(tally: &Arc<Tally>) -> Self {
-        tally.opened.fetch_add(1, Ordering::Relaxed);
-        tally.open.fetch_add(1, Ordering::Relaxed);
-        OpenCount(Arc::clone(tally))
+    pub(super) fn new(metrics: &Arc<HostMetrics>) -> Self {
+        metrics.opened.fetch_add(1, Ordering::Relaxed);
+        metrics.open.fetch_add(1, Ordering::Relaxed);
+        OpenCount(Arc::clone(metrics))
     }
 }
 
