@@ -1,4 +1,4 @@
-//! Who goes when: the gate and a pool's host under schedules made by chance. In: their files, as
+//! Who goes when: the limiter and a pool's host under schedules made by chance. In: their files, as
 //! they are. Out: scenes, each of which one run plays once, and the drawing of schedules for them.
 //! Never: a change of what is tested; its surroundings are changed instead.
 //!

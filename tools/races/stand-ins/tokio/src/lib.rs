@@ -1,4 +1,4 @@
-//! As much of tokio as the gate and the host use. In: tasks, which the scheduler of this run turns
+//! As much of tokio as the limiter and the host use. In: tasks, which the scheduler of this run turns
 //! to as it likes. Out: tokio's own channel, and a clock that only the test moves. Never: a thread,
 //! a timer, anything that another run would not repeat.
 

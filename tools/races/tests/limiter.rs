@@ -1,8 +1,8 @@
-//! The gate. In: bodies that ask, wait, leave and come to something, and a limit that moves. Out: that
+//! The concurrency limiter. In: bodies that ask, wait, leave and come to something, and a limit that moves. Out: that
 //! nobody is forgotten, overtaken or let in beyond the limit. Never: a look inside.
 //!
-//! The book knows later than the gate that a permit is out, and earlier that it came back, so what it
-//! finds to be too much is too much for the gate as well. Which limit was in force when a permit was
+//! The book knows later than the limiter that a permit is out, and earlier that it came back, so what it
+//! finds to be too much is too much for the limiter as well. Which limit was in force when a permit was
 //! granted cannot be seen; it was one of those in force since it was asked for.
 
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use races::chance::{below, linger, once_in, one_of, others, play};
-use races::gate::{Gate, Permit};
+use races::limiter::{ConcurrencyLimiter, Permit};
 use races::policy::{CongestionSignal, Limit, LimitSettings};
 use shuttle::future::{JoinHandle, block_on, spawn};
 
@@ -71,9 +71,9 @@ fn a_limit_that_rises_lets_in_those_that_wait() {
             let scene = Scene::new(MOVING);
             block_on(async {
                 let waiting: Vec<_> = (0..MOVING.max)
-                    .map(|_| spawn(scene.clone().enter()))
+                    .map(|_| spawn(scene.clone().acquire()))
                     .collect();
-                let called_off = spawn(scene.clone().enter());
+                let called_off = spawn(scene.clone().acquire());
                 let raising = spawn(scene.clone().raise());
                 linger(6).await;
                 called_off.abort();
@@ -83,7 +83,7 @@ fn a_limit_that_rises_lets_in_those_that_wait() {
                     held.push(permit.await.expect("nobody calls it off"));
                 }
                 raising.await.expect("the limit rises");
-                assert_eq!(scene.gate.load(), (MOVING.max, MOVING.max));
+                assert_eq!(scene.limiter.load(), (MOVING.max, MOVING.max));
             });
             scene.clear();
         },
@@ -104,7 +104,7 @@ struct Crowd {
 /// What bodies come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moods {
-    /// Nothing that the gate hears of.
+    /// Nothing that the limiter hears of.
     Calm,
     /// Acknowledgements and troubles.
     Any,
@@ -156,10 +156,10 @@ impl Crowd {
     }
 }
 
-/// A gate and the book about it.
+/// A limiter and the book about it.
 #[derive(Debug, Clone)]
 struct Scene {
-    gate: Arc<Gate>,
+    limiter: Arc<ConcurrencyLimiter>,
     book: Arc<Mutex<Book>>,
     /// Taken for each move of the limit, so that no two come between two entries of the book.
     clock: Arc<shuttle::sync::Mutex<Clock>>,
@@ -185,10 +185,10 @@ struct Clock {
 impl Scene {
     fn new(limit: LimitSettings) -> Self {
         let now = Instant::now();
-        let gate = Gate::new(Limit::new(limit, now));
-        let (_, limit) = gate.load();
+        let limiter = ConcurrencyLimiter::new(Limit::new(limit, now));
+        let (_, limit) = limiter.load();
         Scene {
-            gate,
+            limiter,
             book: Arc::new(Mutex::new(Book {
                 limits: vec![limit],
                 held: 0,
@@ -202,7 +202,7 @@ impl Scene {
     /// A body, or two, one after the other.
     async fn bodies(self, moods: Moods) {
         for _ in 0..=below(2) {
-            let held = self.clone().enter().await;
+            let held = self.clone().acquire().await;
             linger(2).await;
             if moods == Moods::Any {
                 self.comes_to();
@@ -217,7 +217,7 @@ impl Scene {
         for _ in 0..below(4) {
             linger(4).await;
             let ask = Ask::new(&self);
-            if let Some(permit) = self.gate.try_enter() {
+            if let Some(permit) = self.limiter.try_acquire() {
                 let held = ask.granted(permit);
                 linger(2).await;
                 drop(held);
@@ -227,12 +227,12 @@ impl Scene {
         let_in
     }
 
-    async fn enter(self) -> Held {
-        let mut entering = pin!(self.gate.enter());
+    async fn acquire(self) -> Held {
+        let mut acquiring = pin!(self.limiter.acquire());
         // Declared later, so dropped earlier: whoever leaves is out of the book before the queue.
         let ask = Ask::new(&self);
         let permit = poll_fn(|cx| {
-            let polled = entering.as_mut().poll(cx);
+            let polled = acquiring.as_mut().poll(cx);
             if polled.is_pending() {
                 ask.waits();
             }
@@ -242,52 +242,58 @@ impl Scene {
         ask.granted(permit)
     }
 
-    /// The gate hears of a body, which moves the limit or not.
+    /// The limiter hears of a body, which moves the limit or not.
     fn comes_to(&self) {
         match below(4) {
             0 => {}
-            1 => self.moves(|gate, now, _| gate.troubled(now, one_of(&TROUBLES))),
-            2 => self.moves(|gate, now, carried| gate.progressed(now, carried)),
-            _ => self.moves(|gate, now, _| gate.acked(now, BYTES, TOOK)),
+            1 => self.moves(|limiter, now, _| limiter.congested(now, one_of(&TROUBLES))),
+            2 => self.moves(|limiter, now, carried| limiter.progressed(now, carried)),
+            _ => self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK)),
         }
     }
 
     /// Lets the limit rise to its maximum, by what acknowledgements or sockets say.
     async fn raise(self) {
         for _ in 0..100 {
-            if self.gate.load().1 == MOVING.max {
+            if self.limiter.load().1 == MOVING.max {
                 return;
             }
             if once_in(2) {
-                self.moves(|gate, now, _| gate.acked(now, BYTES, TOOK));
+                self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK));
             } else {
-                self.moves(|gate, now, carried| gate.progressed(now, carried));
+                self.moves(|limiter, now, carried| limiter.progressed(now, carried));
             }
             linger(1).await;
         }
         panic!("the limit does not rise");
     }
 
-    fn moves(&self, how: impl FnOnce(&Arc<Gate>, Instant, u64)) {
+    fn moves(&self, how: impl FnOnce(&Arc<ConcurrencyLimiter>, Instant, u64)) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         clock.now += Duration::from_millis(one_of(&[1, 40, 300, 2_000]));
         clock.carried += BYTES;
-        self.gate.started(BYTES);
-        how(&self.gate, clock.now, clock.carried);
-        let (_, limit) = self.gate.load();
+        self.limiter.started(BYTES);
+        how(&self.limiter, clock.now, clock.carried);
+        let (_, limit) = self.limiter.load();
         self.book().limits.push(limit);
     }
 
     /// Nothing stays, and nothing was lost: there are as many permits as the limit says.
     fn clear(&self) {
-        let (in_flight, limit) = self.gate.load();
+        let (in_flight, limit) = self.limiter.load();
         assert_eq!((in_flight, self.book().held), (0, 0));
-        let permits: Vec<_> = (0..limit).map_while(|_| self.gate.try_enter()).collect();
-        assert_eq!((permits.len(), self.gate.load().0), (limit, limit));
-        assert!(self.gate.try_enter().is_none(), "one too many");
+        let permits: Vec<_> = (0..limit)
+            .map_while(|_| self.limiter.try_acquire())
+            .collect();
+        assert_eq!((permits.len(), self.limiter.load().0), (limit, limit));
+        assert!(self.limiter.try_acquire().is_none(), "one too many");
         drop(permits);
-        assert_eq!(self.gate.load().0, 0);
-        assert_eq!(Arc::strong_count(&self.gate), 1, "somebody keeps the gate");
+        assert_eq!(self.limiter.load().0, 0);
+        assert_eq!(
+            Arc::strong_count(&self.limiter),
+            1,
+            "somebody keeps the limiter"
+        );
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -334,7 +340,7 @@ impl Ask {
             scene: self.scene.clone(),
             permit: Some(permit),
         };
-        let (_, now) = self.scene.gate.load();
+        let (_, now) = self.scene.limiter.load();
         let limits = self.scene.book().limits[self.since..].to_vec();
         let most = limits.iter().fold(now, |most, &limit| most.max(limit));
         assert!(out <= most, "{out} are out, {limits:?} and {now} allowed");
