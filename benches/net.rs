@@ -26,7 +26,7 @@ use criterion::{Criterion, Throughput};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::time::{ClockId, clock_gettime};
 use rustls::pki_types::PrivateKeyDer;
@@ -38,7 +38,7 @@ use tokio_rustls::TlsAcceptor;
 
 use panup::Http;
 use panup::Operation;
-use panup::net::{Body, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots};
+use panup::net::{Body, Origin, Pool, PoolSettings, Proxies, Request, Scheme, SystemRoots};
 
 fn main() {
     if std::env::var_os(SINK).is_some() {
@@ -166,12 +166,12 @@ async fn send_all(pool: &Pool, origin: Origin, row: Row, bytes: &Bytes, total: u
         let (pool, origin) = (pool.clone(), origin.clone());
         let at = number * SLICE % bytes.len();
         let body = Body::from(bytes.slice(at..at + SLICE));
-        let outgoing = Outgoing {
+        let request = Request {
             body,
             version: row.preference,
-            ..Outgoing::new(Method::POST, "/", Operation::Slice)
+            ..Request::new(Method::POST, "/", Operation::Slice)
         };
-        sending.spawn(async move { pool.send(&origin, outgoing).await.expect("a reply") });
+        sending.spawn(async move { pool.send(&origin, request).await.expect("a reply") });
     }
     while let Some(sent) = sending.join_next().await {
         sent.expect("no panic");
@@ -320,7 +320,7 @@ async fn take(listener: TcpListener, tls: Option<TlsAcceptor>) {
 }
 
 async fn swallow(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, version: Http) {
-    let service = service_fn(|request: Request<Incoming>| async {
+    let service = service_fn(|request: hyper::Request<Incoming>| async {
         let mut body = request.into_body();
         while body.frame().await.is_some() {}
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))

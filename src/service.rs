@@ -14,7 +14,7 @@ use hyper::header::{
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
-use crate::net::{Body, Origin, Outgoing, Pace, Pool, Reply};
+use crate::net::{Body, Origin, Pool, Request, Response, Throttle};
 use crate::wire::{
     self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply,
 };
@@ -24,13 +24,13 @@ use crate::wire::{
 pub struct Service {
     pool: Pool,
     api: Arc<Origin>,
-    /// For the calls without content; those with it say theirs in [`Carriage`].
+    /// For the calls without content; those with it say theirs in [`RequestOptions`].
     version: Preference,
 }
 
-/// How a body travels.
+/// How a body is to be sent.
 #[derive(Debug, Clone)]
-pub struct Carriage {
+pub struct RequestOptions {
     /// The upload server.
     pub server: Origin,
     /// The HTTP version asked for.
@@ -38,12 +38,12 @@ pub struct Carriage {
     /// Counts the body's bytes as sockets take them, framing included.
     pub sent: Arc<AtomicU64>,
     /// Slows the body down, and sees every chunk.
-    pub pace: Pace,
+    pub throttle: Throttle,
 }
 
-/// How a body travelled: what the next choice of version wants to know.
+/// How a body was sent: what the next choice of version wants to know.
 #[derive(Debug, Clone, Copy)]
-pub struct Travelled {
+pub struct TransferStats {
     /// The HTTP version used.
     pub version: Version,
     /// Whether the server takes HTTP/2, where it was asked.
@@ -125,21 +125,21 @@ impl Service {
         &self,
         token: &str,
         call: &SliceCall,
-        carriage: &Carriage,
-    ) -> Result<Travelled> {
+        options: &RequestOptions,
+    ) -> Result<TransferStats> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::slice_frame(&boundary, &call.preupload_id, call.number, &call.md5);
-        let upload = Upload {
+        let upload = MultipartCall {
             operation: Operation::Slice,
             path: wire::path::SLICE,
             boundary,
             frame,
         };
-        let (_, travelled) = self
-            .carry(token, upload, call.content.clone(), carriage)
+        let (_, stats) = self
+            .carry(token, upload, call.content.clone(), options)
             .await
             .map_err(|error| error.with_slice(call.number))?;
-        Ok(travelled)
+        Ok(stats)
     }
 
     /// `single/create`: sends a whole small file in one call.
@@ -151,18 +151,18 @@ impl Service {
         token: &str,
         facts: &FileFacts,
         content: Bytes,
-        carriage: &Carriage,
-    ) -> Result<(SingleReply, Option<Travelled>)> {
+        options: &RequestOptions,
+    ) -> Result<(SingleReply, Option<TransferStats>)> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::single_frame(&boundary, facts);
-        let upload = Upload {
+        let upload = MultipartCall {
             operation: Operation::Single,
             path: wire::path::SINGLE,
             boundary,
             frame,
         };
-        match self.carry(token, upload, content, carriage).await {
-            Ok((data, travelled)) => Ok((wire::single_reply(&data)?, Some(travelled))),
+        match self.carry(token, upload, content, options).await {
+            Ok((data, stats)) => Ok((wire::single_reply(&data)?, Some(stats))),
             Err(error) if wire::is_verifying(&error) => Ok((SingleReply::Unfinished, None)),
             Err(error) => Err(error),
         }
@@ -193,48 +193,48 @@ impl Service {
         } else {
             Method::GET
         };
-        let mut outgoing = Outgoing::new(method, path, operation);
-        outgoing.headers = headers(operation, token)?;
-        outgoing
+        let mut request = Request::new(method, path, operation);
+        request.headers = headers(operation, token)?;
+        request
             .headers
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        outgoing.body = Body::new(body.map(Bytes::from));
-        outgoing.version = self.version;
-        let reply = self.pool.send(&self.api, outgoing).await;
+        request.body = Body::new(body.map(Bytes::from));
+        request.version = self.version;
+        let reply = self.pool.send(&self.api, request).await;
         open(operation, &self.api, &reply.map_err(not_ours)?)
     }
 
     async fn carry(
         &self,
         token: &str,
-        upload: Upload,
+        upload: MultipartCall,
         content: Bytes,
-        carriage: &Carriage,
-    ) -> Result<(Fields, Travelled)> {
-        let mut outgoing = Outgoing::new(Method::POST, upload.path, upload.operation);
-        outgoing.headers = headers(upload.operation, Some(token))?;
-        outgoing.headers.insert(
+        options: &RequestOptions,
+    ) -> Result<(Fields, TransferStats)> {
+        let mut request = Request::new(Method::POST, upload.path, upload.operation);
+        request.headers = headers(upload.operation, Some(token))?;
+        request.headers.insert(
             CONTENT_TYPE,
             ascii(upload.operation, &wire::content_type(&upload.boundary))?,
         );
-        outgoing.body = Body::new([upload.frame.head, content, upload.frame.tail])
-            .counted(Arc::clone(&carriage.sent))
-            .paced(carriage.pace.clone());
-        outgoing.version = carriage.version;
-        let reply = self.pool.send(&carriage.server, outgoing).await;
+        request.body = Body::new([upload.frame.head, content, upload.frame.tail])
+            .counted(Arc::clone(&options.sent))
+            .throttled(options.throttle.clone());
+        request.version = options.version;
+        let reply = self.pool.send(&options.server, request).await;
         let reply = reply.map_err(not_ours)?;
-        let travelled = Travelled {
+        let stats = TransferStats {
             version: reply.version,
             offers_h2: reply.offers_h2,
             took: reply.took,
         };
-        let fields = open(upload.operation, &carriage.server, &reply)?;
-        Ok((fields, travelled))
+        let fields = open(upload.operation, &options.server, &reply)?;
+        Ok((fields, stats))
     }
 }
 
 /// A multipart call, but for its content.
-struct Upload {
+struct MultipartCall {
     operation: Operation,
     path: &'static str,
     boundary: String,
@@ -268,7 +268,7 @@ fn ascii(operation: Operation, text: &str) -> Result<HeaderValue> {
     })
 }
 
-/// What cannot be read as HTTP, or is longer than any reply of the service, is somebody else's.
+/// What cannot be read as HTTP, or is longer than any reply of the service, was not sent by the service.
 fn not_ours(error: Error) -> Error {
     match error.kind() {
         Kind::Protocol => error.foreign(),
@@ -276,7 +276,7 @@ fn not_ours(error: Error) -> Error {
     }
 }
 
-fn open(operation: Operation, server: &Origin, reply: &Reply) -> Result<Fields> {
+fn open(operation: Operation, server: &Origin, reply: &Response) -> Result<Fields> {
     let header = |name| reply.headers.get(name)?.to_str().ok();
     let retry_after = header(RETRY_AFTER).and_then(|value| delay(value, SystemTime::now()));
     wire::open(Raw {

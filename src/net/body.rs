@@ -18,24 +18,24 @@ use tokio::time::Sleep;
 pub struct Body {
     parts: Arc<[Bytes]>,
     sent: Option<Arc<AtomicU64>>,
-    pace: Option<Pace>,
+    throttle: Option<Throttle>,
 }
 
 /// Asked before each chunk with its length in bytes; answers how long to wait before it is sent.
 #[derive(Clone)]
-pub struct Pace(Arc<dyn Fn(u64) -> Duration + Send + Sync>);
+pub struct Throttle(Arc<dyn Fn(u64) -> Duration + Send + Sync>);
 
-impl Pace {
-    /// A pace set by `reserve`: bytes wanted to time to wait. It is called once for each chunk,
+impl Throttle {
+    /// A throttle set by `reserve`: bytes wanted to time to wait. It is called once for each chunk,
     /// also by bodies that are dropped before the chunk is sent.
     pub fn new(reserve: impl Fn(u64) -> Duration + Send + Sync + 'static) -> Self {
-        Pace(Arc::new(reserve))
+        Throttle(Arc::new(reserve))
     }
 }
 
-impl fmt::Debug for Pace {
+impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pace")
+        f.write_str("Throttle")
     }
 }
 
@@ -52,7 +52,7 @@ impl Body {
         Body {
             parts,
             sent: None,
-            pace: None,
+            throttle: None,
         }
     }
 
@@ -63,10 +63,10 @@ impl Body {
         self
     }
 
-    /// Hands bytes over no faster than `pace` allows, in chunks of 16 KiB.
+    /// Hands bytes over no faster than `throttle` allows, in chunks of 16 KiB.
     #[must_use]
-    pub fn paced(mut self, pace: Pace) -> Self {
-        self.pace = Some(pace);
+    pub fn throttled(mut self, throttle: Throttle) -> Self {
+        self.throttle = Some(throttle);
         self
     }
 
@@ -82,18 +82,18 @@ impl Body {
         self.parts.is_empty()
     }
 
-    /// The body as hyper reads it, in chunks of at most `chunk` bytes, and the ledger of what
-    /// hyper took.
-    pub(super) fn stream(&self, chunk: usize) -> (BodyStream, Arc<Ledger>) {
-        let ledger = Arc::new(Ledger {
+    /// The body as hyper reads it, in chunks of at most `chunk` bytes, and how far
+    /// it has come.
+    pub(super) fn stream(&self, chunk: usize) -> (BodyStream, Arc<BodyProgress>) {
+        let progress = Arc::new(BodyProgress {
             total: self.len(),
-            ..Ledger::default()
+            ..BodyProgress::default()
         });
         let stream = BodyStream {
             body: self.clone(),
-            ledger: Arc::clone(&ledger),
-            chunk: if self.pace.is_some() {
-                PACED_CHUNK.min(chunk)
+            progress: Arc::clone(&progress),
+            chunk: if self.throttle.is_some() {
+                THROTTLED_CHUNK.min(chunk)
             } else {
                 chunk
             },
@@ -101,7 +101,7 @@ impl Body {
             offset: 0,
             wait: Wait::NotAsked,
         };
-        (stream, ledger)
+        (stream, progress)
     }
 }
 
@@ -114,7 +114,7 @@ impl From<Bytes> for Body {
 /// How far one attempt's body has come; shared between the connection that takes it and the
 /// sender that watches.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct BodyProgress {
     total: u64,
     handed: AtomicU64,
     written: AtomicU64,
@@ -122,7 +122,7 @@ pub(super) struct Ledger {
     abandoned: AtomicBool,
 }
 
-impl Ledger {
+impl BodyProgress {
     /// Bytes that hyper took.
     pub(super) fn handed(&self) -> u64 {
         self.handed.load(Ordering::Acquire)
@@ -140,12 +140,12 @@ impl Ledger {
         self.written() == self.total
     }
 
-    /// Ends the body at its next chunk: nobody wants the rest. HTTP/2 then resets the stream.
+    /// Ends the body at its next chunk: the rest is not needed. HTTP/2 then resets the stream.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
     }
 
-    /// Whether the body itself waits for its pace, so that silence is nobody's fault.
+    /// Whether the body waits for its own throttle, so that silence is no stall.
     pub(super) fn is_held(&self) -> bool {
         self.held.load(Ordering::Acquire)
     }
@@ -155,7 +155,7 @@ impl Ledger {
 #[derive(Debug)]
 pub(super) struct BodyStream {
     body: Body,
-    ledger: Arc<Ledger>,
+    progress: Arc<BodyProgress>,
     chunk: usize,
     part: usize,
     offset: usize,
@@ -167,7 +167,7 @@ pub(super) struct BodyStream {
 #[error("the rest of the request is not needed any more")]
 pub(super) struct Abandoned;
 
-/// The pace's answer for the next chunk.
+/// The throttle's answer for the next chunk.
 #[derive(Debug)]
 enum Wait {
     NotAsked,
@@ -180,24 +180,24 @@ impl BodyStream {
         Some((part.len() - self.offset).min(self.chunk))
     }
 
-    /// Waits for the pace, once for each chunk.
-    fn poll_pace(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
-        let Some(pace) = &self.body.pace else {
+    /// Waits for the throttle, once for each chunk.
+    fn poll_throttle(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
+        let Some(throttle) = &self.body.throttle else {
             return Poll::Ready(());
         };
         if let Wait::NotAsked = self.wait {
-            let delay = pace.0(len as u64);
+            let delay = throttle.0(len as u64);
             if delay.is_zero() {
                 return Poll::Ready(());
             }
             self.wait = Wait::Until(Box::pin(tokio::time::sleep(delay)));
-            self.ledger.held.store(true, Ordering::Release);
+            self.progress.held.store(true, Ordering::Release);
         }
         if let Wait::Until(sleep) = &mut self.wait {
             ready!(sleep.as_mut().poll(cx));
         }
         self.wait = Wait::NotAsked;
-        self.ledger.held.store(false, Ordering::Release);
+        self.progress.held.store(false, Ordering::Release);
         Poll::Ready(())
     }
 
@@ -205,13 +205,13 @@ impl BodyStream {
         let part = &self.body.parts[self.part];
         let chunk = Chunk {
             bytes: part.slice(self.offset..self.offset + len),
-            ledger: Arc::clone(&self.ledger),
+            progress: Arc::clone(&self.progress),
         };
         self.offset += len;
         if self.offset == part.len() {
             (self.part, self.offset) = (self.part + 1, 0);
         }
-        self.ledger.handed.fetch_add(len as u64, Ordering::AcqRel);
+        self.progress.handed.fetch_add(len as u64, Ordering::AcqRel);
         if let Some(sent) = &self.body.sent {
             sent.fetch_add(len as u64, Ordering::Relaxed);
         }
@@ -219,17 +219,16 @@ impl BodyStream {
     }
 }
 
-/// A part of a body on its way through the connection: the ledger hears of each byte as it is
-/// written, which on HTTP/2 is after it passed the peer's windows.
+/// A part of a body on its way through the connection: each byte counts as it is written, which on HTTP/2 is after it passed the peer's windows.
 #[derive(Debug)]
 pub(super) struct Chunk {
     bytes: Bytes,
-    ledger: Arc<Ledger>,
+    progress: Arc<BodyProgress>,
 }
 
 impl Chunk {
     fn note(&self, written: usize) {
-        self.ledger
+        self.progress
             .written
             .fetch_add(written as u64, Ordering::AcqRel);
     }
@@ -264,13 +263,13 @@ impl HttpBody for BodyStream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, Self::Error>>> {
-        if self.ledger.abandoned.load(Ordering::Acquire) {
+        if self.progress.abandoned.load(Ordering::Acquire) {
             return Poll::Ready(Some(Err(Abandoned)));
         }
         let Some(len) = self.next_len() else {
             return Poll::Ready(None);
         };
-        ready!(self.poll_pace(cx, len));
+        ready!(self.poll_throttle(cx, len));
         Poll::Ready(Some(Ok(Frame::data(self.take(len)))))
     }
 
@@ -279,13 +278,13 @@ impl HttpBody for BodyStream {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.ledger.total - self.ledger.handed())
+        SizeHint::with_exact(self.progress.total - self.progress.handed())
     }
 }
 
-/// A paced body waits between chunks of this many bytes: 16 KiB at 100 kB/s is six steps a second,
+/// A throttled body waits between chunks of this many bytes: 16 KiB at 100 kB/s is six steps a second,
 /// smooth on a progress bar, and still one TLS record each.
-const PACED_CHUNK: usize = 16 << 10;
+const THROTTLED_CHUNK: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -310,22 +309,22 @@ mod tests {
 
     #[tokio::test]
     async fn parts_come_in_order_and_are_cut_without_crossing() {
-        let (stream, ledger) = three_parts().stream(4);
+        let (stream, progress) = three_parts().stream(4);
         assert_eq!(stream.size_hint().exact(), Some(18));
         let expected = [&b"head"[..], b"0123", b"4567", b"89", b"tail"];
         assert_eq!(chunks(stream).await, expected);
-        assert_eq!(ledger.handed(), 18);
+        assert_eq!(progress.handed(), 18);
     }
 
     #[tokio::test]
     async fn the_ledger_follows_each_chunk_and_the_counter_counts_repeats() {
         let counter = Arc::new(AtomicU64::new(0));
         let body = three_parts().counted(Arc::clone(&counter));
-        let (mut stream, ledger) = body.stream(8);
-        let mut seen = vec![ledger.handed()];
+        let (mut stream, progress) = body.stream(8);
+        let mut seen = vec![progress.handed()];
         while stream.frame().await.is_some() {
-            seen.push(ledger.handed());
-            assert_eq!(ledger.handed() == 18, stream.is_end_stream());
+            seen.push(progress.handed());
+            assert_eq!(progress.handed() == 18, stream.is_end_stream());
         }
         assert_eq!(seen, [0, 4, 12, 14, 18]);
         assert_eq!(chunks(body.stream(100).0).await.len(), 3);
@@ -334,32 +333,32 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_count_as_written_when_they_leave_and_not_when_they_are_taken() {
-        let (mut stream, ledger) = three_parts().stream(8);
+        let (mut stream, progress) = three_parts().stream(8);
         let mut taken = Vec::new();
         while let Some(frame) = stream.frame().await {
             let chunk = frame.expect("not abandoned").into_data();
             taken.push(chunk.expect("data only"));
         }
-        assert_eq!((ledger.handed(), ledger.written()), (18, 0));
+        assert_eq!((progress.handed(), progress.written()), (18, 0));
         taken[0].advance(3);
-        assert_eq!(ledger.written(), 3);
+        assert_eq!(progress.written(), 3);
         assert_eq!(taken[1].copy_to_bytes(5), "01234");
-        assert_eq!(ledger.written(), 8);
+        assert_eq!(progress.written(), 8);
         taken.remove(3);
         taken
             .drain(..)
             .for_each(|mut chunk| chunk.advance(chunk.remaining()));
         assert_eq!(
-            (ledger.written(), ledger.is_written()),
+            (progress.written(), progress.is_written()),
             (14, false),
             "one was thrown away"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pace_delays_each_chunk() {
-        let pace = Pace::new(Duration::from_millis);
-        let body = Body::from(Bytes::from(vec![7; 40 << 10])).paced(pace);
+    async fn a_throttle_delays_each_chunk() {
+        let throttle = Throttle::new(Duration::from_millis);
+        let body = Body::from(Bytes::from(vec![7; 40 << 10])).throttled(throttle);
         let start = tokio::time::Instant::now();
         let (stream, _) = body.stream(1 << 20);
         let sizes: Vec<usize> = chunks(stream).await.iter().map(Vec::len).collect();
@@ -369,8 +368,8 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_complete_at_once() {
-        let (stream, ledger) = Body::empty().stream(1);
-        assert!(stream.is_end_stream() && ledger.is_written());
+        let (stream, progress) = Body::empty().stream(1);
+        assert!(stream.is_end_stream() && progress.is_written());
         assert_eq!(stream.size_hint().exact(), Some(0));
     }
 }

@@ -3,7 +3,6 @@
 //! been carried out. Never: a word about the service, a retry that the caller could notice, or a
 //! copy of a body but TLS's own.
 
-mod attempt;
 mod body;
 mod connect;
 mod connection;
@@ -13,18 +12,19 @@ mod host;
 mod metrics;
 mod origin;
 mod pool;
+mod request;
 mod settings;
 mod shortage;
 mod socket;
 mod socket_limit;
+mod stall;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod watch;
 
-pub use body::{Body, Pace};
-pub use exchange::{Outgoing, Reply};
+pub use body::{Body, Throttle};
 pub use origin::{Origin, Scheme};
 pub use pool::Pool;
+pub use request::{Request, Response};
 pub use settings::{PoolSettings, Proxies, ServerStats, SystemRoots, Timeouts};

@@ -1,4 +1,4 @@
-//! The pool. In: origins and requests. Out: replies, or errors that say whether the request can
+//! The pool. In: origins and requests. Out: responses, or errors that say whether the request can
 //! have been carried out. Never: a second attempt that the server could notice.
 
 use std::collections::HashMap;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::attempt::{self, Defaults, Lost, Seen};
 use super::connect::Connector;
-use super::exchange::{Outgoing, Reply};
+use super::exchange::{self, ExchangeError, Processed, RequestDefaults};
 use super::host::{Host, HostContext, HostLimits};
 use super::origin::Origin;
+use super::request::{Request, Response};
 use super::settings::{PoolSettings, ServerStats};
 use super::socket_limit::SocketLimit;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
@@ -24,7 +24,7 @@ pub struct Pool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     context: HostContext,
-    defaults: Defaults,
+    defaults: RequestDefaults,
     hosts: Mutex<HashMap<Origin, Arc<Host>>>,
 }
 
@@ -54,7 +54,7 @@ impl Pool {
                 ping: settings.ping,
                 hosts: Arc::default(),
             },
-            defaults: Defaults {
+            defaults: RequestDefaults {
                 user_agent,
                 timeouts: settings.timeouts,
             },
@@ -62,7 +62,7 @@ impl Pool {
         })))
     }
 
-    /// Sends one request and reads its reply to the end, on the least busy connection to `origin`.
+    /// Sends one request and reads its response to the end, on the least busy connection to `origin`.
     ///
     /// A request that its server did not look at, because the connection was already closing, is
     /// sent once more without a word. Dropping the future gives everything back: the place in the
@@ -70,35 +70,35 @@ impl Pool {
     /// and I/O.
     ///
     /// # Errors
-    /// [`Kind::Transport`] when no reply came, [`Kind::Protocol`] when it could not be read;
+    /// [`Kind::Transport`] when no response came, [`Kind::Protocol`] when it could not be read;
     /// `delivered()` is `Unknown` only if the last byte of the body had been handed over.
-    pub async fn send(&self, origin: &Origin, outgoing: Outgoing) -> Result<Reply> {
+    pub async fn send(&self, origin: &Origin, request: Request) -> Result<Response> {
         let host = self.0.host(origin);
         let mut silent = 0;
         loop {
-            let pooled = host.acquire(outgoing.version).await;
+            let pooled = host.acquire(request.version).await;
             let pooled =
-                pooled.map_err(|failure| failure.of(outgoing.operation, Delivery::NotDone))?;
-            let lost = match attempt::exchange(pooled, origin, &outgoing, &self.0.defaults).await {
-                Ok(reply) => {
-                    host.metrics().answered(reply.version);
-                    return Ok(Reply {
+                pooled.map_err(|failure| failure.of(request.operation, Delivery::NotDone))?;
+            let error = match exchange::exchange(pooled, origin, &request, &self.0.defaults).await {
+                Ok(response) => {
+                    host.metrics().answered(response.version);
+                    return Ok(Response {
                         offers_h2: host.offers_h2(),
-                        ..reply
+                        ..response
                     });
                 }
-                Err(lost) => lost,
+                Err(error) => error,
             };
-            let Lost {
+            let ExchangeError {
                 failure,
-                seen,
+                processed,
                 delivery,
-            } = lost;
-            if seen == Seen::Maybe || silent == SILENT_REPEATS {
-                return Err(failure.of(outgoing.operation, delivery));
+            } = error;
+            if processed == Processed::Maybe || silent == SILENT_REPEATS {
+                return Err(failure.of(request.operation, delivery));
             }
             silent += 1;
-            if seen == Seen::ConnectionWasDead {
+            if processed == Processed::ConnectionWasDead {
                 host.drop_idle();
             }
         }

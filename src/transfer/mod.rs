@@ -23,7 +23,7 @@ pub use servers::{Plain, ServerSet};
 use crate::auth::{Credential, Secret, TokenProvider, Tokens};
 use crate::error::{Error, Operation, Result};
 use crate::http::{Preference, Version};
-use crate::net::{Origin, Pace, Pool, PoolSettings, ServerStats};
+use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
     Allowance, Bandwidth, CallRates, Hedge, Limit, LimitSettings, Repeat, Retry, SharedFailure,
 };
@@ -93,7 +93,7 @@ pub struct Scope {
     budget: Mutex<Allowance>,
     hedge: Mutex<Hedge>,
     /// Sees every chunk of every body: counts it, and slows it to the rate limit.
-    pace: Pace,
+    throttle: Throttle,
 }
 
 /// The servers for single/create, asked for once.
@@ -125,7 +125,7 @@ impl Transfer {
             bandwidth,
             carried: AtomicU64::new(0),
             single: SingleServers::default(),
-            own: Scope::with_pace(Pace::new(|_| Duration::ZERO), Arc::default()),
+            own: Scope::with_throttle(Throttle::new(|_| Duration::ZERO), Arc::default()),
         }))
     }
 
@@ -134,7 +134,7 @@ impl Transfer {
     pub fn scope(self: &Arc<Self>) -> Scope {
         let (transfer, sent) = (Arc::clone(self), Arc::<AtomicU64>::default());
         let counted = Arc::clone(&sent);
-        let pace = Pace::new(move |bytes| {
+        let throttle = Throttle::new(move |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
             transfer.carried.fetch_add(bytes, Ordering::Relaxed);
             let bandwidth = transfer.bandwidth.as_ref();
@@ -142,7 +142,7 @@ impl Transfer {
                 limit.lock().take(Instant::now(), bytes)
             })
         });
-        Scope::with_pace(pace, sent)
+        Scope::with_throttle(throttle, sent)
     }
 
     /// The calls of the service, one attempt each.
@@ -254,7 +254,7 @@ impl Transfer {
 }
 
 impl Scope {
-    fn with_pace(pace: Pace, sent: Arc<AtomicU64>) -> Scope {
+    fn with_throttle(throttle: Throttle, sent: Arc<AtomicU64>) -> Scope {
         Scope {
             cancel: Cancel::default(),
             waiting: AtomicU64::new(0),
@@ -263,7 +263,7 @@ impl Scope {
             retries: Arc::default(),
             budget: Mutex::new(Allowance::of_a_run()),
             hedge: Mutex::new(Hedge::new()),
-            pace,
+            throttle,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::auth::Secret;
 use crate::digest::Md5;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler};
-use crate::service::{Carriage, Service, SliceCall, Travelled};
+use crate::service::{RequestOptions, Service, SliceCall, TransferStats};
 use crate::sync::Mutex;
 use crate::wire::{FileFacts, SingleReply};
 
@@ -389,8 +389,8 @@ trait Body: Clone + Send + Sync {
         &self,
         service: &Service,
         token: &str,
-        carriage: &Carriage,
-    ) -> impl Future<Output = Result<(Self::Answer, Option<Travelled>)>> + Send;
+        options: &RequestOptions,
+    ) -> impl Future<Output = Result<(Self::Answer, Option<TransferStats>)>> + Send;
     fn rehash(&mut self, content: &dyn Content) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -406,10 +406,10 @@ impl Body for SliceCall {
         &self,
         service: &Service,
         token: &str,
-        carriage: &Carriage,
-    ) -> Result<((), Option<Travelled>)> {
-        let travelled = service.slice(token, self, carriage).await?;
-        Ok(((), Some(travelled)))
+        options: &RequestOptions,
+    ) -> Result<((), Option<TransferStats>)> {
+        let stats = service.slice(token, self, options).await?;
+        Ok(((), Some(stats)))
     }
 
     async fn rehash(&mut self, content: &dyn Content) -> Result<()> {
@@ -430,10 +430,10 @@ impl Body for SingleCall {
         &self,
         service: &Service,
         token: &str,
-        carriage: &Carriage,
-    ) -> Result<(SingleReply, Option<Travelled>)> {
+        options: &RequestOptions,
+    ) -> Result<(SingleReply, Option<TransferStats>)> {
         let content = self.content.clone();
-        service.single(token, &self.facts, content, carriage).await
+        service.single(token, &self.facts, content, options).await
     }
 
     async fn rehash(&mut self, _: &dyn Content) -> Result<()> {
@@ -568,21 +568,21 @@ impl<B: Body> Flight<'_, B> {
             length,
             sent: self.route.sent,
         };
-        let carriage = Carriage {
+        let options = RequestOptions {
             server: assignment.origin.clone(),
             version: assignment.preference(),
             sent: Arc::clone(&assignment.taken),
-            pace: self.scope.pace.clone(),
+            throttle: self.scope.throttle.clone(),
         };
         self.route.content.leaving().await;
         let (transfer, started) = (self.transfer, Instant::now());
         let sent = self
             .body
-            .send(&transfer.service, self.token.expose(), &carriage);
+            .send(&transfer.service, self.token.expose(), &options);
         match sent.await {
-            Ok((answer, travelled)) => {
+            Ok((answer, stats)) => {
                 let now = Instant::now();
-                assignment.acked(travelled, now);
+                assignment.acked(stats, now);
                 transfer.limiter.acked(now, length, now - started);
                 Ok(answer)
             }

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, Scheme};
 use crate::policy::{ServerScores, Trial};
-use crate::service::Travelled;
+use crate::service::TransferStats;
 use crate::sync::{Mutex, MutexGuard};
 
 /// All servers that were ever returned, with their scores.
@@ -275,26 +275,24 @@ impl Assignment {
     }
 
     /// The body was acknowledged.
-    pub fn acked(mut self, travelled: Option<Travelled>, now: Instant) {
-        self.settle_acked(travelled, now);
+    pub fn acked(mut self, stats: Option<TransferStats>, now: Instant) {
+        self.settle_acked(stats, now);
         self.servers.answered.notify_waiters();
     }
 
-    fn settle_acked(&mut self, travelled: Option<Travelled>, now: Instant) {
+    fn settle_acked(&mut self, stats: Option<TransferStats>, now: Instant) {
         self.settled = true;
         let took = now.saturating_duration_since(self.started);
         let mut state = self.servers.lock();
         state.scores.acked(self.index, self.bytes, took, now);
         let server = &mut state.servers[self.index];
         server.fallback = None;
-        let Some(travelled) = travelled else { return };
-        if let Some(offers) = travelled.offers_h2 {
+        let Some(stats) = stats else { return };
+        if let Some(offers) = stats.offers_h2 {
             server.trial.offered_h2(offers);
         }
         // Time spent waiting for a connection says nothing of the version.
-        server
-            .trial
-            .acked(travelled.version, self.bytes, travelled.took);
+        server.trial.acked(stats.version, self.bytes, stats.took);
     }
 
     /// The body failed.

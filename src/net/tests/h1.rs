@@ -7,14 +7,14 @@ use hyper::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::super::{Body, Outgoing, ServerStats};
+use super::super::{Body, Request, ServerStats};
 use super::server::{answer, listener, read_request};
 use super::{http, hurried, later, pattern, pool, post};
 use crate::error::{Delivery, Kind, Operation};
 use crate::http::Version;
 
-fn get() -> Outgoing {
-    Outgoing::new(Method::GET, "/upload/v2/file/domain", Operation::Domain)
+fn get() -> Request {
+    Request::new(Method::GET, "/upload/v2/file/domain", Operation::Domain)
 }
 
 /// Closes with RST, which is what a server's kernel answers to a request that it has no socket for.
@@ -41,12 +41,12 @@ async fn the_body_is_framed_by_its_exact_length() {
         pattern(3_000_007),
         Bytes::from_static(b"tail"),
     ];
-    let multi = Outgoing {
+    let multi = Request {
         body: Body::new(parts.clone()),
         ..post("/slice?a=1", "")
     };
-    for outgoing in [multi, post("/empty", ""), get()] {
-        let reply = pool.send(&http(port), outgoing).await.expect("a reply");
+    for request in [multi, post("/empty", ""), get()] {
+        let reply = pool.send(&http(port), request).await.expect("a reply");
         assert_eq!(
             (reply.status.as_u16(), &reply.body[..], reply.version),
             (200, &b"ok"[..], Version::H1)
@@ -138,14 +138,14 @@ async fn reset_when_reused() -> (u16, tokio::task::JoinHandle<usize>) {
 
 #[tokio::test]
 async fn the_keep_alive_race_is_not_noticed() {
-    for (outgoing, length) in [(post("/", pattern(64 << 20)), 64 << 20), (get(), 0)] {
+    for (request, length) in [(post("/", pattern(64 << 20)), 64 << 20), (get(), 0)] {
         let (port, serving) = reset_when_reused().await;
         let pool = pool(|_| ());
         pool.send(&http(port), post("/", "x"))
             .await
             .expect("the first reply");
         later(Duration::from_secs(5)).await;
-        pool.send(&http(port), outgoing)
+        pool.send(&http(port), request)
             .await
             .expect("the second reply");
         assert_eq!(serving.await.expect("no panic"), length);

@@ -28,8 +28,8 @@ async fn bodies_arrive_whole_over_both_versions() {
             .into_iter()
             .map(|length| {
                 let (pool, origin) = (pool.clone(), https(server.port));
-                let outgoing = asking(preference, post("/a?b=c", pattern(length)));
-                tokio::spawn(async move { (length, pool.send(&origin, outgoing).await) })
+                let request = asking(preference, post("/a?b=c", pattern(length)));
+                tokio::spawn(async move { (length, pool.send(&origin, request).await) })
             })
             .collect();
         for send in sending {

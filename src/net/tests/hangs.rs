@@ -9,7 +9,7 @@ use hyper::Response;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::super::{Origin, Outgoing, Pool, Timeouts};
+use super::super::{Origin, Pool, Request, Timeouts};
 use super::server::{acceptor, listener};
 use super::{asking, https, pattern, pool, post};
 use crate::error::{Delivery, Error, Kind};
@@ -224,13 +224,13 @@ fn pinging() -> Pool {
     })
 }
 
-fn sized(size: usize) -> Outgoing {
+fn sized(size: usize) -> Request {
     post("/", pattern(size))
 }
 
-async fn failed(pool: &Pool, origin: &Origin, outgoing: Outgoing) -> (Error, Duration) {
+async fn failed(pool: &Pool, origin: &Origin, request: Request) -> (Error, Duration) {
     let began = Instant::now();
-    let sent = tokio::time::timeout(Duration::from_secs(20), pool.send(origin, outgoing)).await;
+    let sent = tokio::time::timeout(Duration::from_secs(20), pool.send(origin, request)).await;
     let error = sent.expect("not for ever").expect_err("it hangs");
     (error, began.elapsed())
 }

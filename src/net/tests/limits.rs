@@ -100,12 +100,12 @@ async fn dropping_gives_the_connection_and_the_place_back() {
             https(server.port)
         };
         let send = |path: &str| {
-            let (pool, origin, outgoing) = (
+            let (pool, origin, request) = (
                 pool.clone(),
                 origin.clone(),
                 asking(preference, post(path, pattern(100_000))),
             );
-            Box::pin(async move { pool.send(&origin, outgoing).await })
+            Box::pin(async move { pool.send(&origin, request).await })
         };
         let (mut held, mut waiting) = (send("/held"), send("/waiting"));
         started(&mut held).await;
@@ -199,8 +199,8 @@ async fn connections_that_end_in_good_order_cost_nothing() {
         let sending: Vec<_> = (0..600)
             .map(|number| {
                 let (pool, origin) = (pool.clone(), https(server.port));
-                let outgoing = asking(preference, post("/", pattern(number * 97)));
-                tokio::spawn(async move { (number, pool.send(&origin, outgoing).await) })
+                let request = asking(preference, post("/", pattern(number * 97)));
+                tokio::spawn(async move { (number, pool.send(&origin, request).await) })
             })
             .collect();
         for send in sending {
@@ -263,8 +263,8 @@ async fn the_maximum_over_all_servers_is_kept_and_none_goes_without() {
                 let preference = [Preference::H1, Preference::H2, Preference::Auto][number % 3];
                 let (pool, body) = (pool.clone(), pattern(10_000 + number));
                 tokio::spawn(async move {
-                    let outgoing = asking(preference, post("/", body.clone()));
-                    (pool.send(&origin, outgoing).await, body)
+                    let request = asking(preference, post("/", body.clone()));
+                    (pool.send(&origin, request).await, body)
                 })
             })
             .collect();

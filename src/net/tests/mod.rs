@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Method;
 
-use super::{Body, Origin, Outgoing, Pool, PoolSettings, Proxies, Scheme, SystemRoots, Timeouts};
+use super::{Body, Origin, Pool, PoolSettings, Proxies, Request, Scheme, SystemRoots, Timeouts};
 use crate::error::Operation;
 use crate::http::Preference;
 
@@ -27,18 +27,15 @@ fn pool(change: impl FnOnce(&mut PoolSettings)) -> Pool {
     Pool::new(settings).expect("good settings")
 }
 
-fn post(path: &str, body: impl Into<Bytes>) -> Outgoing {
-    Outgoing {
+fn post(path: &str, body: impl Into<Bytes>) -> Request {
+    Request {
         body: Body::from(body.into()),
-        ..Outgoing::new(Method::POST, path, Operation::Slice)
+        ..Request::new(Method::POST, path, Operation::Slice)
     }
 }
 
-fn asking(version: Preference, outgoing: Outgoing) -> Outgoing {
-    Outgoing {
-        version,
-        ..outgoing
-    }
+fn asking(version: Preference, request: Request) -> Request {
+    Request { version, ..request }
 }
 
 /// A pool that waits so long for an answer and for progress.

@@ -1,4 +1,4 @@
-//! When to give up on one request. In: what was seen of it, and the time. Out: wait on, stalled,
+//! The decision to give up on one request. In: what was observed of it, and the time. Out: wait on, stalled,
 //! too slow, or unanswered. Never: a clock, a timer, a socket, or anything that moves without the
 //! request: a connection pings, acknowledges and carries others while this one stands still.
 
@@ -8,21 +8,21 @@ use tokio::time::Instant;
 
 use super::settings::Timeouts;
 
-/// What is seen of a request at one moment.
+/// What is observed of a request at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct Observation {
     /// Bytes of its own body that were written.
     pub(super) written: u64,
     /// Whether they are all of it.
-    pub(super) body: Progress,
+    pub(super) body: BodyState,
 }
 
 /// Where the body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum BodyState {
     /// The connection could take more.
     Moving,
-    /// It waits for its own pace; silence is nobody's fault.
+    /// It waits for its own throttle; silence is no stall.
     Held,
     /// All of it was written.
     Written,
@@ -30,8 +30,8 @@ pub(super) enum Progress {
 
 /// What to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Look again then, if nothing happens before.
+pub(super) enum StallCheck {
+    /// Check again then, if nothing happens before.
     WaitUntil(Instant),
     /// Too little of the body was taken for too long.
     Stalled,
@@ -41,9 +41,9 @@ pub(super) enum Verdict {
     Unanswered,
 }
 
-/// The memory between two looks.
+/// The memory between two checks.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct StallDetector {
     timeouts: Timeouts,
     /// What has to move within the stall limit to count as movement.
     least: u64,
@@ -58,11 +58,11 @@ pub(super) struct Watch {
     written: Option<Instant>,
 }
 
-impl Watch {
-    /// The watch over a body of `total` bytes, from `now` on.
+impl StallDetector {
+    /// Watches a body of `total` bytes, from `now` on.
     pub(super) fn new(timeouts: Timeouts, total: u64, now: Instant) -> Self {
         let least = (timeouts.stall.as_secs_f64() * STALLED_BELOW).max(1.0);
-        Watch {
+        StallDetector {
             timeouts,
             least: least as u64,
             whole: timeouts.answer * ANSWERS + Duration::from_secs(total / SLOWEST),
@@ -73,33 +73,37 @@ impl Watch {
         }
     }
 
-    /// Judges what is seen `now`.
-    pub(super) fn look(&mut self, sight: Sight, now: Instant) -> Verdict {
+    /// Judges what is observed `now`.
+    pub(super) fn check(&mut self, observation: Observation, now: Instant) -> StallCheck {
         let passed = now.saturating_duration_since(self.looked);
         self.looked = now;
-        if sight.body == Progress::Written {
+        if observation.body == BodyState::Written {
             let written = *self.written.get_or_insert(now);
-            return judge((written, self.timeouts.answer), now, Verdict::Unanswered);
+            return judge((written, self.timeouts.answer), now, StallCheck::Unanswered);
         }
-        if sight.body != Progress::Held {
+        if observation.body != BodyState::Held {
             self.used += passed;
         }
-        if sight.body == Progress::Held || sight.written >= self.moved.1 + self.least {
-            self.moved = (now, sight.written);
+        if observation.body == BodyState::Held || observation.written >= self.moved.1 + self.least {
+            self.moved = (now, observation.written);
         }
         if self.used >= self.whole {
-            return Verdict::TooSlow(self.used);
+            return StallCheck::TooSlow(self.used);
         }
-        judge((self.moved.0, self.timeouts.stall), now, Verdict::Stalled)
+        judge(
+            (self.moved.0, self.timeouts.stall),
+            now,
+            StallCheck::Stalled,
+        )
     }
 }
 
-fn judge((since, limit): (Instant, Duration), now: Instant, overdue: Verdict) -> Verdict {
+fn judge((since, limit): (Instant, Duration), now: Instant, overdue: StallCheck) -> StallCheck {
     let end = since + limit;
     if now >= end {
         return overdue;
     }
-    Verdict::WaitUntil(end.min(now + look_again(limit)))
+    StallCheck::WaitUntil(end.min(now + look_again(limit)))
 }
 
 /// Often enough that a limit is kept to an eighth, seldom enough to cost nothing.
@@ -130,26 +134,26 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    fn sight(written: u64, body: Progress) -> Sight {
-        Sight { written, body }
+    fn observation(written: u64, body: BodyState) -> Observation {
+        Observation { written, body }
     }
 
-    fn waits(verdict: Verdict) -> bool {
-        matches!(verdict, Verdict::WaitUntil(_))
+    fn waits(verdict: StallCheck) -> bool {
+        matches!(verdict, StallCheck::WaitUntil(_))
     }
 
-    /// Looks each second at a body of which `rate` bytes a second are written, until it ends.
-    fn ends(total: u64, rate: u64) -> (u64, Verdict) {
+    /// Checks each second a body of which `rate` bytes a second are written, until it ends.
+    fn ends(total: u64, rate: u64) -> (u64, StallCheck) {
         let start = Instant::now();
-        let mut watch = Watch::new(TIMEOUTS, total, start);
+        let mut detector = StallDetector::new(TIMEOUTS, total, start);
         for second in 0.. {
             let written = (second * rate).min(total);
             let body = if written == total {
-                Progress::Written
+                BodyState::Written
             } else {
-                Progress::Moving
+                BodyState::Moving
             };
-            let verdict = watch.look(sight(written, body), at(start, second));
+            let verdict = detector.check(observation(written, body), at(start, second));
             if !waits(verdict) {
                 return (second, verdict);
             }
@@ -160,24 +164,25 @@ mod tests {
     #[test]
     fn twenty_seconds_without_movement_are_a_stall() {
         let start = Instant::now();
-        let mut watch = Watch::new(TIMEOUTS, 1 << 20, start);
+        let mut detector = StallDetector::new(TIMEOUTS, 1 << 20, start);
         for (seconds, written) in [(15, 0), (19, 30_000), (38, 30_000)] {
-            let verdict = watch.look(sight(written, Progress::Moving), at(start, seconds));
+            let verdict =
+                detector.check(observation(written, BodyState::Moving), at(start, seconds));
             assert!(waits(verdict), "{seconds}");
         }
         assert_eq!(
-            watch.look(sight(30_000, Progress::Moving), at(start, 39)),
-            Verdict::Stalled
+            detector.check(observation(30_000, BodyState::Moving), at(start, 39)),
+            StallCheck::Stalled
         );
     }
 
     #[test]
     fn a_trickle_ends_however_steady_it_is() {
-        assert_eq!(ends(200, 0), (20, Verdict::Stalled));
-        assert_eq!(ends(16 << 20, 1), (20, Verdict::Stalled));
-        assert_eq!(ends(16 << 20, 1000), (20, Verdict::Stalled));
+        assert_eq!(ends(200, 0), (20, StallCheck::Stalled));
+        assert_eq!(ends(16 << 20, 1), (20, StallCheck::Stalled));
+        assert_eq!(ends(16 << 20, 1000), (20, StallCheck::Stalled));
         let whole = 600 + 512;
-        let slow = Verdict::TooSlow(Duration::from_secs(whole));
+        let slow = StallCheck::TooSlow(Duration::from_secs(whole));
         assert_eq!(ends(16 << 20, 2000), (whole, slow));
         assert_eq!(ends(16 << 20, 15_000), (whole, slow));
     }
@@ -187,7 +192,7 @@ mod tests {
         for (rate, took) in [(16_000, 1049), (100_000, 168), (280_000, 60)] {
             assert_eq!(
                 ends(16 << 20, rate),
-                (took + 60, Verdict::Unanswered),
+                (took + 60, StallCheck::Unanswered),
                 "{rate}"
             );
         }
@@ -196,47 +201,48 @@ mod tests {
     #[test]
     fn a_held_body_neither_stalls_nor_uses_up_its_time() {
         let start = Instant::now();
-        let mut watch = Watch::new(TIMEOUTS, 1000, start);
+        let mut detector = StallDetector::new(TIMEOUTS, 1000, start);
         for seconds in (0..5000).step_by(10) {
             assert!(waits(
-                watch.look(sight(10, Progress::Held), at(start, seconds))
+                detector.check(observation(10, BodyState::Held), at(start, seconds))
             ));
         }
         assert!(waits(
-            watch.look(sight(10, Progress::Moving), at(start, 5000))
+            detector.check(observation(10, BodyState::Moving), at(start, 5000))
         ));
         assert_eq!(
-            watch.look(sight(10, Progress::Moving), at(start, 5010)),
-            Verdict::Stalled
+            detector.check(observation(10, BodyState::Moving), at(start, 5010)),
+            StallCheck::Stalled
         );
     }
 
     #[test]
     fn the_answer_is_awaited_from_the_last_byte_and_nothing_prolongs_it() {
         let start = Instant::now();
-        let mut watch = Watch::new(TIMEOUTS, 100_000, start);
+        let mut detector = StallDetector::new(TIMEOUTS, 100_000, start);
         assert!(waits(
-            watch.look(sight(99_999, Progress::Moving), at(start, 19))
+            detector.check(observation(99_999, BodyState::Moving), at(start, 19))
         ));
         for seconds in [25, 50, 84] {
-            assert!(waits(
-                watch.look(sight(100_000, Progress::Written), at(start, seconds))
-            ));
+            assert!(waits(detector.check(
+                observation(100_000, BodyState::Written),
+                at(start, seconds)
+            )));
         }
         assert_eq!(
-            watch.look(sight(100_000, Progress::Written), at(start, 85)),
-            Verdict::Unanswered
+            detector.check(observation(100_000, BodyState::Written), at(start, 85)),
+            StallCheck::Unanswered
         );
     }
 
     #[test]
     fn the_next_look_is_never_after_the_limit() {
         let start = Instant::now();
-        let mut watch = Watch::new(TIMEOUTS, 1000, start);
+        let mut detector = StallDetector::new(TIMEOUTS, 1000, start);
         let almost = start + Duration::from_millis(19_900);
         assert_eq!(
-            watch.look(sight(0, Progress::Moving), almost),
-            Verdict::WaitUntil(at(start, 20))
+            detector.check(observation(0, BodyState::Moving), almost),
+            StallCheck::WaitUntil(at(start, 20))
         );
     }
 }
