@@ -1,4 +1,4 @@
-//! From an origin to an open stream. In: where to, and whether HTTP/2 may be offered. Out: a
+//! Opening of a stream to an origin. In: where to, and whether HTTP/2 may be offered. Out: a
 //! stream with its version settled, through a proxy where the environment names one. Never: HTTP,
 //! but the proxy's CONNECT.
 
@@ -17,10 +17,10 @@ use rustls::RootCertStore;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
+use super::counting_stream::CountingStream;
 use super::fault::{Failure, ProxyError};
 use super::origin::{Origin, Scheme};
 use super::settings::{PoolSettings, Proxies, SystemRoots};
-use super::socket::Wire;
 use super::stream::Stream;
 use super::tls;
 use crate::error;
@@ -194,9 +194,9 @@ impl Dialer {
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Service<Uri> for Dialer {
-    type Response = Wire;
+    type Response = CountingStream;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Wire, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<CountingStream, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.tcp.poll_ready(cx).map_err(Into::into)
@@ -205,7 +205,7 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, target: Uri) -> Self::Future {
         let Some(proxy) = self.proxy(&target) else {
             let connecting = self.tcp.call(target);
-            return Box::pin(async { Ok(Wire::new(connecting.await?)) });
+            return Box::pin(async { Ok(CountingStream::new(connecting.await?)) });
         };
         if proxy.uri().scheme_str() != Some("http") {
             let refusal = format!("the proxy {} is not an http:// one", proxy.uri());
@@ -226,7 +226,7 @@ impl Service<Uri> for Dialer {
                 name,
                 error: error.into(),
             })?;
-            Ok(Wire::new(socket))
+            Ok(CountingStream::new(socket))
         })
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use super::body::BodyStream;
-use super::stream::{Meter, Stream};
+use super::stream::{ConnectionMeter, Stream};
 use crate::http::Version;
 
 /// A connection ready to send, and the side of it that has to be driven.
@@ -19,7 +19,7 @@ pub(super) struct Opened {
     pub(super) version: Version,
     pub(super) sender: Sender,
     pub(super) driver: Driver,
-    pub(super) meter: Arc<Meter>,
+    pub(super) meter: Arc<ConnectionMeter>,
 }
 
 /// hyper's handle of a connection.
@@ -34,8 +34,8 @@ pub(super) enum Sender {
 /// The side of a connection that must be driven, or no byte moves.
 pub(super) struct Driver {
     connection: Connection,
-    meter: Arc<Meter>,
-    greeting: Greeting,
+    meter: Arc<ConnectionMeter>,
+    awaits_settings: bool,
 }
 
 /// hyper's side of a connection, which must be polled. It ends when the connection does.
@@ -44,18 +44,12 @@ enum Connection {
     H2(Box<http2::Connection<Stream, BodyStream, TokioExecutor>>),
 }
 
-#[derive(PartialEq, Eq)]
-enum Greeting {
-    Awaited,
-    Heard,
-}
-
 /// What happened on a connection.
 pub(super) enum Turn {
     /// It is over.
     Ended,
     /// The peer's settings were read: so many streams at once are allowed.
-    Greeted { streams: usize },
+    Settings { streams: usize },
     /// The time is up.
     Due,
 }
@@ -80,7 +74,7 @@ impl Opened {
             driver: Driver {
                 connection,
                 meter: Arc::clone(&meter),
-                greeting: Greeting::Awaited,
+                awaits_settings: true,
             },
             meter,
         })
@@ -93,9 +87,9 @@ impl Driver {
         let end = due.unwrap_or_else(Instant::now);
         tokio::select! {
             () = &mut self.connection => Turn::Ended,
-            () = self.meter.greeted(), if self.greeting == Greeting::Awaited => {
-                self.greeting = Greeting::Heard;
-                Turn::Greeted { streams: self.connection.streams() }
+            () = self.meter.settings_read(), if self.awaits_settings => {
+                self.awaits_settings = false;
+                Turn::Settings { streams: self.connection.streams() }
             }
             () = tokio::time::sleep_until(end), if due.is_some() => Turn::Due,
         }

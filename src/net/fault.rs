@@ -1,4 +1,4 @@
-//! What went wrong, in words. In: the errors of TCP, TLS and HTTP, chained as they come. Out: one
+//! Failures of connections and requests, in words. In: the errors of TCP, TLS and HTTP, chained as they come. Out: one
 //! line that a user understands, and whether the peer says that it did nothing. Never: a decision
 //! to repeat.
 
@@ -172,7 +172,7 @@ impl Failure {
         }
     }
 
-    /// The reply is longer than anybody reads.
+    /// The reply is longer than any reply may be.
     pub(super) fn too_long(origin: &Origin, limit: usize) -> Self {
         Failure::new(
             Kind::Protocol,

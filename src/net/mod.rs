@@ -1,4 +1,4 @@
-//! HTTP. In: an origin and a request whose body is a few `Bytes` views of exactly known length.
+//! HTTP over a pool of connections. In: an origin and a request whose body is a few `Bytes` views of exactly known length.
 //! Out: the bounded reply, or one [`Error`](crate::Error) that says whether the request can have
 //! been carried out. Never: a word about the service, a retry that the caller could notice, or a
 //! copy of a body but TLS's own.
@@ -6,6 +6,7 @@
 mod body;
 mod connect;
 mod connection;
+mod counting_stream;
 mod exchange;
 mod fault;
 mod host;
@@ -15,7 +16,6 @@ mod pool;
 mod request;
 mod settings;
 mod shortage;
-mod socket;
 mod socket_limit;
 mod stall;
 mod stream;

@@ -1,4 +1,4 @@
-//! Where a request goes. In: the text of an address, as users and services write it. Out: scheme,
+//! The server that a request goes to. In: the text of an address, as users and services write it. Out: scheme,
 //! host and port, comparable and printable. Never: a path, a name lookup.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Want of descriptors or memory. In: an error. Out: whether it says that the machine is short of
+//! Shortage of descriptors or memory. In: an error. Out: whether it says that the machine is short of
 //! them. Never: a word about a server.
 
 use std::io;

@@ -3,7 +3,7 @@
 //!
 //! HTTP/2 writes and flushes frame by frame, 16 KiB each. TLS makes a record of every frame and
 //! hands it to the socket at once: 65,536 system calls for a GiB. Two layers cooperate. The one
-//! below TLS ([`Wire`]) says "not now" until TLS has some dozen KiB of records together, which
+//! below TLS ([`CountingStream`]) says "not now" until TLS has some dozen KiB of records together, which
 //! then leave in one vectored write. The one above TLS ([`Stream`]) only notes a flush and wakes
 //! the connection's task; that task begins each turn by reading, and before reading the noted
 //! flush is done. Bytes so wait until the task has nothing more to write, never longer.
@@ -18,26 +18,26 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::Connection as _;
 
-pub(super) use super::socket::Meter;
-use super::socket::Wire;
+pub(super) use super::counting_stream::ConnectionMeter;
+use super::counting_stream::CountingStream;
 use super::socket_limit::SocketPermit;
 use crate::http::Version;
 
 /// What HTTP reads from and writes to.
 pub(super) struct Stream {
-    io: MaybeHttpsStream<Wire>,
-    meter: Arc<Meter>,
+    io: MaybeHttpsStream<CountingStream>,
+    meter: Arc<ConnectionMeter>,
     flush: Flush,
-    greeting: Greeting,
+    settings: SettingsState,
     permit: Option<SocketPermit>,
 }
 
 /// What is owed to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flush {
-    /// This connection flushes when told.
+    /// This connection flushes at once.
     AtOnce,
-    /// Nothing. A flush must then wake nobody, or the task would turn for ever: HTTP/2 flushes
+    /// Nothing. A flush must then wake no task, or the task would turn for ever: HTTP/2 flushes
     /// at the end of every turn.
     Done,
     /// Something was written, and no flush asked for yet.
@@ -47,29 +47,29 @@ enum Flush {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Greeting {
+enum SettingsState {
     Awaited,
-    Heard,
+    Read,
     Announced,
 }
 
 impl Stream {
-    pub(super) fn new(mut io: MaybeHttpsStream<Wire>) -> Self {
+    pub(super) fn new(mut io: MaybeHttpsStream<CountingStream>) -> Self {
         let version = version(&io);
-        let wire = wire(&mut io);
+        let socket = socket(&mut io);
         let flush = match version {
             Version::H1 => Flush::AtOnce,
             Version::H2 => {
-                wire.gather();
+                socket.gather();
                 Flush::Done
             }
         };
-        let meter = wire.meter();
+        let meter = socket.meter();
         Stream {
             io,
             meter,
             flush,
-            greeting: Greeting::Awaited,
+            settings: SettingsState::Awaited,
             permit: None,
         }
     }
@@ -82,7 +82,7 @@ impl Stream {
 
     /// Adds what is and was written to `total` as well.
     pub(super) fn counted_into(mut self, total: Arc<AtomicU64>) -> Self {
-        wire(&mut self.io).count_into(total);
+        socket(&mut self.io).count_into(total);
         self
     }
 
@@ -91,14 +91,14 @@ impl Stream {
         version(&self.io)
     }
 
-    pub(super) fn meter(&self) -> Arc<Meter> {
+    pub(super) fn meter(&self) -> Arc<ConnectionMeter> {
         Arc::clone(&self.meter)
     }
 
     fn flush_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        wire(&mut self.io).write_through();
+        socket(&mut self.io).write_through();
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        wire(&mut self.io).gather();
+        socket(&mut self.io).gather();
         if flushed.is_ready() {
             self.flush = Flush::Done;
         }
@@ -111,15 +111,15 @@ impl Stream {
         }
     }
 
-    /// A greeting counts as acted on when the task that reads came back for more and found none.
-    fn note_greeting(&mut self, read: &Poll<io::Result<()>>) {
-        self.greeting = match (self.greeting, read) {
-            (Greeting::Awaited, Poll::Ready(Ok(()))) => Greeting::Heard,
-            (Greeting::Heard, Poll::Pending) => {
-                self.meter.announce_greeting();
-                Greeting::Announced
+    /// The peer's settings count as acted on when the task that reads came back for more and found none.
+    fn note_settings(&mut self, read: &Poll<io::Result<()>>) {
+        self.settings = match (self.settings, read) {
+            (SettingsState::Awaited, Poll::Ready(Ok(()))) => SettingsState::Read,
+            (SettingsState::Read, Poll::Pending) => {
+                self.meter.announce_settings();
+                SettingsState::Announced
             }
-            (greeting, _) => greeting,
+            (settings, _) => settings,
         };
     }
 }
@@ -136,7 +136,7 @@ impl Read for Stream {
             return Poll::Ready(Err(error));
         }
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        self.note_greeting(&read);
+        self.note_settings(&read);
         read
     }
 }
@@ -177,12 +177,12 @@ impl Write for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        wire(&mut self.io).write_through();
+        socket(&mut self.io).write_through();
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
-fn version(io: &MaybeHttpsStream<Wire>) -> Version {
+fn version(io: &MaybeHttpsStream<CountingStream>) -> Version {
     if io.connected().is_negotiated_h2() {
         Version::H2
     } else {
@@ -190,9 +190,9 @@ fn version(io: &MaybeHttpsStream<Wire>) -> Version {
     }
 }
 
-fn wire(io: &mut MaybeHttpsStream<Wire>) -> &mut Wire {
+fn socket(io: &mut MaybeHttpsStream<CountingStream>) -> &mut CountingStream {
     match io {
-        MaybeHttpsStream::Http(wire) => wire,
+        MaybeHttpsStream::Http(socket) => socket,
         MaybeHttpsStream::Https(tls) => tls.inner_mut().get_mut().0.inner_mut(),
     }
 }
@@ -207,8 +207,8 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::super::connect::{Alpn, Connector};
+    use super::super::counting_stream::GATHERED;
     use super::super::settings::{PoolSettings, Proxies, SystemRoots};
-    use super::super::socket::GATHERED;
     use super::super::tests::{https, server};
     use super::*;
 
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flush_with_nothing_written_wakes_nobody() {
+    async fn a_flush_with_nothing_written_wakes_no_task() {
         let mut stream = stream("h2", 100).await;
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));

@@ -1,4 +1,4 @@
-//! Whom to trust. In: PEM files and whether the system's certificates count. Out: the two TLS
+//! Trust in servers. In: PEM files and whether the system's certificates count. Out: the two TLS
 //! configurations, with HTTP/2 offered and without. Never: a connection, or the process's default
 //! provider: ring is named here and nowhere else.
 

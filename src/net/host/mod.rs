@@ -21,7 +21,7 @@ use super::fault::Failure;
 use super::metrics::{HostMetrics, OpenCount};
 use super::origin::{Origin, Scheme};
 use super::socket_limit::{Room, SocketLimit, SocketPermit};
-use super::stream::Meter;
+use super::stream::ConnectionMeter;
 use crate::http::Preference;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -64,7 +64,7 @@ struct Inner {
 struct OpenConnection {
     /// Absent while a request has it, on HTTP/1.1.
     sender: Option<Sender>,
-    meter: Arc<Meter>,
+    meter: Arc<ConnectionMeter>,
     task: AbortHandle,
     served: u64,
     last_used: Instant,

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::super::body::BodyStream;
 use super::super::connection::Sender;
-use super::super::stream::Meter;
+use super::super::stream::ConnectionMeter;
 use super::Host;
 use super::Reuse;
 use crate::http::Version;
@@ -20,7 +20,7 @@ pub(in crate::net) struct PooledConnection {
     host: Arc<Host>,
     link: u64,
     sender: Option<Sender>,
-    meter: Arc<Meter>,
+    meter: Arc<ConnectionMeter>,
     task: AbortHandle,
     idle_for: Option<Duration>,
     reuse: Reuse,
@@ -31,7 +31,7 @@ impl PooledConnection {
     pub(super) fn new(
         (host, link): (Arc<Host>, u64),
         sender: Sender,
-        (meter, task): (Arc<Meter>, AbortHandle),
+        (meter, task): (Arc<ConnectionMeter>, AbortHandle),
         idle_for: Option<Duration>,
     ) -> Self {
         PooledConnection {
@@ -58,7 +58,7 @@ impl PooledConnection {
         }
     }
 
-    pub(in crate::net) fn meter(&self) -> &Meter {
+    pub(in crate::net) fn meter(&self) -> &ConnectionMeter {
         &self.meter
     }
 

@@ -1,5 +1,5 @@
-//! The choice of a connection for each request. In: requests that wait, connections that come, go and become free,
-//! and the time. Out: what to do about it: grant, dial, close. Never: a socket, a lock, a clock.
+//! The choice of a connection for each request. In: requests that wait, connections that come, go
+//! and become free, and the time. Out: what to do about it: grant, dial, close. Never: a socket, a lock, a clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;

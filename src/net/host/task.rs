@@ -1,5 +1,5 @@
-//! A connection's own task. In: the side of it that must be driven. Out: reports to the
-//! host: what the peer allows, and the end, however it comes. Never: a byte.
+//! A connection's own task. In: the side of it that must be driven. Out: reports to the host: what
+//! the peer allows, and the end, however it comes. Never: a byte.
 
 use std::sync::Weak;
 
@@ -19,7 +19,7 @@ pub(super) async fn run(mut driver: Driver, host: Weak<Host>, link: u64, _counte
         let host = ending.host.upgrade();
         match turn {
             Turn::Ended => break,
-            Turn::Greeted { streams } => {
+            Turn::Settings { streams } => {
                 if let Some(host) = host {
                     host.allows(link, streams);
                 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::body::BodyStream;
 use super::server::Server;
-use super::stream::{Meter, Stream};
+use super::stream::{ConnectionMeter, Stream};
 use crate::chance::{below, linger, once_in, one_of};
 use crate::http::Version;
 
@@ -19,7 +19,7 @@ pub(super) struct Opened {
     pub(super) version: Version,
     pub(super) sender: Sender,
     pub(super) driver: Driver,
-    pub(super) meter: Arc<Meter>,
+    pub(super) meter: Arc<ConnectionMeter>,
 }
 
 /// hyper's handle of a connection.
@@ -35,7 +35,7 @@ pub(super) enum Sender {
 pub(super) struct Driver {
     wire: Arc<Wire>,
     server: Arc<Server>,
-    greeting: Greeting,
+    settings: SettingsState,
     /// How often the time will be up.
     dues: usize,
     /// The host is told before this is dropped.
@@ -44,13 +44,13 @@ pub(super) struct Driver {
 
 /// When the peer's first words come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Greeting {
+enum SettingsState {
     /// Nothing has happened yet.
     Unknown,
     /// With the first reply.
     Awaited,
     /// They came.
-    Heard,
+    Read,
 }
 
 /// What happened on a connection.
@@ -58,7 +58,7 @@ pub(super) enum Turn {
     /// It is over.
     Ended,
     /// The peer's settings were read: so many streams at once are allowed.
-    Greeted { streams: usize },
+    Settings { streams: usize },
     /// The time is up.
     Due,
 }
@@ -79,11 +79,11 @@ impl Opened {
         Ok(Opened {
             version,
             sender,
-            meter: Arc::new(Meter { wire: wire.id() }),
+            meter: Arc::new(ConnectionMeter { wire: wire.id() }),
             driver: Driver {
                 wire,
                 server,
-                greeting: Greeting::Unknown,
+                settings: SettingsState::Unknown,
                 dues: below(4),
                 ended: false,
             },
@@ -95,10 +95,10 @@ impl Driver {
     /// Drives the connection until something happens.
     pub(super) async fn turn(&mut self, due: Option<Instant>) -> Turn {
         linger(2).await;
-        if self.greeting == Greeting::Unknown {
-            self.greeting = Greeting::Awaited;
+        if self.settings == SettingsState::Unknown {
+            self.settings = SettingsState::Awaited;
             if !self.server.waits_for_a_request(&self.wire) {
-                return self.greet();
+                return self.read_settings();
             }
         }
         if due.is_some() && self.dues > 0 {
@@ -112,8 +112,8 @@ impl Driver {
         while self.wire.turn().await == hyper::Turn::Answered {
             linger(1).await;
             self.wire.turn_over();
-            if self.greeting == Greeting::Awaited {
-                return self.greet();
+            if self.settings == SettingsState::Awaited {
+                return self.read_settings();
             }
         }
         self.wire.cut();
@@ -121,10 +121,10 @@ impl Driver {
         Turn::Ended
     }
 
-    fn greet(&mut self) -> Turn {
-        self.greeting = Greeting::Heard;
+    fn read_settings(&mut self) -> Turn {
+        self.settings = SettingsState::Read;
         let streams = self.server.streams(&self.wire);
-        Turn::Greeted { streams }
+        Turn::Settings { streams }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::http::Version;
 
 /// Says which connection a pooled connection is for, and so whether it came with the right one's handle.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct ConnectionMeter {
     pub(super) wire: usize,
 }
 

@@ -1,6 +1,6 @@
 //! The socket under a connection. In: writes, large and small. Out: few system calls, a count of the
 //! bytes that the kernel took, and no more taken than a slow connection can send soon. Never: a copy
-//! of a byte, or a write held back that nobody lets through later.
+//! of a byte, or a write that is held back for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,39 +15,39 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// What one connection moved, for those who watch it.
+/// What one connection moved.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub(super) struct ConnectionMeter {
     written: AtomicU64,
-    greeted: Notify,
+    settings_read: Notify,
 }
 
-impl Meter {
+impl ConnectionMeter {
     /// Bytes that the socket took, TLS and headers included.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
-    /// The peer's first words have been read and acted on.
-    pub(super) fn announce_greeting(&self) {
-        self.greeted.notify_one();
+    /// The peer's settings have been read and acted on.
+    pub(super) fn announce_settings(&self) {
+        self.settings_read.notify_one();
     }
 
-    /// Completes once the peer's first words have been read and acted on. Over HTTP/2 these are
-    /// its settings, with the number of streams that it allows.
-    pub(super) async fn greeted(&self) {
-        self.greeted.notified().await;
+    /// Completes once the peer's first bytes have been read and acted on. Over HTTP/2 these are its
+    /// settings, with the number of streams that it allows.
+    pub(super) async fn settings_read(&self) {
+        self.settings_read.notified().await;
     }
 }
 
-/// The socket itself, counting, and holding small writes back where told.
+/// The socket itself: counts what it takes, and holds small writes back on demand.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct CountingStream {
     socket: TokioIo<TcpStream>,
-    meter: Arc<Meter>,
+    meter: Arc<ConnectionMeter>,
     total: Arc<AtomicU64>,
     writes: Writes,
-    backlog: Backlog,
+    send_buffer: SendBufferLimit,
 }
 
 /// What happens to a write that could become larger.
@@ -59,18 +59,18 @@ enum Writes {
     Gathered,
 }
 
-impl Wire {
+impl CountingStream {
     pub(super) fn new(socket: TokioIo<TcpStream>) -> Self {
-        Wire {
+        CountingStream {
             socket,
             meter: Arc::default(),
             total: Arc::default(),
             writes: Writes::Through,
-            backlog: Backlog::default(),
+            send_buffer: SendBufferLimit::default(),
         }
     }
 
-    /// From now on small writes wait to become larger, until [`Wire::write_through`].
+    /// From now on small writes wait to become larger, until [`CountingStream::write_through`].
     pub(super) fn gather(&mut self) {
         self.writes = Writes::Gathered;
     }
@@ -81,7 +81,7 @@ impl Wire {
     }
 
     /// What it moves.
-    pub(super) fn meter(&self) -> Arc<Meter> {
+    pub(super) fn meter(&self) -> Arc<ConnectionMeter> {
         Arc::clone(&self.meter)
     }
 
@@ -92,7 +92,7 @@ impl Wire {
     }
 
     fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.backlog.note(self.socket.inner(), &written);
+        self.send_buffer.note(self.socket.inner(), &written);
         if let Poll::Ready(Ok(bytes)) = &written {
             self.meter
                 .written
@@ -104,12 +104,12 @@ impl Wire {
 }
 
 /// Keeps the kernel from taking megabytes that it cannot send. Linux lets a socket hold 4 MiB, which a
-/// connection that lost its pace needs many seconds for, and meanwhile everybody who watches (the
-/// stall's clock, the gate, the twins) sees nothing move, or all at once. From the first slow MiB on
+/// connection that became slow needs many seconds for, and meanwhile the stall detector, the
+/// concurrency limit and the choice of a hedged request see nothing move, or all at once. From the first slow MiB on
 /// it holds no more than is on its way and [`UNSENT`]. Fast connections are left alone: there it would
 /// be a tenth of the processor's time (`cargo bench --bench pipeline`, the table of versions).
 #[derive(Debug, Default)]
-enum Backlog {
+enum SendBufferLimit {
     #[default]
     Idle,
     /// Bytes and the time waited for the socket since one was last judged.
@@ -122,12 +122,12 @@ enum Backlog {
     Bounded,
 }
 
-impl Backlog {
+impl SendBufferLimit {
     fn note(&mut self, socket: &TcpStream, written: &Poll<io::Result<usize>>) {
         let (mut bytes, mut waited, mut since) = match *self {
-            Backlog::Bounded => return,
-            Backlog::Idle => (0, Duration::ZERO, None),
-            Backlog::Watched {
+            SendBufferLimit::Bounded => return,
+            SendBufferLimit::Idle => (0, Duration::ZERO, None),
+            SendBufferLimit::Watched {
                 bytes,
                 waited,
                 since,
@@ -144,16 +144,16 @@ impl Backlog {
             }
         }
         *self = if bytes < JUDGED {
-            Backlog::Watched {
+            SendBufferLimit::Watched {
                 bytes,
                 waited,
                 since,
             }
         } else if waited < SLOW {
-            Backlog::Idle
+            SendBufferLimit::Idle
         } else {
             bound(socket);
-            Backlog::Bounded
+            SendBufferLimit::Bounded
         };
     }
 }
@@ -162,14 +162,14 @@ impl Backlog {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn bound(socket: &TcpStream) {
     if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
-        tracing::debug!(%error, "a slow connection's backlog stays as it is");
+        tracing::debug!(%error, "a slow connection's send_buffer stays as it is");
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn bound(_: &TcpStream) {}
 
-impl Read for Wire {
+impl Read for CountingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +179,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for CountingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -194,7 +194,7 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // No waker is kept: `Stream` opens the gate itself, and TLS takes "pending" as a reason to
+        // No waker is kept: `Stream` lets writes through itself, and TLS takes "pending" as a reason to
         // buffer as long as it has room, which GATHERED stays below.
         if self.writes == Writes::Gathered && total(slices) < GATHERED {
             return Poll::Pending;
@@ -216,7 +216,7 @@ impl Write for Wire {
     }
 }
 
-impl Connection for Wire {
+impl Connection for CountingStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }
@@ -255,14 +255,14 @@ mod tests {
         let bound = |socket| socket2::SockRef::from(socket).tcp_notsent_lowat();
         let untouched = bound(&socket).expect("Linux");
         for (waited, expected) in [(SLOW - Duration::from_millis(1), untouched), (SLOW, UNSENT)] {
-            let mut backlog = Backlog::Watched {
+            let mut send_buffer = SendBufferLimit::Watched {
                 bytes: JUDGED - 10,
                 waited,
                 since: None,
             };
-            backlog.note(&socket, &Poll::Ready(Ok(9)));
+            send_buffer.note(&socket, &Poll::Ready(Ok(9)));
             assert_eq!(bound(&socket).expect("Linux"), untouched, "not judged yet");
-            backlog.note(&socket, &Poll::Ready(Ok(1)));
+            send_buffer.note(&socket, &Poll::Ready(Ok(1)));
             assert_eq!(bound(&socket).expect("Linux"), expected, "{waited:?}");
         }
     }
@@ -270,20 +270,24 @@ mod tests {
     #[tokio::test]
     async fn only_waiting_counts() {
         let (_listener, socket) = socket().await;
-        let mut backlog = Backlog::default();
-        let waited = |backlog: &Backlog| match backlog {
-            Backlog::Watched { waited, .. } => *waited,
-            _ => panic!("{backlog:?}"),
+        let mut send_buffer = SendBufferLimit::default();
+        let waited = |send_buffer: &SendBufferLimit| match send_buffer {
+            SendBufferLimit::Watched { waited, .. } => *waited,
+            _ => panic!("{send_buffer:?}"),
         };
         let pause = Duration::from_millis(5);
-        backlog.note(&socket, &Poll::Ready(Ok(5)));
+        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
         std::thread::sleep(pause);
-        backlog.note(&socket, &Poll::Ready(Ok(5)));
-        assert_eq!(waited(&backlog), Duration::ZERO, "nobody asked to write");
-        backlog.note(&socket, &Poll::Pending);
+        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
+        assert_eq!(
+            waited(&send_buffer),
+            Duration::ZERO,
+            "no write was asked for"
+        );
+        send_buffer.note(&socket, &Poll::Pending);
         std::thread::sleep(pause);
-        backlog.note(&socket, &Poll::Ready(Ok(5)));
-        assert!(waited(&backlog) >= pause);
+        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
+        assert!(waited(&send_buffer) >= pause);
     }
 
     /// A connection, and the listener that keeps it.
