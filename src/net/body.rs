@@ -219,7 +219,8 @@ impl BodyStream {
     }
 }
 
-/// A part of a body on its way through the connection: each byte counts as it is written, which on HTTP/2 is after it passed the peer's windows.
+/// A part of a body on its way through the connection: each byte counts as it is written, which on
+/// HTTP/2 is after it passed the peer's windows.
 #[derive(Debug)]
 pub(super) struct Chunk {
     bytes: Bytes,

@@ -105,9 +105,10 @@ impl CountingStream {
 
 /// Keeps the kernel from taking megabytes that it cannot send. Linux lets a socket hold 4 MiB, which a
 /// connection that became slow needs many seconds for, and meanwhile the stall detector, the
-/// concurrency limit and the choice of a hedged request see nothing move, or all at once. From the first slow MiB on
-/// it holds no more than is on its way and [`UNSENT`]. Fast connections are left alone: there it would
-/// be a tenth of the processor's time (`cargo bench --bench pipeline`, the table of versions).
+/// concurrency limit and the choice of a hedged request see nothing move, or all at once. From the
+/// first slow MiB on it holds no more than is on its way and [`UNSENT`]. Fast connections are left
+/// alone: there it would be a tenth of the processor's time (`cargo bench --bench pipeline`, the table
+/// of versions).
 #[derive(Debug, Default)]
 enum SendBufferLimit {
     #[default]

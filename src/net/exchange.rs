@@ -242,9 +242,9 @@ impl Exchange<'_> {
     }
 }
 
-/// Where a body was written in full, as far as HTTP knows: a request of which the last byte was not `written` cannot
-/// have been carried out. HTTP/1.1 connections write nothing else, so there the socket knows; on
-/// HTTP/2, where other streams write too, any byte may have been the last one.
+/// Where a body was written in full, as far as HTTP knows: a request of which the last byte was not
+/// `written` cannot have been carried out. HTTP/1.1 connections write nothing else, so there the
+/// socket knows; on HTTP/2, where other streams write too, any byte may have been the last one.
 fn delivery(version: Version, total: u64, written: u64) -> Delivery {
     let needed = match version {
         Version::H1 => total.max(1),

@@ -1,6 +1,6 @@
-//! Failures of connections and requests, in words. In: the errors of TCP, TLS and HTTP, chained as they come. Out: one
-//! line that a user understands, and whether the peer says that it did nothing. Never: a decision
-//! to repeat.
+//! Failures of connections and requests, in words. In: the errors of TCP, TLS and HTTP, chained as
+//! they come. Out: one line that a user understands, and whether the peer says that it did nothing.
+//! Never: a decision to repeat.
 
 use std::error::Error as StdError;
 use std::io;

@@ -1,7 +1,7 @@
-//! HTTP over a pool of connections. In: an origin and a request whose body is a few `Bytes` views of exactly known length.
-//! Out: the bounded reply, or one [`Error`](crate::Error) that says whether the request can have
-//! been carried out. Never: a word about the service, a retry that the caller could notice, or a
-//! copy of a body but TLS's own.
+//! HTTP over a pool of connections. In: an origin and a request whose body is a few `Bytes` views of
+//! exactly known length. Out: the bounded reply, or one [`Error`](crate::Error) that says whether the
+//! request can have been carried out. Never: a word about the service, a retry that the caller could
+//! notice, or a copy of a body but TLS's own.
 
 mod body;
 mod connect;

@@ -1,5 +1,5 @@
-//! The server that a request goes to. In: the text of an address, as users and services write it. Out: scheme,
-//! host and port, comparable and printable. Never: a path, a name lookup.
+//! The server that a request goes to. In: the text of an address, as users and services write it. Out:
+//! scheme, host and port, comparable and printable. Never: a path, a name lookup.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
-//! The pool of connections to all servers. In: origins and requests. Out: responses, or errors that say whether the request can
-//! have been carried out. Never: a second attempt that the server could notice.
+//! The pool of connections to all servers. In: origins and requests. Out: responses, or errors that
+//! say whether the request can have been carried out. Never: a second attempt that the server could
+//! notice.
 
 use std::collections::HashMap;
 use std::sync::Arc;

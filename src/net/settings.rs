@@ -9,8 +9,8 @@ pub struct PoolSettings {
     /// Connections to one server at most; `None` lets the requests in flight decide.
     pub connections_per_server: Option<usize>,
     /// Connections to all servers together at most, the number of files that may be left for them;
-    /// unlimited by default. At the maximum requests wait for connections that are in use, and unused ones
-    /// of other servers are closed.
+    /// unlimited by default. At the maximum requests wait for connections that are in use, and unused
+    /// ones of other servers are closed.
     pub connections: usize,
     /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4.
     pub streams_per_connection: Option<usize>,

@@ -57,8 +57,8 @@ impl SocketLimit {
     }
 
     /// Waits for a socket, but no longer than `pause`: the next connection that becomes free is closed
-    /// for it, unless that was done already. The permit comes with it where the pool's own maximum was in
-    /// the way; otherwise the machine may have more now.
+    /// for it, unless that was done already. The permit comes with it where the pool's own maximum was
+    /// in the way; otherwise the machine may have more now.
     pub(super) async fn wait(
         self: &Arc<Self>,
         pause: Duration,

@@ -1,6 +1,6 @@
-//! The decision to give up on one request. In: what was observed of it, and the time.
-//! Out: wait on, stalled, too slow, or unanswered. Never: a clock, a timer, a socket, or anything that moves without the
-//! request: a connection pings, acknowledges and carries others while this one stands still.
+//! The decision to give up on one request. In: what was observed of it, and the time. Out: wait on,
+//! stalled, too slow, or unanswered. Never: a clock, a timer, a socket, or anything that moves without
+//! the request: a connection pings, acknowledges and carries others while this one stands still.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! The choice of a connection for each request. In: requests that wait, connections that come, go
-//! and become free, and the time. Out: what to do about it: grant, dial, close. Never: a socket, a lock, a clock.
+//! The choice of a connection for each request. In: requests that wait, connections that come, go and
+//! become free, and the time. Out: what to do about it: grant, dial, close. Never: a socket, a lock, a
+//! clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -181,8 +182,8 @@ impl HostState {
     }
 
     /// A dial finds no socket on this machine. Answers whether it has to go on: it is the only one on
-    /// its way for requests that no open connection serves. Otherwise it is over, no request fails with it,
-    /// and for a while no more connections are tried for.
+    /// its way for requests that no open connection serves. Otherwise it is over, no request fails
+    /// with it, and for a while no more connections are tried for.
     pub(super) fn starves(&mut self, alpn: Alpn, now: Instant) -> bool {
         let alike = self.dials.iter().filter(|dial| dial.alpn == alpn).count();
         let mut queue = self.queue.iter();
@@ -416,8 +417,8 @@ fn fits(preference: Preference, version: Version, offers_h2: Option<bool>) -> bo
 /// one: a TCP connection and its flow-control window are not to be the ceiling.
 const SPREAD: usize = 4;
 
-/// Without a configured maximum: more than any limit of concurrency allows in flight, and far below the number of
-/// files that a process may open (1,024 by default).
+/// Without a configured maximum: more than any limit of concurrency allows in flight, and far below
+/// the number of files that a process may open (1,024 by default).
 const MOST: usize = 256;
 
 /// How long a refused connection, beside others that work, is taken for the server's maximum.

@@ -86,7 +86,7 @@ async fn a_runtime_that_ends_answers_those_who_wait_on_another() {
     ended
         .expect("not for ever")
         .expect("no panic")
-        .expect_err("nobody listens");
+        .expect_err("nothing listens");
 }
 
 /// A server that answers nothing but takes connections, and a host whose first dials find no socket.

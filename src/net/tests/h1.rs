@@ -209,7 +209,7 @@ async fn a_closed_port_is_refused() {
     let error = pool(|_| ())
         .send(&http(port), post("/", "x"))
         .await
-        .expect_err("nobody listens");
+        .expect_err("nothing listens");
     assert_eq!(
         (error.kind(), error.delivery()),
         (Kind::Transport, Delivery::NotDone)

@@ -35,7 +35,7 @@ async fn bodies_arrive_whole_over_both_versions() {
         for send in sending {
             let (length, reply) = send.await.expect("no panic");
             if length > 1 << 20 {
-                // The server sends the body back, and nobody reads that much.
+                // The server sends the body back, more than is ever read.
                 assert_eq!(reply.expect_err("too long").kind(), Kind::Protocol);
                 continue;
             }

@@ -22,7 +22,7 @@ mod futures_probe {
     /// Polls `future` once, so that it takes its place, and asserts that it has to wait.
     pub(super) async fn started(future: &mut Pin<Box<impl Future>>) {
         poll_fn(|cx| {
-            assert!(future.as_mut().poll(cx).is_pending(), "nobody answered yet");
+            assert!(future.as_mut().poll(cx).is_pending(), "no answer yet");
             Poll::Ready(())
         })
         .await;

@@ -73,7 +73,7 @@ fn pattern(len: usize) -> Bytes {
         .collect()
 }
 
-/// Lets time pass for everybody's clock without waiting.
+/// Advances the clock without waiting.
 async fn later(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

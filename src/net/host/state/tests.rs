@@ -257,5 +257,5 @@ fn a_connection_of_the_wrong_version_is_no_reason_to_stop() {
     assert_eq!(dials(&state.settle(now)), 1);
     assert!(state.starves(Alpn::H1, now));
     state.leave(waiter);
-    assert!(!state.starves(Alpn::H1, now), "nobody waits for it");
+    assert!(!state.starves(Alpn::H1, now), "no request waits for it");
 }

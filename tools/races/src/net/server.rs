@@ -1,6 +1,6 @@
-//! The server of a scene, and its book of who was lent what. In: dials, connections taken and given back.
-//! Out: connections or refusals, and a panic where a connection is lent to one too many. Never: a
-//! moment at which another task could run, but while a dial waits.
+//! The server of a scene, and its book of who was lent what. In: dials, connections taken and given
+//! back. Out: connections or refusals, and a panic where a connection is lent to one too many. Never:
+//! a moment at which another task could run, but while a dial waits.
 //!
 //! The book knows later than the host that a connection is lent, and earlier that it is free or gone:
 //! so what it finds to be too much is too much for the host as well.
@@ -164,7 +164,8 @@ impl Server {
         Page(self.book().turn())
     }
 
-    /// Notes a pooled connection that was `asked` for then, of a connection unused for `idle` if ever used.
+    /// Notes a pooled connection that was `asked` for then, of a connection unused for `idle` if ever
+    /// used.
     pub(super) fn lent(&self, wire: &Wire, asked: Page, idle: Option<Duration>) {
         let mut book = self.book();
         let connection = &mut book.connections[wire.id()];
