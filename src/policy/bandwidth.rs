@@ -1,9 +1,9 @@
-//! `--limit-rate`: bytes per second over everything. In: how many bytes are about to leave. Out:
-//! how long they have to wait first. Never: a byte of its own, nor a refusal.
+//! The limit of bytes per second over everything, `--limit-rate`. In: how many bytes are about to
+//! leave. Out: how long they have to wait first. Never: a byte of its own, nor a refusal.
 
 use std::time::{Duration, Instant};
 
-/// A bucket that sells time: whoever takes bytes pushes the next taker back by their duration.
+/// A bucket that sells time: taking bytes pushes the next taker back by their duration.
 #[derive(Debug, Clone)]
 pub struct Bandwidth {
     bytes_per_second: f64,

@@ -39,8 +39,8 @@ impl Hedge {
         Hedge::default()
     }
 
-    /// Whether a hedged request pays and is within bounds; `total` is the bytes of everything to be sent.
-    /// The caller asks once for each slice and says [`Hedge::sent`] when it did.
+    /// Whether a hedged request pays and is within bounds; `total` is the bytes of everything to be
+    /// sent. The caller asks once for each slice and says [`Hedge::sent`] when it did.
     #[must_use]
     pub fn should(&self, straggler: &Straggler, queue: Queue, total: u64) -> bool {
         queue == Queue::Empty && self.affords(straggler.bytes, total) && straggles(straggler)
@@ -52,8 +52,8 @@ impl Hedge {
     }
 
     /// Bytes spent on hedged requests.
-    #[must_use]
-    pub fn spent(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn spent(&self) -> u64 {
         self.spent
     }
 
@@ -143,15 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn twins_cost_two_percent_at_most_and_one_is_always_allowed() {
+    fn hedged_requests_cost_two_percent_at_most_and_one_is_always_allowed() {
         let total = 100 * 16 * MIB;
         let mut hedge = Hedge::new();
-        let mut twins = 0;
+        let mut hedged = 0;
         while hedge.should(&slow(), Queue::Empty, total) {
             hedge.sent(16 * MIB);
-            twins += 1;
+            hedged += 1;
         }
-        assert_eq!((twins, hedge.spent()), (2, total / 50));
+        assert_eq!((hedged, hedge.spent()), (2, total / 50));
 
         let mut hedge = Hedge::new();
         assert!(

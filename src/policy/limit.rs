@@ -178,8 +178,8 @@ impl Limit {
         }
     }
 
-    /// How many slices may be in flight. It changes within any of the `on_` calls, so whoever
-    /// waits for a permit is woken after each.
+    /// How many slices may be in flight. It changes within any of the `on_` calls, so
+    /// waiters for a permit are woken after each.
     #[must_use]
     pub fn permits(&self) -> usize {
         self.fixed.unwrap_or(self.ramp.open())

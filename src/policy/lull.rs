@@ -1,4 +1,4 @@
-//! A pause of the whole run while somebody else answers for the service: a portal, a firewall, a
+//! A pause of the whole run while something else answers for the service: a portal, a firewall, a
 //! page about maintenance. In: foreign answers, answers of the service, the time. Out: how long
 //! nothing is to be asked. Never: a sleep, nor a call given up.
 
@@ -15,8 +15,8 @@ pub struct Lull {
 }
 
 impl Lull {
-    /// Somebody else answered. Answers the pause that begins with it, if one does: calls that were
-    /// on their way together are answered together, and make one pause.
+    /// An answer was not the service's. Answers the pause that begins with it, if one does: calls that
+    /// were on their way together are answered together, and make one pause.
     pub fn foreign(&mut self, now: Instant) -> Option<Duration> {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if self.in_a_row < STRAY || self.pauses >= MOST || !self.left(now).is_zero() {

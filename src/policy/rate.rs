@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The limiter of one endpoint, shared by all tasks.
 ///
-/// A call takes a [`Ticket`] and asks [`Rate::wait`] until the answer is zero. The wait is worked
+/// A call takes a [`RateTicket`] and asks [`Rate::wait`] until the answer is zero. The wait is worked
 /// out anew each time, so calls that queued at five a second profit when the rate has grown.
 /// Until the first refusal the rate grows with each success (sevenfold a second while calls
 /// wait); then it is halved and grows by a fraction of what was refused each second.
@@ -21,7 +21,7 @@ pub struct Rate {
     served_at: Option<Instant>,
     /// A `Retry-After` is in force until then.
     held_until: Option<Instant>,
-    /// When a call last had to wait. A limiter that nobody waits for learns nothing.
+    /// When a call last had to wait. A limiter without a waiter learns nothing.
     waited_at: Option<Instant>,
     raised_at: Option<Instant>,
     cut_at: Option<Instant>,
@@ -55,7 +55,7 @@ pub struct CallRates {
 
 /// A call's place in the queue. A dropped ticket costs its turn and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct RateTicket(u64);
 
 impl Rate {
     /// A limiter at `settings.start` that has seen nothing yet.
@@ -77,16 +77,16 @@ impl Rate {
 
     /// Queues one call. First come, first served.
     #[must_use]
-    pub fn take(&mut self, now: Instant) -> Ticket {
+    pub fn take(&mut self, now: Instant) -> RateTicket {
         self.serve(now);
         self.issued += 1;
-        Ticket(self.issued)
+        RateTicket(self.issued)
     }
 
     /// How long the call still waits: zero means go. Otherwise wait that long and ask again; it
     /// is never more than a quarter of a second, because the rate may change meanwhile.
     #[must_use = "zero means go, anything else means ask again later"]
-    pub fn wait(&mut self, ticket: Ticket, now: Instant) -> Duration {
+    pub fn wait(&mut self, ticket: RateTicket, now: Instant) -> Duration {
         self.serve(now);
         let missing = (ticket.0 as f64 - self.served).max(0.0);
         let held = self
@@ -142,7 +142,7 @@ impl Rate {
         self.raised_at = Some(now);
     }
 
-    /// Lets nothing go for `wait`: another endpoint of the same account was told to. Above a
+    /// Lets nothing go for `wait`: another endpoint of the same account was refused. Above a
     /// minute it is taken for a mistake and ignored.
     pub fn hold(&mut self, now: Instant, wait: Duration) {
         if wait > LONGEST_HOLD {
@@ -154,8 +154,8 @@ impl Rate {
     }
 
     /// Calls per second at present.
-    #[must_use]
-    pub fn per_second(&self) -> f64 {
+    #[cfg(test)]
+    fn per_second(&self) -> f64 {
         self.per_second
     }
 

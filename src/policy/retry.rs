@@ -1,4 +1,4 @@
-//! Whether a failed call is repeated. In: the error, what was tried before, whether repeating is
+//! The decision to repeat a failed call. In: the error, what was tried before, whether repeating is
 //! safe. Out: one [`Decision`]. Never: a wait or a call of its own, nor an opinion beyond the kind.
 
 use std::time::Duration;
@@ -143,7 +143,7 @@ impl Retry {
         };
         match asked.max(floor) {
             Duration::ZERO => jittered,
-            // Everybody was told the same time; a tenth of it spreads them.
+            // All calls are asked for the same wait; a tenth of it spreads them.
             least => least + least.mul_f64(0.1 * rng.f64()),
         }
         .max(jittered.min(self.cap))
@@ -243,16 +243,16 @@ fn is_queue_full(error: &Error) -> bool {
 /// Repeats that a file, or a run, may still make. A dead service then costs a run of 10,000 files
 /// a bounded number of calls, not eight for each.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Allowance {
+pub struct RetryBudget {
     left: f64,
     most: f64,
 }
 
-impl Allowance {
+impl RetryBudget {
     /// Room for `repeats`, which is also the most that successes can restore.
     #[must_use]
     pub fn new(repeats: u32) -> Self {
-        Allowance {
+        RetryBudget {
             left: f64::from(repeats),
             most: f64::from(repeats),
         }
@@ -262,14 +262,14 @@ impl Allowance {
     /// attempts each, and an eighth of the run's.
     #[must_use]
     pub fn of_a_file() -> Self {
-        Allowance::new(512)
+        RetryBudget::new(512)
     }
 
     /// For one run: 4,096. The 384 files that may be under way at once can all use their eight
     /// attempts, so that a break of half a minute in the line costs no file.
     #[must_use]
     pub fn of_a_run() -> Self {
-        Allowance::new(4096)
+        RetryBudget::new(4096)
     }
 
     /// Takes one repeat; `false` says that none is left and the error is final.
@@ -292,7 +292,8 @@ impl Allowance {
 /// The bound triples, so that the first repeat is quick and the eight together last long.
 const GROWTH: u32 = 3;
 
-/// Where waiting does not help, or time is up, other servers may help: three fresh ones where there are so many.
+/// Where waiting does not help, or time is up, other servers may help: three fresh ones where there
+/// are so many.
 const TRIES_ELSEWHERE: u32 = 3;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).

@@ -1,4 +1,4 @@
-//! Which server a slice goes to. In: slices begun, acknowledged and failed, for each server. Out:
+//! The choice of a server for a slice. In: slices begun, acknowledged and failed, for each server. Out:
 //! the server whose next slice is expected to be done first. Never: a connection, nor a server
 //! forgotten for good.
 

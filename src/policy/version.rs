@@ -1,6 +1,6 @@
-//! `--http auto`: HTTP/1.1 or HTTP/2 for the bulk, one trial for each server. In: whether the
-//! server offers h2, and what slices over either took. Out: the version for the next slice.
-//! Never: a connection, nor a verdict before both were tried.
+//! The choice of HTTP/1.1 or HTTP/2 for the bulk, `--http auto`, by one trial for each server. In:
+//! whether the server offers h2, and what slices over either took. Out: the version for the next
+//! slice. Never: a connection, nor a verdict before both were tried.
 //!
 //! The measure is goodput per slice-second, bytes ÷ the time the slice was in flight, with both
 //! versions interleaved so that they meet the same link. On long links it shows windows and
@@ -82,15 +82,6 @@ impl Trial {
     #[must_use]
     pub fn winner(&self) -> Option<Version> {
         self.winner
-    }
-
-    /// Bytes per slice-second measured over `version`; `None` while untried.
-    #[must_use]
-    pub fn goodput(&self, version: Version) -> Option<f64> {
-        match version {
-            Version::H1 => self.h1.goodput(),
-            Version::H2 => self.h2.goodput(),
-        }
     }
 
     /// Alternates, by what was begun: acknowledgements come too late to count by.

@@ -25,7 +25,7 @@ use crate::error::{Error, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
-    Allowance, Bandwidth, CallRates, Hedge, Limit, LimitSettings, Repeat, Retry, SharedFailure,
+    Bandwidth, CallRates, Hedge, Limit, LimitSettings, Repeat, Retry, RetryBudget, SharedFailure,
 };
 use crate::service::Service;
 use crate::sync::Mutex;
@@ -90,7 +90,7 @@ pub struct Scope {
     pub sent: Arc<AtomicU64>,
     /// Attempts that were repeated.
     pub retries: Arc<AtomicU64>,
-    budget: Mutex<Allowance>,
+    budget: Mutex<RetryBudget>,
     hedge: Mutex<Hedge>,
     /// Sees every chunk of every body: counts it, and slows it to the rate limit.
     throttle: Throttle,
@@ -211,7 +211,7 @@ impl Transfer {
             let terms = Terms {
                 scope: &self.own,
                 repeat: Repeat::Safe,
-                budget: &Mutex::new(Allowance::of_a_file()),
+                budget: &Mutex::new(RetryBudget::of_a_file()),
             };
             let once = || self.service.login(id, secret.expose());
             self.login(terms, once).await
@@ -261,7 +261,7 @@ impl Scope {
             bytes: Arc::default(),
             sent,
             retries: Arc::default(),
-            budget: Mutex::new(Allowance::of_a_run()),
+            budget: Mutex::new(RetryBudget::of_a_run()),
             hedge: Mutex::new(Hedge::new()),
             throttle,
         }

@@ -19,7 +19,7 @@ use super::{Scope, Transfer};
 use crate::auth::Secret;
 use crate::digest::Md5;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::policy::{Allowance, Attempt, Decision, Queue, Repeat, Straggler};
+use crate::policy::{Attempt, Decision, Queue, Repeat, RetryBudget, Straggler};
 use crate::service::{RequestOptions, Service, SliceCall, TransferStats};
 use crate::sync::Mutex;
 use crate::wire::{FileFacts, SingleReply};
@@ -32,7 +32,7 @@ pub struct Terms<'a> {
     /// Whether repeating can do harm.
     pub repeat: Repeat,
     /// Repeats left to the file that it is for.
-    pub budget: &'a Mutex<Allowance>,
+    pub budget: &'a Mutex<RetryBudget>,
 }
 
 /// A success.
@@ -279,7 +279,7 @@ impl<'a> Attempts<'a> {
     }
 
     /// The file's first: one file that goes wrong for ever shall not use up the run's.
-    fn budgets(&self) -> [&Mutex<Allowance>; 2] {
+    fn budgets(&self) -> [&Mutex<RetryBudget>; 2] {
         [self.terms.budget, &self.terms.scope.budget]
     }
 

@@ -17,7 +17,7 @@ use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Begun, Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
-use crate::policy::{Allowance, Patience, Repeat};
+use crate::policy::{Patience, Repeat, RetryBudget};
 use crate::sync::Mutex;
 use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
@@ -83,7 +83,7 @@ async fn unless_known(
         contents: Arc::new(Contents::new(hashed.source.clone(), hashed.digest.md5)),
         resume,
         sent: Arc::clone(sent),
-        budget: Arc::new(Mutex::new(Allowance::of_a_file())),
+        budget: Arc::new(Mutex::new(RetryBudget::of_a_file())),
         pending: tokio::sync::Mutex::default(),
     };
     match file.whole().await {
@@ -125,7 +125,7 @@ pub(super) struct FileUpload<'a> {
     /// An earlier upload of this content to this place, to go on with.
     pub(super) resume: Option<Begun>,
     pub(super) sent: Arc<AtomicU64>,
-    pub(super) budget: Arc<Mutex<Allowance>>,
+    pub(super) budget: Arc<Mutex<RetryBudget>>,
     /// Journal entry written before a call whose outcome is unknown.
     pub(super) pending: tokio::sync::Mutex<Option<UploadId>>,
 }

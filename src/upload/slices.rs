@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::hash;
 use crate::journal::{Ack, UploadId};
 use crate::plan::{Left, Plan};
-use crate::policy::{Allowance, Repeat};
+use crate::policy::{Repeat, RetryBudget};
 use crate::service::SliceCall;
 use crate::source::Source;
 use crate::sync::Mutex;
@@ -46,7 +46,7 @@ pub struct SlicedFile {
     /// Content bytes that went over the wire for this file.
     pub sent: Arc<AtomicU64>,
     /// Repeats left to this file.
-    pub budget: Arc<Mutex<Allowance>>,
+    pub budget: Arc<Mutex<RetryBudget>>,
     /// The journal's name for this upload.
     pub journal: UploadId,
     /// The slices' MD5s, where they are known.

@@ -1,6 +1,6 @@
-//! How much the link carries, for the bound that the deadline sets. In: readings of the counter,
-//! acknowledgements, body sizes. Out: how many bodies arrive within a given time. Never: a belief in
-//! what only filled sockets.
+//! An estimate of what the link carries, for the bound that the deadline sets. In: readings of the
+//! counter, acknowledgements, body sizes. Out: how many bodies arrive within a given time. Never: a
+//! belief in what only filled sockets.
 
 use std::time::{Duration, Instant};
 

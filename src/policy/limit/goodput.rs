@@ -1,4 +1,4 @@
-//! What was measured under the present number of permits. In: the sockets' count,
+//! Measurements under the present number of permits. In: the sockets' count,
 //! acknowledgements, round trips. Out: goodputs that can be held against each other. Never: a
 //! decision.
 //!
@@ -218,7 +218,7 @@ const REQUEST: f64 = 32_768.0;
 /// A round trip, before the first handshake.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
-/// Between the first permits, before any slice has told how long one takes.
+/// Between the first permits, before any slice has shown how long one takes.
 const FIRST_APART: Duration = Duration::from_millis(30);
 
 /// Four readings of the sockets; with fewer a slope is chance.

@@ -1,4 +1,4 @@
-//! What a number of permits carries, by acknowledgements alone. In: acknowledgements. Out: a
+//! The goodput of a number of permits by acknowledgements alone. In: acknowledgements. Out: a
 //! goodput that neither bursts nor full sockets disturb. Ignores slices that began under another
 //! number of permits.
 

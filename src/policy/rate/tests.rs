@@ -37,7 +37,7 @@ fn run(settings: RateSettings, service: &mut Service, seconds: usize) -> Vec<u64
     let mut rate = Rate::new(settings);
     let mut done = vec![0; seconds];
     // Each task either waits with its ticket or has a call on its way that ends then.
-    let mut tasks: Vec<(Duration, Option<Ticket>)> = vec![(Duration::ZERO, None); 256];
+    let mut tasks: Vec<(Duration, Option<RateTicket>)> = vec![(Duration::ZERO, None); 256];
     loop {
         let next = (0..tasks.len())
             .min_by_key(|&task| tasks[task].0)

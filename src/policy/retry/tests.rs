@@ -109,9 +109,9 @@ fn ten_minutes_end_it_from_the_third_attempt_on() {
         let late = decide(&reset, at(number, 601)) == Decision::GiveUp;
         assert_eq!(late, number >= 3, "attempt {number}");
     }
-    let told = error(Kind::Throttled).with_retry_after(Some(Duration::from_secs(30)));
+    let asked = error(Kind::Throttled).with_retry_after(Some(Duration::from_secs(30)));
     assert_eq!(
-        decide(&told, at(3, 580)),
+        decide(&asked, at(3, 580)),
         Decision::GiveUp,
         "the wait would pass the end"
     );
@@ -233,28 +233,28 @@ fn a_full_queue_waits_a_second_at_least() {
 
 #[test]
 fn retry_after_is_honoured_up_to_a_minute_and_ignored_above() {
-    let told = |seconds| {
+    let asked = |seconds| {
         let error = error(Kind::Throttled).with_retry_after(Some(Duration::from_secs(seconds)));
         delay_of(&error, Attempt::first(), 3).as_secs_f64()
     };
-    assert!((5.0..=5.5).contains(&told(5)));
-    assert!((60.0..=66.0).contains(&told(60)));
-    assert!(told(61) <= 1.0);
-    assert!(told(86_400) <= 1.0);
-    assert!(told(0) <= 1.0);
+    assert!((5.0..=5.5).contains(&asked(5)));
+    assert!((60.0..=66.0).contains(&asked(60)));
+    assert!(asked(61) <= 1.0);
+    assert!(asked(86_400) <= 1.0);
+    assert!(asked(0) <= 1.0);
 }
 
 #[test]
-fn an_allowance_ends_and_successes_restore_it() {
-    let mut allowance = Allowance::new(3);
-    let granted = (0..10).filter(|_| allowance.spend()).count();
+fn a_budget_ends_and_successes_restore_it() {
+    let mut budget = RetryBudget::new(3);
+    let granted = (0..10).filter(|_| budget.spend()).count();
     assert_eq!(granted, 3);
-    allowance.earn();
-    assert!(!allowance.spend());
-    allowance.earn();
-    assert!(allowance.spend());
-    (0..100).for_each(|_| allowance.earn());
-    assert_eq!((0..10).filter(|_| allowance.spend()).count(), 3);
+    budget.earn();
+    assert!(!budget.spend());
+    budget.earn();
+    assert!(budget.spend());
+    (0..100).for_each(|_| budget.earn());
+    assert_eq!((0..10).filter(|_| budget.spend()).count(), 3);
 }
 
 #[test]

@@ -34,7 +34,7 @@ struct Outcome {
     wall: f64,
     acked: Vec<usize>,
     failed: usize,
-    twins: u64,
+    hedged: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ struct Flow {
     server: usize,
     sent: f64,
     began: f64,
-    twin: bool,
+    hedged: bool,
 }
 
 /// A case at one moment.
@@ -77,11 +77,11 @@ impl Case {
             wall: moment.at,
             acked: moment.acked,
             failed: moment.failed,
-            twins: moment.hedge.spent() / SLICE as u64,
+            hedged: moment.hedge.spent() / SLICE as u64,
         }
     }
 
-    /// The time that the capacity itself needs, told beforehand what will happen.
+    /// The time that the capacity itself needs, knowing beforehand what will happen.
     fn ideal(&self) -> f64 {
         let ends = self
             .servers
@@ -142,14 +142,14 @@ impl<'a> Moment<'a> {
         }
     }
 
-    fn begin_on(&mut self, server: usize, slice: usize, twin: bool) {
+    fn begin_on(&mut self, server: usize, slice: usize, hedged: bool) {
         self.servers.started(server, SLICE as u64, self.now());
         self.flows.push(Flow {
             slice,
             server,
             sent: 0.0,
             began: self.at,
-            twin,
+            hedged,
         });
     }
 
@@ -230,7 +230,7 @@ impl<'a> Moment<'a> {
                 self.servers
                     .failed(flow.server, bytes, now, Kind::Transport);
                 self.failed += 1;
-                if !flow.twin {
+                if !flow.hedged {
                     self.queue
                         .push((flow.slice, self.at + 0.125, Some(flow.server)));
                 }
@@ -288,15 +288,15 @@ fn a_slow_a_dying_and_a_deaf_server_cost_their_own_capacity_and_a_tenth_at_most(
                 let outcome = case.run();
                 let ratio = outcome.wall / case.ideal();
                 let row = format!(
-                    "{name}, {permits} permits, uplink {:4} MB/s: {ratio:.2} of the ideal, acked {:?}, {} failed, {} twins\n",
+                    "{name}, {permits} permits, uplink {:4} MB/s: {ratio:.2} of the ideal, acked {:?}, {} failed, {} hedged\n",
                     uplink / 1e6,
                     outcome.acked,
                     outcome.failed,
-                    outcome.twins
+                    outcome.hedged
                 );
                 assert_eq!(outcome.acked.iter().sum::<usize>(), SLICES, "{row}");
                 assert!(ratio <= 1.10, "{row}");
-                assert!(outcome.twins as usize <= SLICES / 50, "{row}");
+                assert!(outcome.hedged as usize <= SLICES / 50, "{row}");
                 table.push_str(&row);
             }
         }

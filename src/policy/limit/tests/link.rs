@@ -67,7 +67,7 @@ impl Link {
     }
 }
 
-/// What the link says to whoever sends.
+/// What the link reports to the sender.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum News {
     Acked {
