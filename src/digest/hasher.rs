@@ -40,7 +40,8 @@ impl Hasher {
         self.pending[..data.len() - whole].copy_from_slice(&data[whole..]);
     }
 
-    /// Counts all of `data`, completes the pending block with its start, and returns the rest;
+    /// Counts all of `data`, completes the pending block with its start, and returns what is left
+    /// of it.
     fn fill_pending<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
         let pending = self.pending_len();
         self.length += data.len() as u64;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Md5;
 use super::kernel::{self, Kernel};
-use super::rack::{Chain, Rack};
+use super::lane_set::{Chain, LaneSet};
 
 /// A set of lanes: which kernel hashes, who counts, who may stop it.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ struct Watch<'w> {
 pub enum End {
     /// Every stream was hashed.
     Done,
-    /// The stop flag was seen. Streams not told to `done` are lost.
+    /// The stop flag was seen. Streams not handed to `done` are lost.
     Stopped,
 }
 
@@ -37,7 +37,7 @@ pub fn run<'a, K>(next: &mut impl FnMut() -> Option<(K, &'a [u8])>, done: &mut i
 }
 
 impl Lanes<'static> {
-    /// Lanes of the fastest kernel, that nobody watches.
+    /// Lanes of the fastest kernel, without counters or a stop flag.
     #[must_use]
     pub fn new() -> Self {
         Lanes::on(kernel::best())
@@ -84,7 +84,7 @@ impl Lanes<'_> {
         md5
     }
 
-    /// Hashes every stream that `next` hands out until it answers `None`, and tells `done` the
+    /// Hashes every stream that `next` hands out until it answers `None`, and hands `done` the
     /// digests in the order in which streams end. `next` is asked whenever a lane is free, so
     /// streams ordered by falling length leave the fewest lanes idle at the end.
     pub fn run<'a, K>(
@@ -131,17 +131,17 @@ impl Lanes<'_> {
         done: &mut impl FnMut(K, Md5),
     ) -> End {
         let mut next = iter::from_fn(next).fuse();
-        let mut rack = Rack::new(self.kernel);
+        let mut set = LaneSet::new(self.kernel);
         loop {
-            rack.fill(&mut next);
-            if rack.is_empty() {
+            set.fill(&mut next);
+            if set.is_empty() {
                 return End::Done;
             }
             if self.stopped() {
                 return End::Stopped;
             }
-            self.count(rack.advance());
-            rack.unload(done);
+            self.count(set.advance());
+            set.unload(done);
         }
     }
 

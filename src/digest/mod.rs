@@ -6,10 +6,10 @@ mod file;
 mod hasher;
 #[allow(unsafe_code)]
 pub mod kernel;
+mod lane_set;
 pub mod lanes;
 mod padding;
-mod rack;
-mod rest;
+mod remainder;
 mod value;
 mod whole;
 
@@ -36,7 +36,7 @@ pub fn batch(streams: &[&[u8]]) -> Vec<Md5> {
 }
 
 /// Hashes every file that `next` hands out as a whole and by slices of `slice_size` bytes, and
-/// tells `done` both, in the order in which the files end. An empty file has no slice.
+/// hands `done` both, in the order in which the files end. An empty file has no slice.
 ///
 /// # Panics
 /// If `slice_size` is 0.

@@ -6,14 +6,14 @@ use std::iter;
 
 use super::Md5;
 use super::kernel::{Group, SLICES, States, WIDEST};
+use super::lane_set::{RUN, lead};
 use super::lanes::{End, Lanes};
 use super::padding::{BLOCK, START, close};
-use super::rack::{RUN, lead};
-use super::rest::{File, Rest, only_slice};
+use super::remainder::{File, Remainder, only_slice};
 
 impl Lanes<'_> {
     /// Hashes every file that `next` hands out as a whole and by slices of `slice_size` bytes,
-    /// and tells `done` both, in the order in which files end. An empty file has no slice.
+    /// and hands `done` both, in the order in which files end. An empty file has no slice.
     /// Files ordered by falling length are hashed fastest.
     ///
     /// # Panics
@@ -26,35 +26,35 @@ impl Lanes<'_> {
     ) -> End {
         assert!(slice_size > 0, "a slice has at least a byte");
         let mut next = iter::from_fn(next).fuse();
-        let mut desk = Desk {
+        let mut paired = PairedLanes {
             lanes: self,
             slice_size,
             files: Vec::new(),
             states: States::new(),
         };
         loop {
-            if desk.fill(&mut next, done) == End::Stopped || self.stopped() {
+            if paired.fill(&mut next, done) == End::Stopped || self.stopped() {
                 return End::Stopped;
             }
-            let Some(group) = desk.group() else { break };
-            desk.advance(group);
-            desk.unload(done);
+            let Some(group) = paired.group() else { break };
+            paired.advance(group);
+            paired.unload(done);
         }
-        desk.rest().run(self, &mut next, done)
+        paired.remainder().run(self, &mut next, done)
     }
 }
 
 /// The files in hand, packed to the left: file n has column n of the states for its whole and
 /// column `SLICES + n` for its slice.
-struct Desk<'l, 'a, K> {
+struct PairedLanes<'l, 'a, K> {
     lanes: &'l Lanes<'l>,
     slice_size: usize,
     files: Vec<File<'a, K>>,
     states: States,
 }
 
-impl<'a, K> Desk<'_, 'a, K> {
-    /// Seats files until the desk is full. Those of one slice are hashed on the way, in lanes of
+impl<'a, K> PairedLanes<'_, 'a, K> {
+    /// Takes files until every lane has one. Those of one slice are hashed on the way, in lanes of
     /// their own: whole and slice are the same.
     fn fill(
         &mut self,
@@ -63,12 +63,12 @@ impl<'a, K> Desk<'_, 'a, K> {
     ) -> End {
         let lanes = self.lanes;
         let mut next_small = || {
-            while self.files.len() < self.seats() {
+            while self.files.len() < self.capacity() {
                 let (key, data) = next.next()?;
                 if data.len() <= self.slice_size {
                     return Some(((key, data.len()), data));
                 }
-                self.seat(key, data);
+                self.place(key, data);
             }
             None
         };
@@ -78,16 +78,16 @@ impl<'a, K> Desk<'_, 'a, K> {
     }
 
     /// None at all where a slice ends inside a block: then the two chains share no blocks.
-    fn seats(&self) -> usize {
+    fn capacity(&self) -> usize {
         if !self.slice_size.is_multiple_of(BLOCK) {
             return 0;
         }
         self.lanes.kernel().shared(WIDEST).map_or(0, Group::lanes)
     }
 
-    fn seat(&mut self, key: K, data: &'a [u8]) {
+    fn place(&mut self, key: K, data: &'a [u8]) {
         // Up to here both chains are one.
-        let at = lead(&data[..self.slice_size], self.files.len(), self.seats());
+        let at = lead(&data[..self.slice_size], self.files.len(), self.capacity());
         let mut state = START;
         self.lanes.kernel().chain(&mut state, &data[..at]);
         self.lanes.count(at);
@@ -107,7 +107,7 @@ impl<'a, K> Desk<'_, 'a, K> {
     fn group(&self) -> Option<&'static Group> {
         let files = self.files.len();
         let group = self.lanes.kernel().shared(files)?;
-        (files * 4 >= group.lanes() * 3 && self.seats() > 0).then_some(group)
+        (files * 4 >= group.lanes() * 3 && self.capacity() > 0).then_some(group)
     }
 
     /// Takes every file as far as the nearest end of a file or slice.
@@ -122,7 +122,7 @@ impl<'a, K> Desk<'_, 'a, K> {
         for (stream, file) in streams.iter_mut().zip(&self.files) {
             *stream = &file.data[file.at..];
         }
-        // Empty seats follow the first file: no memory of their own, and nobody reads their state.
+        // Empty lanes follow the first file: no memory of their own, and their state is never read.
         let first = streams[0];
         streams[self.files.len()..].fill(first);
         group.run(&mut self.states, &streams[..group.lanes()], blocks);
@@ -177,8 +177,8 @@ impl<'a, K> Desk<'_, 'a, K> {
     }
 
     /// What is in hand when files run short, as chains that have begun.
-    fn rest(self) -> Rest<'a, K> {
-        let mut rest = Rest::new(self.slice_size);
+    fn remainder(self) -> Remainder<'a, K> {
+        let mut rest = Remainder::new(self.slice_size);
         for (n, file) in self.files.into_iter().enumerate() {
             rest.open(
                 file,

@@ -5,12 +5,12 @@ use std::cell::RefCell;
 
 use super::Md5;
 use super::kernel::State;
+use super::lane_set::{Chain, Counted};
 use super::lanes::{End, Lanes};
 use super::padding::START;
-use super::rack::{Chain, Counted};
 
 /// The open files. A whole is the longest chain of its file, so wholes go first.
-pub(super) struct Rest<'a, K> {
+pub(super) struct Remainder<'a, K> {
     slice_size: usize,
     open: Vec<Option<Open<'a, K>>>,
 }
@@ -47,9 +47,9 @@ enum Part<K> {
     Slice(usize, usize),
 }
 
-impl<'a, K> Rest<'a, K> {
+impl<'a, K> Remainder<'a, K> {
     pub(super) fn new(slice_size: usize) -> Self {
-        Rest {
+        Remainder {
             slice_size,
             open: Vec::new(),
         }

@@ -35,15 +35,15 @@ impl<'a, K> Chain<'a, K> {
 }
 
 /// The live lanes: lane n is column n of the states.
-pub(super) struct Rack<'a, K> {
+pub(super) struct LaneSet<'a, K> {
     kernel: &'static Kernel,
     lanes: Vec<Lane<'a, K>>,
     states: States,
 }
 
-impl<'a, K> Rack<'a, K> {
+impl<'a, K> LaneSet<'a, K> {
     pub(super) fn new(kernel: &'static Kernel) -> Self {
-        Rack {
+        LaneSet {
             kernel,
             lanes: Vec::with_capacity(kernel.lanes()),
             states: States::new(),
@@ -86,7 +86,7 @@ impl<'a, K> Rack<'a, K> {
         for (stream, lane) in streams.iter_mut().zip(&self.lanes) {
             *stream = lane.left();
         }
-        // Idle lanes follow the first one: no memory of their own, and nobody reads their state.
+        // Idle lanes follow the first one: no memory of their own, and their state is never read.
         let first = streams[0];
         streams[self.lanes.len()..].fill(first);
         group.run(&mut self.states, &streams[..group.lanes()], blocks);
