@@ -1,4 +1,4 @@
-//! What is left to send. In: a file's length, the slice size that `create` returned, the slices
+//! The slices of a file and what is left to send. In: a file's length, the slice size that `create` returned, the slices
 //! already acknowledged. Out: slice numbers and byte ranges. Never: I/O, or anything but arithmetic.
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`Kind::Protocol`] where the service's slice size makes no sense for this file: none, or so
-    /// small that the file would go in more slices than anybody sends.
+    /// small that the file would go in more slices than are ever sent.
     pub fn new(size: u64, slice_size: u64) -> Result<Plan> {
         let refused = |why: &str| {
             let message = format!("the service returned a slice size of {slice_size} bytes, {why}");

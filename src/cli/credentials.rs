@@ -80,8 +80,8 @@ async fn log_in(options: Options) -> Result<(), Error> {
     let mut login = std::pin::pin!(client.login());
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     let warn = || {
-        while let Some(trouble) = client.trouble() {
-            complain(&format!("warning   {trouble}"));
+        while let Some(warning) = client.next_warning() {
+            complain(&format!("warning   {warning}"));
         }
     };
     loop {

@@ -64,8 +64,8 @@ fn open(asked: Option<&Path>) -> Result<(State, PathBuf), Error> {
 }
 
 fn warn(state: &State) {
-    while let Some(trouble) = state.trouble() {
-        complain(&format!("warning   {trouble}"));
+    while let Some(warning) = state.next_warning() {
+        complain(&format!("warning   {warning}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! In: the name of an account, and the one that it had. Out: its rows under the new name. Never: a
+//! Adoption of rows that an account wrote under another name. In: both names. Out: its rows under the new name. Never: a
 //! finished file of what may be another account; that file would never be sent.
 
 use rusqlite::{Connection, OptionalExtension, params};

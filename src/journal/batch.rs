@@ -1,4 +1,4 @@
-//! In: facts in their order. Out: what goes into one commit. Never: more than so many bytes, however
+//! The facts that wait for a commit. In: facts in their order. Out: what goes into one commit. Never: more than so many bytes, however
 //! long no commit succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::command::{Question, Write};
+use super::command::{Request, Write};
 use super::entry::UploadId;
 use super::write;
 
@@ -18,7 +18,7 @@ pub(super) struct Batch {
     pub(super) writes: Vec<Write>,
     /// Last, and one row each: the order of acks does not matter, nor whether their row is gone.
     pub(super) acks: BTreeMap<UploadId, BTreeSet<u32>>,
-    pub(super) questions: Vec<Question>,
+    pub(super) requests: Vec<Request>,
     /// About as much memory as writes and acks take.
     bytes: usize,
     /// Entries that there was no room for.
@@ -26,12 +26,12 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Adds what comes within [`GROUP`] of the first, up to [`ROWS`] or somebody who waits.
+    /// Adds what comes within [`GROUP`] of the first, up to [`ROWS`] or a request.
     pub(super) fn collect(&mut self, first: Write, posted: &Receiver<Write>) {
         let until = Instant::now() + GROUP;
         self.add(first);
         for _ in 1..ROWS {
-            if !self.questions.is_empty() {
+            if !self.requests.is_empty() {
                 return;
             }
             match posted.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -43,7 +43,7 @@ impl Batch {
 
     pub(super) fn add(&mut self, write: Write) {
         match write {
-            Write::Ask(question) => self.questions.push(question),
+            Write::Request(request) => self.requests.push(request),
             write if self.bytes + weight(&write) > MOST => self.refuse(write),
             Write::Ack(upload, ack) => {
                 if self.acks.entry(upload).or_default().insert(ack.slice()) {
@@ -73,8 +73,8 @@ impl Batch {
         self.writes.len() + self.acks.len()
     }
 
-    pub(super) fn take_questions(&mut self) -> Vec<Question> {
-        mem::take(&mut self.questions)
+    pub(super) fn take_requests(&mut self) -> Vec<Request> {
+        mem::take(&mut self.requests)
     }
 
     /// # Errors
@@ -90,7 +90,7 @@ impl Batch {
     }
 
     fn refuse(&mut self, write: Write) {
-        // Nobody waits for a place for ever because the disk is full.
+        // A place that is given back is not lost: it must not stay locked because the disk is full.
         if !matches!(write, Write::Release(_) | Write::Used(_)) {
             self.refused += 1;
         }
@@ -112,7 +112,7 @@ fn apply(entry: &Write, db: &Connection, now: i64) -> rusqlite::Result<()> {
         Write::Used(row) => write::used(db, *row, now),
         Write::Moved(id, path) => write::moved(db, *id, path),
         Write::ForgetHashes(path) => write::forget_hashes(db, path),
-        Write::Ack(..) | Write::Release(_) | Write::Ask(_) => Ok(()),
+        Write::Ack(..) | Write::Release(_) | Write::Request(_) => Ok(()),
     }
 }
 
@@ -137,7 +137,7 @@ fn weight(write: &Write) -> usize {
         Write::Finish(of, ..) | Write::Seen(of, _) | Write::Replace(of, _) => own + task(of),
         Write::Moved(_, path) | Write::ForgetHashes(path) => own + path.as_os_str().len(),
         Write::Ack(..) => ACK,
-        Write::Abandon(_) | Write::Used(_) | Write::Release(_) | Write::Ask(_) => own,
+        Write::Abandon(_) | Write::Used(_) | Write::Release(_) | Write::Request(_) => own,
     }
 }
 

@@ -1,4 +1,4 @@
-//! In: the values of database cells, which may be anything at all. Out: what they mean, or `None`.
+//! Database cells and what they mean. In: values, which may be anything at all. Out: what they mean, or `None`.
 //! Never: a panic or an allocation sized by a number that a cell claims.
 
 use std::ffi::OsStr;

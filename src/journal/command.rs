@@ -25,14 +25,14 @@ pub(super) enum Write {
     Used(RowId),
     Moved(UploadId, PathBuf),
     ForgetHashes(PathBuf),
-    /// Only has to be dropped, after what was told before is on disk.
+    /// Only has to be dropped, after what was handed in before is on disk.
     Release(#[allow(dead_code, reason = "dropping it gives the place back")] PlaceLock),
-    Ask(Question),
+    Request(Request),
 }
 
-/// Somebody waits for an answer.
+/// A request whose sender waits for the answer.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum Request {
     Adopt(Account, Option<String>, SyncSender<Result<()>>),
     Forget(Forget, SyncSender<Result<u64>>),
     Flush(SyncSender<Result<()>>),

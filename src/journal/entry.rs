@@ -1,4 +1,4 @@
-//! What the journal takes and gives: plain facts. In and out: values. Never: a statement of SQL.
+//! The facts that the journal takes and gives: plain values. Never: a statement of SQL.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Error, Kind, Operation};
 
-/// What another moment may mend: somebody else's lock, a full disk, a disk that coughs, a mount
+/// What another moment may mend: another program's lock, a full disk, a disk that fails for a moment, a mount
 /// that is read-only for a while. What is left is damage, or a mistake of ours.
 pub(super) fn passing(error: &rusqlite::Error) -> Option<ErrorCode> {
     error.sqlite_error_code().filter(|code| {

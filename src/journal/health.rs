@@ -1,5 +1,5 @@
-//! In: errors of the database. Out: one warning of each sort, and whether reading and writing still
-//! make sense. Never: a passing trouble that is taken for a lasting one.
+//! The journal's state of health. In: errors of the database. Out: one warning of each sort, and
+//! whether reading and writing still make sense. Never: a passing error that is taken for a lasting one.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -22,13 +22,13 @@ pub(super) struct Health {
     /// Facts that are not written yet, and that never will be.
     waiting: AtomicU64,
     lost: AtomicU64,
-    told: Mutex<Vec<Trouble>>,
-    news: Mutex<Vec<Error>>,
+    given: Mutex<Vec<Warning>>,
+    warnings: Mutex<Vec<Error>>,
 }
 
-/// What is told once.
+/// A warning that is given once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
+enum Warning {
     Lockless,
     Overflow,
     Passing(ErrorCode),
@@ -42,8 +42,8 @@ impl Health {
             unwritable: OnceLock::new(),
             waiting: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            told: Mutex::default(),
-            news: Mutex::default(),
+            given: Mutex::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Health {
     /// still reads, so writing has a state of its own.
     pub(super) fn unreadable(&self, error: rusqlite::Error) {
         if let Some(code) = passing(&error) {
-            self.tell(Trouble::Passing(code), || self.explain(error));
+            self.warn_once(Warning::Passing(code), || self.explain(error));
             return;
         }
         let error = self.explain(error);
@@ -77,9 +77,8 @@ impl Health {
     pub(super) fn failed(&self, error: rusqlite::Error) -> Error {
         let code = passing(&error);
         let error = self.explain(error);
-        let told = || error.clone();
         match code {
-            Some(code) => self.tell(Trouble::Passing(code), told),
+            Some(code) => self.warn_once(Warning::Passing(code), || error.clone()),
             None if self.unwritable.set(error.clone()).is_ok() => self.warn(error.clone()),
             None => {}
         }
@@ -88,7 +87,7 @@ impl Health {
 
     /// More than `most` bytes wait for the disk.
     pub(super) fn overflow(&self, most: usize) {
-        self.tell(Trouble::Overflow, || {
+        self.warn_once(Warning::Overflow, || {
             let most = most >> 20;
             let message = format!(
                 "{most} MiB wait to be written: what is done from now on is not kept until they are"
@@ -99,7 +98,7 @@ impl Health {
 
     /// The file system has no locks.
     pub(super) fn lockless(&self, error: &std::io::Error) {
-        self.tell(Trouble::Lockless, || {
+        self.warn_once(Warning::Lockless, || {
             self.word(format!(
                 "no locks there ({error}): two panups at once may send a file twice; \
                  a state folder on a local disk has them"
@@ -136,13 +135,13 @@ impl Health {
     }
 
     pub(super) fn warn(&self, warning: Error) {
-        self.news.lock().push(warning);
+        self.warnings.lock().push(warning);
     }
 
-    fn tell(&self, trouble: Trouble, warning: impl FnOnce() -> Error) {
-        let mut told = self.told.lock();
-        if !told.contains(&trouble) {
-            told.push(trouble);
+    fn warn_once(&self, sort: Warning, warning: impl FnOnce() -> Error) {
+        let mut given = self.given.lock();
+        if !given.contains(&sort) {
+            given.push(sort);
             self.warn(warning());
         }
     }
@@ -151,13 +150,13 @@ impl Health {
         Error::new(Kind::State, Operation::Journal, message).with_path(&self.database)
     }
 
-    /// The oldest warning that nobody has had yet.
-    pub(super) fn news(&self) -> Option<Error> {
-        let mut news = self.news.lock();
-        (!news.is_empty()).then(|| news.remove(0))
+    /// The oldest warning that was not handed out yet.
+    pub(super) fn next_warning(&self) -> Option<Error> {
+        let mut warnings = self.warnings.lock();
+        (!warnings.is_empty()).then(|| warnings.remove(0))
     }
 
-    /// The error in the house's terms. Damage leaves a mark, for which the next run sets the
+    /// Converts to an [`Error`]. Damage leaves a mark, for which the next run sets the
     /// database aside: it must not be moved while this run, or another, has it open.
     pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         if is_damage(&error) {

@@ -1,4 +1,4 @@
-//! In: facts about uploads (a preuploadID, an [`Ack`], MD5s, a finished file). Out: the same facts
+//! What panup remembers between runs, in a database. In: facts about uploads (a preuploadID, an [`Ack`], MD5s, a finished file). Out: the same facts
 //! in a later run, or in another process, for a file that has not changed. Never: a guess (only a
 //! parsed success makes an `Ack`), a stop (what cannot be kept is a warning), a secret.
 //!
@@ -21,7 +21,6 @@ mod adopt;
 mod batch;
 mod cell;
 mod claim;
-mod clerk;
 mod command;
 mod entry;
 mod failure;
@@ -32,6 +31,7 @@ mod read;
 mod store;
 mod write;
 mod writer;
+mod writer_thread;
 
 pub use claim::Claim;
 pub use entry::{
@@ -108,7 +108,7 @@ impl Journal {
 
     /// Opens the journal in the folder `dir`, making both where they are missing (0700, 0600). A
     /// damaged database is set aside as `journal.db.corrupt-N`, with a word in
-    /// [`trouble`](Self::trouble), and a new one begun.
+    /// [`next_warning`](Self::next_warning), and a new one begun.
     ///
     /// # Errors
     /// `State`: the folder or the database cannot be made, read or written, or comes from a newer
@@ -153,7 +153,7 @@ impl Journal {
             Ok(due.then_some(()))
         };
         if let (Some(open), Some(())) = (self.0.as_deref(), self.read(is_due)) {
-            // What failed is in the news.
+            // What failed is among the warnings.
             let legacy = legacy.map(str::to_owned);
             drop(open.writer.adopt(account.clone(), legacy));
         }
@@ -195,7 +195,7 @@ impl Journal {
         self.post(|| Write::ForgetHashes(path.to_owned()));
     }
 
-    /// The earlier upload of this file to this place, as far as can be told without reading it: its
+    /// The earlier upload of this file to this place, as far as can be known without reading it: its
     /// identity is the one of which the journal knows the MD5, and that MD5 was finished there, as
     /// the last that the journal knows of.
     #[must_use]
@@ -279,7 +279,7 @@ impl Journal {
     /// whatever becomes of this process. Waits for the disk.
     pub fn replace(&self, task: &Task, md5: &Md5) {
         self.post(|| Write::Replace(Box::new(task.clone()), *md5));
-        // What cannot be written is told like every such trouble.
+        // What cannot be written becomes a warning, as everywhere.
         drop(self.flush());
     }
 
@@ -302,8 +302,8 @@ impl Journal {
 
     /// What went wrong since the last call, each thing once. The upload goes on in any case.
     #[must_use]
-    pub fn trouble(&self) -> Option<Error> {
-        self.0.as_deref()?.health.news()
+    pub fn next_warning(&self) -> Option<Error> {
+        self.0.as_deref()?.health.next_warning()
     }
 
     /// All uploads that were begun and not finished, oldest first.
@@ -340,7 +340,7 @@ impl Journal {
             .map_or(Ok(0), |open| open.writer.forget(what))
     }
 
-    /// A read that a run asks on its way: trouble means that nothing is known.
+    /// A read that a run needs on its way: an error means that nothing is known.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>) -> Option<T> {
         let open = self.0.as_deref().filter(|open| open.health.is_readable())?;
         let connection = open.reader.lock();
@@ -350,7 +350,7 @@ impl Journal {
         })
     }
 
-    /// A read that the user asks for: trouble is the answer.
+    /// A read that the user asks for: an error is the answer.
     fn list<T: Default>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,

@@ -37,7 +37,7 @@ pub(super) enum Locked {
 }
 
 impl PlaceLocks {
-    /// `file`: the one that all processes lock; without it only this journal's users are told apart.
+    /// `file`: the one that all processes lock; without it only this journal's users exclude each other.
     pub(super) fn new(file: Option<File>) -> Arc<PlaceLocks> {
         Arc::new(PlaceLocks {
             file,

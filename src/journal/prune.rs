@@ -1,4 +1,5 @@
-//! In: the database, its limit, and what the clock says. Out: which rows go. Never: a decision made
+//! Rows that are too many or too old. In: the database, its limit, and what the clock says. Out:
+//! which rows go. Never: a decision made
 //! from one reading of the clock; a clock that is wrong for a run, in either direction, costs nothing.
 
 use rusqlite::{Connection, params};
@@ -112,7 +113,7 @@ fn newest(db: &Connection) -> rusqlite::Result<i64> {
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// After three months nobody goes on with an upload.
+/// After three months no upload is resumed.
 pub(super) const UPLOAD_DAYS: i64 = 90;
 
 /// How far apart two runs are that agree on the time.

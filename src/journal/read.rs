@@ -1,4 +1,4 @@
-//! In: questions about files. Out: what the tables hold, compared field by field. Never: a write,
+//! Queries. In: questions about files. Out: what the tables hold, compared field by field. Never: a write,
 //! or trust in a row: one that does not decode is not there.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
 use crate::wire::Created;
 
-/// A row that answered a question, and when it was last of use.
+/// A row that answered a request, and when it was last of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Used {
     pub(super) row: RowId,
@@ -117,7 +117,7 @@ pub(super) fn is_another_finished(
     found.optional()
 }
 
-/// The parameters of a question about a content at a place, from ?1 to ?7.
+/// The parameters of a request about a content at a place, from ?1 to ?7.
 fn content<'a>(
     task: &'a Task,
     md5: &'a Md5,

@@ -1,5 +1,5 @@
-//! In: a folder. Out: connections to a sound database of the present schema in it. Never: a
-//! database moved away under somebody who has it open, or one of a newer panup touched.
+//! The database file. In: a folder. Out: connections to a sound database of the present schema in
+//! it. Never: a database moved away while another process has it open, or one of a newer panup touched.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ pub(super) struct Store {
     patience: Duration,
     warning: Option<Error>,
     // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
-    // last user goes, so a database may be moved away only while nobody has it open.
+    // last user goes, so a database may be moved away only while it is open nowhere.
     _in_use: Option<File>,
 }
 
@@ -49,8 +49,8 @@ impl Store {
         };
         match store.prepare() {
             Ok(()) => {}
-            Err(Unfit::Damaged) => store.begin_anew()?,
-            Err(Unfit::Unusable(error)) => return Err(error),
+            Err(OpenError::Damaged) => store.begin_anew()?,
+            Err(OpenError::Unusable(error)) => return Err(error),
         }
         Ok(store)
     }
@@ -77,31 +77,32 @@ impl Store {
         insist(|| connect(&self.path, self.patience)).map_err(|error| explain(&self.path, error))
     }
 
-    fn prepare(&self) -> Result<(), Unfit> {
+    fn prepare(&self) -> Result<(), OpenError> {
         if damage_mark(&self.path).symlink_metadata().is_ok() {
-            return Err(Unfit::Damaged);
+            return Err(OpenError::Damaged);
         }
-        create_private(&self.path).map_err(|error| Unfit::Unusable(state(&self.path, error)))?;
+        create_private(&self.path)
+            .map_err(|error| OpenError::Unusable(state(&self.path, error)))?;
         let unfit = |error| match is_damage(&error) {
-            true => Unfit::Damaged,
-            false => Unfit::Unusable(explain(&self.path, error)),
+            true => OpenError::Damaged,
+            false => OpenError::Unusable(explain(&self.path, error)),
         };
         let mut connection = insist(|| connect(&self.path, self.patience)).map_err(unfit)?;
         let version = insist(|| migrate(&mut connection)).map_err(unfit)?;
         if version > MIGRATIONS.len() {
             let message = format!("the journal is of a newer panup (schema {version})");
             let error = Error::new(Kind::State, Operation::Journal, message);
-            return Err(Unfit::Unusable(error.with_path(&self.path)));
+            return Err(OpenError::Unusable(error.with_path(&self.path)));
         }
         // Reads the first page of every table: damage there is better found now.
         let seen = insist(|| connection.query_row(PROBE, [], |_| Ok(())));
         match seen {
-            Err(error) if is_missing_table(&error) => Err(Unfit::Damaged),
+            Err(error) if is_missing_table(&error) => Err(OpenError::Damaged),
             seen => seen.map_err(unfit),
         }
     }
 
-    /// Sets the damaged database aside and begins a new one, if nobody else has it open.
+    /// Sets the damaged database aside and begins a new one, if no other process has it open.
     fn begin_anew(&mut self) -> Result<()> {
         let damaged = |why: &str| {
             let message = format!("the journal is damaged{why}");
@@ -119,8 +120,8 @@ impl Store {
                 Err(TryLockError::Error(error)) => return Err(damaged("").caused_by(error)),
             }
         }
-        // Somebody else may have done it while we had let go.
-        if let Err(Unfit::Damaged) = self.prepare() {
+        // Another process may have done it while we had let go.
+        if let Err(OpenError::Damaged) = self.prepare() {
             let aside = set_aside(&self.path)
                 .map_err(|error| damaged(" and cannot be moved away").caused_by(error))?;
             self.warning = Some(damaged(&format!(
@@ -132,8 +133,8 @@ impl Store {
             share(lock, &self.path, self.patience)?;
         }
         self.prepare().map_err(|unfit| match unfit {
-            Unfit::Damaged => damaged(" again, at once"),
-            Unfit::Unusable(error) => error,
+            OpenError::Damaged => damaged(" again, at once"),
+            OpenError::Unusable(error) => error,
         })
     }
 }
@@ -144,7 +145,7 @@ pub(super) fn database(dir: &Path) -> PathBuf {
 }
 
 /// Why a database cannot be used as it is.
-enum Unfit {
+enum OpenError {
     Damaged,
     Unusable(Error),
 }
@@ -231,7 +232,7 @@ fn create_private(path: &Path) -> io::Result<()> {
 }
 
 /// Locks `lock` together with others that use the database; `false` where the file system has no
-/// locks. Somebody who sets a damaged one aside has it alone for a moment.
+/// locks. A process that sets a damaged one aside has it alone for a moment.
 ///
 /// # Errors
 /// `State`: it was not to be had for as long as `patience`.
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_stays_broken_and_other_trouble_are_not_waited_for() {
+    fn a_disk_that_stays_broken_and_other_errors_are_not_waited_for() {
         assert!(insist(|| fails(ffi::SQLITE_IOERR_READ)).is_err());
         let mut attempts = 0;
         let damaged = insist(|| {

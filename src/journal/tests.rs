@@ -20,9 +20,9 @@ mod forget;
 mod garbage;
 mod known;
 mod migration;
+mod passing;
 mod pending;
 mod processes;
-mod trouble;
 
 #[test]
 fn an_upload_goes_on_in_the_next_run() {
@@ -41,7 +41,7 @@ fn an_upload_goes_on_in_the_next_run() {
     assert_eq!((upload.id, &upload.created), (id, &created()));
     let acked: Vec<u32> = (1..=200).filter(|&slice| upload.acked.has(slice)).collect();
     assert_eq!(acked, [1, 9, 10, 100]);
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn off_keeps_nothing_and_complains_of_nothing() {
     assert!(journal.at(&task, &MD5).begun.is_none() && journal.finished(&task).is_none());
     assert_eq!(journal.counts().unwrap(), Counts::default());
     assert_eq!(journal.forget(Forget::Everything).unwrap(), 0);
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 #[test]

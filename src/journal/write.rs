@@ -1,4 +1,4 @@
-//! In: facts, inside a transaction. Out: rows. Never: a row that grows without bound, or an ack
+//! Updates. In: facts, inside a transaction. Out: rows. Never: a row that grows without bound, or an ack
 //! for a slice that the file does not have.
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! In: facts, from any thread. Out: the same facts, in order, at the one thread that writes. Never:
-//! a writer of the pipeline that waits for the disk, but for one thousands of entries ahead.
+//! The queue to the thread that writes. In: facts, from any thread. Out: the same facts, in order.
+//! Never: a thread of the pipeline that waits for the disk, but for one thousands of entries ahead.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::Settings;
-use super::clerk::Clerk;
-use super::command::{Question, Write};
+use super::command::{Request, Write};
 use super::entry::{Account, Forget};
 use super::health::Health;
+use super::writer_thread::WriterThread;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::sync::Mutex;
 
@@ -37,11 +37,11 @@ impl Writer {
     ) -> Result<Writer> {
         let (queue, posted) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(0);
-        let clerk = Clerk::new(connection, Arc::clone(&health), settings);
+        let thread = WriterThread::new(connection, Arc::clone(&health), settings);
         thread::Builder::new()
             .name("panup-journal".into())
             .spawn(move || {
-                clerk.serve(&posted);
+                thread.serve(&posted);
                 drop(end);
             })
             .map_err(|error| Error::new(Kind::State, Operation::Journal, error.to_string()))?;
@@ -69,7 +69,7 @@ impl Writer {
     /// `State`: something was not written, or the disk does not answer.
     pub(super) fn flush(&self) -> Result<()> {
         let (reply, answer) = sync_channel(1);
-        self.post(Write::Ask(Question::Flush(reply)));
+        self.post(Write::Request(Request::Flush(reply)));
         match answer.recv_timeout(self.longest) {
             Ok(flushed) => flushed,
             Err(RecvTimeoutError::Timeout) => Err(self.health.silent(self.longest)),
@@ -80,18 +80,18 @@ impl Writer {
     /// # Errors
     /// `State`: it was not written.
     pub(super) fn forget(&self, what: Forget) -> Result<u64> {
-        self.ask(|reply| Question::Forget(what, reply))
+        self.ask(|reply| Request::Forget(what, reply))
     }
 
     /// # Errors
     /// `State`: it was not written.
     pub(super) fn adopt(&self, account: Account, legacy: Option<String>) -> Result<()> {
-        self.ask(|reply| Question::Adopt(account, legacy, reply))
+        self.ask(|reply| Request::Adopt(account, legacy, reply))
     }
 
-    fn ask<T>(&self, question: impl FnOnce(SyncSender<Result<T>>) -> Question) -> Result<T> {
+    fn ask<T>(&self, request: impl FnOnce(SyncSender<Result<T>>) -> Request) -> Result<T> {
         let (reply, answer) = sync_channel(1);
-        self.post(Write::Ask(question(reply)));
+        self.post(Write::Request(request(reply)));
         answer.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -109,7 +109,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.take();
-        // A disk that does not answer keeps its thread, and nobody who ends.
+        // A disk that does not answer keeps its own thread waiting, not the one that drops this.
         let ended = self.ended.get_mut();
         let _ = ended.recv_timeout(self.longest);
     }

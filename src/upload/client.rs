@@ -77,7 +77,7 @@ impl Client {
         let unopened = self.core.unopened.lock().take();
         unopened
             .into_iter()
-            .for_each(|trouble| shared.tell(Event::Warning(trouble)));
+            .for_each(|warning| shared.tell(Event::Warning(warning)));
         let progress = Arc::clone(&shared.progress);
         let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashing, hashed));
         Ok(Run {
@@ -99,7 +99,7 @@ impl Client {
     /// What went wrong with the token cache since the last call, or whom a login waits for. A run
     /// tells it as [`Event::Warning`].
     #[must_use]
-    pub fn trouble(&self) -> Option<crate::Error> {
+    pub fn next_warning(&self) -> Option<crate::Error> {
         self.core.transfer.take_warning()
     }
 

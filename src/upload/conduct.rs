@@ -132,10 +132,10 @@ impl Files {
 async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
-    while let Some(trouble) = shared.core.transfer.take_warning() {
-        shared.tell(Event::Warning(trouble));
+    while let Some(warning) = shared.core.transfer.take_warning() {
+        shared.tell(Event::Warning(warning));
     }
-    tell_trouble(shared);
+    tell_warnings(shared);
     let unkept = shared.core.journal.unkept();
     if let (Ok(Err(error)), 1..) = (flushed, unkept) {
         let advice =
@@ -145,9 +145,9 @@ async fn finish(shared: &Arc<Shared>) {
 }
 
 /// What the journal has met since it was asked last.
-fn tell_trouble(shared: &Shared) {
-    while let Some(trouble) = shared.core.journal.trouble() {
-        shared.tell(Event::Warning(trouble));
+fn tell_warnings(shared: &Shared) {
+    while let Some(warning) = shared.core.journal.next_warning() {
+        shared.tell(Event::Warning(warning));
     }
 }
 
@@ -171,7 +171,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
             .in_flight
             .store(in_flight, Ordering::Relaxed);
         shared.progress.permits.store(permits, Ordering::Relaxed);
-        tell_trouble(&shared);
+        tell_warnings(&shared);
     }
 }
 

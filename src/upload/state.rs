@@ -67,8 +67,8 @@ impl State {
 
     /// What went wrong since the last call, such as a damaged journal that was set aside.
     #[must_use]
-    pub fn trouble(&self) -> Option<Error> {
-        self.journal.trouble()
+    pub fn next_warning(&self) -> Option<Error> {
+        self.journal.next_warning()
     }
 }
 

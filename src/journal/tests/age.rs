@@ -19,7 +19,7 @@ fn a_file_that_is_skipped_every_day_is_known_for_years() {
     for day in [0, 1, 100, 200, 300, 364, 366, 367, 368, 800, 1200] {
         let journal = on_day(&dir, day);
         assert!(journal.finished(&daily).is_some(), "day {day}");
-        assert_eq!(journal.trouble(), None);
+        assert_eq!(journal.next_warning(), None);
     }
     // The sibling: a file whose MD5 alone is of use.
     let hashed = task("hashed");
@@ -77,7 +77,7 @@ fn one_run_with_a_wrong_clock_drops_nothing() {
                 journal.at(&task("open"), &MD5).begun.is_some(),
                 "{wrong}, {day}"
             );
-            assert_eq!(journal.trouble(), None);
+            assert_eq!(journal.next_warning(), None);
         }
     }
 }
@@ -95,7 +95,7 @@ fn nothing_is_dropped_by_a_clock_that_is_far_ahead_of_every_row() {
 }
 
 #[test]
-fn an_upload_that_nobody_goes_on_with_is_dropped_with_a_word_and_a_used_one_is_not() {
+fn an_upload_that_is_not_resumed_is_dropped_with_a_word_and_a_used_one_is_not() {
     let dir = tempdir().unwrap();
     {
         let journal = on_day(&dir, 0);
@@ -108,7 +108,7 @@ fn an_upload_that_nobody_goes_on_with_is_dropped_with_a_word_and_a_used_one_is_n
         assert!(journal.at(&task("used"), &MD5).begun.is_some(), "day {day}");
         journal.finish(&task(&format!("of day {day}")), MD5, Some(1));
         journal.flush().unwrap();
-        words.extend(journal.trouble());
+        words.extend(journal.next_warning());
     }
     let journal = on_day(&dir, 104);
     assert!(journal.at(&task("left"), &MD5).begun.is_none());
@@ -116,7 +116,7 @@ fn an_upload_that_nobody_goes_on_with_is_dropped_with_a_word_and_a_used_one_is_n
     assert_eq!(words.len(), 1);
     let word = words[0].message();
     assert!(
-        word.starts_with("1 unfinished uploads that nobody"),
+        word.starts_with("1 unfinished uploads that were not resumed"),
         "{word}"
     );
 }
@@ -145,9 +145,9 @@ fn no_number_of_files_is_too_many_but_bytes_are_and_the_oldest_unused_go() {
     assert_eq!(open(100 << 20).counts().unwrap().finished, 10_000);
     let limit = 1 << 20;
     let journal = open(limit);
-    let word = journal.trouble().expect("a word about it");
+    let word = journal.next_warning().expect("a word about it");
     assert!(word.message().contains("larger than its limit"), "{word}");
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
     let counts = journal.counts().unwrap();
     assert!((1000..9000).contains(&counts.finished), "{counts:?}");
     assert_eq!(counts.finished, counts.hashed);
@@ -157,7 +157,7 @@ fn no_number_of_files_is_too_many_but_bytes_are_and_the_oldest_unused_go() {
     assert!(journal.finished(&name(100)).is_none() && journal.finished(&name(9_999)).is_some());
     drop(journal);
     assert!(fs::metadata(dir.path().join("journal.db")).unwrap().len() <= limit);
-    assert_eq!(open(limit).trouble(), None, "once is enough");
+    assert_eq!(open(limit).next_warning(), None, "once is enough");
 }
 
 fn raw(dir: &TempDir) -> Connection {

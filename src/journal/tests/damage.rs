@@ -98,13 +98,13 @@ fn damage_met_on_the_way_is_a_warning_once_and_set_aside_by_the_next_run() {
     let task = task("17");
     assert_eq!(journal.hashes(&task.path, &task.identity), None);
     assert_eq!(journal.hashes(&task.path, &task.identity), None);
-    let warning = journal.trouble().unwrap();
+    let warning = journal.next_warning().unwrap();
     assert_eq!(warning.kind(), Kind::State);
     assert!(warning.message().contains("damaged"), "{warning}");
     journal.finish(&task, MD5, Some(1));
     assert!(journal.flush().is_err());
-    let _ = journal.trouble();
-    assert_eq!(journal.trouble(), None);
+    let _ = journal.next_warning();
+    assert_eq!(journal.next_warning(), None);
     drop(journal);
     assert_begins_anew(&dir);
 }
@@ -174,25 +174,25 @@ fn a_failed_write_is_reported_once_and_reading_goes_on() {
     journal.finish(&task, MD5, Some(1));
     let error = journal.flush().unwrap_err();
     assert_eq!(error.kind(), Kind::State);
-    assert_eq!(journal.trouble(), Some(error.clone()));
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), Some(error.clone()));
+    assert_eq!(journal.next_warning(), None);
     journal.begin(&task, MD5, &created());
     assert_eq!(journal.flush(), Err(error), "quiet, and honest about it");
     assert!(journal.hashes(&task.path, &task.identity).is_some());
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 fn assert_begins_anew(dir: &TempDir) {
     let journal = Journal::open(dir.path()).unwrap();
-    let warning = journal.trouble().expect("a word about it");
+    let warning = journal.next_warning().expect("a word about it");
     assert_eq!(warning.kind(), Kind::State);
     assert!(warning.message().contains("set aside as"), "{warning}");
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
     assert_eq!(journal.counts().unwrap(), Counts::default());
     assert_works(&journal);
     drop(journal);
     let again = Journal::open(dir.path()).unwrap();
-    assert_eq!(again.trouble(), None);
+    assert_eq!(again.next_warning(), None);
     assert_eq!(again.counts().unwrap().finished, 1);
 }
 

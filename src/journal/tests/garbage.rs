@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(journal.flush(), Ok(()));
         prop_assert_eq!(journal.finished(&task).unwrap().file_id, Some(2));
         prop_assert!(journal.at(&task, &MD5).begun.is_some());
-        prop_assert_eq!(journal.trouble(), None);
+        prop_assert_eq!(journal.next_warning(), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn rows_of_the_first_schema_keep_working() {
     assert!(upload.acked.has(1) && !upload.acked.has(2) && upload.acked.has(3));
     assert_eq!(journal.unfinished().unwrap()[0].size, 16_001);
     assert_eq!(journal.finished_files(9).unwrap()[0].size, 16_001);
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn what_a_token_did_is_the_accounts_own() {
     journal.adopt(&done.account, Some(TOKEN));
     assert_eq!(journal.finished(&done).unwrap().file_id, Some(42));
     assert!(begun(&journal, &open, &MD5).unwrap().acked.has(3));
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
     drop(journal);
     let journal = Journal::open(dir.path()).unwrap();
     journal.adopt(&done.account, Some(TOKEN));

@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn a_pending_call_is_known_until_its_answer_is() {
     let (dir, journal) = scratch();
-    let ends: [(&str, fn(&Journal, &Task, UploadId)); 3] = [
+    type End = fn(&Journal, &Task, UploadId);
+    let ends: [(&str, End); 3] = [
         ("abandoned", |journal, _, id| journal.abandon(id)),
         ("begun", |journal, task, _| {
             journal.begin(task, MD5, &created());
@@ -50,7 +51,7 @@ fn an_unanswered_call_of_the_second_schema_is_pending() {
     assert!(is_pending(&journal, &keep_both("asked")));
     assert!(begun(&journal, &keep_both("open"), &MD5).is_some());
     assert_eq!(journal.unfinished().unwrap().len(), 2);
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 /// A panup of the second schema that opened the journal before it was brought up to date goes on

@@ -31,7 +31,7 @@ fn several_processes_share_one_journal() {
             .iter()
             .all(|row| row.acked == 50)
     );
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), None);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_killed_process_loses_nothing_that_was_flushed() {
         child.wait().unwrap();
 
         let journal = Journal::open(dir.path()).unwrap();
-        assert_eq!(journal.trouble(), None);
+        assert_eq!(journal.next_warning(), None);
         let upload = begun(&journal, &task("a.bin"), &MD5).unwrap();
         let acked = (1..=1001).filter(|&slice| upload.acked.has(slice)).count() as u32;
         assert!(
@@ -107,7 +107,7 @@ fn a_full_disk_is_a_warning_and_not_a_stop() {
     assert!(status.success());
     let journal = Journal::open(dir.path()).unwrap();
     assert_eq!(
-        journal.trouble(),
+        journal.next_warning(),
         None,
         "a disk with room again is no trouble"
     );
@@ -157,8 +157,8 @@ fn fill(journal: &Journal) {
     }
     let error = journal.flush().unwrap_err();
     assert_eq!(error.kind(), Kind::State);
-    assert_eq!(journal.trouble(), Some(error));
-    assert_eq!(journal.trouble(), None);
+    assert_eq!(journal.next_warning(), Some(error));
+    assert_eq!(journal.next_warning(), None);
     assert!(
         journal.hashes(&known.path, &known.identity).is_some(),
         "reading goes on"

@@ -12,11 +12,11 @@ use crate::wire::{Conflict, Created, Remote};
 
 #[test]
 fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
-    let clerk = clerk(Unsynced::No);
+    let thread = thread(Unsynced::No);
     let ack = || Write::Ack(UploadId(1), Ack::new(1));
     let hashes = || Write::Hashes("a".into(), task().identity, whole());
     assert!(
-        clerk.sync_for(
+        thread.sync_for(
             &batch(vec![ack(), hashes(), Write::Abandon(UploadId(2))]),
             false
         ) == Sync::Later
@@ -27,7 +27,7 @@ fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
         servers: vec!["s".into()],
     };
     assert!(
-        clerk.sync_for(
+        thread.sync_for(
             &batch(vec![
                 ack(),
                 Write::Begin(UploadId(1), task(), Md5([0; 16]), Some(created))
@@ -36,8 +36,8 @@ fn preupload_ids_and_finished_files_are_synced_and_acks_wait() {
         ) == Sync::Now
     );
     let finish = Write::Finish(task(), Md5([0; 16]), Some(1));
-    assert!(clerk.sync_for(&batch(vec![finish, ack()]), false) == Sync::Now);
-    assert!(clerk.sync_for(&batch(vec![ack()]), true) == Sync::Now);
+    assert!(thread.sync_for(&batch(vec![finish, ack()]), false) == Sync::Now);
+    assert!(thread.sync_for(&batch(vec![ack()]), true) == Sync::Now);
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn acks_are_synced_once_they_lag() {
     let long_ago = Instant::now()
         .checked_sub(2 * ACK_LAG)
         .expect("up for some seconds");
-    assert!(clerk(Unsynced::Since(Instant::now())).sync_for(&ack(), false) == Sync::Later);
-    assert!(clerk(Unsynced::Since(long_ago)).sync_for(&ack(), false) == Sync::Now);
+    assert!(thread(Unsynced::Since(Instant::now())).sync_for(&ack(), false) == Sync::Later);
+    assert!(thread(Unsynced::Since(long_ago)).sync_for(&ack(), false) == Sync::Now);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_batch_ends_at_its_limit_or_where_somebody_waits() {
     let ack = |slice| Write::Ack(UploadId(i64::from(slice % 3 + 1)), Ack::new(slice));
     (1..=ROWS as u32).for_each(|slice| queue.send(ack(slice)).unwrap());
     let (reply, _answer) = sync_channel(1);
-    queue.send(Write::Ask(Question::Flush(reply))).unwrap();
+    queue.send(Write::Request(Request::Flush(reply))).unwrap();
     queue.send(Write::Abandon(UploadId(9))).unwrap();
     drop(queue);
     let next = || {
@@ -68,7 +68,7 @@ fn a_batch_ends_at_its_limit_or_where_somebody_waits() {
     assert_eq!(full.acks.len(), 3, "one row for each upload");
     assert_eq!(full.len(), ROWS as u64);
     let asked = next();
-    assert_eq!((asked.len(), asked.questions.len()), (0, 1));
+    assert_eq!((asked.len(), asked.requests.len()), (0, 1));
     assert_eq!(next().writes.len(), 1);
     assert!(posted.recv().is_err());
 }
@@ -96,12 +96,12 @@ fn what_waits_is_bounded_and_acks_of_one_slice_are_one() {
     );
 }
 
-fn clerk(unsynced: Unsynced) -> Clerk {
+fn thread(unsynced: Unsynced) -> WriterThread {
     let connection = Connection::open_in_memory().unwrap();
     let health = Arc::new(Health::new(Path::new("journal.db")));
-    Clerk {
+    WriterThread {
         unsynced,
-        ..Clerk::new(connection, health, Settings::default())
+        ..WriterThread::new(connection, health, Settings::default())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Trouble that passes: a lock, a pipe or a link where a file should be. Nothing is lost by it.
+//! Warning that passes: a lock, a pipe or a link where a file should be. Nothing is lost by it.
 
 use std::time::{Duration, Instant};
 
@@ -19,15 +19,15 @@ fn what_was_done_while_another_program_held_the_journal_is_written_later() {
         error.message().contains("keeps the journal locked"),
         "{error}"
     );
-    assert_eq!(journal.trouble(), Some(error), "told at once");
+    assert_eq!(journal.next_warning(), Some(error), "told at once");
     assert_eq!(journal.unkept(), 31);
     journal.finish(&done, MD5, Some(1));
     assert!(journal.flush().is_err());
-    assert_eq!(journal.trouble(), None, "told once");
+    assert_eq!(journal.next_warning(), None, "told once");
     assert_eq!(journal.unkept(), 32);
     other.execute_batch("COMMIT").unwrap();
     journal.flush().unwrap();
-    assert_eq!((journal.unkept(), journal.trouble()), (0, None));
+    assert_eq!((journal.unkept(), journal.next_warning()), (0, None));
     assert_eq!(journal.unfinished().unwrap()[0].acked, 30);
     assert!(journal.finished(&done).is_some());
 }

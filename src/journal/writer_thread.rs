@@ -1,4 +1,4 @@
-//! In: the queue of facts. Out: commits in groups. Never: a fact given up because the database was
+//! The thread that writes. In: the queue of facts. Out: commits in groups. Never: a fact given up because the database was
 //! busy, full or unreadable for a moment; it is kept, within bounds, and written later.
 
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::batch::{Batch, MOST, ROWS};
 use super::cell::now;
-use super::command::{Question, Write};
+use super::command::{Request, Write};
 use super::entry::{Account, Forget};
 use super::health::Health;
 use super::{Settings, adopt, prune, write};
 use crate::error::Result;
 
 /// The writing thread.
-pub(super) struct Clerk {
+pub(super) struct WriterThread {
     connection: Connection,
     health: Arc<Health>,
     settings: Settings,
@@ -36,16 +36,20 @@ enum Unsynced {
     Since(Instant),
 }
 
-/// No commit is tried before its end, unless somebody asks for one.
+/// No commit is tried before its end, unless a request needs one.
 #[derive(Clone, Copy)]
 struct Pause {
     until: Instant,
     length: Duration,
 }
 
-impl Clerk {
-    pub(super) fn new(connection: Connection, health: Arc<Health>, settings: Settings) -> Clerk {
-        Clerk {
+impl WriterThread {
+    pub(super) fn new(
+        connection: Connection,
+        health: Arc<Health>,
+        settings: Settings,
+    ) -> WriterThread {
+        WriterThread {
             connection,
             health,
             settings,
@@ -66,7 +70,7 @@ impl Clerk {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.is_due() || !self.pending.questions.is_empty() {
+            if self.is_due() || !self.pending.requests.is_empty() {
                 self.keep();
             }
         }
@@ -91,18 +95,18 @@ impl Clerk {
     }
 
     fn keep(&mut self) {
-        let questions = self.pending.take_questions();
+        let requests = self.pending.take_requests();
         let done = match self.health.refusal() {
             Some(refusal) => Err(refusal),
-            None => self.commit_pending(!questions.is_empty()),
+            None => self.commit_pending(!requests.is_empty()),
         };
         if !self.health.is_writable() {
             self.health.lost(self.pending.len());
             self.pending = Batch::default();
         }
         self.health.waits(self.pending.len());
-        for question in questions {
-            self.answer(question, done.clone());
+        for request in requests {
+            self.answer(request, done.clone());
         }
     }
 
@@ -169,22 +173,22 @@ impl Clerk {
         }
     }
 
-    fn answer(&mut self, question: Question, kept: Result<()>) {
-        // Whoever asked may have stopped waiting.
-        match question {
-            Question::Flush(reply) => {
+    fn answer(&mut self, request: Request, kept: Result<()>) {
+        // The asking thread may have stopped waiting.
+        match request {
+            Request::Flush(reply) => {
                 let synced =
                     kept.and_then(|()| self.sync().map_err(|error| self.health.failed(error)));
                 let _ = reply.send(synced);
             }
-            Question::Adopt(account, legacy, reply) => {
+            Request::Adopt(account, legacy, reply) => {
                 let adopted = kept.and_then(|()| {
                     self.adopt(&account, legacy.as_deref())
                         .map_err(|error| self.health.failed(error))
                 });
                 let _ = reply.send(adopted);
             }
-            Question::Forget(what, reply) => {
+            Request::Forget(what, reply) => {
                 let forgotten = kept.and_then(|()| {
                     self.forget(&what)
                         .map_err(|error| self.health.failed(error))
@@ -222,7 +226,7 @@ impl Clerk {
         Ok(forgotten)
     }
 
-    /// Drops unfinished uploads that nobody went on with.
+    /// Drops unfinished uploads that were not resumed for long.
     fn prune(&mut self) -> rusqlite::Result<()> {
         let now = now(self.settings.ahead);
         if !prune::is_due(&self.connection, now)? {
@@ -235,7 +239,7 @@ impl Clerk {
         transaction.commit()?;
         if dropped > 0 {
             self.health.dropped(format_args!(
-                "{dropped} unfinished uploads that nobody went on with for {} days were dropped",
+                "{dropped} unfinished uploads that were not resumed for {} days were dropped",
                 prune::UPLOAD_DAYS
             ));
         }
