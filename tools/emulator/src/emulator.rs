@@ -158,7 +158,7 @@ impl Emulator {
 
     /// No preuploadID is known any more.
     pub fn forget_uploads(&self) {
-        self.state.storage.forget_uploads();
+        self.state.uploads.forget();
     }
 
     /// Upload server `server` refuses connections, and those that were open are reset. Returns
@@ -192,7 +192,7 @@ impl Emulator {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
-        self.state.storage.end_uploads();
+        self.state.uploads.end();
         // A runtime must not be waited for on a thread that drives another one.
         let waiter = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
         let _ = waiter.join();

@@ -69,7 +69,7 @@ impl FaultPlan {
                 self.alter.get_or_insert(action);
             }
             Action::ExpireTokens => lock(&state.tokens).expire_all(),
-            Action::ForgetUploads => state.storage.forget_uploads(),
+            Action::ForgetUploads => state.uploads.forget(),
             Action::Kill { server } => {
                 let _ = state.change_service(Place::Server(server), Service::Dead);
             }

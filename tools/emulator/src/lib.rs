@@ -146,6 +146,7 @@ mod store;
 mod tls;
 mod tokens;
 mod tree;
+mod upload_table;
 mod uploads;
 mod writer;
 

@@ -46,7 +46,7 @@ impl Queue {
                 match upload.complete() {
                     Ok(Completion::Whole(planned, spool)) => {
                         if let Ok(file) = state.storage.keep(&planned, spool) {
-                            state.storage.done(&id, file);
+                            state.uploads.done(&id, file);
                         }
                         return;
                     }

@@ -17,11 +17,13 @@ use crate::network::{Network, NetworkConditions, Place, Service};
 use crate::rate::Rates;
 use crate::storage::Storage;
 use crate::tokens::{Grant, Tokens};
+use crate::upload_table::UploadTable;
 
 /// What the calls share.
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) storage: Storage,
+    pub(crate) uploads: UploadTable,
     pub(crate) call_log: Arc<CallLog>,
     pub(crate) tokens: Mutex<Tokens>,
     pub(crate) rates: Mutex<Rates>,
@@ -92,6 +94,7 @@ impl State {
         config.faults.iter().cloned().for_each(|f| faults.inject(f));
         Ok(Arc::new(Self {
             storage,
+            uploads: UploadTable::default(),
             call_log: Arc::new(CallLog::new(config.servers, config.calls_kept)),
             tokens: Mutex::new(tokens),
             rates: Mutex::default(),

@@ -1,12 +1,10 @@
-//! The storage of the service: the tree, the uploads under way and the folder behind them. In
-//! come finished bytes, out go ids; the disk follows the tree under one lock, so that what is
-//! listed is what is stored.
+//! The storage of the service: the tree and the folder behind it. In come finished bytes, out go
+//! ids; the disk follows the tree under one lock, so that what is listed is what is stored.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -14,9 +12,8 @@ use crate::config::Config;
 use crate::node::{Content, Listed};
 use crate::reply::{Failure, Refusal};
 use crate::store::{Directory, SPOOLS, Spool, hex, link, md5_of};
-use crate::tokens::random;
 use crate::tree::{FolderPath, ROOT, Tree};
-use crate::uploads::{PlannedFile, Upload, UploadSettings};
+use crate::uploads::PlannedFile;
 
 /// A file that was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,25 +33,10 @@ pub struct StoredFile {
 /// The service's memory.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    inner: Mutex<Inner>,
+    tree: Mutex<Tree>,
     directory: Directory,
     /// The status of files that are stored from now on.
     review: AtomicI64,
-}
-
-#[derive(Debug)]
-struct Inner {
-    tree: Tree,
-    uploads: HashMap<Arc<str>, Entry>,
-    issued: u64,
-}
-
-/// What a preuploadID stands for.
-#[derive(Clone, Debug)]
-pub(crate) enum Entry {
-    Open(Upload),
-    /// Completed, as the file with this id.
-    Done(i64),
 }
 
 impl Storage {
@@ -64,29 +46,15 @@ impl Storage {
         if let Some(root) = directory.root() {
             add_existing(&mut tree, ROOT, root)?;
         }
-        let inner = Inner {
-            tree,
-            uploads: HashMap::new(),
-            issued: 0,
-        };
         Ok(Self {
-            inner: Mutex::new(inner),
+            tree: Mutex::new(tree),
             directory,
             review: AtomicI64::new(config.limits.review),
         })
     }
 
-    /// Ends all uploads, so that nothing is hashed any more.
-    pub(crate) fn end_uploads(&self) {
-        for (_, entry) in self.lock().uploads.drain() {
-            if let Entry::Open(upload) = entry {
-                upload.end();
-            }
-        }
-    }
-
     pub(crate) fn close(&self) {
-        self.directory.close(&self.lock().tree.in_trash());
+        self.directory.close(&self.lock().in_trash());
     }
 
     pub(crate) fn spool(&self) -> io::Result<Option<Spool>> {
@@ -99,11 +67,11 @@ impl Storage {
         path: &[String],
         began: u64,
     ) -> Result<FolderPath, Refusal> {
-        self.lock().tree.ensure_folder(parent, path, began)
+        self.lock().ensure_folder(parent, path, began)
     }
 
     pub(crate) fn settle(&self, made: &[i64], moment: u64) {
-        self.lock().tree.settle(made, moment);
+        self.lock().settle(made, moment);
     }
 
     /// A folder and all above it; its id.
@@ -113,9 +81,9 @@ impl Storage {
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect();
-        let mut inner = self.lock();
-        let path_made = inner.tree.ensure_folder(ROOT, &names, u64::MAX)?;
-        inner.tree.settle(&path_made.made, 0);
+        let mut tree = self.lock();
+        let path_made = tree.ensure_folder(ROOT, &names, u64::MAX)?;
+        tree.settle(&path_made.made, 0);
         Ok(path_made.folder)
     }
 
@@ -131,10 +99,10 @@ impl Storage {
     /// The promised file, if its content is already here; its id. Blocking.
     pub(crate) fn reuse(&self, planned: &PlannedFile) -> Result<Option<i64>, Failure> {
         let (holder, spool) = {
-            let inner = self.lock();
-            match inner.tree.file_with(&planned.content) {
+            let tree = self.lock();
+            match tree.file_with(&planned.content) {
                 None => return Ok(None),
-                Some(id) => (self.local(&inner.tree, id), self.spool()?),
+                Some(id) => (self.local(&tree, id), self.spool()?),
             }
         };
         let id = self.place(planned, |_, local| match (holder, local, spool) {
@@ -149,19 +117,19 @@ impl Storage {
         planned: &PlannedFile,
         store: impl FnOnce(i64, Option<PathBuf>) -> io::Result<()>,
     ) -> Result<i64, Failure> {
-        let mut inner = self.lock();
+        let mut tree = self.lock();
         let PlannedFile {
             folder,
             name,
             content,
             duplicate,
         } = planned;
-        let id = inner.tree.place(*folder, name, *duplicate, *content)?;
+        let id = tree.place(*folder, name, *duplicate, *content)?;
         let review = self.review.load(Ordering::Relaxed);
-        inner.tree.set_status(id, review);
-        let local = self.local(&inner.tree, id);
+        tree.set_status(id, review);
+        let local = self.local(&tree, id);
         if let Err(error) = store(id, local) {
-            inner.tree.remove(id);
+            tree.remove(id);
             return Err(error.into());
         }
         Ok(id)
@@ -175,42 +143,7 @@ impl Storage {
             duplicate,
             ..
         } = planned;
-        self.lock().tree.check_name(*folder, name, *duplicate)
-    }
-
-    /// A new upload; its preuploadID.
-    pub(crate) fn begin(
-        &self,
-        planned: PlannedFile,
-        settings: UploadSettings,
-    ) -> io::Result<Arc<str>> {
-        let spool = self.spool()?;
-        let upload = Upload::new(planned, spool, settings);
-        let mut inner = self.lock();
-        inner.issued += 1;
-        let id: Arc<str> = preupload_id(inner.issued).into();
-        inner.uploads.insert(Arc::clone(&id), Entry::Open(upload));
-        Ok(id)
-    }
-
-    /// What `id` stands for, and the id as it is kept.
-    pub(crate) fn upload(&self, id: &str) -> Result<(Arc<str>, Entry), Refusal> {
-        let inner = self.lock();
-        let known = inner.uploads.get_key_value(id);
-        let unknown = || Refusal::business("preuploadID不存在或已过期");
-        let (id, entry) = known.ok_or_else(unknown)?;
-        Ok((Arc::clone(id), entry.clone()))
-    }
-
-    /// The upload has become a file.
-    pub(crate) fn done(&self, id: &str, file: i64) {
-        if let Some(entry) = self.lock().uploads.get_mut(id) {
-            *entry = Entry::Done(file);
-        }
-    }
-
-    pub(crate) fn forget_uploads(&self) {
-        self.lock().uploads.clear();
+        self.lock().check_name(*folder, name, *duplicate)
     }
 
     /// What is stored and not in the trash.
@@ -224,26 +157,26 @@ impl Storage {
     }
 
     fn stored(&self, wanted: impl Fn(&Tree, i64) -> bool) -> Vec<StoredFile> {
-        let inner = self.lock();
-        let files = inner.tree.files().into_iter();
+        let tree = self.lock();
+        let files = tree.files().into_iter();
         let stored = |(file_id, content): (i64, Content)| StoredFile {
-            path: inner.tree.path(file_id).join("/"),
+            path: tree.path(file_id).join("/"),
             size: content.size,
             md5: hex(&content.sum),
             file_id,
-            local: self.local(&inner.tree, file_id),
+            local: self.local(&tree, file_id),
         };
         files
-            .filter(|&(id, _)| wanted(&inner.tree, id))
+            .filter(|&(id, _)| wanted(&tree, id))
             .map(stored)
             .collect()
     }
 
     /// A new, empty folder in `parent`; its id.
     pub(crate) fn mkdir(&self, parent: i64, name: &str) -> Result<i64, Failure> {
-        let mut inner = self.lock();
-        let id = inner.tree.make_folder(parent, name)?;
-        if let Some(local) = self.local(&inner.tree, id) {
+        let mut tree = self.lock();
+        let id = tree.make_folder(parent, name)?;
+        if let Some(local) = self.local(&tree, id) {
             std::fs::create_dir_all(local)?;
         }
         Ok(id)
@@ -257,7 +190,7 @@ impl Storage {
         after: i64,
         limit: usize,
     ) -> Result<(Vec<Listed>, bool), Failure> {
-        let (ids, more) = self.lock().tree.page(folder, after, limit)?;
+        let (ids, more) = self.lock().page(folder, after, limit)?;
         Ok((self.entries(&ids)?, more))
     }
 
@@ -268,7 +201,7 @@ impl Storage {
         after: i64,
         limit: usize,
     ) -> Result<(Vec<Listed>, bool), Failure> {
-        let (ids, more) = self.lock().tree.search(fits, after, limit);
+        let (ids, more) = self.lock().search(fits, after, limit);
         Ok((self.entries(&ids)?, more))
     }
 
@@ -276,16 +209,16 @@ impl Storage {
     pub(crate) fn entries(&self, ids: &[i64]) -> io::Result<Vec<Listed>> {
         let mut entries = Vec::new();
         for &id in ids {
-            let inner = self.lock();
-            let Some(mut entry) = inner.tree.entry(id) else {
+            let tree = self.lock();
+            let Some(mut entry) = tree.entry(id) else {
                 continue;
             };
-            let local = self.local(&inner.tree, id);
-            drop(inner);
+            let local = self.local(&tree, id);
+            drop(tree);
             if let Some(local) = local.filter(|_| entry.is_unhashed()) {
                 let (sum, size) = md5_of(&local)?;
                 let content = Content { sum, size };
-                self.lock().tree.set_content(id, content);
+                self.lock().set_content(id, content);
                 (entry.size, entry.etag) = (content.size, hex(&content.sum));
             }
             entries.push(entry);
@@ -295,19 +228,19 @@ impl Storage {
 
     /// The id of what is at this remote path.
     pub(crate) fn id_at(&self, path: &str) -> Option<i64> {
-        self.lock().tree.at(path)
+        self.lock().at(path)
     }
 
     /// Puts all of `ids` to the trash, or none where one of them is not there.
     pub(crate) fn trash(&self, ids: &[i64]) -> Result<(), Failure> {
-        let mut inner = self.lock();
-        if let Some(id) = ids.iter().find(|&&id| !inner.tree.is_there(id)) {
+        let mut tree = self.lock();
+        if let Some(id) = ids.iter().find(|&&id| !tree.is_there(id)) {
             return Err(Refusal::business(format!("文件不存在: {id}")).into());
         }
         for &id in ids {
-            let from = self.local(&inner.tree, id);
-            inner.tree.trash(id);
-            let to = self.local(&inner.tree, id);
+            let from = self.local(&tree, id);
+            tree.trash(id);
+            let to = self.local(&tree, id);
             if let (Some(from), Some(to)) = (from, to)
                 && from.exists()
             {
@@ -319,9 +252,9 @@ impl Storage {
 
     /// Removes a file, or a folder with all below it, for good.
     pub(crate) fn delete(&self, id: i64) -> io::Result<()> {
-        let mut inner = self.lock();
-        let local = self.local(&inner.tree, id);
-        inner.tree.remove(id);
+        let mut tree = self.lock();
+        let local = self.local(&tree, id);
+        tree.remove(id);
         match local {
             Some(local) if local.is_dir() => std::fs::remove_dir_all(local),
             Some(local) => std::fs::remove_file(local),
@@ -331,8 +264,8 @@ impl Storage {
 
     /// Puts `bytes` in place of a file's content; without them, one byte of it becomes another.
     pub(crate) fn alter(&self, id: i64, bytes: Option<&[u8]>) -> io::Result<()> {
-        let mut inner = self.lock();
-        let local = self.local(&inner.tree, id);
+        let mut tree = self.lock();
+        let local = self.local(&tree, id);
         let content = match (local.zip(self.spool()?), bytes) {
             (Some((local, spool)), bytes) => {
                 let (sum, size) = spool.replace(&local, bytes)?;
@@ -340,14 +273,14 @@ impl Storage {
             }
             (None, Some(bytes)) => Content::of(bytes),
             (None, None) => {
-                let entry = inner.tree.entry(id).ok_or(io::ErrorKind::NotFound)?;
+                let entry = tree.entry(id).ok_or(io::ErrorKind::NotFound)?;
                 Content {
                     size: entry.size,
                     ..Content::of(entry.etag.as_bytes())
                 }
             }
         };
-        inner.tree.set_content(id, content);
+        tree.set_content(id, content);
         Ok(())
     }
 
@@ -358,7 +291,7 @@ impl Storage {
 
     /// What a review of a file or folder has come to.
     pub(crate) fn set_status(&self, id: i64, status: i64) {
-        self.lock().tree.set_status(id, status);
+        self.lock().set_status(id, status);
     }
 
     fn local(&self, tree: &Tree, id: i64) -> Option<PathBuf> {
@@ -369,8 +302,8 @@ impl Storage {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -392,9 +325,4 @@ fn add_existing(tree: &mut Tree, parent: i64, folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// As long as real ones, and with nothing in it that a client could read.
-fn preupload_id(n: u64) -> String {
-    (0..5).map(|part| random(n * 8 + part)).collect()
 }

@@ -9,13 +9,13 @@ use super::Context;
 use super::fields::Fields;
 use crate::config::Pending;
 use crate::reply::{CallResult, Done, Refusal};
-use crate::storage::Entry;
+use crate::upload_table::Entry;
 use crate::uploads::Completion;
 
 pub(super) async fn serve(context: &mut Context, mut fields: Fields) -> CallResult {
     let id = fields.string("preuploadID")?;
     fields.finish()?;
-    let (id, entry) = context.state.storage.upload(&id)?;
+    let (id, entry) = context.state.uploads.find(&id)?;
     context.record.call.preupload_id = Some(Arc::clone(&id));
     let upload = match entry {
         Entry::Done(file) => return Ok(completed(file)),
@@ -36,7 +36,7 @@ pub(super) async fn serve(context: &mut Context, mut fields: Fields) -> CallResu
             let state = Arc::clone(&context.state);
             let keep = move || {
                 let file = state.storage.keep(&planned, spool)?;
-                state.storage.done(&id, file);
+                state.uploads.done(&id, file);
                 Ok(completed(file))
             };
             let kept = tokio::task::spawn_blocking(keep);

@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::file_request::FileRequest;
 use crate::config::Reuse;
 use crate::reply::{CallResult, Done, Failure};
-use crate::uploads::{PlannedFile, UploadSettings};
+use crate::uploads::{PlannedFile, Upload, UploadSettings};
 
 pub(super) async fn serve(context: &mut Context, fields: Fields) -> CallResult {
     let request = FileRequest::read(fields, LARGEST)?;
@@ -51,7 +51,8 @@ fn begin(context: &mut Context, planned: PlannedFile) -> CallResult {
         polls: state.config.polls,
         verify: state.config.verify,
     };
-    let id = state.storage.begin(planned, settings)?;
+    let upload = Upload::new(planned, state.storage.spool()?, settings);
+    let id = state.uploads.begin(upload);
     context.record.call.preupload_id = Some(Arc::clone(&id));
     Ok(Done::with(json!({
         "fileID": 0,

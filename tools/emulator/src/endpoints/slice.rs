@@ -8,8 +8,8 @@ use super::fields::Fields;
 use crate::multipart::{Multipart, Part};
 use crate::reply::{CallResult, Done, Failure, Refusal};
 use crate::request_body::RequestBody;
-use crate::storage::Entry;
 use crate::store::{Region, Spool, Sum, hex};
+use crate::upload_table::Entry;
 use crate::uploads::{SliceBytes, Upload};
 use crate::writer::Writer;
 
@@ -103,7 +103,7 @@ async fn receive(
 /// The upload that `id` stands for, noted with the call.
 fn open(context: &mut Context, id: &str, no: u64) -> Result<Upload, Refusal> {
     context.record.call.slice_no = u32::try_from(no).ok();
-    let (id, entry) = context.state.storage.upload(id)?;
+    let (id, entry) = context.state.uploads.find(id)?;
     context.record.call.preupload_id = Some(id);
     match entry {
         Entry::Open(upload) => Ok(upload),
