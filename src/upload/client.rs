@@ -70,16 +70,13 @@ impl Client {
         I: Iterator<Item = Item> + Send + 'static,
     {
         let pools = self.core.hash_pools.get()?;
-        let (events, received) = mpsc::unbounded_channel();
-        let shared = Shared::new(Arc::clone(&self.core), pools, events);
+        let (events, received) = mpsc::channel(EVENTS);
+        let shared = Shared::new(Arc::clone(&self.core), pools, events.downgrade());
         let (out, hashed) = mpsc::unbounded_channel();
         let hashing = listing::start(&shared, (items, lister), out)?;
-        let unopened = self.core.unopened.lock().take();
-        unopened
-            .into_iter()
-            .for_each(|warning| shared.tell(Event::Warning(warning)));
         let progress = Arc::clone(&shared.progress);
-        let conductor = tokio::spawn(conduct(Arc::clone(&shared), hashing, hashed));
+        let conductor = conduct(Arc::clone(&shared), hashing, (hashed, events));
+        let conductor = tokio::spawn(conductor);
         Ok(Run {
             shared,
             events: received,
@@ -120,7 +117,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Run {
     shared: Arc<Shared>,
-    events: mpsc::UnboundedReceiver<Option<Event>>,
+    events: mpsc::Receiver<Event>,
     progress: Arc<Progress>,
     conductor: tokio::task::JoinHandle<()>,
 }
@@ -128,7 +125,7 @@ pub struct Run {
 impl Run {
     /// The next event; `None` when every file has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await.flatten()
+        self.events.recv().await
     }
 
     /// The run's counters.
@@ -169,3 +166,6 @@ impl Drop for Run {
         self.conductor.abort();
     }
 }
+
+/// Events that the reader has not taken yet; a slower reader slows the run.
+const EVENTS: usize = 1024;

@@ -21,9 +21,16 @@ use crate::hash::Running;
 pub async fn conduct(
     shared: Arc<Shared>,
     hashing: Running<Admission>,
-    mut hashed: mpsc::UnboundedReceiver<Admitted>,
+    (mut hashed, events): (mpsc::UnboundedReceiver<Admitted>, mpsc::Sender<Event>),
 ) {
-    let _end = End(Arc::clone(&shared));
+    let _end = End {
+        shared: Arc::clone(&shared),
+        events,
+    };
+    let unopened = shared.core.unopened.lock().take();
+    if let Some(warning) = unopened {
+        shared.tell(Event::Warning(warning)).await;
+    }
     let mut files = Files {
         shared: Arc::clone(&shared),
         tasks: JoinSet::new(),
@@ -35,10 +42,10 @@ pub async fn conduct(
         tokio::select! {
             admitted = hashed.recv(), if open => match admitted {
                 Some(Admitted::Ready(file)) => files.start(*file),
-                Some(Admitted::Ended(outcome)) => files.ended(*outcome),
+                Some(Admitted::Ended(outcome)) => files.ended(*outcome).await,
                 None => open = false,
             },
-            Some(ended) = files.tasks.join_next_with_id(), if !files.tasks.is_empty() => files.joined(ended),
+            Some(ended) = files.tasks.join_next_with_id(), if !files.tasks.is_empty() => files.joined(ended).await,
             () = shared.draining() => break,
         }
     }
@@ -48,16 +55,19 @@ pub async fn conduct(
     finish(&shared).await;
 }
 
-/// Ends the run for its reader, also where the conductor itself ends by a panic or is dropped.
-struct End(Arc<Shared>);
+/// Keeps the channel of events open, and says so where the conductor itself ends by a panic.
+struct End {
+    shared: Arc<Shared>,
+    events: mpsc::Sender<Event>,
+}
 
 impl Drop for End {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.drain();
-            self.0.tell(Event::File(nameless(broken(Operation::Check))));
+            self.shared.drain();
+            let outcome = nameless(broken(Operation::Check));
+            drop(self.events.try_send(Event::File(outcome)));
         }
-        self.0.tell_end();
     }
 }
 
@@ -85,11 +95,11 @@ impl Files {
         self.active.insert(handle.id(), unfinished);
     }
 
-    fn joined(&mut self, ended: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
+    async fn joined(&mut self, ended: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
         match ended {
             Ok((id, outcome)) => {
                 self.active.remove(&id);
-                self.ended(outcome);
+                self.ended(outcome).await;
             }
             Err(error) => {
                 if let Some(mut outcome) = self.active.remove(&error.id()) {
@@ -97,19 +107,19 @@ impl Files {
                         let error = broken(Operation::Check).with_path(&outcome.path);
                         outcome.status = Status::Failed(error);
                     }
-                    self.ended(outcome);
+                    self.ended(outcome).await;
                 }
             }
         }
     }
 
-    fn ended(&self, outcome: Outcome) {
+    async fn ended(&self, outcome: Outcome) {
         // Refused credentials are refused for every file: the run ends.
         if matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Auth) {
             self.shared.drain();
         }
         Progress::add(&self.shared.progress.files_done, 1);
-        self.shared.tell(Event::File(outcome));
+        self.shared.tell(Event::File(outcome)).await;
     }
 
     /// After an interrupt: what is in flight may land, then every remaining file is reported as cancelled.
@@ -118,11 +128,11 @@ impl Files {
         while let Ok(Some(ended)) =
             tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await
         {
-            self.joined(ended);
+            self.joined(ended).await;
         }
         self.tasks.abort_all();
         while let Some(ended) = self.tasks.join_next_with_id().await {
-            self.joined(ended);
+            self.joined(ended).await;
         }
     }
 }
@@ -133,21 +143,21 @@ async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
     while let Some(warning) = shared.core.transfer.take_warning() {
-        shared.tell(Event::Warning(warning));
+        shared.tell(Event::Warning(warning)).await;
     }
-    tell_warnings(shared);
+    tell_warnings(shared).await;
     let unkept = shared.core.journal.unkept();
     if let (Ok(Err(error)), 1..) = (flushed, unkept) {
         let advice =
             format!("{unkept} things that were done are not kept; the next run may do them again");
-        shared.tell(Event::Warning(error.advice(advice)));
+        shared.tell(Event::Warning(error.advice(advice))).await;
     }
 }
 
 /// What the journal has met since it was asked last.
-fn tell_warnings(shared: &Shared) {
+async fn tell_warnings(shared: &Shared) {
     while let Some(warning) = shared.core.journal.next_warning() {
-        shared.tell(Event::Warning(warning));
+        shared.tell(Event::Warning(warning)).await;
     }
 }
 
@@ -163,7 +173,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
         transfer.sample(Instant::now());
         // Told as it comes: a login may be waited for while nothing else happens.
         while let Some(warning) = transfer.take_warning() {
-            shared.tell(Event::Warning(warning));
+            shared.tell(Event::Warning(warning)).await;
         }
         let (in_flight, permits) = transfer.load();
         shared
@@ -171,7 +181,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
             .in_flight
             .store(in_flight, Ordering::Relaxed);
         shared.progress.permits.store(permits, Ordering::Relaxed);
-        tell_warnings(&shared);
+        tell_warnings(&shared).await;
     }
 }
 

@@ -24,9 +24,8 @@ pub struct Shared {
     pub scope: Scope,
     /// Set once the run is to stop; the hashers look at it.
     pub halt: Arc<AtomicBool>,
-    /// `None` marks the end: the reader holds this struct too, so that the channel
-    /// does not close by itself.
-    events: mpsc::UnboundedSender<Option<Event>>,
+    /// The conductor has the sender that counts: where it ends, the channel closes.
+    events: mpsc::WeakSender<Event>,
 }
 
 impl Shared {
@@ -35,7 +34,7 @@ impl Shared {
     pub fn new(
         core: Arc<Core>,
         pools: Arc<Pools>,
-        events: mpsc::UnboundedSender<Option<Event>>,
+        events: mpsc::WeakSender<Event>,
     ) -> Arc<Shared> {
         let scope = core.transfer.scope();
         Arc::new(Shared {
@@ -48,14 +47,12 @@ impl Shared {
         })
     }
 
-    /// Tells the reader of the run, who may be gone.
-    pub fn tell(&self, event: Event) {
-        drop(self.events.send(Some(event)));
-    }
-
-    /// Tells the reader that every file has ended.
-    pub fn tell_end(&self) {
-        drop(self.events.send(None));
+    /// Tells the reader of the run, who may be gone, as soon as it has taken enough of what was told
+    /// before.
+    pub async fn tell(&self, event: Event) {
+        if let Some(events) = self.events.upgrade() {
+            drop(events.send(event).await);
+        }
     }
 
     /// Stops everything that has not been sent yet.

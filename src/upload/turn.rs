@@ -53,7 +53,7 @@ async fn claim(shared: &Shared, hashed: &Hashed) -> Result<Claim> {
         }
         if !told && started.elapsed() >= TELL_AFTER {
             told = true;
-            shared.tell(Event::Warning(waiting(hashed)));
+            shared.tell(Event::Warning(waiting(hashed))).await;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
