@@ -44,22 +44,29 @@ impl ConcurrencyLimiter {
         })
     }
 
-    /// Waits for a permit, in order of asking. Dropping the future leaves the queue.
-    pub async fn acquire(self: &Arc<Self>) -> Permit {
-        let waiting = {
-            let mut state = self.lock();
-            if state.has_room() && state.waiting.is_empty() {
-                state.in_flight += 1;
-                return self.permit();
-            }
+    /// Asks for a permit; the future waits for it. They are granted in order of asking, whenever the
+    /// futures are polled. Dropping the future leaves the queue.
+    pub fn acquire(self: &Arc<Self>) -> impl Future<Output = Permit> + Send + use<> {
+        let mut state = self.lock();
+        let asked = if state.has_room() && state.waiting.is_empty() {
+            state.in_flight += 1;
+            Ok(self.permit())
+        } else {
             let (sender, receiver) = oneshot::channel();
             state.waiting.push_back(sender);
-            receiver
+            Err((Arc::clone(self), receiver))
         };
-        match waiting.await {
-            Ok(permit) => permit,
-            // The limiter lives as long as `self`, and hands a permit to every sender that it takes out.
-            Err(_) => unreachable!("the limiter dropped a waiter"),
+        drop(state);
+        async move {
+            match asked {
+                Ok(permit) => permit,
+                // The limiter lives as long as the receiver, and hands a permit to every sender that
+                // it takes out.
+                Err((_limiter, receiver)) => match receiver.await {
+                    Ok(permit) => permit,
+                    Err(_) => unreachable!("the limiter dropped a waiter"),
+                },
+            }
         }
     }
 

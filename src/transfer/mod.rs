@@ -151,9 +151,10 @@ impl Transfer {
         &self.service
     }
 
-    /// Waits for the right to have one more body in flight, in order of asking.
-    pub async fn permit(&self) -> Permit {
-        self.limiter.acquire().await
+    /// Asks for the right to have one more body in flight, which is granted in order of asking; the
+    /// future waits for it.
+    pub fn permit(&self) -> impl Future<Output = Permit> + Send + use<> {
+        self.limiter.acquire()
     }
 
     /// The servers of these names.

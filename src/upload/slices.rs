@@ -26,7 +26,7 @@ use crate::policy::{Repeat, RetryBudget};
 use crate::service::SliceCall;
 use crate::source::Source;
 use crate::sync::Mutex;
-use crate::transfer::{Boxed, Cancel, Content, Route, ServerSet, Terms};
+use crate::transfer::{Boxed, Cancel, Content, Permit, Route, ServerSet, Terms};
 
 /// A file that the service waits for in slices.
 #[derive(Debug)]
@@ -87,7 +87,10 @@ impl SlicedFile {
                 }
                 slice = next(hashed.as_ref()), if hashed.is_some() => match slice {
                     Some(slice) => {
-                        sending.spawn(Arc::clone(self).send_slice(slice, Arc::clone(&waiting)));
+                        // Asked for here, so that slices set out in their order.
+                        let permit = self.shared.core.transfer.permit();
+                        let waiting = Arc::clone(&waiting);
+                        sending.spawn(Arc::clone(self).send_slice(slice, permit, waiting));
                     }
                     None => hashed = None,
                 },
@@ -164,10 +167,15 @@ impl SlicedFile {
     }
 
     /// Sends one slice until it is acknowledged.
-    async fn send_slice(self: Arc<Self>, slice: Slice, waiting: Arc<Waiting>) -> Result<()> {
+    async fn send_slice(
+        self: Arc<Self>,
+        slice: Slice,
+        permit: impl Future<Output = Permit> + Send,
+        waiting: Arc<Waiting>,
+    ) -> Result<()> {
         let (transfer, scope) = (&self.shared.core.transfer, &self.shared.scope);
         let permit = tokio::select! {
-            permit = transfer.permit() => permit,
+            permit = permit => permit,
             () = scope.cancel.cancelled() => return Err(Cancel::error()),
         };
         drop(slice.ahead);
