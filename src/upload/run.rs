@@ -31,11 +31,7 @@ pub struct Shared {
 impl Shared {
     /// A run that is about to start.
     #[must_use]
-    pub fn new(
-        core: Arc<Core>,
-        pools: Arc<Pools>,
-        events: mpsc::WeakSender<Event>,
-    ) -> Arc<Shared> {
+    pub fn new(core: Arc<Core>, pools: Arc<Pools>, events: mpsc::WeakSender<Event>) -> Arc<Shared> {
         let scope = core.transfer.scope();
         Arc::new(Shared {
             core,

@@ -265,7 +265,8 @@ fn units(bytes: u64) -> u32 {
 /// The pool's end of the channel of hashed slices.
 #[derive(Debug, Clone)]
 struct Hashing {
-    slices: Sender<Slice>,
+    /// `None` once it is dropped.
+    slices: Option<Sender<Slice>>,
     ready: Arc<Notify>,
 }
 
@@ -280,7 +281,7 @@ struct Hashed {
 fn channel() -> (Hashing, Hashed) {
     let ((sender, receiver), ready) = (bounded(hash::GROUP), Arc::new(Notify::new()));
     let hashing = Hashing {
-        slices: sender,
+        slices: Some(sender),
         ready: Arc::clone(&ready),
     };
     let hashed = Hashed {
@@ -295,7 +296,7 @@ impl Hashing {
     fn send(&self, slices: Vec<Slice>) -> usize {
         let count = slices.len();
         for slice in slices {
-            drop(self.slices.send(slice));
+            drop(self.slices.as_ref().map(|sender| sender.send(slice)));
         }
         self.ready.notify_one();
         count
@@ -304,6 +305,8 @@ impl Hashing {
 
 impl Drop for Hashing {
     fn drop(&mut self) {
+        // Before the word that there is something to see, or the receiver would see nothing.
+        self.slices.take();
         self.ready.notify_one();
     }
 }
