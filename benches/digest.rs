@@ -16,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use md5::Digest;
 
 use panup::digest::{Lanes, Md5, kernel};
-use panup::source::{Settings, Source};
+use panup::internals::source::{Settings, Source};
 
 fn main() {
     let mut criterion = Criterion::default()

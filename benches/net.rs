@@ -38,7 +38,9 @@ use tokio_rustls::TlsAcceptor;
 
 use panup::Http;
 use panup::Operation;
-use panup::net::{Body, Origin, Pool, PoolSettings, Proxies, Request, Scheme, SystemRoots};
+use panup::internals::net::{
+    Body, Origin, Pool, PoolSettings, Proxies, Request, Scheme, SystemRoots,
+};
 
 fn main() {
     if std::env::var_os(SINK).is_some() {

@@ -38,36 +38,30 @@
 //! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone; `panics`: what a panic becomes |
 //! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
 //! | 3 | `hash`: files to MD5s on threads of its own; `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
-//! | 4 | `options`: every setting, checked once |
-//! | 5 | `upload`: the conductor; `upload/file.rs` reads aloud |
+//! | 4 | `options`: every setting, checked once; `transfer`: one body or call to its end, with the one retry loop (`transfer/send.rs`) |
+//! | 5 | `upload`: clients, runs, files; `upload/file.rs` reads aloud |
 //!
 //! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
 //! once, whether to repeat and what a reply means are plain functions of their arguments.
 
 mod auth;
+pub mod digest;
 mod error;
 mod hash;
 mod http;
+mod journal;
+mod net;
 mod options;
 mod panics;
 mod plan;
+mod policy;
 mod private;
 mod service;
+mod source;
 mod sync;
 mod transfer;
 mod upload;
-
-pub mod digest;
-#[doc(hidden)]
-pub mod journal;
-#[doc(hidden)]
-pub mod net;
-#[doc(hidden)]
-pub mod policy;
-#[doc(hidden)]
-pub mod source;
-#[doc(hidden)]
-pub mod wire;
+mod wire;
 
 pub use auth::{Credential, Secret, private_folder, read_private, read_secret, write_private};
 pub use error::{Delivery, Error, Kind, Operation, Result};
@@ -79,7 +73,8 @@ pub use source::prepare_process;
 pub use upload::runtime;
 pub use upload::{Claimed, Targets};
 pub use upload::{
-    Client, Event, Interrupter, Item, Outcome, Progress, Run, State, Status, Summary,
+    Client, Event, Interrupter, Item, Outcome, Progress, Run, ServerReport, Snapshot, State,
+    Status, Summary,
 };
 pub use wire::Conflict;
 
@@ -87,3 +82,26 @@ pub use wire::Conflict;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What fuzzers, benches and tests of single modules look at. Not part of the interface: it changes
+/// without notice.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    /// See the module of that name.
+    pub mod journal {
+        pub use crate::journal::*;
+    }
+    /// See the module of that name.
+    pub mod net {
+        pub use crate::net::*;
+    }
+    /// See the module of that name.
+    pub mod source {
+        pub use crate::source::*;
+    }
+    /// See the module of that name.
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+}

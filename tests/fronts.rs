@@ -235,9 +235,7 @@ fn through(front: &Front) {
 /// The version that was asked for, connections as the gateway's habits need them, and no more.
 fn connections(front: &Front, client: &Client) {
     let servers = client.servers();
-    let sum = |what: fn(&panup::net::ServerStats) -> u64| -> u64 {
-        servers.iter().map(|(_, stats)| what(stats)).sum()
-    };
+    let sum = |what: fn(&panup::ServerReport) -> u64| -> u64 { servers.iter().map(what).sum() };
     let (h1, h2) = (
         sum(|stats| stats.h1_requests),
         sum(|stats| stats.h2_requests),
@@ -250,7 +248,10 @@ fn connections(front: &Front, client: &Client) {
         Http::H2 => assert_eq!(h1, 0, "requests over HTTP/1.1"),
         Http::Auto => {}
     }
-    let (opened, open) = (sum(|stats| stats.opened), sum(|stats| stats.open));
+    let (opened, open) = (
+        sum(|stats| stats.connections_opened),
+        sum(|stats| stats.connections),
+    );
     if front.extra.contains("keepalive_requests 20;") {
         assert!(opened >= (h1 + h2) / 20, "{opened} connections");
     }
@@ -292,8 +293,7 @@ fn upload(client: &Client, items: Vec<Item>) -> u64 {
                 assert!(matches!(outcome.status, Status::Uploaded(_)), "{outcome:?}");
             }
         }
-        let retries = &run.progress().retries;
-        retries.load(std::sync::atomic::Ordering::Relaxed)
+        run.progress().snapshot().retries
     })
 }
 

@@ -220,7 +220,7 @@ impl Model {
                 wait("so many calls, or the end", || {
                     let progress = run.progress();
                     let made = world.scene.emulator.stats().calls.len() as u64 - calls;
-                    let done = progress.files_done.load(Ordering::Relaxed);
+                    let done = progress.snapshot().files_done;
                     made >= after || done == world.items().len() as u64
                 });
             });

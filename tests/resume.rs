@@ -281,9 +281,12 @@ async fn a_file_hashed_before_is_not_hashed_again() {
     let scene = Scene::small();
     let item = scene.item("f", 5 << 20, 1);
     let options = scene.sliced();
-    let open = panup::source::Source::open(&item.path, &panup::source::Settings::default());
+    let open = panup::internals::source::Source::open(
+        &item.path,
+        &panup::internals::source::Settings::default(),
+    );
     let identity = *open.expect("readable").identity();
-    let journal = panup::journal::Journal::open(&scene.state()).expect("a journal");
+    let journal = panup::internals::journal::Journal::open(&scene.state()).expect("a journal");
     let hashes = panup::digest::FileDigest::new(panup::digest::Md5([7; 16]), 5 << 20);
     journal.remember(&item.path, &identity, hashes);
     journal.flush().expect("room");
@@ -314,10 +317,7 @@ async fn a_hash_that_was_interrupted_is_not_remembered() {
         let run = client.start([item.clone()]).expect("threads");
         tokio::task::block_in_place(|| {
             wait("some of it is hashed", || {
-                run.progress()
-                    .hashed
-                    .load(std::sync::atomic::Ordering::Relaxed)
-                    > 0
+                run.progress().snapshot().hashed > 0
             });
         });
         run.interrupt();
@@ -456,7 +456,7 @@ fn two_at_once_on_one_state_folder() {
         assert!(output.stderr.is_empty(), "{output:?}");
     }
     scene.assert_stored(&items.iter().collect::<Vec<_>>());
-    let journal = panup::journal::Journal::open(&scene.state()).expect("sound");
+    let journal = panup::internals::journal::Journal::open(&scene.state()).expect("sound");
     let counts = journal.counts().expect("readable");
     assert_eq!((counts.finished, counts.unfinished), (8, 0));
 }

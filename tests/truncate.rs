@@ -157,9 +157,9 @@ async fn changed_under_the_hash() {
         let client = Client::new(options(&scene)).expect("sound");
         let run = client.start([item.clone()]).expect("threads");
         tokio::task::block_in_place(|| {
-            let hashed = &run.progress().hashed;
-            wait("it is being hashed", || hashed.load(Ordering::Relaxed) > 0);
-            assert!(hashed.load(Ordering::Relaxed) < size, "too late");
+            let hashed = || run.progress().snapshot().hashed;
+            wait("it is being hashed", || hashed() > 0);
+            assert!(hashed() < size, "too late");
             make(change, &item.path, at as u64);
         });
         let (outcomes, _) = outcomes_and_warnings(run).await;

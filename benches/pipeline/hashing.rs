@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use md5::{Digest as _, Md5};
-use panup::source::{Settings, Source};
+use panup::internals::source::{Settings, Source};
 use tempfile::TempDir;
 
 use crate::corpus::Corpus;

@@ -219,11 +219,11 @@ fn is_done(event: &Event) -> bool {
 }
 
 fn permits(progress: &Progress) -> usize {
-    progress.permits.load(Ordering::Relaxed)
+    progress.snapshot().permits
 }
 
 fn sent(progress: &Progress) -> u64 {
-    progress.sent.load(Ordering::Relaxed)
+    progress.snapshot().sent
 }
 
 pub fn cpu_seconds() -> f64 {

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use panup::Progress;
@@ -39,25 +38,18 @@ impl Screen {
     /// Shows the counters as they are now.
     pub fn draw(&self) {
         let Some(bars) = &self.bars else { return };
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let total = read(&self.progress.bytes);
-        bars.hashing.set_length(total);
-        bars.hashing
-            .set_position(read(&self.progress.hashed).min(total));
-        bars.sending.set_length(total);
-        bars.sending
-            .set_position(read(&self.progress.acked).min(total));
-        let (done, files) = (read(&self.progress.files_done), read(&self.progress.files));
-        let in_flight = self.progress.in_flight.load(Ordering::Relaxed);
-        let permits = self.progress.permits.load(Ordering::Relaxed);
-        let retries = read(&self.progress.retries);
-        let retries = if retries > 0 {
-            format!(", {retries} retries")
-        } else {
-            String::new()
+        let now = self.progress.snapshot();
+        bars.hashing.set_length(now.bytes);
+        bars.hashing.set_position(now.hashed.min(now.bytes));
+        bars.sending.set_length(now.bytes);
+        bars.sending.set_position(now.acked.min(now.bytes));
+        let retries = match now.retries {
+            0 => String::new(),
+            retries => format!(", {retries} retries"),
         };
         bars.sending.set_message(format!(
-            "{done}/{files} files, {in_flight}/{permits} in flight{retries}"
+            "{}/{} files, {}/{} in flight{retries}",
+            now.files_done, now.files, now.in_flight, now.permits
         ));
     }
 

@@ -9,7 +9,6 @@ mod verdict;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use panup::{
@@ -135,8 +134,8 @@ async fn watch(run: &mut Run, meter: &mut Meter, limit: Limit) -> Option<Status>
 }
 
 fn see(meter: &mut Meter, progress: &Progress) {
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    meter.see(read(&progress.sent), read(&progress.acked));
+    let now = progress.snapshot();
+    meter.see(now.sent, now.acked);
 }
 
 fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<Status>) -> Row {
@@ -145,13 +144,14 @@ fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<Status>)
         Some(_) => (None, meter.whole(), meter.until_acked()),
         None => (None, meter.later_part(), meter.sending()),
     };
+    let now = progress.snapshot();
     Row {
         concurrency: trial.concurrency,
-        permits: progress.permits.load(Ordering::Relaxed),
+        permits: now.permits,
         sent: meter.sent(),
         seconds: time.as_secs_f64(),
         rate,
-        retries: progress.retries.load(Ordering::Relaxed),
+        retries: now.retries,
         error,
     }
 }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -170,9 +169,8 @@ async fn watch(
                 ahead.end();
             }
             () = late, if deadline.is_some() => {
-                let progress = run.progress();
-                let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-                report.unended(read(&progress.files).saturating_sub(read(&progress.files_done)));
+                let now = run.progress().snapshot();
+                report.unended(now.files.saturating_sub(now.files_done));
                 break;
             }
             _ = beat.tick() => report.beat(),
@@ -239,17 +237,16 @@ fn conflict(asked: OnConflict) -> Conflict {
 
 /// `--verbose`: what went where, over which version.
 fn servers(client: &Client) {
-    for (server, stats) in client.servers() {
+    for report in client.servers() {
+        let server = &report.server;
         complain(&format!(
             "{server}: {} connections, {} requests over HTTP/1.1, {} over HTTP/2, {} sent",
-            stats.opened,
-            stats.h1_requests,
-            stats.h2_requests,
-            super::size::human(stats.bytes)
+            report.connections_opened,
+            report.h1_requests,
+            report.h2_requests,
+            super::size::human(report.bytes)
         ));
-    }
-    for (server, version) in client.versions() {
-        if let Some(version) = version {
+        if let Some(version) = report.faster {
             complain(&format!(
                 "{server}: the bulk went over {version:?}, measured faster"
             ));

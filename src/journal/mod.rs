@@ -35,8 +35,7 @@ mod writer_thread;
 
 pub use claim::Claim;
 pub use entry::{
-    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, PendingCall, Task, Unfinished,
-    Upload, UploadId,
+    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Task, Unfinished, Upload, UploadId,
 };
 
 use cell::target_key;
@@ -102,6 +101,7 @@ impl Journal {
     ///
     /// # Errors
     /// See [`open_with`](Self::open_with).
+    #[cfg(any(test, feature = "internals"))]
     pub fn open(dir: &Path) -> Result<Journal> {
         Journal::open_with(dir, Settings::default())
     }

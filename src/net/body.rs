@@ -78,6 +78,7 @@ impl Body {
 
     /// Whether there is nothing to send.
     #[must_use]
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

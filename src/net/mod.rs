@@ -27,4 +27,6 @@ pub use body::{Body, Throttle};
 pub use origin::{Origin, Scheme};
 pub use pool::Pool;
 pub use request::{Request, Response};
-pub use settings::{PoolSettings, Proxies, ServerStats, SystemRoots, Timeouts};
+pub use settings::{PoolSettings, ServerStats, Timeouts};
+#[cfg(feature = "internals")]
+pub use settings::{Proxies, SystemRoots};

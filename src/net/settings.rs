@@ -36,6 +36,10 @@ pub enum SystemRoots {
     /// They are, besides those given.
     Trusted,
     /// Only those given are.
+    #[cfg_attr(
+        not(feature = "internals"),
+        allow(dead_code, reason = "for tests and benches")
+    )]
     Ignored,
 }
 
@@ -46,8 +50,16 @@ pub enum Proxies {
     /// addresses are never proxied.
     Environment,
     /// This one for every server but loopback addresses, as `http://user:password@host:port`.
+    #[cfg_attr(
+        not(feature = "internals"),
+        allow(dead_code, reason = "for tests and benches")
+    )]
     Named(String),
     /// None.
+    #[cfg_attr(
+        not(feature = "internals"),
+        allow(dead_code, reason = "for tests and benches")
+    )]
     Off,
 }
 

@@ -91,6 +91,7 @@ impl Identity {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote; the device is 0.
+    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Identity {
         let (fields, _) = bytes.as_chunks::<8>();

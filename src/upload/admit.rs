@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::Item;
 use super::event::{Outcome, Progress, Status};
@@ -55,7 +55,7 @@ pub enum Admitted {
 /// An item on its way through the engine.
 pub struct Admission {
     shared: Arc<Shared>,
-    out: UnboundedSender<Admitted>,
+    out: Sender<Admitted>,
     item: Item,
     /// In bytes, as far as is known.
     size: u64,
@@ -69,7 +69,7 @@ impl Admission {
     #[must_use]
     pub fn new(
         shared: &Arc<Shared>,
-        out: &UnboundedSender<Admitted>,
+        out: &Sender<Admitted>,
         (item, size): (Item, u64),
     ) -> Admission {
         Admission {
@@ -107,7 +107,12 @@ impl Admission {
             sent: 0,
             elapsed: Duration::ZERO,
         };
-        drop(self.out.send(Admitted::Ended(Box::new(outcome))));
+        self.hand_on(Admitted::Ended(Box::new(outcome)));
+    }
+
+    /// Never waits: the channel has room for as many files as the run has under way.
+    fn hand_on(&self, admitted: Admitted) {
+        drop(self.out.try_send(admitted));
     }
 
     fn source(&self) -> Result<Source> {
@@ -210,7 +215,7 @@ impl Job for Admission {
             _ahead: ahead,
             started: self.started,
         };
-        drop(self.out.send(Admitted::Ready(Box::new(hashed))));
+        self.hand_on(Admitted::Ready(Box::new(hashed)));
     }
 
     fn failed(self, error: Error) {

@@ -1,5 +1,6 @@
 //! The door: an account as a [`Client`], and files on their way as a [`Run`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -9,8 +10,10 @@ use super::conduct::conduct;
 use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
 use super::listing::{self, Lister};
-use super::run::Shared;
+use super::run::{PLACES, Shared};
 use crate::error::Result;
+use crate::http::Version;
+use crate::net::{Origin, ServerStats};
 use crate::options::Options;
 
 /// An account at the service: connections, token, limits and journal, shared by all its runs.
@@ -72,7 +75,7 @@ impl Client {
         let pools = self.core.hash_pools.get()?;
         let (events, received) = mpsc::channel(EVENTS);
         let shared = Shared::new(Arc::clone(&self.core), pools, events.downgrade());
-        let (out, hashed) = mpsc::unbounded_channel();
+        let (out, hashed) = mpsc::channel(PLACES + 1);
         let hashing = listing::start(&shared, (items, lister), out)?;
         let progress = Arc::clone(&shared.progress);
         let conductor = conduct(Arc::clone(&shared), hashing, (hashed, events));
@@ -100,17 +103,42 @@ impl Client {
         self.core.transfer.take_warning()
     }
 
-    /// Connections and requests so far, by server.
+    /// What is known of each server that was spoken to so far.
     #[must_use]
-    pub fn servers(&self) -> Vec<(crate::net::Origin, crate::net::ServerStats)> {
-        self.core.transfer.stats()
+    pub fn servers(&self) -> Vec<ServerReport> {
+        let transfer = &self.core.transfer;
+        let versions: HashMap<_, _> = transfer.versions().into_iter().collect();
+        let report = |(origin, stats): (Origin, ServerStats)| ServerReport {
+            faster: versions.get(&origin).copied().flatten(),
+            server: origin.to_string(),
+            connections_opened: stats.opened,
+            connections: stats.open,
+            h1_requests: stats.h1_requests,
+            h2_requests: stats.h2_requests,
+            bytes: stats.bytes,
+        };
+        transfer.stats().into_iter().map(report).collect()
     }
+}
 
-    /// The HTTP version that was found faster, by server; `None` where it is not known yet.
-    #[must_use]
-    pub fn versions(&self) -> Vec<(crate::net::Origin, Option<crate::http::Version>)> {
-        self.core.transfer.versions()
-    }
+/// What is known of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerReport {
+    /// Its address, such as `https://upload.example.com`.
+    pub server: String,
+    /// The HTTP version that was found faster; `None` where it is not known yet.
+    pub faster: Option<Version>,
+    /// Connections opened so far.
+    pub connections_opened: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Requests answered over HTTP/1.1.
+    pub h1_requests: u64,
+    /// Requests answered over HTTP/2.
+    pub h2_requests: u64,
+    /// Bytes given to sockets, TLS and headers included.
+    pub bytes: u64,
 }
 
 /// Files on their way. Dropping it cancels what has not ended; the journal knows how to go on.

@@ -21,7 +21,7 @@ use crate::hash::Running;
 pub async fn conduct(
     shared: Arc<Shared>,
     hashing: Running<Admission>,
-    (mut hashed, events): (mpsc::UnboundedReceiver<Admitted>, mpsc::Sender<Event>),
+    (mut hashed, events): (mpsc::Receiver<Admitted>, mpsc::Sender<Event>),
 ) {
     let _end = End {
         shared: Arc::clone(&shared),
@@ -63,6 +63,8 @@ struct End {
 
 impl Drop for End {
     fn drop(&mut self) {
+        // The list's thread has no one to hand files to any more.
+        self.shared.places.close();
         if std::thread::panicking() {
             self.shared.drain();
             let outcome = nameless(broken(Operation::Check));
@@ -120,6 +122,7 @@ impl Files {
         }
         Progress::add(&self.shared.progress.files_done, 1);
         self.shared.tell(Event::File(outcome)).await;
+        self.shared.places.add_permits(1);
     }
 
     /// After an interrupt: what is in flight may land, then every remaining file is reported as cancelled.

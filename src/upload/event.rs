@@ -77,32 +77,64 @@ pub enum Event {
     Warning(Error),
 }
 
-/// Counters of a run. They are sampled; nothing is pushed.
+/// Counters of a run. They are sampled, by [`Progress::snapshot`]; nothing is pushed.
 #[derive(Debug, Default)]
 pub struct Progress {
+    pub(super) files: AtomicU64,
+    pub(super) files_done: AtomicU64,
+    pub(super) bytes: Arc<AtomicU64>,
+    pub(super) hashed: Arc<AtomicU64>,
+    pub(super) acked: AtomicU64,
+    sent: Arc<AtomicU64>,
+    retries: Arc<AtomicU64>,
+    pub(super) in_flight: AtomicUsize,
+    pub(super) permits: AtomicUsize,
+}
+
+/// What a [`Progress`] says at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
     /// Files that were handed in so far.
-    pub files: AtomicU64,
+    pub files: u64,
     /// Files that ended, in any way.
-    pub files_done: AtomicU64,
+    pub files_done: u64,
     /// Bytes of the files handed in so far.
-    pub bytes: Arc<AtomicU64>,
+    pub bytes: u64,
     /// Bytes hashed, whole-file chains only.
-    pub hashed: Arc<AtomicU64>,
+    pub hashed: u64,
     /// Bytes that the service has: acknowledged, reused or skipped. Counted once, whatever the retries.
-    pub acked: AtomicU64,
+    pub acked: u64,
     /// Content bytes handed to sockets, resends included.
-    pub sent: Arc<AtomicU64>,
+    pub sent: u64,
     /// Attempts that were repeated.
-    pub retries: Arc<AtomicU64>,
+    pub retries: u64,
     /// Bodies in flight.
-    pub in_flight: AtomicUsize,
-    /// Bodies that may be in flight at once, as the gate sees it now.
-    pub permits: AtomicUsize,
+    pub in_flight: usize,
+    /// Bodies that may be in flight at once, as the limiter sees it now.
+    pub permits: usize,
 }
 
 impl Progress {
+    /// The counters now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Snapshot {
+            files: read(&self.files),
+            files_done: read(&self.files_done),
+            bytes: read(&self.bytes),
+            hashed: read(&self.hashed),
+            acked: read(&self.acked),
+            sent: read(&self.sent),
+            retries: read(&self.retries),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            permits: self.permits.load(Ordering::Relaxed),
+        }
+    }
+
     /// Counters of the run of `scope`, which counts what is sent.
-    pub(crate) fn of(scope: &Scope) -> Progress {
+    pub(super) fn of(scope: &Scope) -> Progress {
         Progress {
             bytes: Arc::clone(&scope.bytes),
             sent: Arc::clone(&scope.sent),
@@ -111,11 +143,11 @@ impl Progress {
         }
     }
 
-    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    pub(super) fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
     }
 
-    pub(crate) fn sub(counter: &AtomicU64, amount: u64) {
+    pub(super) fn sub(counter: &AtomicU64, amount: u64) {
         counter.fetch_sub(amount, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::runtime::Handle;
+use tokio::sync::SemaphorePermit;
+use tokio::sync::mpsc::Sender;
 
 use super::Item;
 use super::admit::{Admission, Admitted};
@@ -34,7 +36,7 @@ pub enum Lister {
 pub fn start(
     shared: &Arc<Shared>,
     (items, lister): (impl Iterator<Item = Item> + Send + 'static, Lister),
-    out: UnboundedSender<Admitted>,
+    out: Sender<Admitted>,
 ) -> Result<Running<Admission>> {
     let core = &shared.core;
     let settings = Settings {
@@ -55,20 +57,33 @@ pub fn start(
         stop: Arc::clone(&shared.halt),
     };
     let (intake, running) = hash::start(Arc::clone(&shared.pools), settings, [small, large], watch);
-    let run = Arc::clone(shared);
-    let list = move || list(&run, items, &intake, &out);
+    let (run, runtime) = (Arc::clone(shared), Handle::current());
     match lister {
-        Lister::OwnThread => hash::spawn("panup-list", list)?,
-        Lister::Pool => shared.pools.small().spawn_fifo(list),
+        Lister::OwnThread => {
+            let place = move || runtime.block_on(run.places.acquire()).is_ok_and(keep);
+            let run = Arc::clone(shared);
+            let items = items.take_while(move |_| place());
+            hash::spawn("panup-list", move || list(&run, items, &intake, &out))?;
+        }
+        Lister::Pool => {
+            let list = move || list(&run, items, &intake, &out);
+            shared.pools.small().spawn_fifo(list);
+        }
     }
     Ok(running)
+}
+
+/// The place is given back when the file has ended.
+fn keep(place: SemaphorePermit<'_>) -> bool {
+    place.forget();
+    true
 }
 
 fn list(
     shared: &Arc<Shared>,
     items: impl Iterator<Item = Item>,
     intake: &Intake<Admission>,
-    out: &UnboundedSender<Admitted>,
+    out: &Sender<Admitted>,
 ) {
     let all = AssertUnwindSafe(|| {
         let mut targets = Targets::new(shared.core.options.on_conflict);
@@ -81,7 +96,7 @@ fn list(
     if catch_unwind(all).is_err() {
         // A run without the rest is no success.
         let outcome = nameless(broken(Operation::Read).context("listing the files"));
-        drop(out.send(Admitted::Ended(Box::new(outcome))));
+        drop(out.try_send(Admitted::Ended(Box::new(outcome))));
     }
 }
 
@@ -91,7 +106,7 @@ fn hand_on(
     shared: &Arc<Shared>,
     item: Item,
     targets: &mut Targets,
-    (intake, out): (&Intake<Admission>, &UnboundedSender<Admitted>),
+    (intake, out): (&Intake<Admission>, &Sender<Admitted>),
 ) -> bool {
     let facts = item.facts().ok();
     let size = facts.as_ref().map_or(0, |facts| facts.len());

@@ -24,8 +24,8 @@ mod turn;
 
 use std::path::PathBuf;
 
-pub use client::{Client, Interrupter, Run};
-pub use event::{Event, Outcome, Progress, Status, Summary};
+pub use client::{Client, Interrupter, Run, ServerReport};
+pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
 pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};

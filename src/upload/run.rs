@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
 use super::event::{Event, Progress};
@@ -24,6 +24,8 @@ pub struct Shared {
     pub scope: Scope,
     /// Set once the run is to stop; the hashers look at it.
     pub halt: Arc<AtomicBool>,
+    /// Places for files that are under way.
+    pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
     events: mpsc::WeakSender<Event>,
 }
@@ -39,6 +41,7 @@ impl Shared {
             progress: Arc::new(Progress::of(&scope)),
             halt: Arc::clone(scope.cancel.flag()),
             scope,
+            places: Semaphore::new(PLACES),
             events,
         })
     }
@@ -73,3 +76,7 @@ impl Shared {
         Cancel::error()
     }
 }
+
+/// Files under way at a time, those included that are only listed, and those of which the reader has
+/// not taken the end: a hundred bytes or some more each. With more, one list could hold them all.
+pub const PLACES: usize = 1 << 15;

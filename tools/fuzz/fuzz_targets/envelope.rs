@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use panup::wire::{self, Fields, Raw};
+use panup::internals::wire::{self, Fields, Raw};
 use panup::{Kind, Operation};
 
 fuzz_target!(|data: &[u8]| {

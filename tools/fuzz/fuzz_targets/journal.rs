@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use libfuzzer_sys::fuzz_target;
 use panup::Conflict;
 use panup::digest::{FileDigest, Md5};
-use panup::journal::{Account, Begun, Journal, Task};
-use panup::source::Identity;
-use panup::wire::{Created, Remote};
+use panup::internals::journal::{Account, Begun, Journal, Task};
+use panup::internals::source::Identity;
+use panup::internals::wire::{Created, Remote};
 
 fuzz_target!(|data: &[u8]| {
     let mut database = sound().clone();

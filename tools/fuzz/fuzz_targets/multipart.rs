@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use panup::Conflict;
 use panup::digest::Md5;
-use panup::wire::{self, FileFacts, Framed, Remote};
+use panup::internals::wire::{self, FileFacts, Framed, Remote};
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[seed, parent, length], rest)) = data.split_first_chunk::<3>() else {
