@@ -5,7 +5,6 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::atomic::Ordering;
 
 use common::{Scene, noise, outcomes_and_warnings, wait};
 use panup::{Client, Conflict, Item, Kind, Options, Outcome, Run, Status};
