@@ -64,8 +64,10 @@ impl<J: Job> Intake<J> {
         }
         state.queue(class).jobs.push_back(ticket);
         engine.start_tasks(&mut state);
+        // Not at each of them: whoever is woken takes the processor from the thread that lists them.
+        let is_company = state.large.jobs.len() >= engine.enough();
         drop(state);
-        if class == Class::Large {
+        if class == Class::Large && is_company {
             engine.arrived.notify_all();
         }
         true
@@ -98,7 +100,7 @@ impl<J: Job> Drop for Running<J> {
 
 struct Engine<J: Job> {
     state: Mutex<State<J>>,
-    /// A large job came, or the last of all.
+    /// Enough large jobs came, or the last of all.
     arrived: Condvar,
     /// Jobs were taken from a queue.
     taken: Condvar,
@@ -230,14 +232,19 @@ impl<J: Job> Engine<J> {
     /// the next ones, and alone, a file gets one slow chain.
     fn with_company<'s>(&self, mut state: MutexGuard<'s, State<J>>) -> MutexGuard<'s, State<J>> {
         let deadline = Instant::now() + COMPANY;
-        let enough = FULL_LANES * self.batches.pools().of(Class::Large).current_num_threads();
-        while !state.is_ended && !self.is_stopped(&state) && state.large.jobs.len() < enough {
+        while !state.is_ended && !self.is_stopped(&state) && state.large.jobs.len() < self.enough()
+        {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 break;
             };
             (state, _) = unpoisoned(self.arrived.wait_timeout(state, left));
         }
         state
+    }
+
+    /// Large files that fill the lanes of all threads.
+    fn enough(&self) -> usize {
+        FULL_LANES * self.batches.pools().of(Class::Large).current_num_threads()
     }
 
     /// How many of `waiting` large files one task takes. What is read has no lanes to fill.
