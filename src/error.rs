@@ -1,5 +1,6 @@
-//! Every way to fail. In: what went wrong and where. Out: one [`Error`] whose [`Kind`] alone
-//! decides repeat, exit code and what the gate is told. Never: a second error type across a floor.
+//! Every way to fail. In: what went wrong and where. Out: one [`Error`] whose [`Kind`] alone decides
+//! the exit code; with a few facts (delivery, status, code, time-out) also what is repeated and what
+//! the limiters are told. Never: a second error type across a floor.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -335,7 +336,7 @@ impl Error {
         self.0.scarcity
     }
 
-    /// Whether it is an answer of somebody else than the service.
+    /// Whether it is an answer of another server than the service's.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.0.foreign

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 
-/// Makes the folder `path` (0700) where it is missing, and sees that nobody else can put files there.
+/// Makes the folder `path` (0700) where it is missing, and sees that no other user can put files there.
 ///
 /// # Errors
-/// It cannot be made; it belongs to somebody else than us or root; or others may write in it or
+/// It cannot be made; it belongs to another user who is not root; or others may write in it or
 /// exchange it. The message names the folder and says what to do.
 pub fn folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -23,12 +23,12 @@ pub fn folder(path: &Path) -> io::Result<()> {
     trusted(path)
 }
 
-/// Sees that nobody else can put files in the folder `path`, or another folder in its place.
+/// Sees that no other user can put files in the folder `path`, or another folder in its place.
 ///
 /// # Errors
 /// As [`folder`]; it is not made.
 pub fn trusted(path: &Path) -> io::Result<()> {
-    // A link is as good as its owner: whoever owns it decides where it leads.
+    // A link is as good as its owner: its owner decides where it leads.
     owned(&fs::symlink_metadata(path)?, path)?;
     let facts = fs::metadata(path)?;
     owned(&facts, path)?;
@@ -82,7 +82,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file beside `path`, under a name that nobody has prepared.
+/// A new file beside `path`, under a name that cannot have been prepared.
 fn fresh(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut tries = 0;
     loop {
@@ -99,7 +99,7 @@ fn fresh(path: &Path) -> io::Result<(PathBuf, File)> {
 /// Reads a file that panup keeps; `None` where there is none.
 ///
 /// # Errors
-/// Its folder is refused, it is no regular file or that of somebody else, or others can read it.
+/// Its folder is refused, it is no regular file, or another user's, or others can read it.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     let options = &mut OpenOptions::new();
     let file = match private(options.read(true)).open(path) {
@@ -212,7 +212,7 @@ fn mode(_facts: &Metadata) -> u32 {
     0
 }
 
-/// Links are not followed, and a pipe that nobody else has open is an error rather than a wait.
+/// Links are not followed, and a pipe without another end is an error rather than a wait.
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use rustix::fs::OFlags;

@@ -36,7 +36,7 @@ impl Credential {
     }
 }
 
-/// The account that a JWT names. Its signature is the service's affair: whoever forges a claim
+/// The account that a JWT names. Its signature is the service's affair: a forged claim
 /// deceives his own journal.
 fn claimed(token: &str) -> Option<String> {
     let mut parts = token.split('.');

@@ -1,5 +1,5 @@
 //! The credential. In: a pasted token, or client credentials and a folder. Out: the token that
-//! everybody uses, fetched once for all tasks and all processes. Never: a secret in text, or a
+//! all tasks use, fetched once for all tasks and all processes. Never: a secret in text, or a
 //! login that a still valid token makes needless, since a fourth one would kick out the first.
 
 use std::fmt;
@@ -91,7 +91,7 @@ impl fmt::Debug for Kept {
 pub enum Found {
     /// A token to use.
     Token(Secret),
-    /// None that is valid: whoever holds this may log in, and everybody else waits. With the trouble
+    /// None that is valid: the holder of this may log in, and all others wait. With the trouble
     /// that the cache made, if it made any.
     LogIn(Turn, Option<Error>),
     /// Another process is logging in: ask again later.
@@ -139,7 +139,7 @@ impl Tokens {
             .map(|kept| Secret::new(&kept.token))
     }
 
-    /// Forgets the token in memory if it is the `refused` one, so that nobody sends a slice with it
+    /// Forgets the token in memory if it is the `refused` one, so that no slice is sent with it
     /// while a new one is fetched.
     pub fn forget(&self, refused: &Secret) {
         let mut current = self.current.lock();
@@ -152,7 +152,7 @@ impl Tokens {
     }
 
     /// Looks on disk, under the lock of all processes, and never waits for it. A cache that cannot be
-    /// used is none: everybody then logs in alone.
+    /// used is none: each process then logs in by itself.
     #[must_use]
     pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Found {
         let Some(path) = &self.cache else {
@@ -178,7 +178,7 @@ impl Tokens {
     }
 
     /// The turn of one for whom [`Tokens::take`] was busy for too long: it logs in beside the other,
-    /// and the token of whoever is last stays in the cache.
+    /// and the last token stays in the cache.
     #[must_use]
     pub fn alone(&self) -> (Turn, Error) {
         let message = "another panup has been logging in for too long; this one logs in by itself";
@@ -221,7 +221,7 @@ impl Kept {
         let half = Duration::from_secs(self.expires.saturating_sub(self.fetched) / 2);
         let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.expires));
         let early = now.checked_add(EARLY.min(half));
-        // A time beyond all times was written by nobody: there is no such token.
+        // No such token exists: its time is beyond all times.
         let lasts = matches!((end, early), (Some(end), Some(early)) if end > early);
         lasts && refused.is_none_or(|refused| refused.expose() != self.token)
     }
@@ -311,7 +311,7 @@ fn state(path: &Path, error: std::io::Error) -> Error {
         .caused_by(error)
 }
 
-/// Beside the cache, what says that somebody is logging in.
+/// Beside the cache, what says that a process is logging in.
 const LOCK: &str = "lock";
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(super) enum Class {
     Large,
 }
 
-/// Whoever has the budgets.
+/// The owner of the budgets.
 pub(super) trait Budgets: Send + Sync {
     /// A file's part has another size than was taken; `None` gives it back.
     fn change(self: Arc<Self>, class: Class, from: u64, to: Option<u64>);

@@ -228,7 +228,7 @@ impl<J: Job> Engine<J> {
         files.collect()
     }
 
-    /// Waits a moment for large files to hash together: whoever lists them needs microseconds for
+    /// Waits a moment for large files to hash together: the list needs microseconds for
     /// the next ones, and alone, a file gets one slow chain.
     fn with_company<'s>(&self, mut state: MutexGuard<'s, State<J>>) -> MutexGuard<'s, State<J>> {
         let deadline = Instant::now() + COMPANY;

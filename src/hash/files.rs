@@ -1,4 +1,4 @@
-//! MD5s for whoever asks, without an upload. In: inputs, as many as there are. Out: each one's
+//! MD5s of files without an upload. In: inputs, as many as there are. Out: each one's
 //! MD5s, or why not, in the order in which they were handed in. Never: an input that stops
 //! another, memory that grows with the number of inputs, the MD5 of a file that changed meanwhile.
 
@@ -71,7 +71,7 @@ where
         _running: running,
     };
     let inputs = inputs.into_iter();
-    // Whoever finds the files waits most of the time.
+    // The thread that lists the files waits most of the time.
     threads::spawn("panup-inputs", move || call.feed(inputs, &intake))?;
     Ok(sums)
 }

@@ -130,7 +130,7 @@ impl<J: Job> Taken<J> {
             mut ticket,
             mut guard,
         } = self;
-        // Half a file's MD5 is nobody's: after a stop there is no outcome.
+        // The MD5 of half a file is of no use: after a stop there is no outcome.
         let Some(job) = ticket.take() else { return };
         match outcome {
             Ok(hashed) => {

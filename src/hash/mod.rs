@@ -1,4 +1,4 @@
-//! Hashing engine: files to MD5s on threads of its own, for uploads and for whoever only asks. In: jobs,
+//! Hashing engine: files to MD5s on threads of its own, for uploads and for `hash_files`. In: jobs,
 //! one file each. Out: each one's MD5s, told to the job. Never: the journal, the service, a wait for
 //! room on a thread that hashes.
 

@@ -1,4 +1,4 @@
-//! How far a call of `hash_files` is, for whoever shows it.
+//! Progress of a call of `hash_files`, to be shown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -36,7 +36,7 @@ pub fn slices(
         } else if let Some(content) = source.try_bytes(range, memory)? {
             contents.push(content);
         } else {
-            // Whoever holds some of the memory must not wait for more.
+            // What holds some of the memory must not wait for more.
             break;
         }
     }

@@ -1,5 +1,5 @@
-//! In: how many threads are wanted. Out: as many as can be had, and no fewer than are needed. Never:
-//! a panic or a wait for a thread that does not come.
+//! Thread pools, as large as the system allows. In: how many threads are wanted. Out: as many as can be
+//! had, and no fewer than are needed. Never: a panic or a wait for a thread that does not come.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;

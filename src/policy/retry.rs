@@ -258,7 +258,7 @@ impl RetryBudget {
         }
     }
 
-    /// For one file: 512, half as many again as a full gate of 64 slices can spend on eight
+    /// For one file: 512, half as many again as 64 slices in flight can spend on eight
     /// attempts each, and an eighth of the run's.
     #[must_use]
     pub fn of_a_file() -> Self {

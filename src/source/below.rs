@@ -1,6 +1,6 @@
-//! In: a path and the folder that it was found in. Out: the file that it leads to without a
-//! symbolic link below that folder, or ELOOP. Never: a file outside that folder, whatever becomes
-//! of the names between two looks.
+//! Opening below a folder. In: a path and the folder that it was found in. Out: the file that it leads
+//! to without a symbolic link below that folder, or ELOOP. Never: a file outside that folder, whatever
+//! becomes of the names between two looks.
 
 use std::ffi::OsStr;
 use std::fs::File;

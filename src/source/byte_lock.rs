@@ -1,5 +1,6 @@
-//! In: an open file and a place in it. Out: a lock on that one byte, which need not exist, held by
-//! this descriptor until it is given back or closed, by the end of the process too. Never: a wait.
+//! A lock of one byte. In: an open file and a place in it. Out: a lock on that one byte, which need not
+//! exist, held by this descriptor until it is given back or closed, by the end of the process too.
+//! Never: a wait.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +13,7 @@ use std::io;
 pub fn try_lock_byte(file: &File, at: u64) -> io::Result<bool> {
     match set(file, at, Wish::Hold) {
         Ok(()) => Ok(true),
-        // POSIX leaves it open which of the two says that somebody else holds it.
+        // POSIX leaves it open which of the two says that another process holds it.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
             Ok(false)
         }

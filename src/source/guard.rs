@@ -1,7 +1,7 @@
-//! In: the address ranges of live maps. Out: a process that survives a page of them vanishing
-//! (a truncated file, a failing disk): zeros in its place and a mark on the map. Never: a lock,
-//! an allocation or a look at anything but the table inside the handler; never a fault at a
-//! foreign address, which the handler that was there before gets.
+//! The guard of maps against SIGBUS. In: the address ranges of live maps. Out: a process that survives
+//! a page of them vanishing (a truncated file, a failing disk): zeros in its place and a mark on the
+//! map. Never: a lock, an allocation or a look at anything but the table inside the handler; never a
+//! fault at a foreign address, which the handler that was there before gets.
 
 use std::ffi::{c_int, c_void};
 use std::mem;
@@ -130,7 +130,7 @@ impl Slot {
     }
 
     /// The map's range if it is live and holds `address`. A slot that changes hands meanwhile is
-    /// not the one: whoever faults inside a map holds it, so its slot stands still.
+    /// not the one: a thread that faults inside a map holds it, so its slot stands still.
     fn around(&self, address: usize) -> Option<Span> {
         let turn = self.turn.load(SeqCst);
         let span = Span {
@@ -184,7 +184,7 @@ fn address_of_handler() -> libc::sighandler_t {
 /// Runs between any two instructions of any thread: async-signal-safe calls only.
 extern "C" fn on_bus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid `info`; `si_addr` is read for codes of faults only,
-    // since for a signal that somebody sent the same bytes hold the sender's ids.
+    // since for a signal that a process sent the same bytes hold the sender's ids.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     let is_fault = FAULTS.contains(&code);
     if is_fault && heal(address) {
@@ -198,7 +198,7 @@ fn heal(address: usize) -> bool {
     let Some((slot, span)) = TABLE.find(address) else {
         return false;
     };
-    // First the mark, then the zeros: nobody can have read a zero and find no mark.
+    // First the mark, then the zeros: no reader can have seen a zero and find no mark.
     slot.spoiled.store(true, SeqCst);
     let page = address & !(page_size() - 1);
     // Splitting a map needs one more entry in the kernel's list, which has a limit
@@ -261,7 +261,7 @@ const FREE: usize = 0;
 const LIVE: usize = 2;
 
 /// BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR: an instruction of this thread hit `si_addr`.
-/// Not BUS_MCEERR_AO (5), which announces a bad page that nobody has touched.
+/// Not BUS_MCEERR_AO (5), which announces a bad page that was not touched.
 const FAULTS: std::ops::RangeInclusive<c_int> = 1..=4;
 
 #[cfg(test)]

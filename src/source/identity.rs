@@ -1,5 +1,5 @@
-//! In: what the system says about a file, then and now. Out: the [`Change`] between the two, or
-//! none. Never: a look at the disk; this is arithmetic.
+//! A file's identity. In: what the system says about a file, then and now. Out: the [`Change`] between
+//! the two, or none. Never: a look at the disk; this is arithmetic.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct Identity {
     pub size: u64,
     /// Last change of the contents, nanoseconds since 1970.
     pub mtime_ns: i64,
-    /// Last change of contents or attributes, nanoseconds since 1970. Nobody can set it back,
+    /// Last change of contents or attributes, nanoseconds since 1970. It cannot be set back,
     /// which is why it counts although a `chmod` moves it too.
     pub ctime_ns: i64,
 }

@@ -1,5 +1,5 @@
-//! In: an open file and its length. Out: the file as read-only memory, guarded against faults.
-//! Never: a map that the guard does not watch; where it cannot, there is no map.
+//! A mapped file. In: an open file and its length. Out: the file as read-only memory, guarded against
+//! faults. Never: a map that the guard does not watch; where it cannot, there is no map.
 
 use std::fs::File;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use super::process;
 #[derive(Debug)]
 pub(super) struct Map {
     // Declared, and so dropped, before the memory: an address given back to the system may be
-    // somebody else's the next moment, and the handler must not take it for ours.
+    // another mapping's the next moment, and the handler must not take it for ours.
     entry: Entry,
     memory: Mmap,
 }

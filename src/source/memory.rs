@@ -1,6 +1,6 @@
-//! In: how many bytes may be in memory at once. Out: buffers, as there is room, first come first
-//! served. Never: more than the limit, but for one buffer that is larger and then alone; an
-//! allocation that ends the process.
+//! The memory budget of what is read instead of mapped. In: how many bytes may be in memory at once.
+//! Out: buffers, as there is room, first come first served. Never: more than the limit, but for one
+//! buffer that is larger and then alone; an allocation that ends the process.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};

@@ -1,6 +1,6 @@
-//! In: a path. Out: the file's bytes (views of a map, or reads), its [`Identity`], and on request
-//! the verdict whether it still is what was opened. Never: a signal that kills the process when
-//! the file shrinks under its map, a byte from an unopened file, a write.
+//! A file as bytes. In: a path. Out: the file's bytes (views of a map, or reads), its [`Identity`], and
+//! on request the verdict whether it still is what was opened. Never: a signal that kills the process
+//! when the file shrinks under its map, a byte from an unopened file, a write.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -69,7 +69,7 @@ struct Open {
     /// Filled when bytes are first asked for: most files of a big tree are never mapped, and a
     /// map costs 10 to 40 µs. `None` inside means: read instead.
     map: OnceLock<Option<Mapped>>,
-    // Declared, and so dropped, after the file: whoever is told finds the descriptor free.
+    // Declared, and so dropped, after the file: a waiter that is woken finds the descriptor free.
     _counted: scarce::Counted,
 }
 
@@ -240,7 +240,7 @@ impl Source {
     }
 
     /// Reads the whole file into `buffer`, which is meant to be reused from file to file. Where the
-    /// size that the system gives is not what can be read, and nobody changed the file meanwhile,
+    /// size that the system gives is not what can be read, and the file was not changed meanwhile,
     /// what was read is its [length](Self::len) from now on.
     ///
     /// # Errors

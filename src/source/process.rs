@@ -1,5 +1,6 @@
-//! In: what the system allows this process. Out: as much of it as can be had, at a command's start,
-//! and how many descriptors are left. Never: a change of the process without being asked for it.
+//! Limits of this process. In: what the system allows this process. Out: as much of it as can be had,
+//! at a command's start, and how many descriptors are left. Never: a change of the process without
+//! being asked for it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

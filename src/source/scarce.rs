@@ -1,5 +1,6 @@
-//! In: an attempt that can fail for want of descriptors or memory. Out: its result, once there was
-//! room. Never: a file's failure where waiting for another one of ours helps.
+//! Waiting for descriptors and memory. In: an attempt that can fail for want of descriptors or memory.
+//! Out: its result, once there was room. Never: a file's failure where waiting for another one of ours
+//! helps.
 
 use std::sync::Condvar;
 use std::time::{Duration, Instant};

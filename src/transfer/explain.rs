@@ -23,7 +23,7 @@ pub const MAY_BE_OURS: &str =
 /// Adds to the last error what the user has to know of the attempts before it.
 #[must_use]
 pub fn explain(error: Error, attempted: Attempted) -> Error {
-    // Whoever reads this error has to know that one of the attempts may have been carried out.
+    // The reader of this error has to know that one of the attempts may have been carried out.
     let error = if attempted.lost_one {
         error.with_delivery(Delivery::Unknown)
     } else {

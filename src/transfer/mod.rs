@@ -203,7 +203,7 @@ impl Transfer {
     }
 
     /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
-    /// once; whoever held the oldest then meets a 401 and renews.
+    /// once; the process with the oldest then meets a 401 and renews.
     fn log_in(&self) -> Boxed<'_, Result<Login>> {
         let Credential::Client { id, secret } = self.tokens.credential() else {
             unreachable!("a pasted token is always found");

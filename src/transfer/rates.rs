@@ -1,5 +1,5 @@
 //! Calls per second: a limiter for each endpoint, shared by all tasks; and the pause of them all
-//! while somebody else answers for the service.
+//! while another server answers for the service.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl Rates {
             if pause.is_zero() {
                 return;
             }
-            // The service may answer somebody meanwhile, which ends the pause.
+            // The service may answer a call meanwhile, which ends the pause.
             tokio::time::sleep(pause.min(LOOK)).await;
         }
     }
@@ -72,13 +72,13 @@ impl Rates {
         self.lull.lock().answered();
     }
 
-    /// Somebody else answered for the service. Where nobody else does any more, all calls pause.
+    /// Another server answered for the service. Where only such answers come, all calls pause.
     pub fn foreign(&self, now: Instant) {
         let pause = self.lull.lock().foreign(now);
         let Some(pause) = pause else { return };
         tracing::info!(
             ?pause,
-            "somebody else answers for the service; every call waits"
+            "another server answers for the service; every call waits"
         );
         for rate in [&self.create, &self.complete, &self.single] {
             rate.lock().hold(now, pause);
@@ -118,7 +118,7 @@ const LOOK: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    /// They took 100 s at the published five a second, which nobody had asked for.
+    /// They took 100 s at the published five a second, which no option asked for.
     #[tokio::test(start_paused = true)]
     async fn five_hundred_refusals_take_seconds() {
         for operation in [Operation::Create, Operation::Single] {

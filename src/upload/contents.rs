@@ -19,7 +19,7 @@ use crate::source::{Identity, Look, Source, Standing, patiently};
 pub struct Contents {
     source: Source,
     md5: Md5,
-    /// Whoever holds it may be hashing; the others wait for the answer.
+    /// The holder may be hashing; the others wait for the answer.
     known: Mutex<Known>,
 }
 
@@ -28,7 +28,7 @@ pub struct Contents {
 enum Known {
     /// It was not needed.
     Nothing,
-    /// At this look the contents were the same; and so they were for whoever looked before.
+    /// At this look the contents were the same; and so they were at every look before.
     Same(Look, Instant),
     /// They are others.
     Other(Error),

@@ -1,5 +1,5 @@
-//! In: how many descriptors may be opened. Out: how many of them files and connections get. Never:
-//! a look at the system; this is arithmetic.
+//! The division of file descriptors. In: how many descriptors may be opened. Out: how many of them
+//! files and connections get. Never: a look at the system; this is arithmetic.
 
 use crate::source::Descriptors;
 

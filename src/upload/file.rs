@@ -38,7 +38,7 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed) -> Outcome {
     }
 }
 
-/// Nobody else uploads to the same place meanwhile. An MD5 of an earlier run that the service
+/// No other upload goes to the same place meanwhile. An MD5 of an earlier run that the service
 /// refuses is not believed: the file is hashed, and if that gives another one, it begins again.
 async fn in_turn(
     shared: &Arc<Shared>,
@@ -48,11 +48,14 @@ async fn in_turn(
     let Turn {
         claim: _held,
         known,
-    } = turn::take(shared, hashed).await?;
+    } = match hashed.turn.take() {
+        Some(turn) => turn,
+        None => turn::take(shared, &hashed.task, &hashed.digest.md5).await?,
+    };
     match unless_known(shared, hashed, known, sent).await {
         Err(error) if hashed.remembered && is_refused_sum(&error) => {
             hash_anew(shared, hashed, error).await?;
-            let known = turn::known(shared, hashed).await;
+            let known = turn::known(shared, &hashed.task, &hashed.digest.md5).await;
             unless_known(shared, hashed, known, sent).await
         }
         outcome => outcome,
@@ -87,10 +90,12 @@ async fn unless_known(
         pending: tokio::sync::Mutex::default(),
     };
     match file.whole().await {
-        Err(error) if is_refusal(&error) => match turn::known(shared, hashed).await {
-            Known::Finished(finished) => Ok(skipped(finished)),
-            Known::Begun(_) | Known::Nothing => Err(error),
-        },
+        Err(error) if is_refusal(&error) => {
+            match turn::known(shared, &hashed.task, &hashed.digest.md5).await {
+                Known::Finished(finished) => Ok(skipped(finished)),
+                Known::Begun(_) | Known::Nothing => Err(error),
+            }
+        }
         outcome => outcome,
     }
 }
@@ -137,7 +142,7 @@ enum Try {
     Last,
 }
 
-/// Whether complete was asked before, by whoever began this upload.
+/// Whether complete was asked for before, by this run or an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     No,

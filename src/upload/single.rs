@@ -58,7 +58,7 @@ impl FileUpload<'_> {
         if let Some(content) = &self.hashed.content {
             return Ok(content.clone());
         }
-        // Whoever waits for memory blocks a thread; of those there must be some left for the files
+        // A file that waits for memory blocks a thread; of those there must be some left for the files
         // that hold it.
         let _turn = self.shared.core.reading.lock().await;
         let (source, memory) = (self.hashed.source.clone(), self.shared.core.memory.clone());

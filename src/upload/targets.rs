@@ -23,7 +23,7 @@ use crate::wire::{Conflict, Remote};
 #[derive(Debug)]
 pub struct Targets {
     conflict: Conflict,
-    /// Keys of 96 bits by two hash functions that nobody outside knows: that two of a million
+    /// Keys of 96 bits by two hash functions that are drawn at random: that two of a million
     /// paths meet has a chance of 1 in 10^17, so paths are not kept to be compared.
     hashers: [RandomState; 2],
     files: HashMap<Key, Local>,

@@ -1,9 +1,8 @@
 //! A file's turn at its remote place: one upload at a time goes there, of all files, runs and
-//! processes that share a journal. Whoever had to wait finds in the journal what the other one did.
+//! processes that share a journal. A file that had to wait finds in the journal what the other upload did.
 
 use std::time::{Duration, Instant};
 
-use super::admit::Hashed;
 use super::event::Event;
 use super::run::Shared;
 use crate::digest::Md5;
@@ -35,25 +34,22 @@ pub fn at_once(shared: &Shared, task: &Task, md5: &Md5) -> Option<Turn> {
 ///
 /// # Errors
 /// [`Kind::Cancelled`] where the run is told to stop meanwhile.
-pub async fn take(shared: &Shared, hashed: &mut Hashed) -> Result<Turn> {
-    if let Some(turn) = hashed.turn.take() {
-        return Ok(turn);
-    }
-    let claim = claim(shared, hashed).await?;
-    let known = known(shared, hashed).await;
+pub async fn take(shared: &Shared, task: &Task, md5: &Md5) -> Result<Turn> {
+    let claim = claim(shared, task).await?;
+    let known = known(shared, task, md5).await;
     Ok(Turn { claim, known })
 }
 
-/// Waits until nobody else is uploading to the file's place; the user hears of a long wait.
-async fn claim(shared: &Shared, hashed: &Hashed) -> Result<Claim> {
+/// Waits until no other upload has the file's place; the user is told of a long wait.
+async fn claim(shared: &Shared, task: &Task) -> Result<Claim> {
     let (started, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
     loop {
-        if let Some(claim) = asked(shared, hashed).await {
+        if let Some(claim) = asked(shared, task).await {
             return Ok(claim);
         }
         if !told && started.elapsed() >= TELL_AFTER {
             told = true;
-            shared.tell(Event::Warning(waiting(hashed))).await;
+            shared.tell(Event::Warning(waiting(task))).await;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
@@ -74,9 +70,9 @@ pub enum Known {
 }
 
 /// Looks into the journal, once the content is known and the place is claimed.
-pub async fn known(shared: &Shared, hashed: &Hashed) -> Known {
+pub async fn known(shared: &Shared, task: &Task, md5: &Md5) -> Known {
     let (resume, journal) = (shared.core.options.resume, shared.core.journal.clone());
-    let (task, md5) = (hashed.task.clone(), hashed.digest.md5);
+    let (task, md5) = (task.clone(), *md5);
     let look = move || look(&journal, resume, &task, &md5);
     let known = tokio::task::spawn_blocking(look).await;
     known.unwrap_or(Known::Nothing)
@@ -97,19 +93,19 @@ fn look(journal: &Journal, resume: Resume, task: &Task, md5: &Md5) -> Known {
     begun.map_or(Known::Nothing, Known::Begun)
 }
 
-async fn asked(shared: &Shared, hashed: &Hashed) -> Option<Claim> {
+async fn asked(shared: &Shared, task: &Task) -> Option<Claim> {
     let journal = shared.core.journal.clone();
-    let task = hashed.task.clone();
+    let task = task.clone();
     let ask = move || journal.claim(&task.account, &task.remote);
     tokio::task::spawn_blocking(ask).await.ok().flatten()
 }
 
-fn waiting(hashed: &Hashed) -> Error {
+fn waiting(task: &Task) -> Error {
     let message = format!(
         "another upload to {:?} is under way, perhaps of another panup; waiting until it has ended",
-        hashed.task.remote.path()
+        task.remote.path()
     );
-    Error::new(Kind::State, Operation::Check, message).with_path(hashed.source.path())
+    Error::new(Kind::State, Operation::Check, message).with_path(&task.path)
 }
 
 /// Another upload of the same place is seldom over at once.

@@ -201,7 +201,7 @@ fn excerpt(body: &[u8]) -> String {
     }
 }
 
-/// `most` characters of what somebody else wrote, on one line and with nothing in it that a
+/// `most` characters of a foreign text, on one line and with nothing in it that a
 /// terminal would act on.
 fn printable(text: &str, most: usize) -> String {
     let mut out = String::new();

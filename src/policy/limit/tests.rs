@@ -1,4 +1,4 @@
-//! The gate against a modelled link: whole curves, and the figures that they have to reach.
+//! The limiter against a modelled link: whole curves, and the figures that they have to reach.
 
 mod link;
 

@@ -406,30 +406,30 @@ const STEP: f64 = 0.005;
 #[test]
 fn peers_prove_themselves_before_the_first_gets_all() {
     let (start, second) = (Instant::now(), Duration::from_secs(1));
-    let crew = [0, 1, 2];
+    let set = [0, 1, 2];
     let mut servers = scores(3);
-    crew.iter()
+    set.iter()
         .for_each(|&index| servers.started(index, 16 << 20, start));
-    assert!(servers.unproven(&crew, start), "none has answered");
+    assert!(servers.unproven(&set, start), "none has answered");
     servers.acked(0, 16 << 20, second, start + second);
     assert!(
-        !servers.unproven(&crew, start + second),
+        !servers.unproven(&set, start + second),
         "the first may go on"
     );
     servers.started(0, 16 << 20, start + second);
     servers.started(0, 16 << 20, start + second);
     assert!(
-        servers.unproven(&crew, start + second),
+        servers.unproven(&set, start + second),
         "it is busy, and the others are in time"
     );
     assert!(
-        !servers.unproven(&crew, start + 3 * second),
+        !servers.unproven(&set, start + 3 * second),
         "the others are late"
     );
     let next = servers.pick(start + 3 * second, &mut fastrand::Rng::with_seed(1), 0..3);
     assert_eq!(next, Some(0), "a late one gets nothing more");
     assert!(
-        !servers.unproven(&crew[..1], start),
+        !servers.unproven(&set[..1], start),
         "one server is never waited for"
     );
 }
