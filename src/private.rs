@@ -108,21 +108,23 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     };
     trusted(above(path))?;
     regular(&file, path)?;
-    text(file).map(Some)
+    let text = String::from_utf8(bytes(file)?);
+    text.map(Some)
+        .map_err(|_| refused("the file is not UTF-8".to_owned()))
 }
 
 /// Reads a file with a secret that the user names, through links; `None` where there is none.
 ///
 /// # Errors
 /// It cannot be read, or others than its owner can read it.
-pub fn read_named(path: &Path) -> io::Result<Option<String>> {
+pub fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        file => text(file?).map(Some),
+        file => bytes(file?).map(Some),
     }
 }
 
-fn text(file: File) -> io::Result<String> {
+fn bytes(file: File) -> io::Result<Vec<u8>> {
     let mode = mode(&file.metadata()?);
     if mode & 0o077 != 0 {
         return Err(refused(format!(
@@ -130,11 +132,11 @@ fn text(file: File) -> io::Result<String> {
             mode & 0o777
         )));
     }
-    let mut text = String::new();
-    file.take(LONGEST + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > LONGEST {
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LONGEST {
         true => Err(refused(format!("the file is longer than {LONGEST} bytes"))),
-        false => Ok(text),
+        false => Ok(bytes),
     }
 }
 
@@ -349,8 +351,9 @@ mod tests {
         let path = home.path().join("f");
         write(&path, "x").expect("writable");
         set_mode(&path, 0o640);
-        for read in [read, read_named] {
-            let error = read(&path).expect_err("shared").to_string();
+        let errors = [read(&path).err(), read_named(&path).err()];
+        for error in errors {
+            let error = error.expect("shared").to_string();
             assert!(error.contains("others can read it (mode 640)"), "{error}");
         }
     }
@@ -361,7 +364,7 @@ mod tests {
         let (path, link) = (home.path().join("..data"), home.path().join("token"));
         write(&path, "x").expect("writable");
         symlink(&path, &link).expect("ours");
-        assert_eq!(read_named(&link).expect("ours").as_deref(), Some("x"));
+        assert_eq!(read_named(&link).expect("ours").as_deref(), Some(&b"x"[..]));
         assert_eq!(read_named(&home.path().join("none")).expect("none"), None);
     }
 

@@ -283,7 +283,7 @@ pub fn read_private(path: &Path) -> Result<Option<String>> {
 ///
 /// # Errors
 /// [`Kind::State`] where it cannot be read, or where others than its owner can.
-pub fn read_secret(path: &Path) -> Result<Option<String>> {
+pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>> {
     private::read_named(path).map_err(|error| state(path, error))
 }
 

@@ -1,8 +1,8 @@
 //! Who uploads: the environment first, then a token file, then what `panup login` keeps.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use panup::{
@@ -13,14 +13,14 @@ use panup::{
 use super::account::account_options;
 use super::args::{Account, Login, Logout};
 use super::signals::Signals;
-use super::{INTERRUPTED, complain, say, state_dir};
+use super::{INTERRUPTED, complain, say, state_dir, text, usage};
 
 /// The credential that the environment and the options name.
 ///
 /// # Errors
 /// Where there is none, or half of one, or a file that cannot be used.
 pub fn find(account: &Account) -> Result<Credential, Error> {
-    if let Some(token) = variable("PANUP_TOKEN") {
+    if let Some(token) = variable("PANUP_TOKEN")? {
         return Ok(Credential::Token(Secret::new(&token)));
     }
     if let Some(path) = &account.token_file {
@@ -48,7 +48,7 @@ const KEPT: &str = "credentials";
 ///
 /// # Errors
 /// Where the service refuses them or they cannot be written.
-pub fn login(login: &Login) -> Result<ExitCode, Error> {
+pub fn login(login: &Login) -> Result<u8, Error> {
     let folder = state_dir(login.account.state_dir.as_deref()).ok_or_else(no_folder)?;
     // Before anything is asked, and before a token is fetched in vain.
     private_folder(&folder)?;
@@ -71,7 +71,7 @@ pub fn login(login: &Login) -> Result<ExitCode, Error> {
         "logged in as {id}; the credentials are kept in {}",
         folder.join(KEPT).display()
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Says meanwhile what there is to say, such as that another panup is logging in.
@@ -99,7 +99,7 @@ async fn log_in(options: Options) -> Result<(), Error> {
 ///
 /// # Errors
 /// Where they cannot be removed.
-pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
+pub fn logout(logout: &Logout) -> Result<u8, Error> {
     let folder = state_dir(logout.state_dir.as_deref()).ok_or_else(no_folder)?;
     let mut dropped = remove(&folder.join(KEPT))?;
     for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -117,7 +117,7 @@ pub fn logout(logout: &Logout) -> Result<ExitCode, Error> {
     } else {
         "not logged in"
     });
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 fn remove(path: &Path) -> Result<bool, Error> {
@@ -130,15 +130,18 @@ fn remove(path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .map(|value| value.trim().to_owned())
-        .filter(|value| !value.is_empty())
+/// One that is empty is not set: that is how some launchers unset it.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    let value = std::env::var_os(name).map(OsStringExt::into_vec);
+    let value = value.filter(|value| !value.trim_ascii().is_empty());
+    value.map(|value| text::secret(name, value)).transpose()
 }
 
 fn from_environment() -> Result<Option<Credential>, Error> {
-    match (variable("PANUP_CLIENT_ID"), variable("PANUP_CLIENT_SECRET")) {
+    match (
+        variable("PANUP_CLIENT_ID")?,
+        variable("PANUP_CLIENT_SECRET")?,
+    ) {
         (Some(id), Some(secret)) => Ok(Some(Credential::Client {
             id,
             secret: Secret::new(&secret),
@@ -152,7 +155,7 @@ fn from_environment() -> Result<Option<Credential>, Error> {
 }
 
 fn from_file(path: &Path) -> Result<Credential, Error> {
-    let text = read_secret(path)?.ok_or_else(|| {
+    let bytes = read_secret(path)?.ok_or_else(|| {
         Error::new(
             Kind::Invalid,
             Operation::Configure,
@@ -160,23 +163,22 @@ fn from_file(path: &Path) -> Result<Credential, Error> {
         )
         .with_path(path)
     })?;
-    Ok(Credential::Token(Secret::new(text.trim())))
+    let token = text::secret("the token file", bytes).map_err(|error| error.with_path(path))?;
+    Ok(Credential::Token(Secret::new(&token)))
 }
 
 fn kept_pair(path: &Path) -> Result<Option<(String, String)>, Error> {
-    let Some(text) = read_private(path)? else {
+    let Some(kept) = read_private(path)? else {
         return Ok(None);
     };
-    let mut lines = text.lines();
-    match (lines.next(), lines.next()) {
-        (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
-            Ok(Some((id.to_owned(), secret.to_owned())))
-        }
-        _ => {
-            let message = "the kept credentials cannot be read; run `panup login` again";
-            Err(Error::new(Kind::State, Operation::Login, message).with_path(path))
-        }
-    }
+    let again = |error: Error| error.with_path(path).advice("run `panup login` again");
+    let kept = text::decoded(kept.into_bytes()).map_err(|why| again(usage(why)))?;
+    let mut lines = text::lines(&kept, |_| false).map(<[u8]>::to_vec);
+    let mut word = |what| text::secret(what, lines.next().unwrap_or_default()).map_err(again);
+    Ok(Some((
+        word("the kept client id")?,
+        word("the kept client secret")?,
+    )))
 }
 
 fn ask(prompt: &str) -> Result<String, Error> {
@@ -184,7 +186,9 @@ fn ask(prompt: &str) -> Result<String, Error> {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     match read {
-        Ok(_) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
+        Ok(_) if !line.trim().is_empty() => {
+            text::secret(prompt.trim_end_matches(": "), line.into_bytes())
+        }
         _ => Err(Error::new(
             Kind::Invalid,
             Operation::Configure,
@@ -197,7 +201,7 @@ fn ask(prompt: &str) -> Result<String, Error> {
 fn ask_hidden(prompt: &str) -> Result<String, Error> {
     let terminal = std::io::stdin().is_terminal();
     if terminal {
-        // Whoever gives up here shall see again what he types.
+        // After an interrupt the terminal must echo again.
         Signals::new().at_first(|| {
             let _ = echo("echo");
             std::process::exit(i32::from(INTERRUPTED));

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use panup::Error;
 
-use super::walk::usage;
+use super::usage;
 
 /// All globs of a run.
 pub struct Globs {

@@ -1,7 +1,6 @@
 //! `panup status` and `panup forget`: lists what the journal holds, and drops it.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use panup::{Counts, Error, FinishedFile, Kind, Operation, State, Unfinished};
@@ -9,13 +8,13 @@ use serde_json::json;
 
 use super::args::{Forget, Status};
 use super::size::human;
-use super::{complain, say, state_dir};
+use super::{complain, say, say_object, state_dir};
 
 /// Shows unfinished uploads, the newest finished files, and how many there are.
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub fn status(status: &Status) -> Result<ExitCode, Error> {
+pub fn status(status: &Status) -> Result<u8, Error> {
     let (state, _) = open(status.state_dir.as_deref())?;
     let unfinished = state.unfinished()?;
     let finished = state.finished(status.finished)?;
@@ -26,14 +25,14 @@ pub fn status(status: &Status) -> Result<ExitCode, Error> {
         print_lines(&unfinished, &finished, counts);
     }
     warn(&state);
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Drops what is known of some files, or of all.
 ///
 /// # Errors
 /// Where the journal cannot be written.
-pub fn forget(forget: &Forget) -> Result<ExitCode, Error> {
+pub fn forget(forget: &Forget) -> Result<u8, Error> {
     let (state, dir) = open(forget.state_dir.as_deref())?;
     let all = match (forget.all, forget.unfinished) {
         (true, _) => Some(panup::Forget::Everything),
@@ -52,7 +51,7 @@ pub fn forget(forget: &Forget) -> Result<ExitCode, Error> {
         });
     }
     warn(&state);
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 fn open(asked: Option<&Path>) -> Result<(State, PathBuf), Error> {
@@ -105,7 +104,7 @@ fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: C
             "size": upload.size, "slices": upload.slices, "acked": upload.acked,
             "percent": percent(upload), "begun": seconds(upload.started),
         });
-        say(&object.to_string());
+        say_object(&object);
     }
     for file in finished {
         let object = json!({
@@ -114,13 +113,13 @@ fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: C
             "size": file.size, "md5": file.finished.md5.to_string(),
             "file_id": file.finished.file_id.unwrap_or(0), "finished": seconds(file.finished.at),
         });
-        say(&object.to_string());
+        say_object(&object);
     }
     let object = json!({
         "event": "summary", "unfinished": counts.unfinished, "finished": counts.finished,
         "hashed": counts.hashed,
     });
-    say(&object.to_string());
+    say_object(&object);
 }
 
 fn entries(count: u64) -> String {

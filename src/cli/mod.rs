@@ -10,23 +10,26 @@ mod emulator;
 mod globs;
 mod hash;
 mod journal;
+mod left_out;
+mod out;
 mod plan;
 mod report;
 mod screen;
 mod signals;
 mod size;
+mod text;
 mod tune;
 mod upload;
 mod walk;
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use panup::{Error, Kind};
+use panup::{Error, Kind, Operation};
 
 use args::{Args, Command};
+use out::{complain, say, say_bytes, say_object};
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
@@ -48,7 +51,11 @@ pub fn run() -> ExitCode {
         Command::Logout(logout) => credentials::logout(&logout),
         Command::Completions { shell } => completions(shell),
     };
-    outcome.unwrap_or_else(|error| fail(&error))
+    match outcome {
+        Ok(0) if out::is_lost() => ExitCode::from(SOME_FAILED),
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error),
+    }
 }
 
 /// Wrong usage or configuration, and credentials that were refused, before anything was uploaded.
@@ -70,33 +77,16 @@ const REFUSED: u8 = 3;
 /// Interrupted, resumable: 128 and the number of SIGINT, as shells say it.
 const INTERRUPTED: u8 = 130;
 
-fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Error> {
+fn completions(shell: clap_complete::Shell) -> Result<u8, Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "panup", &mut script);
     say_bytes(&script);
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-/// A line on standard output. A reader that went away is no failure.
-fn say(line: &str) {
-    say_bytes(format!("{line}\n").as_bytes());
-}
-
-fn say_bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    match written {
-        // Whoever wanted the output has seen enough; an upload goes on, and its exit code tells.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&format!("panup: standard output: {error}"));
-        }
-        _ => {}
-    }
-}
-
-/// A line on standard error. Errors are ignored: standard error is the last resort.
-fn complain(line: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{line}"));
+/// Wrong usage.
+fn usage(message: String) -> Error {
+    Error::new(Kind::Invalid, Operation::Configure, message)
 }
 
 /// `--verbose` shows what the library decides, twice what it tries; `PANUP_LOG` says it in detail.
@@ -110,8 +100,8 @@ fn log(verbose: u8) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(|| out::Log)
+        .with_ansi(false)
         .without_time()
         // Said on standard error, which is what could not be written: that would panic.
         .log_internal_errors(false)

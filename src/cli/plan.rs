@@ -5,10 +5,11 @@ use panup::Item;
 use serde_json::json;
 
 use super::args::Output;
+use super::left_out::LeftOut;
 use super::report::failure;
 use super::size::human;
 use super::walk::{News, Refused};
-use super::{complain, say};
+use super::{complain, say, say_object};
 
 /// The lines of one dry run.
 pub struct Plan {
@@ -37,7 +38,7 @@ impl Plan {
             let line = json!({
                 "event": "planned", "path": item.path.to_string_lossy(), "remote": item.remote, "size": size,
             });
-            say(&line.to_string());
+            say_object(&line);
         } else if !self.output.quiet {
             let path = item.path.display();
             say(&format!("{path} -> {} ({size} bytes)", item.remote));
@@ -55,21 +56,22 @@ impl Plan {
     fn refused(&mut self, refused: &Refused) {
         self.failed += 1;
         if self.output.json {
-            say(&failure(&refused.path, "", 0, &refused.error));
+            say_object(&failure(&refused.path, "", 0, &refused.error));
         } else {
             complain(&format!("failed    {}", refused.error));
         }
     }
 
     /// The last line; returns how many files failed.
-    pub fn summary(self) -> u64 {
+    pub fn summary(self, left_out: &LeftOut) -> u64 {
         if self.output.json {
             // Nothing was uploaded, so nothing but files and failures can be counted.
             let line = json!({
                 "event": "summary", "files": self.files + self.failed, "uploaded": 0, "reused": 0,
                 "skipped": 0, "failed": self.failed, "bytes": 0, "sent": 0, "seconds": 0.0,
+                "unstarted": 0, "links": left_out.links(), "special": left_out.special(),
             });
-            say(&line.to_string());
+            say_object(&line);
         } else if !self.output.quiet {
             complain(&format!(
                 "{} files, {} would be uploaded",

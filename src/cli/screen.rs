@@ -23,7 +23,10 @@ struct Bars {
 impl Screen {
     /// Bars if there is a terminal and the user wants to see them.
     pub fn new(progress: Arc<Progress>, output: Output) -> Screen {
-        let live = std::io::stderr().is_terminal() && !output.quiet && !output.json;
+        // A terminal that cannot move its cursor shows lines, as a file does.
+        let draws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let terminal = draws && std::io::stderr().is_terminal();
+        let live = terminal && !output.quiet && !output.json;
         Screen {
             progress,
             bars: live.then(Bars::new),

@@ -1,6 +1,6 @@
-//! Ctrl-C, and what service managers send. In: SIGINT, SIGTERM, SIGHUP. Out: a word to the command at
-//! the first, the end of the process at the second, or some seconds later. Never: an end that depends
-//! on anybody else in the process: whatever is locked, or hangs in a system call, is not asked.
+//! Ctrl-C, and what service managers send. In: SIGINT, SIGTERM, SIGHUP, unless they were ignored from
+//! the start. Out: a notice to the command at the first, the end of the process at the second, or some
+//! seconds later. Never: an end that depends on another thread, which may be locked or hang.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::{INTERRUPTED, complain};
 
-/// Listened to from the first moment on, by a thread of their own: one that comes while nobody waits
-/// is not lost.
+/// Listened to from the first moment on, by a thread of their own: one that comes before it is waited
+/// for is not lost.
 pub struct Signals {
     came: watch::Receiver<bool>,
     first: First,
@@ -34,7 +34,7 @@ impl Signals {
 
     /// `end` is called at the second signal, or with a reason [`LAST`] after the first.
     fn with(end: impl FnOnce(Option<&str>) + Send + 'static) -> Signals {
-        let (tell, came) = watch::channel(false);
+        let (send, came) = watch::channel(false);
         let signals = Signals {
             came,
             first: Arc::default(),
@@ -50,7 +50,7 @@ impl Signals {
                 let mut caught = Caught::new();
                 drop(ready);
                 caught.next().await;
-                tell.send_replace(true);
+                send.send_replace(true);
                 if let Some(first) = &*first.lock().unwrap_or_else(PoisonError::into_inner) {
                     first();
                 }
@@ -68,7 +68,7 @@ impl Signals {
         signals
     }
 
-    /// What the first signal shall do, besides telling [`Signals::first`]. It must not block.
+    /// What the first signal shall do, besides ending [`Signals::first`]. It must not block.
     pub fn at_first(&self, act: impl Fn() + Send + 'static) {
         *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
         if *self.came.borrow()
@@ -82,7 +82,7 @@ impl Signals {
     pub async fn first(&self) {
         let mut came = self.came.clone();
         if came.wait_for(|&came| came).await.is_err() {
-            // Nobody listens, so none will be told.
+            // There is no thread that listens, so none will come.
             std::future::pending::<()>().await;
         }
     }
@@ -98,12 +98,19 @@ impl Caught {
     #[cfg(unix)]
     fn new() -> Caught {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
-        // nohup has it ignored, and means it.
-        if !hangup_is_ignored() {
-            kinds.push(SignalKind::hangup());
-        }
-        let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let ignored = ignored();
+        // What the parent had set to be ignored stays so, as nohup and a shell's & want it.
+        let heeded = |kind: &SignalKind| match ignored {
+            Some(mask) => mask >> (kind.as_raw_value() - 1) & 1 == 0,
+            None => *kind != SignalKind::hangup(),
+        };
+        let kinds = kinds.into_iter().filter(heeded);
+        let signals = kinds.filter_map(|kind| signal(kind).ok());
         Caught {
             signals: signals.collect(),
         }
@@ -132,15 +139,14 @@ impl Caught {
     }
 }
 
-/// As Linux tells it in a line `SigIgn:` and a mask in hex. Elsewhere it is not known, and the signal
-/// keeps the meaning that it had.
+/// The signals that are ignored, signal n as bit n - 1. Linux has them in a line `SigIgn:`; elsewhere
+/// it is not known, and SIGHUP keeps the meaning that it had.
 #[cfg(unix)]
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // SIGHUP is 1, the lowest bit.
-    mask.is_none_or(|mask| mask & 1 == 1)
+fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 /// From the first signal to the end of the process. What is in flight is given five seconds to land,

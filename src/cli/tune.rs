@@ -8,7 +8,6 @@ mod verdict;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use panup::{
@@ -20,7 +19,7 @@ use super::account::account_options;
 use super::args::Tune;
 use super::signals::Signals;
 use super::size::human;
-use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, state_dir};
+use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, say_object, state_dir};
 use meter::Meter;
 use plan::{Trial, plan};
 use verdict::{Row, Table};
@@ -29,7 +28,7 @@ use verdict::{Row, Table};
 ///
 /// # Errors
 /// Wrong usage or configuration, or refused credentials.
-pub fn run(tune: &Tune) -> Result<ExitCode, Error> {
+pub fn run(tune: &Tune) -> Result<u8, Error> {
     let trials = plan(tune.budget.0, &tune.settings).ok_or_else(|| {
         let message = format!("a budget of {} is too small", human(tune.budget.0));
         Error::new(Kind::Invalid, Operation::Configure, message).advice("give --budget more")
@@ -47,7 +46,7 @@ async fn measure_all(
     trials: &[Trial],
     target: &Target,
     folder: &Folder,
-) -> Result<ExitCode, Error> {
+) -> Result<u8, Error> {
     let signals = Signals::new();
     let mut table = Table::new(tune.output, tune.budget.0);
     for trial in trials {
@@ -60,18 +59,14 @@ async fn measure_all(
         let left = tune.budget.0 - table.sent();
         let measured = tokio::select! {
             row = measure(tune, target, *trial, &path, left) => row,
-            () = signals.first() => return Ok(ExitCode::from(INTERRUPTED)),
+            () = signals.first() => return Ok(INTERRUPTED),
         };
         folder.remove(&path);
         table.add(measured?);
     }
     table.finish();
     target.farewell(tune);
-    Ok(if table.failed() {
-        ExitCode::from(SOME_FAILED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if table.failed() { SOME_FAILED } else { 0 })
 }
 
 /// One setting, one file, a client of its own so that nothing is known from the setting before.

@@ -1,13 +1,12 @@
 //! `panup upload`: from options to a run, and from its events to the screen and the exit code.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Claimed, Client, Conflict, Credential, Error, Event, Http, Kind, Operation, Options, Resume,
-    Run, Secret, Status, Targets,
+    Claimed, Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options,
+    Resume, Run, Secret, Status, Targets,
 };
 
 use tokio::runtime::{Runtime, RuntimeFlavor};
@@ -16,6 +15,7 @@ use super::account::account_options;
 use super::ahead::Ahead;
 use super::args::{HttpVersion, OnConflict, Upload};
 use super::emulator::Local;
+use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::report::Report;
 use super::screen::Screen;
@@ -27,9 +27,9 @@ use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir}
 ///
 /// # Errors
 /// Wrong usage or configuration: nothing was uploaded.
-pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
-    let (tell, news) = channel();
-    let walk = Walk::new(upload, tell)?;
+pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
+    let (found, news) = channel();
+    let walk = Walk::new(upload, found)?;
     if upload.select.dry_run {
         return Ok(dry_run(walk, &news, upload));
     }
@@ -45,14 +45,15 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
             client = client => client.map_err(|error| no_runtime(&error))??,
             () = signals.first() => leave(INTERRUPTED),
         };
-        let ahead = Ahead::new();
+        let left_out = walk.left_out();
+        let ahead = Ahead::new(walk.items());
         let run = {
             let _inside = work.enter();
-            client.start(ahead.keep(walk.items()))?
+            client.start(ahead.items())?
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
-        let code = watch(run, upload, &news, &signals, &ahead).await;
+        let code = watch(run, (upload, &left_out), &news, &signals, &ahead).await;
         if verbose {
             servers(&client);
         }
@@ -69,7 +70,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<ExitCode, Error> {
         leave(code);
     }
     work.shutdown_background();
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 /// Ends the process without waiting for anything in it.
@@ -138,15 +139,15 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
 /// Follows the run to its end, or for [`PATIENCE`] after an interrupt; the exit code.
 async fn watch(
     mut run: Run,
-    upload: &Upload,
+    (upload, left_out): (&Upload, &LeftOut),
     news: &Receiver<News>,
     signals: &Signals,
-    ahead: &Ahead,
+    ahead: &Ahead<Item>,
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen);
     let mut deadline = None;
-    let mut refused = false;
+    let (mut refused, mut unended) = (false, 0);
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
         let late = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now));
@@ -157,7 +158,7 @@ async fn watch(
                         refused |= error.kind() == Kind::Auth;
                     }
                     report.file(&outcome);
-                    ahead.told();
+                    ahead.printed();
                 }
                 Some(Event::Warning(error)) => report.warning(&error),
                 Some(_) => {}
@@ -170,7 +171,8 @@ async fn watch(
             }
             () = late, if deadline.is_some() => {
                 let now = run.progress().snapshot();
-                report.unended(now.files.saturating_sub(now.files_done));
+                unended = now.files.saturating_sub(now.files_done);
+                report.unended(unended);
                 break;
             }
             _ = beat.tick() => report.beat(),
@@ -178,7 +180,8 @@ async fn watch(
         news.try_iter().for_each(|news| report.news(&news));
     }
     news.try_iter().for_each(|news| report.news(&news));
-    let failed = report.summary();
+    let untried = ahead.untried(COUNTING).saturating_sub(unended);
+    let failed = report.summary(left_out, untried);
     match (refused, deadline, failed) {
         (true, ..) => REFUSED,
         (_, Some(_), _) => INTERRUPTED,
@@ -199,7 +202,8 @@ async fn next(run: &mut Run) -> Option<Event> {
     run.next().await
 }
 
-fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> ExitCode {
+fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> u8 {
+    let left_out = walk.left_out();
     let mut report = Plan::new(upload.output);
     let mut targets = Targets::new(conflict(upload.on_conflict));
     for item in walk.items() {
@@ -221,9 +225,9 @@ fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> ExitCode {
         }
     }
     news.try_iter().for_each(|news| report.news(&news));
-    match report.summary() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(SOME_FAILED),
+    match report.summary(&left_out) {
+        0 => 0,
+        _ => SOME_FAILED,
     }
 }
 
@@ -256,5 +260,7 @@ fn servers(client: &Client) {
 
 /// After an interrupt: what is in flight has five seconds to land, the journal the rest.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// After a run that ended early: the longest that the files which it never asked for are counted.
+const COUNTING: Duration = Duration::from_secs(2);
 /// Not noticed by a person, and hundreds of files long where they are small.
 const MOMENT: Duration = Duration::from_millis(2);

@@ -1,7 +1,8 @@
 //! From the paths that were typed to the files below them, lazily, in the order of their names.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,8 @@ use panup::{Error, Item, Kind, Operation};
 
 use super::args::{Select, Upload};
 use super::globs::{Globs, Root};
+use super::left_out::LeftOut;
+use super::{text, usage};
 
 /// What there is to say while walking, besides the files.
 #[derive(Debug)]
@@ -55,7 +58,9 @@ struct Rules {
     news: Sender<News>,
     handed_out: AtomicU64,
     /// By globs or sizes; a folder counts as one.
-    left_out: AtomicU64,
+    passed_over: AtomicU64,
+    /// By their kind.
+    left_out: Arc<LeftOut>,
 }
 
 impl Walk {
@@ -73,7 +78,8 @@ impl Walk {
             parent_id: upload.parent_id,
             news,
             handed_out: AtomicU64::new(0),
-            left_out: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
+            left_out: Arc::default(),
         };
         let folder = upload.dest.as_deref().unwrap_or("").trim_matches('/');
         let start = |path: PathBuf, own: PathBuf| Start {
@@ -90,6 +96,11 @@ impl Walk {
             starts: starts.collect(),
             rules,
         })
+    }
+
+    /// What it leaves out by its kind, counted as it is found.
+    pub fn left_out(&self) -> Arc<LeftOut> {
+        Arc::clone(&self.rules.left_out)
     }
 
     /// The files, found as they are asked for.
@@ -117,7 +128,7 @@ impl Rules {
     fn admit(&self, root: &Root, below: &Path, path: &Path) -> bool {
         let admitted = self.globs.include(root, below) && self.fits(path);
         if !admitted {
-            self.leave_out();
+            self.pass_over();
         }
         admitted
     }
@@ -128,8 +139,8 @@ impl Rules {
             .map_or(true, |facts| (self.min..=self.max).contains(&facts.len()))
     }
 
-    fn leave_out(&self) {
-        self.left_out.fetch_add(1, Ordering::Relaxed);
+    fn pass_over(&self) {
+        self.passed_over.fetch_add(1, Ordering::Relaxed);
     }
 
     fn refuse(&self, path: &Path, error: Error) {
@@ -140,11 +151,14 @@ impl Rules {
     /// Everything was walked: what was meant and did not happen is said.
     fn end(&self) {
         let warn = |message| drop(self.news.send(News::Warning(usage(message))));
+        for line in self.left_out.lines("; --follow follows them") {
+            warn(line);
+        }
         for glob in self.globs.unused() {
             warn(format!("{glob} matched nothing"));
         }
-        let left_out = self.left_out.load(Ordering::Relaxed);
-        if self.handed_out.load(Ordering::Relaxed) == 0 && left_out > 0 {
+        let passed_over = self.passed_over.load(Ordering::Relaxed);
+        if self.handed_out.load(Ordering::Relaxed) == 0 && passed_over > 0 {
             warn(
                 "no file is left to upload: globs and sizes leave out all that there are"
                     .to_owned(),
@@ -158,7 +172,7 @@ impl Rules {
 fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Item> + Send> {
     let folder = start.path.is_dir();
     if rules.globs.exclude_root(&start.root, folder) {
-        rules.leave_out();
+        rules.pass_over();
         return Box::new(std::iter::empty());
     }
     if !folder {
@@ -190,7 +204,13 @@ fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Item> + Se
                 false => item.below(&start.path),
             })
         }
-        Ok(_) => None,
+        Ok(entry) => {
+            let below = entry.path().strip_prefix(&start.path).ok()?;
+            if rules.globs.include(&start.root, below) {
+                rules.left_out.note(&entry);
+            }
+            None
+        }
         Err(error) => {
             let path = path_of(&error).unwrap_or_else(|| start.path.clone());
             let error =
@@ -208,7 +228,7 @@ fn exclude(entry: &DirEntry, start: &Start, rules: &Rules) -> bool {
     let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
     let excluded = below.is_some_and(|below| rules.globs.exclude(&start.root, below, folder));
     if excluded {
-        rules.leave_out();
+        rules.pass_over();
     }
     excluded
 }
@@ -234,29 +254,25 @@ fn listed(select: &Select) -> Result<Vec<PathBuf>, Error> {
     } else {
         Box::new(File::open(list).map_err(read)?)
     };
-    let end = if select.null { b'\0' } else { b'\n' };
-    let lines = BufReader::new(reader)
-        .split(end)
-        .collect::<Result<Vec<_>, _>>()
+    let mut bytes = Vec::new();
+    BufReader::new(reader)
+        .read_to_end(&mut bytes)
         .map_err(read)?;
-    Ok(lines
-        .into_iter()
-        .filter(|line| !line.is_empty())
-        .map(path_from)
-        .collect())
+    if select.null {
+        // Names as they are, whatever is in them.
+        let names = bytes.split(|&byte| byte == 0);
+        return Ok(names
+            .filter(|name| !name.is_empty())
+            .map(path_from)
+            .collect());
+    }
+    let text = text::decoded(bytes).map_err(|why| usage(format!("{}: {why}", list.display())))?;
+    let exists = |name: &[u8]| path_from(name).symlink_metadata().is_ok();
+    Ok(text::lines(&text, exists).map(path_from).collect())
 }
 
-#[cfg(unix)]
-fn path_from(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_from(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes)
-        .trim_end_matches('\r')
-        .into()
+fn path_from(bytes: &[u8]) -> PathBuf {
+    std::ffi::OsStr::from_bytes(bytes).into()
 }
 
 /// `.` and `..` are called what they are.
@@ -306,11 +322,6 @@ fn path_of(error: &ignore::Error) -> Option<PathBuf> {
         ignore::Error::Loop { child, .. } => Some(child.clone()),
         _ => None,
     }
-}
-
-/// Wrong usage.
-pub fn usage(message: String) -> Error {
-    Error::new(Kind::Invalid, Operation::Configure, message)
 }
 
 #[cfg(test)]

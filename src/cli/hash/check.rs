@@ -2,14 +2,14 @@
 //! its exit codes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use panup::digest::Md5;
 use panup::{Error, FileSum, HashOptions, Input};
 
 use super::super::args::Checking;
-use super::super::complain;
+use super::super::{complain, text, usage};
 use super::inputs::typed;
 use super::line::{Entry, Reader, verdict};
 use super::print::Printer;
@@ -70,9 +70,13 @@ impl List {
             unreadable: 0,
         };
         let mut reader = Reader::default();
-        for (number, line) in (1..).zip(BufReader::new(source).split(b'\n')) {
-            let line = line.map_err(failed)?;
-            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        let mut bytes = Vec::new();
+        BufReader::new(source)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        let text = text::decoded(bytes).map_err(|why| usage(why).with_path(path))?;
+        for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }

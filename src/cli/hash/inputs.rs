@@ -1,17 +1,22 @@
 //! From the paths that were typed to what is hashed, found as it is asked for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use ignore::WalkBuilder;
 use panup::{Error, Input, Kind, Operation};
+
+use super::super::left_out::LeftOut;
 
 /// The files at and below `paths`, sorted by name below each; standard input for `-` and for
 /// nothing. Folders that cannot be read go to `refused`.
 pub fn below(
     paths: &[PathBuf],
     refused: Sender<Error>,
+    left_out: &Arc<LeftOut>,
 ) -> impl Iterator<Item = Input> + Send + 'static {
+    let left_out = Arc::clone(left_out);
     let paths = match paths {
         [] => vec![PathBuf::from("-")],
         paths => paths.to_vec(),
@@ -20,7 +25,7 @@ pub fn below(
         .into_iter()
         .flat_map(move |path| -> Box<dyn Iterator<Item = Input> + Send> {
             if path.is_dir() {
-                return Box::new(walk(&path, refused.clone()));
+                return Box::new(walk(&path, refused.clone(), Arc::clone(&left_out)));
             }
             Box::new(std::iter::once(typed(path)))
         })
@@ -34,7 +39,11 @@ pub fn typed(path: PathBuf) -> Input {
     }
 }
 
-fn walk(folder: &Path, refused: Sender<Error>) -> impl Iterator<Item = Input> + Send + 'static {
+fn walk(
+    folder: &Path,
+    refused: Sender<Error>,
+    left_out: Arc<LeftOut>,
+) -> impl Iterator<Item = Input> + Send + 'static {
     let mut builder = WalkBuilder::new(folder);
     builder
         .standard_filters(false)
@@ -43,10 +52,14 @@ fn walk(folder: &Path, refused: Sender<Error>) -> impl Iterator<Item = Input> + 
     builder.build().filter_map(move |entry| match entry {
         Ok(entry) => {
             let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-            is_file.then(|| Input::File(entry.into_path()))
+            if !is_file {
+                left_out.note(&entry);
+                return None;
+            }
+            Some(Input::File(entry.into_path()))
         }
         Err(error) => {
-            // It names the path itself; nobody is left to hear of it after the last line.
+            // It names the path itself; after the last line there is no reader any more.
             let error =
                 Error::new(Kind::Source, Operation::Read, error.to_string()).with_path(&folder);
             refused.send(error).ok();

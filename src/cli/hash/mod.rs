@@ -7,7 +7,7 @@ mod inputs;
 mod line;
 mod print;
 
-use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use panup::{Error, FileSum, HashOptions, Input};
@@ -20,7 +20,7 @@ use print::Printer;
 ///
 /// # Errors
 /// Wrong usage: nothing was hashed.
-pub fn run(hash: &Hash) -> Result<ExitCode, Error> {
+pub fn run(hash: &Hash) -> Result<u8, Error> {
     let mut options = HashOptions::default();
     options.threads = hash.threads;
     options.slice_size = hash.slices.map(|size| size.0);
@@ -30,15 +30,17 @@ pub fn run(hash: &Hash) -> Result<ExitCode, Error> {
         None => print(hash, &options)?,
     };
     Ok(match well {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(SOME_FAILED),
+        true => 0,
+        false => SOME_FAILED,
     })
 }
 
 /// Whether all could be read.
 fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
     let (refused, refusals) = channel();
-    let sums = panup::hash_files(inputs::below(&hash.paths, refused), options)?;
+    let left_out = Arc::default();
+    let inputs = inputs::below(&hash.paths, refused, &left_out);
+    let sums = panup::hash_files(inputs, options)?;
     let mut printer = Printer::new(sums.progress());
     let mut well = true;
     for FileSum { input, sum } in sums {
@@ -61,6 +63,9 @@ fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
     for error in refusals {
         well = false;
         refuse(&error);
+    }
+    for line in left_out.lines("") {
+        complain(&format!("panup: {line}"));
     }
     Ok(well && written)
 }

@@ -59,7 +59,7 @@ impl Printer {
     fn note(&mut self, written: std::io::Result<()>) {
         match written {
             Ok(()) => {}
-            // Whoever wanted the output has seen enough.
+            // Its reader has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) if self.well => {
                 self.well = false;

@@ -3,7 +3,7 @@
 use panup::Error;
 use serde_json::json;
 
-use super::{complain, human, say};
+use super::{complain, human, say, say_object};
 use crate::cli::args::Output;
 
 /// One setting, measured.
@@ -51,7 +51,7 @@ impl Table {
     /// One more.
     pub fn add(&mut self, row: Row) {
         if self.output.json {
-            say(&json_line(&row).to_string());
+            say_object(&json_line(&row));
         } else if !self.output.quiet {
             say(&text_line(&row));
         }
@@ -80,7 +80,7 @@ impl Table {
                 "best": verdict.and_then(|verdict| verdict.best), "flag": verdict.map(Verdict::flag),
                 "behind": verdict.and_then(|verdict| verdict.auto_behind),
             });
-            return say(&line.to_string());
+            return say_object(&line);
         }
         match verdict {
             Some(verdict) => say(&verdict.text()),

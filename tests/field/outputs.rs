@@ -1,0 +1,282 @@
+//! What a run says of itself: on the right stream, all of it, and not lost without a word.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use panup_emulator::{Config, Operation};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::Scene;
+use crate::common::program::{Finished, QUICK, finish, panup, plain, upload};
+
+#[test]
+fn output_that_cannot_be_written_is_said_once_and_is_no_success() {
+    let scene = Scene::new(Config::default());
+    many(&scene, 20);
+    let api = scene.emulator.api();
+    let whole = ["upload", "--api", &api, "--no-resume", "d"];
+    let uploads = |more: &[&'static str]| [&whole[..], more].concat();
+    let rows = [
+        uploads(&[]),
+        uploads(&["--json"]),
+        uploads(&["--dry-run"]),
+        uploads(&["--dry-run", "--json"]),
+        vec!["status"],
+        vec!["status", "--json"],
+        vec!["completions", "bash"],
+        vec!["hash", "d"],
+    ];
+    for args in rows {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = plain(scene.local.path());
+        command
+            .args(&args)
+            .env("PANUP_TOKEN", scene.emulator.token());
+        let done = Finished::from(
+            command
+                .stdout(full.expect("Linux"))
+                .output()
+                .expect("a program"),
+        );
+        let done = done.exit(1);
+        assert_eq!(
+            done.stderr.matches("No space left").count(),
+            1,
+            "{args:?} {done:?}"
+        );
+    }
+}
+
+/// A reader that has seen enough is no failure.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let scene = Scene::new(Config::default());
+    many(&scene, 20);
+    let mut shell = Command::new("bash");
+    let line = "set -o pipefail; \"$0\" upload --api \"$1\" --no-resume d | true";
+    shell.args([
+        "-c",
+        line,
+        env!("CARGO_BIN_EXE_panup"),
+        &scene.emulator.api(),
+    ]);
+    shell
+        .env_clear()
+        .env("PANUP_TOKEN", scene.emulator.token())
+        .env("HOME", scene.local.path());
+    let done = Finished::from(
+        shell
+            .current_dir(scene.local.path())
+            .output()
+            .expect("bash"),
+    );
+    assert_eq!(done.exit(0).stderr, "");
+}
+
+#[test]
+fn lines_on_standard_output_depend_on_standard_output() {
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no script(1) here to make a terminal");
+        return;
+    }
+    for term in ["xterm", "dumb"] {
+        let scene = Scene::new(Config::default());
+        many(&scene, 3);
+        let panup = env!("CARGO_BIN_EXE_panup");
+        let line = format!("{panup} upload --api {} d > log", scene.emulator.api());
+        let mut terminal = Command::new("script");
+        terminal.args(["-qec", &line, "/dev/null"]).env_clear();
+        terminal
+            .env("TERM", term)
+            .env("HOME", scene.local.path())
+            .env("PATH", "/usr/bin:/bin");
+        terminal
+            .env("PANUP_TOKEN", scene.emulator.token())
+            .current_dir(scene.local.path());
+        let done = Finished::from(terminal.stdin(Stdio::null()).output().expect("script"));
+        let log = fs::read_to_string(scene.path("log")).expect("written");
+        assert_eq!(
+            log.matches("uploaded  d/").count(),
+            3,
+            "{term} {log} {done:?}"
+        );
+        assert_eq!(done.code, 0);
+    }
+}
+
+#[test]
+fn a_terminal_that_draws_no_bars_gets_the_lines() {
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no script(1) here to make a terminal");
+        return;
+    }
+    let scene = Scene::new(Config::default());
+    many(&scene, 3);
+    let line = format!(
+        "{} upload --api {} d",
+        env!("CARGO_BIN_EXE_panup"),
+        scene.emulator.api()
+    );
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line, "/dev/null"]).env_clear();
+    terminal
+        .env("TERM", "dumb")
+        .env("HOME", scene.local.path())
+        .env("PATH", "/usr/bin:/bin");
+    terminal
+        .env("PANUP_TOKEN", scene.emulator.token())
+        .current_dir(scene.local.path());
+    let done = Finished::from(terminal.stdin(Stdio::null()).output().expect("script"));
+    assert_eq!(done.stdout.matches("uploaded  d/").count(), 3, "{done:?}");
+}
+
+/// A backup that is not whole must not look whole.
+#[test]
+fn what_a_folder_holds_besides_files_is_counted() {
+    let scene = Scene::new(Config::default());
+    many(&scene, 2);
+    let d = scene.path("d");
+    symlink("f0", d.join("link")).expect("room");
+    symlink("nowhere", d.join("dangling")).expect("room");
+    fs::create_dir(d.join("sub")).expect("room");
+    symlink("..", d.join("sub/up")).expect("room");
+    let made = Command::new("mkfifo").arg(d.join("pipe")).status();
+    assert!(made.expect("mkfifo").success());
+    let _socket = std::os::unix::net::UnixListener::bind(d.join("socket")).expect("room");
+
+    let mut command = upload(&scene);
+    let done = finish(command.args(["--json", "-v", "d"])).exit(0);
+    let (files, summary) = done.report();
+    assert_eq!(files.len(), 2);
+    assert_eq!(
+        (&summary["links"], &summary["special"]),
+        (&3.into(), &2.into()),
+        "{summary}"
+    );
+    for words in [
+        "3 symbolic links",
+        "--follow",
+        "2 special files",
+        "d/sub/up",
+        "d/pipe",
+        "d/socket",
+    ] {
+        assert!(done.stderr.contains(words), "{words} {done:?}");
+    }
+    let mut dry = upload(&scene);
+    let dry = finish(dry.args(["--dry-run", "d"])).exit(0);
+    assert!(dry.stderr.contains("3 symbolic links"), "{dry:?}");
+    let hash = finish(panup(scene.local.path()).args(["hash", "d"])).exit(0);
+    assert_eq!(hash.stdout.lines().count(), 2);
+    assert!(hash.stderr.contains("3 symbolic links"), "{hash:?}");
+
+    // What is left out on purpose is not missed, and what is followed neither.
+    let mut globs = upload(&scene);
+    let globs = finish(globs.args([
+        "--exclude",
+        "link",
+        "--exclude",
+        "dangling",
+        "--exclude",
+        "sub",
+        "d",
+    ]));
+    assert!(!globs.stderr.contains("symbolic"), "{globs:?}");
+}
+
+#[test]
+fn what_was_never_tried_is_counted() {
+    let scene = Scene::new(Config::default());
+    many(&scene, 1000);
+    let mut command = upload(&scene);
+    command.args(["--json", "d"]).env("PANUP_TOKEN", "n0t-good");
+    let (files, summary) = finish(&mut command).exit(3).report();
+    assert_eq!(summary["files"], files.len());
+    let unstarted = summary["unstarted"].as_u64().expect("a number");
+    assert!(unstarted > 0);
+    assert_eq!(files.len() as u64 + unstarted, 1000, "{summary}");
+    let mut command = upload(&scene);
+    command.arg("d").env("PANUP_TOKEN", "n0t-good");
+    let done = finish(&mut command).exit(3);
+    assert!(done.stdout.contains("not started"), "{}", done.stdout);
+}
+
+/// The sibling: an interrupt while the first of many files is on its way.
+#[test]
+fn after_an_interrupt_every_file_has_a_line_or_is_counted() {
+    let scene = Scene::new(Config::default());
+    many(&scene, 500);
+    scene.file("d/big", 2 << 20);
+    let mut command = plain(scene.local.path());
+    command.args(["upload", "--api", &scene.emulator.api(), "--json", "d"]);
+    command
+        .args(["--limit-rate", "300K", "--single-max", "0"])
+        .args(QUICK);
+    command.env("PANUP_TOKEN", scene.emulator.token());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a program");
+    wait_until(|| scene.emulator.stats().of(Operation::Slice).done > 0);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("ours");
+    let done = Finished::from(child.wait_with_output().expect("ours")).exit(130);
+    let (files, summary) = done.report();
+    let unstarted = summary["unstarted"].as_u64().expect("a number");
+    assert_eq!(files.len() as u64 + unstarted, 501, "{summary}");
+}
+
+#[test]
+fn a_signal_that_the_parent_had_set_to_be_ignored_stays_so() {
+    for (name, signal) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
+        let scene = Scene::new(Config::default());
+        scene.file("big", 1 << 20);
+        let mut shell = Command::new("sh");
+        let trap = format!("trap '' {name}; exec \"$@\"");
+        shell.args(["-c", &trap, "sh", env!("CARGO_BIN_EXE_panup"), "upload"]);
+        shell.args([
+            "--api",
+            &scene.emulator.api(),
+            "--limit-rate",
+            "300K",
+            "--single-max",
+            "0",
+            "big",
+        ]);
+        shell
+            .args(QUICK)
+            .env_clear()
+            .env("PANUP_TOKEN", scene.emulator.token());
+        shell
+            .env("HOME", scene.local.path())
+            .current_dir(scene.local.path());
+        let child = shell
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        wait_until(|| scene.emulator.stats().of(Operation::Slice).done > 0);
+        kill_process(Pid::from_child(&child), signal).expect("ours");
+        Finished::from(child.wait_with_output().expect("ours")).exit(0);
+        assert_eq!(scene.emulator.files().len(), 1, "{name}");
+    }
+}
+
+/// `d`, with `count` small files.
+fn many(scene: &Scene, count: usize) {
+    fs::create_dir_all(scene.path("d")).expect("room");
+    for number in 0..count {
+        fs::write(scene.path(&format!("d/f{number}")), number.to_string()).expect("room");
+    }
+}
+
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < until, "not in time");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
