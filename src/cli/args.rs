@@ -204,7 +204,7 @@ pub struct Account {
     #[arg(long, value_name = "PEM", help_heading = "Service")]
     pub ca_cert: Vec<PathBuf>,
 
-    /// A file that holds an access token. Otherwise PANUP_TOKEN, or PANUP_CLIENT_ID and
+    /// A file that holds an access token, one word. Otherwise PANUP_TOKEN, or PANUP_CLIENT_ID and
     /// PANUP_CLIENT_SECRET, or what `panup login` keeps.
     #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub token_file: Option<PathBuf>,
@@ -246,8 +246,8 @@ pub struct Select {
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
-    /// Also the paths listed in FILE, one a line; - is standard input. Relative paths keep their
-    /// folders.
+    /// Also the paths listed in FILE, one a line, in UTF-8 or, with a byte order mark, UTF-16; - is
+    /// standard input. Relative paths keep their folders.
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<PathBuf>,
 
@@ -263,7 +263,7 @@ pub struct Select {
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
 
-    /// Follow symbolic links.
+    /// Follow symbolic links. They are left out, and counted, otherwise.
     #[arg(long)]
     pub follow: bool,
 
@@ -276,7 +276,8 @@ pub struct Select {
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// Print one JSON object a line on standard output, and nothing else there.
+    /// Print one JSON object a line on standard output, and nothing else there: one for each file, and
+    /// a summary with what was not tried (unstarted), and links and special files left out.
     #[arg(long)]
     pub json: bool,
 
@@ -322,7 +323,7 @@ pub struct Checking {
     #[arg(short, long, requires = "check", conflicts_with_all = ["paths", "slices"])]
     pub quiet: bool,
 
-    /// Print nothing, the exit code tells.
+    /// Print nothing; the exit code says it.
     #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
     pub status: bool,
 

@@ -1,5 +1,5 @@
-//! Which paths the globs let through. In: `--include` and `--exclude`, and each path as it is seen from
-//! the PATH that it was found below. Out: yes or no, and which globs never matched. Never: a verdict
+//! The globs of a run. In: `--include` and `--exclude`, and each path as it is seen from
+//! the PATH that it was found below. Out: whether it passes, and which globs never matched. Never: a verdict
 //! that depends on the working folder.
 //!
 //! - A glob without `/` matches a name at any depth.

@@ -39,7 +39,7 @@ pub fn verdict(path: &Path, verdict: &str) -> Vec<u8> {
 }
 
 /// Reads the lines of one list. Some tools put one blank before the path where md5sum has a blank
-/// and a mark; the first line that tells decides for its list, as in md5sum.
+/// and a mark; the first line that shows which decides for its list, as in md5sum.
 #[derive(Debug, Default)]
 pub struct Reader {
     blanks: Option<Blanks>,

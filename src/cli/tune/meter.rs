@@ -75,7 +75,7 @@ impl Meter {
         end.map_or(Duration::ZERO, |end| end.at.saturating_sub(self.first().at))
     }
 
-    /// Acknowledged bytes per second in that time: of a run that came to its end.
+    /// Acknowledged bytes per second in that time: of a run that ended.
     pub fn whole(&self) -> f64 {
         per_second(self.last().acked, self.until_acked())
     }

@@ -94,7 +94,7 @@ impl Table {
 fn text_line(row: &Row) -> String {
     let at = match row.concurrency {
         Some(_) => String::new(),
-        None => format!("  (came to {})", row.permits),
+        None => format!("  (reached {})", row.permits),
     };
     format!(
         "{:>11}  {:>10}  {:>8.1}  {:>11}/s  {:>7}{at}",
@@ -120,7 +120,7 @@ fn name(concurrency: Option<usize>) -> String {
     concurrency.map_or("auto".to_owned(), |count| count.to_string())
 }
 
-/// What the rows come to.
+/// What the rows show.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
     /// The fewest bodies in flight that are as good as any; `None` is auto.
@@ -140,7 +140,7 @@ impl Verdict {
         let fixed = || good().filter(|row| row.concurrency.is_some());
         let auto = good().find(|row| row.concurrency.is_none());
         let top = fixed().map(|row| row.rate).fold(0.0, f64::max);
-        // Fewer bodies for nearly the same goodput are easier on everybody.
+        // Fewer bodies for nearly the same goodput are easier on the service and on other users of the link.
         let enough = fixed().filter(|row| row.rate >= top * AS_GOOD);
         let fixed = enough.min_by_key(|row| row.concurrency);
         let auto_behind = auto.filter(|_| top > 0.0).map(|auto| 1.0 - auto.rate / top);
