@@ -1,13 +1,11 @@
-//! The socket under a connection. In: writes, large and small. Out: few system calls, a count of the
-//! bytes that the kernel took, and no more taken than a slow connection can send soon. Never: a copy
-//! of a byte, or a write that is held back for ever.
+//! The socket under a connection. In: writes, large and small. Out: few system calls, and a count of the
+//! bytes that the kernel took. Never: a copy of a byte, or a write that is held back for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -47,7 +45,6 @@ pub(super) struct CountingStream {
     meter: Arc<ConnectionMeter>,
     total: Arc<AtomicU64>,
     writes: Writes,
-    send_buffer: SendBufferLimit,
 }
 
 /// What happens to a write that could become larger.
@@ -66,7 +63,6 @@ impl CountingStream {
             meter: Arc::default(),
             total: Arc::default(),
             writes: Writes::Through,
-            send_buffer: SendBufferLimit::default(),
         }
     }
 
@@ -92,7 +88,6 @@ impl CountingStream {
     }
 
     fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.send_buffer.note(self.socket.inner(), &written);
         if let Poll::Ready(Ok(bytes)) = &written {
             self.meter
                 .written
@@ -102,73 +97,6 @@ impl CountingStream {
         written
     }
 }
-
-/// Keeps the kernel from taking megabytes that it cannot send. Linux lets a socket hold 4 MiB, which a
-/// connection that became slow needs many seconds for, and meanwhile the stall detector, the
-/// concurrency limit and the choice of a hedged request see nothing move, or all at once. From the
-/// first slow MiB on it holds no more than is on its way and [`UNSENT`]. Fast connections are left
-/// alone: there it would be a tenth of the processor's time (`cargo bench --bench pipeline`, the table
-/// of versions).
-#[derive(Debug, Default)]
-enum SendBufferLimit {
-    #[default]
-    Idle,
-    /// Bytes and the time waited for the socket since one was last judged.
-    Watched {
-        bytes: usize,
-        waited: Duration,
-        since: Option<Instant>,
-    },
-    /// It was slow once.
-    Bounded,
-}
-
-impl SendBufferLimit {
-    fn note(&mut self, socket: &TcpStream, written: &Poll<io::Result<usize>>) {
-        let (mut bytes, mut waited, mut since) = match *self {
-            SendBufferLimit::Bounded => return,
-            SendBufferLimit::Idle => (0, Duration::ZERO, None),
-            SendBufferLimit::Watched {
-                bytes,
-                waited,
-                since,
-            } => (bytes, waited, since),
-        };
-        match written {
-            Poll::Pending => since = since.or_else(|| Some(Instant::now())),
-            Poll::Ready(written) => {
-                bytes += written.as_ref().copied().unwrap_or_default();
-                waited += since
-                    .take()
-                    .map(|since| since.elapsed())
-                    .unwrap_or_default();
-            }
-        }
-        *self = if bytes < JUDGED {
-            SendBufferLimit::Watched {
-                bytes,
-                waited,
-                since,
-            }
-        } else if waited < SLOW {
-            SendBufferLimit::Idle
-        } else {
-            bound(socket);
-            SendBufferLimit::Bounded
-        };
-    }
-}
-
-/// Where it cannot be set, watching is coarser; nothing else depends on it.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn bound(socket: &TcpStream) {
-    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
-        tracing::debug!(%error, "a slow connection's send_buffer stays as it is");
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn bound(_: &TcpStream) {}
 
 impl Read for CountingStream {
     fn poll_read(
@@ -237,67 +165,3 @@ fn total(slices: &[IoSlice<'_>]) -> usize {
 /// net -- nothing`, medians of seven alternating runs: 0.60 instead of 0.72 with one stream on each,
 /// 0.59 instead of 0.66 with four. HTTP/1.1 writes larger pieces and does not need it (0.54).
 pub(super) const GATHERED: usize = 48 << 10;
-
-/// Bytes after which a connection's pace is judged, and the wait from which on it is slow: 4 MB/s.
-const JUDGED: usize = 1 << 20;
-const SLOW: Duration = Duration::from_millis(250);
-
-/// What a slow connection's socket may hold besides what is on its way: two chunks.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 256 << 10;
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use tokio::net::TcpListener;
-
-    use super::super::tests::server;
-    use super::*;
-
-    #[tokio::test]
-    async fn only_a_slow_connection_is_kept_from_buffering() {
-        let (_listener, socket) = socket().await;
-        let bound = |socket| socket2::SockRef::from(socket).tcp_notsent_lowat();
-        let untouched = bound(&socket).expect("Linux");
-        for (waited, expected) in [(SLOW - Duration::from_millis(1), untouched), (SLOW, UNSENT)] {
-            let mut send_buffer = SendBufferLimit::Watched {
-                bytes: JUDGED - 10,
-                waited,
-                since: None,
-            };
-            send_buffer.note(&socket, &Poll::Ready(Ok(9)));
-            assert_eq!(bound(&socket).expect("Linux"), untouched, "not judged yet");
-            send_buffer.note(&socket, &Poll::Ready(Ok(1)));
-            assert_eq!(bound(&socket).expect("Linux"), expected, "{waited:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn only_waiting_counts() {
-        let (_listener, socket) = socket().await;
-        let mut send_buffer = SendBufferLimit::default();
-        let waited = |send_buffer: &SendBufferLimit| match send_buffer {
-            SendBufferLimit::Watched { waited, .. } => *waited,
-            _ => panic!("{send_buffer:?}"),
-        };
-        let pause = Duration::from_millis(5);
-        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
-        std::thread::sleep(pause);
-        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
-        assert_eq!(
-            waited(&send_buffer),
-            Duration::ZERO,
-            "no write was asked for"
-        );
-        send_buffer.note(&socket, &Poll::Pending);
-        std::thread::sleep(pause);
-        send_buffer.note(&socket, &Poll::Ready(Ok(5)));
-        assert!(waited(&send_buffer) >= pause);
-    }
-
-    /// A connection, and the listener that keeps it.
-    async fn socket() -> (TcpListener, TcpStream) {
-        let (listener, port) = server::listener().await;
-        let connecting = TcpStream::connect(("127.0.0.1", port));
-        (listener, connecting.await.expect("it listens"))
-    }
-}
