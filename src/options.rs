@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::auth::Credential;
 use crate::error::{Error, Kind, Operation, Result};
+use crate::hash::MOST_THREADS;
 use crate::http;
 use crate::journal;
 pub use crate::net::Timeouts;
 use crate::net::{Origin, Scheme};
 pub use crate::policy::{CallRates, Retry};
+use crate::policy::{USUAL_SLICE, check_rate};
 use crate::wire::Conflict;
 
 /// The platform's API base.
@@ -32,15 +34,18 @@ pub struct Options {
     /// Files up to this many bytes go in one call by single/create; 0 means always slices.
     /// Default 4 MiB: the largest file that is read rather than mapped.
     pub single_max: u64,
-    /// Bodies in flight; `None` (default) lets measured goodput decide.
+    /// Bodies in flight, 4,096 at most; `None` (default) lets measured goodput decide. Under a rate
+    /// limit no more than arrive within the gateway's 60 s.
     pub concurrency: Option<usize>,
-    /// Connections per server; `None` (default) as many as the bodies in flight need.
+    /// Connections per server, 1,024 at most; `None` (default) as many as the bodies in flight need.
     pub connections: Option<usize>,
     /// The HTTP version; by default the faster one of those that a server offers.
     pub http: http::Preference,
-    /// Hashing threads; `None` (default) is one per processor.
+    /// Hashing threads, 1,024 at most; `None` (default) is one per processor.
     pub hash_threads: Option<usize>,
-    /// Bytes per second of content at most; `None` (default) is no limit.
+    /// Bytes per second of content at most; `None` (default) is no limit. The service's gateway ends
+    /// a body after 60 s, so a limit under which a slice of 16 MiB, or a file of [`single_max`](Self::single_max),
+    /// would take more than 50 s is refused.
     pub limit_rate: Option<u64>,
     /// Calls per second to start from, per endpoint.
     pub call_rates: CallRates,
@@ -109,13 +114,13 @@ impl Options {
             let message = format!("{api} would get the access token unencrypted");
             return Err(invalid(message).advice("use https://, or allow it with --allow-http"));
         }
-        for (name, value) in [
-            ("concurrency", self.concurrency),
-            ("connections", self.connections),
-            ("hash threads", self.hash_threads),
+        for (name, value, most) in [
+            ("concurrency", self.concurrency, MOST_BODIES),
+            ("connections per server", self.connections, MOST_CONNECTIONS),
+            ("hash threads", self.hash_threads, MOST_THREADS),
         ] {
-            if value == Some(0) {
-                return Err(invalid(format!("{name} must be at least 1")));
+            if value.is_some_and(|value| !(1..=most).contains(&value)) {
+                return Err(invalid(format!("{name} must be from 1 to {most}")));
             }
         }
         self.check_retries()?;
@@ -126,16 +131,15 @@ impl Options {
         {
             return Err(invalid("the account's name is empty".to_owned()));
         }
-        if self.limit_rate == Some(0) {
-            return Err(invalid(
-                "the rate limit must be at least 1 byte per second".to_owned(),
-            ));
-        }
         // The documents limit single/create to 1 GB; the decimal reading is the safe one.
         if self.single_max > 1_000_000_000 {
             return Err(invalid(
                 "single/create takes at most 1,000,000,000 bytes".to_owned(),
             ));
+        }
+        if let Some(rate) = self.limit_rate {
+            check_rate(rate, "a slice", USUAL_SLICE)?;
+            check_rate(rate, "a whole file in one call", self.single_max)?;
         }
         let rates = [
             self.call_rates.create,
@@ -176,6 +180,12 @@ impl Options {
     }
 }
 
+/// Bodies in flight at most: sixteen times what the search for the best number goes up to.
+const MOST_BODIES: usize = 4096;
+
+/// Connections to one server at most.
+const MOST_CONNECTIONS: usize = 1024;
+
 fn invalid(message: String) -> Error {
     Error::new(Kind::Invalid, Operation::Configure, message)
 }
@@ -209,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_refused() {
+    fn what_makes_no_sense_is_refused() {
         for wrong in [
             Options {
                 concurrency: Some(0),
@@ -229,6 +239,27 @@ mod tests {
             },
             Options {
                 limit_rate: Some(0),
+                ..options()
+            },
+            Options {
+                limit_rate: Some(100 << 10),
+                ..options()
+            },
+            Options {
+                limit_rate: Some(1 << 20),
+                single_max: 100_000_000,
+                ..options()
+            },
+            Options {
+                concurrency: Some(1_000_000),
+                ..options()
+            },
+            Options {
+                connections: Some(1_000_000),
+                ..options()
+            },
+            Options {
+                hash_threads: Some(100_000),
                 ..options()
             },
             Options {

@@ -89,7 +89,7 @@ pub enum Input {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HashOptions {
-    /// Hashing threads; `None` (default) is one per processor.
+    /// Hashing threads, 1,024 at most; `None` (default) is one per processor.
     pub threads: Option<usize>,
     /// Also the MD5 of every slice of this many bytes; `None` (default) is none.
     pub slice_size: Option<u64>,
@@ -159,8 +159,10 @@ impl HashOptions {
     /// The number of threads and the slice size.
     fn check(&self) -> Result<(usize, Option<usize>)> {
         let threads = self.threads.unwrap_or_else(threads::processors);
-        if threads == 0 {
-            return Err(invalid("hash threads must be at least 1"));
+        let most = threads::MOST_THREADS;
+        if self.threads.is_some() && !(1..=most).contains(&threads) {
+            let message = format!("hash threads must be from 1 to {most}");
+            return Err(invalid(&message));
         }
         let slice_size = self.slice_size.map(usize::try_from).transpose();
         match slice_size.map_err(|_| invalid("the slice size is beyond memory"))? {

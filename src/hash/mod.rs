@@ -25,5 +25,5 @@ pub use pools::{LazyPools, Pools};
 pub use progress::{HashProgress, HashSnapshot};
 pub use reader::read_file;
 pub use slices::{GROUP, group_size, slices};
-pub use threads::{at_hand, processors, refused, spawn};
+pub use threads::{MOST_THREADS, at_hand, processors, refused, spawn};
 pub use watch::Watch;

@@ -92,6 +92,9 @@ pub fn refused(error: &dyn std::fmt::Display) -> Error {
         .advice("raise the limit of processes (ulimit -u, the container's pids limit)")
 }
 
+/// Hashing threads that may be asked for: more than any machine has processors for.
+pub const MOST_THREADS: usize = 1024;
+
 /// Kinds of threads of which there are as many as hash: for large files and for slices.
 const KINDS: usize = 2;
 

@@ -1,7 +1,10 @@
 //! The limit of bytes per second over everything, `--limit-rate`. In: how many bytes are about to
-//! leave. Out: how long they have to wait first. Never: a byte of its own, nor a refusal.
+//! leave. Out: how long they have to wait first. Never: a byte of its own, nor a limit under which a
+//! body could not arrive.
 
 use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind, Operation, Result};
 
 /// A bucket that sells time: taking bytes pushes the next taker back by their duration.
 #[derive(Debug, Clone)]
@@ -34,6 +37,45 @@ impl Bandwidth {
         start.saturating_duration_since(now)
     }
 }
+
+/// Sees that a body of `bytes`, which `what` names, arrives in time at `bytes_per_second`.
+///
+/// # Errors
+/// [`Kind::Invalid`], with the arithmetic.
+pub fn check_rate(bytes_per_second: u64, what: &str, bytes: u64) -> Result<()> {
+    let least = bytes.div_ceil(IN_TIME);
+    if bytes_per_second >= least {
+        return Ok(());
+    }
+    let takes = bytes / bytes_per_second.max(1);
+    let message = format!(
+        "at the rate limit of {bytes_per_second} bytes/s {what} of {bytes} bytes takes {takes} s, and the service's \
+         gateway ends a body after {GATEWAY} s"
+    );
+    let advice = format!(
+        "limit the rate to {}K ({bytes} bytes in {IN_TIME} s) or more, or not at all",
+        least.div_ceil(1024)
+    );
+    Err(Error::new(Kind::Invalid, Operation::Configure, message).advice(advice))
+}
+
+/// How many bodies of `bytes` at once arrive in time where they share `bytes_per_second`; at least
+/// one.
+#[must_use]
+pub fn bodies_in_time(bytes_per_second: u64, bytes: u64) -> usize {
+    let bodies = bytes_per_second.saturating_mul(IN_TIME) / bytes.max(1);
+    usize::try_from(bodies).unwrap_or(usize::MAX).max(1)
+}
+
+/// The size of a slice in everything that the service has answered, in bytes.
+pub const USUAL_SLICE: u64 = 16 << 20;
+
+/// Seconds after which the service's gateway ends a body that has not arrived.
+const GATEWAY: u64 = 60;
+
+/// Seconds that a body may take at the limit: a sixth of the gateway's is left for the way there and
+/// back.
+const IN_TIME: u64 = 50;
 
 /// Credit that an idle or late sender may catch up with: timers come up to some milliseconds
 /// late, and 100 ms in 10 s is 1 % of the 3 % that are promised.
@@ -78,6 +120,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_limit_is_refused_from_where_a_body_arrives_too_late() {
+        let check = |rate| check_rate(rate, "a slice", USUAL_SLICE);
+        assert!(check(335_545).is_ok());
+        let error = check(335_544).expect_err("a byte a second too few");
+        assert_eq!(error.kind(), Kind::Invalid);
+        let message = check(100 << 10).expect_err("too slow").to_string();
+        for part in ["102400 bytes/s", "16777216 bytes", "163 s", "60 s", "328K"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(check_rate(1, "a file", 50).is_ok());
+        assert!(check_rate(0, "a file", 50).is_err());
+    }
+
+    #[test]
+    fn bodies_share_the_limit_so_that_all_arrive_in_time() {
+        assert_eq!(bodies_in_time(400 << 10, USUAL_SLICE), 1);
+        assert_eq!(bodies_in_time(1 << 20, USUAL_SLICE), 3);
+        assert_eq!(bodies_in_time(1, USUAL_SLICE), 1);
+        assert_eq!(bodies_in_time(u64::MAX, 0), usize::MAX);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod retry;
 pub mod scores;
 pub mod version;
 
-pub use bandwidth::Bandwidth;
+pub use bandwidth::{Bandwidth, USUAL_SLICE, bodies_in_time, check_rate};
 pub use failure::SharedFailure;
 pub use hedge::{Hedge, Queue, Straggler};
 pub use limit::{CongestionSignal, Limit, LimitSettings};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::policy::{CongestionSignal, Limit};
+use crate::policy::{CongestionSignal, Limit, USUAL_SLICE, bodies_in_time};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The limiter of a client, shared by all its runs.
@@ -19,6 +19,10 @@ pub struct ConcurrencyLimiter {
 #[derive(Debug)]
 struct State {
     limit: Limit,
+    /// Bytes a second that all bodies share, if that is limited.
+    rate: Option<u64>,
+    /// The largest body so far; before the first one, what slices usually have.
+    largest: Option<u64>,
     in_flight: usize,
     /// Each waits for a permit; one that stopped waiting drops what it is handed, which passes the
     /// permit on.
@@ -32,12 +36,15 @@ pub struct Permit {
 }
 
 impl ConcurrencyLimiter {
-    /// A limiter that grants what `limit` allows.
+    /// A limiter that grants what `limit` allows; where all bodies share `rate` bytes a second, no
+    /// more of them at once than arrive in time.
     #[must_use]
-    pub fn new(limit: Limit) -> Arc<ConcurrencyLimiter> {
+    pub fn new(limit: Limit, rate: Option<u64>) -> Arc<ConcurrencyLimiter> {
         Arc::new(ConcurrencyLimiter {
             state: Mutex::new(State {
                 limit,
+                rate,
+                largest: None,
                 in_flight: 0,
                 waiting: VecDeque::new(),
             }),
@@ -82,8 +89,14 @@ impl ConcurrencyLimiter {
     }
 
     /// A body of `bytes` sets out: its size tells how many fit into the gateway's 60 s.
-    pub fn started(&self, bytes: u64) {
-        self.lock().limit.on_start(bytes);
+    pub fn started(self: &Arc<Self>, bytes: u64) {
+        let mut state = self.lock();
+        state.limit.on_start(bytes);
+        state.largest = Some(state.largest.unwrap_or(0).max(bytes));
+        if state.rate.is_some() {
+            // The first body tells how many such may go together.
+            self.hand_on(state);
+        }
     }
 
     /// A body of `bytes` was acknowledged, `took` after its start.
@@ -115,7 +128,7 @@ impl ConcurrencyLimiter {
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.in_flight, state.limit.permits())
+        (state.in_flight, state.permits())
     }
 
     fn permit(self: &Arc<Self>) -> Permit {
@@ -149,7 +162,13 @@ impl ConcurrencyLimiter {
 impl State {
     /// Permits above a limit that has shrunk stay valid; the excess is absorbed as they come back.
     fn has_room(&self) -> bool {
-        self.in_flight < self.limit.permits()
+        self.in_flight < self.permits()
+    }
+
+    fn permits(&self) -> usize {
+        let largest = self.largest.unwrap_or(USUAL_SLICE);
+        let in_time = self.rate.map(|rate| bodies_in_time(rate, largest));
+        self.limit.permits().min(in_time.unwrap_or(usize::MAX))
     }
 }
 
@@ -161,5 +180,42 @@ impl Drop for Permit {
         let mut state = limiter.lock();
         state.in_flight -= 1;
         limiter.hand_on(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::LimitSettings;
+
+    fn limiter(fixed: Option<usize>, rate: u64) -> Arc<ConcurrencyLimiter> {
+        let settings = LimitSettings {
+            fixed,
+            ..LimitSettings::default()
+        };
+        ConcurrencyLimiter::new(Limit::new(settings, Instant::now()), Some(rate))
+    }
+
+    #[test]
+    fn as_many_bodies_share_a_rate_as_arrive_in_time() {
+        for fixed in [None, Some(8)] {
+            let limiter = limiter(fixed, 400 << 10);
+            let first = limiter.try_acquire().expect("one");
+            limiter.started(16 << 20);
+            assert!(limiter.try_acquire().is_none(), "{fixed:?}");
+            drop(first);
+            assert!(limiter.try_acquire().is_some(), "{fixed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn small_bodies_do_not_wait_for_one_another() {
+        let limiter = limiter(Some(8), 400 << 10);
+        let first = limiter.acquire().await;
+        let second = limiter.acquire();
+        limiter.started(64 << 10);
+        let second = tokio::time::timeout(Duration::from_secs(5), second).await;
+        assert_eq!(limiter.load(), (2, 8));
+        drop((first, second.expect("it is handed on")));
     }
 }

@@ -118,7 +118,7 @@ impl Transfer {
             service,
             pool,
             tokens: TokenProvider::new(tokens),
-            limiter: ConcurrencyLimiter::new(limit),
+            limiter: ConcurrencyLimiter::new(limit, settings.limit_rate),
             rates: Rates::new(&settings.call_rates),
             servers: Servers::new(settings.plain, scheme, settings.version),
             retry: settings.retry,

@@ -16,7 +16,7 @@ use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
 use crate::net::{Origin, PoolSettings};
 use crate::options::Options;
-use crate::policy::LimitSettings;
+use crate::policy::{LimitSettings, USUAL_SLICE};
 use crate::source::{self, Descriptors, Memory};
 use crate::sync::Mutex;
 use crate::transfer::{self, Plain, Transfer};
@@ -42,7 +42,8 @@ pub struct Core {
     pub(super) shares: Shares,
     /// The threads that hash.
     pub(super) hash_pools: LazyPools,
-    /// The slice size that the next create is expected to answer.
+    /// The slice size that the next create is expected to answer. Only a guess: hashing slices of
+    /// another size was work in vain, and nothing worse.
     pub(super) slice_size: Arc<AtomicU64>,
 }
 
@@ -147,10 +148,6 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
 
 /// After so long without a word a server is pinged, over HTTP/2.
 const LONGEST_SILENCE: Duration = Duration::from_secs(15);
-
-/// `sliceSize` in every observation. It is only a guess of what create will say: hashing slices of
-/// another size was work in vain, and nothing worse.
-const USUAL_SLICE: u64 = 16 << 20;
 
 /// What the read-ahead is counted in, in bytes.
 pub(super) const READ_AHEAD_UNIT: u64 = 64 << 10;

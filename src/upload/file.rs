@@ -17,7 +17,7 @@ use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Begun, Finished, Task, Upload, UploadId};
 use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
-use crate::policy::{Patience, Repeat, RetryBudget};
+use crate::policy::{Patience, Repeat, RetryBudget, check_rate};
 use crate::sync::Mutex;
 use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
@@ -280,6 +280,9 @@ impl FileUpload<'_> {
     fn plan(&self, begun: &Upload) -> Result<Arc<SlicedFile>> {
         let (shared, created) = (&self.shared, &begun.created);
         let plan = Plan::new(self.facts.size, created.slice_size)?;
+        if let Some(rate) = shared.core.options.limit_rate {
+            check_rate(rate, "a slice", plan.length(1))?;
+        }
         // A guess for the files that are hashed next, so only where it makes sense for any of them.
         if created.slice_size >= USUAL_LEAST {
             let guess = &shared.core.slice_size;

@@ -11,6 +11,7 @@ mod globs;
 mod identity;
 mod journal;
 mod lengths;
+mod limits;
 mod memory;
 mod names;
 mod outputs;

@@ -106,7 +106,7 @@ fn a_hangup_is_an_interrupt_too_unless_it_was_ignored() {
     scene.file("big.bin", 2 << 20);
     let slow = [
         "--limit-rate",
-        "300K",
+        "400K",
         "--single-max",
         "0",
         "--json",

@@ -185,7 +185,7 @@ struct Clock {
 impl Scene {
     fn new(limit: LimitSettings) -> Self {
         let now = Instant::now();
-        let limiter = ConcurrencyLimiter::new(Limit::new(limit, now));
+        let limiter = ConcurrencyLimiter::new(Limit::new(limit, now), None);
         let (_, limit) = limiter.load();
         Scene {
             limiter,

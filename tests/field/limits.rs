@@ -1,0 +1,62 @@
+//! Limits that people set: those under which nothing could arrive, and numbers that no machine has
+//! room for, are refused before anything begins.
+
+use panup_emulator::{Config, Operation};
+
+use crate::common::program::{Finished, finish, panup, upload};
+use crate::common::{Scene, failure, item, upload as send};
+
+fn refused(scene: &Scene, more: &[&str]) -> Finished {
+    let done = finish(upload(scene).args(more).arg("f")).exit(2);
+    assert!(scene.emulator.stats().calls.is_empty(), "{more:?}");
+    done
+}
+
+#[test]
+fn a_rate_under_which_a_slice_does_not_arrive_in_time_is_refused_with_the_arithmetic() {
+    let scene = Scene::small();
+    scene.file("f", 10);
+    let done = refused(&scene, &["--limit-rate", "100K"]);
+    for part in ["102400 bytes/s", "16777216 bytes", "163 s", "60 s", "328K"] {
+        assert!(done.stderr.contains(part), "{part}: {done:?}");
+    }
+    // A whole file in one call is a body as well.
+    let done = refused(&scene, &["--limit-rate", "1M", "--single-max", "100MB"]);
+    assert!(done.stderr.contains("100000000 bytes"), "{done:?}");
+    finish(upload(&scene).args(["--limit-rate", "328K", "f"])).exit(0);
+}
+
+/// The service tells the size of a slice only when the file is created.
+#[tokio::test(flavor = "multi_thread")]
+async fn larger_slices_need_a_larger_rate() {
+    let scene = Scene::new(Config {
+        slice_size: 64 << 20,
+        ..Config::default()
+    });
+    let path = scene.file("f", 40 << 20);
+    let mut options = scene.options();
+    options.limit_rate = Some(400 << 10);
+    let client = panup::Client::new(options).expect("sensible for slices of 16 MiB");
+    let outcome = send(&client, [item(&path, "f")]).await.remove(0);
+    let error = failure(&outcome);
+    assert_eq!(error.kind(), panup::Kind::Invalid, "{error}");
+    assert!(error.to_string().contains("41943040 bytes"), "{error}");
+    assert_eq!(scene.calls(Operation::Slice), (0, 0));
+}
+
+#[test]
+fn numbers_that_no_machine_has_room_for_are_refused_before_anything_starts() {
+    let scene = Scene::small();
+    scene.file("f", 10);
+    for [option, number] in [
+        ["--hash-threads", "100000"],
+        ["--concurrency", "1000000"],
+        ["--connections", "18446744073709551615"],
+    ] {
+        let done = refused(&scene, &[option, number]);
+        assert!(done.stderr.contains("from 1 to "), "{done:?}");
+    }
+    let mut hash = panup(scene.local.path());
+    let done = finish(hash.args(["hash", "--threads", "100000", "f"])).exit(2);
+    assert!(done.stderr.contains("from 1 to 1024"), "{done:?}");
+}
