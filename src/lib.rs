@@ -67,7 +67,7 @@ pub use auth::{Credential, Secret, private_folder, read_private, read_secret, wr
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input, hash_files};
 pub use http::{Preference as Http, Version as HttpVersion};
-pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished};
+pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, DEFAULT_API, Options, Resume, Retry, Timeouts};
 pub use source::prepare_process;
 pub use upload::runtime;

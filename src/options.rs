@@ -19,6 +19,21 @@ use crate::wire::Conflict;
 pub const DEFAULT_API: &str = "https://open-api.123pan.com";
 
 /// How a [`Client`](crate::Client) works. Start from [`Options::new`] and change fields.
+///
+/// ```
+/// use std::time::Duration;
+/// use panup::{Conflict, Credential, Options, Secret};
+///
+/// let credential = Credential::Client {
+///     id: "client id".to_owned(),
+///     secret: Secret::new("client secret"),
+/// };
+/// let mut options = Options::new(credential);
+/// options.state_dir = Some("/var/lib/backup/panup".into());
+/// options.on_conflict = Conflict::Overwrite;
+/// options.limit_rate = Some(20 << 20);
+/// options.timeouts.connect = Duration::from_secs(5);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {

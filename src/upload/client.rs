@@ -55,7 +55,43 @@ impl Client {
         }
     }
 
-    /// Starts uploading files. They are taken from `items` as the work goes on, so a hundred
+    /// Starts uploading files.
+    ///
+    /// ```
+    /// use panup::{Client, Credential, Event, Item, Options, Secret, Status};
+    ///
+    /// # let emulator = panup_emulator::Emulator::start(panup_emulator::Config::default())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let token = emulator.token();
+    /// # for name in ["a", "b"] {
+    /// #     std::fs::write(folder.path().join(name), name)?;
+    /// # }
+    /// # let found = ["a", "b"].map(|name| folder.path().join(name));
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let mut options = Options::new(Credential::Token(Secret::new(token)));
+    /// # options.api = emulator.api();
+    /// options.concurrency = Some(8);
+    /// let client = Client::new(options)?;
+    /// let items = found.map(|path| Item::new(path));
+    /// let mut run = client.start(items)?;
+    /// while let Some(event) = run.next().await {
+    ///     match event {
+    ///         Event::File(outcome) => match outcome.status {
+    ///             Status::Failed(error) => eprintln!("{error}"),
+    ///             status => println!("{} {}", status.name(), outcome.path.display()),
+    ///         },
+    ///         Event::Warning(warning) => eprintln!("{warning}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// let end = run.progress().snapshot();
+    /// assert_eq!((end.files, end.files_done), (2, 2));
+    /// # Ok::<(), panup::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Items are taken from `items` as the work goes on, so a hundred
     /// thousand of them cost no memory. Needs a tokio runtime with time and I/O.
     ///
     /// # Errors

@@ -7,6 +7,16 @@ use crate::error::{Error, Result};
 use crate::journal::{Counts, FinishedFile, Forget, Journal, Settings, Unfinished};
 
 /// What the journal in a state folder holds. Uploads may be running meanwhile.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// let state = panup::State::open(folder.path())?;
+/// for upload in state.unfinished()? {
+///     println!("{}: {} slices arrived", upload.path.display(), upload.acked);
+/// }
+/// assert_eq!(state.counts()?.finished, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct State {
     journal: Journal,
