@@ -93,14 +93,14 @@ pub enum Found {
     Token(Secret),
     /// None that is valid: the holder of this may log in, and all others wait. With the trouble
     /// that the cache made, if it made any.
-    LogIn(Turn, Option<Error>),
+    LogIn(LoginLock, Option<Error>),
     /// Another process is logging in: ask again later.
     Busy,
 }
 
 /// The exclusive right, among all processes, to log in; ends with [`Tokens::keep`] or by dropping.
 #[derive(Debug)]
-pub struct Turn(#[allow(dead_code, reason = "holds the lock")] Option<File>);
+pub struct LoginLock(#[allow(dead_code, reason = "holds the lock")] Option<File>);
 
 /// Tokens end about 30 days ahead; one that is about to end is renewed before it fails a call.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -156,12 +156,12 @@ impl Tokens {
     #[must_use]
     pub fn take(&self, now: SystemTime, refused: Option<&Secret>) -> Found {
         let Some(path) = &self.cache else {
-            return Found::LogIn(Turn(None), None);
+            return Found::LogIn(LoginLock(None), None);
         };
         let (turn, mut trouble) = match lock(path) {
-            Ok(Some(lock)) => (Turn(Some(lock)), None),
+            Ok(Some(lock)) => (LoginLock(Some(lock)), None),
             Ok(None) => return Found::Busy,
-            Err(error) => (Turn(None), Some(error)),
+            Err(error) => (LoginLock(None), Some(error)),
         };
         let cached = read(path).unwrap_or_else(|error| {
             trouble.get_or_insert(error);
@@ -180,20 +180,20 @@ impl Tokens {
     /// The turn of one for whom [`Tokens::take`] was busy for too long: it logs in beside the other,
     /// and the last token stays in the cache.
     #[must_use]
-    pub fn alone(&self) -> (Turn, Error) {
+    pub fn alone(&self) -> (LoginLock, Error) {
         let message = "another panup has been logging in for too long; this one logs in by itself";
         let mut error = Error::new(Kind::State, Operation::Login, message);
         if let Some(path) = &self.cache {
             error = error.with_path(path.with_extension(LOCK));
         }
-        (Turn(None), error)
+        (LoginLock(None), error)
     }
 
     /// Keeps a fresh token in memory and on disk, and ends the turn.
     ///
     /// # Errors
     /// [`Kind::State`] where it cannot be written; it is kept in memory all the same.
-    pub fn keep(&self, login: &Login, now: SystemTime, turn: Turn) -> Result<()> {
+    pub fn keep(&self, login: &Login, now: SystemTime, turn: LoginLock) -> Result<()> {
         let kept = Kept {
             token: login.token.clone(),
             expires: expiry(&login.expires, now),
@@ -468,7 +468,7 @@ mod tests {
         let tokens = Tokens::new(client(), "api", None);
         let now = at("2029-12-01T00:00:00Z");
         tokens
-            .keep(&login("t0ken"), now, Turn(None))
+            .keep(&login("t0ken"), now, LoginLock(None))
             .expect("memory only");
         let shown = format!("{tokens:?}");
         assert!(
@@ -482,13 +482,13 @@ mod tests {
         let tokens = Tokens::new(client(), "api", None);
         let now = at("2029-12-31T23:57:00Z");
         tokens
-            .keep(&login("brief"), now, Turn(None))
+            .keep(&login("brief"), now, LoginLock(None))
             .expect("memory only");
         assert!(tokens.peek(now, None).is_some(), "three minutes to live");
         assert!(tokens.peek(at("2029-12-31T23:58:31Z"), None).is_none());
         let later = at("2031-01-01T00:00:00Z");
         tokens
-            .keep(&login("past"), later, Turn(None))
+            .keep(&login("past"), later, LoginLock(None))
             .expect("memory only");
         assert!(tokens.peek(later, None).is_some(), "whose clock is wrong?");
     }

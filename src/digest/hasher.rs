@@ -1,14 +1,14 @@
 //! One stream that arrives in pieces, on the fastest single chain of this processor.
 
 use super::Md5;
-use super::kernel::{self, Kernel, State};
+use super::kernel::{self, Kernel, Md5State};
 use super::padding::{BLOCK, START, close};
 
 /// The MD5 of a stream that arrives in pieces. Pieces of 64 KiB and more run at full speed.
 #[derive(Clone)]
 pub struct Hasher {
     kernel: &'static Kernel,
-    state: State,
+    state: Md5State,
     /// What did not fill a block yet: the first `length % 64` bytes count.
     pending: [u8; BLOCK],
     length: u64,

@@ -2,7 +2,7 @@
 //! the order in which chains end. Never: a lane that waits for another one's end.
 
 use super::Md5;
-use super::kernel::{Kernel, State, States, WIDEST};
+use super::kernel::{Kernel, Md5State, States, WIDEST};
 use super::padding::{BLOCK, START, Tail, digest};
 
 /// A stream to hash, from its start or from the middle.
@@ -10,7 +10,7 @@ pub(super) struct Chain<'a, K> {
     pub(super) key: K,
     pub(super) data: &'a [u8],
     /// The state behind the `before` bytes, whole blocks, that were hashed elsewhere.
-    pub(super) state: State,
+    pub(super) state: Md5State,
     pub(super) before: u64,
     pub(super) counted: Counted,
 }

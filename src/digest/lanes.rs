@@ -13,11 +13,11 @@ use super::lane_set::{Chain, LaneSet};
 #[derive(Debug, Clone, Copy)]
 pub struct Lanes<'w> {
     kernel: &'static Kernel,
-    watch: Option<Watch<'w>>,
+    watch: Option<Watched<'w>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Watch<'w> {
+struct Watched<'w> {
     hashed: &'w AtomicU64,
     stop: &'w AtomicBool,
 }
@@ -66,7 +66,7 @@ impl Lanes<'_> {
     pub fn watched<'w>(self, hashed: &'w AtomicU64, stop: &'w AtomicBool) -> Lanes<'w> {
         Lanes {
             kernel: self.kernel,
-            watch: Some(Watch { hashed, stop }),
+            watch: Some(Watched { hashed, stop }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where an MD5 starts and how it ends (RFC 1321, 3.1 to 3.3).
 
 use super::Md5;
-use super::kernel::{Kernel, State};
+use super::kernel::{Kernel, Md5State};
 
 /// The last one or two blocks of a stream: what is left of its data, 0x80, zeros, its length.
 pub(super) struct Tail {
@@ -43,13 +43,13 @@ impl Tail {
 
 /// The digest of a stream of `length` bytes from the state before its last, `rest`, shorter than
 /// a block.
-pub(super) fn close(kernel: &Kernel, mut state: State, rest: &[u8], length: u64) -> Md5 {
+pub(super) fn close(kernel: &Kernel, mut state: Md5State, rest: &[u8], length: u64) -> Md5 {
     kernel.chain(&mut state, Tail::new(rest, length).blocks());
     digest(&state)
 }
 
 /// A chain's four words as the digest that they are once the tail has gone through.
-pub(super) fn digest(state: &State) -> Md5 {
+pub(super) fn digest(state: &Md5State) -> Md5 {
     let mut bytes = [0; 16];
     for (four, word) in bytes.chunks_exact_mut(4).zip(state) {
         four.copy_from_slice(&word.to_le_bytes());
@@ -61,4 +61,4 @@ pub(super) fn digest(state: &State) -> Md5 {
 pub(super) const BLOCK: usize = 64;
 
 /// The state of a chain that has seen nothing.
-pub(super) const START: State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+pub(super) const START: Md5State = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use super::Md5;
-use super::kernel::State;
+use super::kernel::Md5State;
 use super::lane_set::{Chain, Counted};
 use super::lanes::{End, Lanes};
 use super::padding::START;
@@ -12,7 +12,7 @@ use super::padding::START;
 /// The open files. A whole is the longest chain of its file, so wholes go first.
 pub(super) struct Remainder<'a, K> {
     slice_size: usize,
-    open: Vec<Option<Open<'a, K>>>,
+    open: Vec<Option<OpenFile<'a, K>>>,
 }
 
 /// A file on its way.
@@ -24,13 +24,13 @@ pub(super) struct File<'a, K> {
     pub(super) slices: Vec<Md5>,
 }
 
-struct Open<'a, K> {
+struct OpenFile<'a, K> {
     key: K,
     data: &'a [u8],
     /// Where the whole goes on, until it is in its lane.
-    whole_begun: Option<(usize, State)>,
+    whole_begun: Option<(usize, Md5State)>,
     /// Where the next slice goes on.
-    slice_begun: (usize, State),
+    slice_begun: (usize, Md5State),
     whole: Option<Md5>,
     slices: Vec<Md5>,
     /// Chains without a digest yet.
@@ -56,7 +56,7 @@ impl<'a, K> Remainder<'a, K> {
     }
 
     /// Takes over a file whose whole and current slice are at `states`.
-    pub(super) fn open(&mut self, file: File<'a, K>, states: [State; 2]) {
+    pub(super) fn open(&mut self, file: File<'a, K>, states: [Md5State; 2]) {
         let File {
             key,
             data,
@@ -67,7 +67,7 @@ impl<'a, K> Remainder<'a, K> {
         let missing = count - slices.len() + 1;
         let [whole, slice] = states.map(|state| (at, state));
         let (whole_begun, slice_begun) = (Some(whole), slice);
-        let open = Open {
+        let open = OpenFile {
             key,
             data,
             whole_begun,
@@ -131,7 +131,7 @@ impl<'a, K> Remainder<'a, K> {
             .find_map(|(n, file)| file.begin_slice(n, slice_size))
     }
 
-    fn files(&mut self) -> impl Iterator<Item = (usize, &mut Open<'a, K>)> {
+    fn files(&mut self) -> impl Iterator<Item = (usize, &mut OpenFile<'a, K>)> {
         self.open
             .iter_mut()
             .enumerate()
@@ -153,14 +153,14 @@ impl<'a, K> Remainder<'a, K> {
         if file.missing > 0 {
             return None;
         }
-        let Open {
+        let OpenFile {
             key, whole, slices, ..
         } = self.open[n].take()?;
         Some((key, whole?, slices))
     }
 }
 
-impl<'a, K> Open<'a, K> {
+impl<'a, K> OpenFile<'a, K> {
     fn begin_whole(&mut self, n: usize) -> Option<Chain<'a, Part<K>>> {
         let (at, state) = self.whole_begun.take()?;
         let (data, before) = (&self.data[at..], at as u64);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::chain;
-use super::job::{Digested, Job, Opened, Taken};
+use super::job::{Digested, Job, OpenedJob, Taken};
 use super::pools::Pools;
 use super::reader::{read_file, read_stream};
 use super::watch::Watch;
@@ -67,7 +67,7 @@ pub(super) struct Batches {
 }
 
 /// An open file whose contents were read.
-struct Contents<J: Job> {
+struct BatchContents<J: Job> {
     file: Taken<J>,
     source: Source,
     bytes: Vec<u8>,
@@ -104,7 +104,7 @@ impl Batches {
                 continue;
             };
             let source = match opened {
-                Opened::File(source) if source.len() < self.settings.source.map_from => source,
+                OpenedJob::File(source) if source.len() < self.settings.source.map_from => source,
                 // Grown since it was looked at, or no file.
                 others => {
                     self.hash_opened(vec![(file, others)]);
@@ -114,7 +114,7 @@ impl Batches {
             let mut bytes = self.buffers.lock().pop().unwrap_or_default();
             let reading = || source.read_into(&mut bytes);
             match patiently(reading, let_go, || self.watch.is_stopped()) {
-                Ok(()) => read.push(Contents {
+                Ok(()) => read.push(BatchContents {
                     file,
                     source,
                     bytes,
@@ -125,7 +125,7 @@ impl Batches {
         self.hash_contents(read);
     }
 
-    fn hash_contents<J: Job>(&self, read: Vec<Contents<J>>) {
+    fn hash_contents<J: Job>(&self, read: Vec<BatchContents<J>>) {
         let streams: Vec<&[u8]> = read.iter().map(|file| file.bytes.as_slice()).collect();
         let mut digests: Vec<Option<FileDigest>> = vec![None; read.len()];
         self.in_lanes(&streams, self.settings.slices.wanted(), &mut |n, digest| {
@@ -133,7 +133,7 @@ impl Batches {
         });
         let mut spare = Vec::with_capacity(read.len());
         for (contents, digest) in read.into_iter().zip(digests) {
-            let Contents {
+            let BatchContents {
                 file,
                 source,
                 mut bytes,
@@ -160,7 +160,7 @@ impl Batches {
         for file in files {
             let let_go = || self.hash_opened(std::mem::take(&mut opened));
             match self.open(file, let_go) {
-                Some((file, Opened::Known(source, digest))) => known(file, source, digest),
+                Some((file, OpenedJob::Known(source, digest))) => known(file, source, digest),
                 Some(file) => opened.push(file),
                 None => {}
             }
@@ -173,21 +173,21 @@ impl Batches {
         &self,
         mut file: Taken<J>,
         let_go: impl FnOnce(),
-    ) -> Option<(Taken<J>, Opened)> {
+    ) -> Option<(Taken<J>, OpenedJob)> {
         match patiently(|| file.open(), let_go, || self.watch.is_stopped()) {
-            Ok(Opened::Nothing) => file.release(),
+            Ok(OpenedJob::Nothing) => file.release(),
             Ok(opened) => return Some((file, opened)),
             Err(error) => file.finish(Err(error)),
         }
         None
     }
 
-    fn hash_opened<J: Job>(&self, files: Vec<(Taken<J>, Opened)>) {
+    fn hash_opened<J: Job>(&self, files: Vec<(Taken<J>, OpenedJob)>) {
         let (mut mapped, mut others) = (Vec::new(), Vec::new());
         for (file, opened) in files {
             match opened {
-                Opened::File(source) if source.mapped().is_some() => mapped.push((file, source)),
-                Opened::Known(source, digest) => known(file, source, digest),
+                OpenedJob::File(source) if source.mapped().is_some() => mapped.push((file, source)),
+                OpenedJob::Known(source, digest) => known(file, source, digest),
                 opened => others.push((file, opened)),
             }
         }
@@ -251,18 +251,18 @@ impl Batches {
     }
 
     /// A large file that cannot be mapped, or a stream.
-    fn hash_read<J: Job>(&self, file: Taken<J>, opened: Opened) {
+    fn hash_read<J: Job>(&self, file: Taken<J>, opened: OpenedJob) {
         let slice_size = self.settings.slices.wanted();
         let (source, digest) = match opened {
-            Opened::File(source) => {
+            OpenedJob::File(source) => {
                 let digest = read_file(&source, slice_size, &self.watch);
                 (Some(source), digest)
             }
-            Opened::Stream(name, mut from) => {
+            OpenedJob::Stream(name, mut from) => {
                 let digest = read_stream(&mut *from, slice_size, &self.watch);
                 (None, digest.map_err(|error| Error::read(&name, error)))
             }
-            Opened::Known(..) | Opened::Nothing => return,
+            OpenedJob::Known(..) | OpenedJob::Nothing => return,
         };
         // Without a digest, it was stopped.
         if let Some(digest) = digest.transpose() {

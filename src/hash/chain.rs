@@ -20,7 +20,7 @@ pub(super) fn with_slices(
     done: impl FnOnce(FileDigest) + Send + 'static,
 ) {
     let count = source.mapped().map_or(0, <[u8]>::len).div_ceil(slice_size);
-    let chain = Arc::new(Chain {
+    let chain = Arc::new(FileChain {
         source,
         slice_size,
         watch: watch.clone(),
@@ -46,7 +46,7 @@ pub(super) fn with_slices(
     chain.keep(|parts| parts.whole = Some(whole.finish()));
 }
 
-struct Chain<F> {
+struct FileChain<F> {
     source: Source,
     slice_size: usize,
     watch: Watch,
@@ -61,7 +61,7 @@ struct Parts<F> {
     done: Option<F>,
 }
 
-impl<F: FnOnce(FileDigest)> Chain<F> {
+impl<F: FnOnce(FileDigest)> FileChain<F> {
     fn groups(&self) -> std::slice::Chunks<'_, u8> {
         let map = self.source.mapped().unwrap_or_default();
         map.chunks(self.slice_size.saturating_mul(GROUP))

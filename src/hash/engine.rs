@@ -21,7 +21,7 @@ pub fn start<J: Job>(
     [small, large]: [Size; 2],
     watch: Watch,
 ) -> (Intake<J>, Running<J>) {
-    let queue = |class, limit| Queue {
+    let queue = |class, limit| JobQueue {
         jobs: VecDeque::new(),
         budget: ByteBudget::new(limit),
         slots: pools.of(class).current_num_threads(),
@@ -29,7 +29,7 @@ pub fn start<J: Job>(
         starting: 0,
     };
     let engine = Arc::new(Engine {
-        state: Mutex::new(State {
+        state: Mutex::new(EngineState {
             small: queue(Class::Small, small),
             large: queue(Class::Large, large),
             is_ended: false,
@@ -53,7 +53,7 @@ impl<J: Job> Intake<J> {
         let engine = &self.0;
         let ticket = Ticket::new(job, engine.batches.watch().clone());
         let class = engine.class(&ticket);
-        let is_full = |state: &mut State<J>| {
+        let is_full = |state: &mut EngineState<J>| {
             !engine.is_stopped(state) && state.queue(class).jobs.len() >= LOOK_AHEAD
         };
         let waited = engine.taken.wait_while(engine.state.lock(), is_full);
@@ -99,7 +99,7 @@ impl<J: Job> Drop for Running<J> {
 }
 
 struct Engine<J: Job> {
-    state: Mutex<State<J>>,
+    state: Mutex<EngineState<J>>,
     /// Enough large jobs came, or the last of all.
     arrived: Condvar,
     /// Jobs were taken from a queue.
@@ -107,16 +107,16 @@ struct Engine<J: Job> {
     batches: Batches,
 }
 
-struct State<J: Job> {
-    small: Queue<J>,
-    large: Queue<J>,
+struct EngineState<J: Job> {
+    small: JobQueue<J>,
+    large: JobQueue<J>,
     /// No more jobs come.
     is_ended: bool,
     is_stopped: bool,
 }
 
 /// Jobs that wait, and what bounds the work at them.
-struct Queue<J: Job> {
+struct JobQueue<J: Job> {
     jobs: VecDeque<Ticket<J>>,
     budget: ByteBudget,
     /// Tasks at a time.
@@ -127,8 +127,8 @@ struct Queue<J: Job> {
     starting: usize,
 }
 
-impl<J: Job> State<J> {
-    fn queue(&mut self, class: Class) -> &mut Queue<J> {
+impl<J: Job> EngineState<J> {
+    fn queue(&mut self, class: Class) -> &mut JobQueue<J> {
         match class {
             Class::Small => &mut self.small,
             Class::Large => &mut self.large,
@@ -136,7 +136,7 @@ impl<J: Job> State<J> {
     }
 }
 
-impl<J: Job> Queue<J> {
+impl<J: Job> JobQueue<J> {
     /// Whether one more task has something to do.
     fn is_ready(&self) -> bool {
         let room = |ticket: &Ticket<J>| self.budget.fits(ticket.size().unwrap_or(0));
@@ -176,13 +176,13 @@ impl<J: Job> Engine<J> {
         }
     }
 
-    fn is_stopped(&self, state: &State<J>) -> bool {
+    fn is_stopped(&self, state: &EngineState<J>) -> bool {
         state.is_stopped || self.batches.watch().is_stopped()
     }
 
     /// Spawns tasks while there is something for them to do. Large files first: they take longest,
     /// and must not be what is left to one thread at the end.
-    fn start_tasks(self: &Arc<Self>, state: &mut State<J>) {
+    fn start_tasks(self: &Arc<Self>, state: &mut EngineState<J>) {
         if self.is_stopped(state) {
             return;
         }
@@ -199,7 +199,7 @@ impl<J: Job> Engine<J> {
     }
 
     fn run_task(self: Arc<Self>, class: Class) {
-        let _slot = Slot(Arc::clone(&self), class);
+        let _slot = TaskSlot(Arc::clone(&self), class);
         let files = self.take(class);
         match class {
             Class::Small => self.batches.small(files),
@@ -230,7 +230,10 @@ impl<J: Job> Engine<J> {
 
     /// Waits a moment for large files to hash together: the list needs microseconds for
     /// the next ones, and alone, a file gets one slow chain.
-    fn with_company<'s>(&self, mut state: MutexGuard<'s, State<J>>) -> MutexGuard<'s, State<J>> {
+    fn with_company<'s>(
+        &self,
+        mut state: MutexGuard<'s, EngineState<J>>,
+    ) -> MutexGuard<'s, EngineState<J>> {
         let deadline = Instant::now() + COMPANY;
         while !state.is_ended && !self.is_stopped(&state) && state.large.jobs.len() < self.enough()
         {
@@ -272,11 +275,11 @@ impl<J: Job> Budgets for Engine<J> {
 }
 
 /// A task's place among those that may run at a time.
-struct Slot<J: Job>(Arc<Engine<J>>, Class);
+struct TaskSlot<J: Job>(Arc<Engine<J>>, Class);
 
-impl<J: Job> Drop for Slot<J> {
+impl<J: Job> Drop for TaskSlot<J> {
     fn drop(&mut self) {
-        let Slot(engine, class) = self;
+        let TaskSlot(engine, class) = self;
         let mut state = engine.state.lock();
         state.queue(*class).running -= 1;
         engine.start_tasks(&mut state);

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use super::batch::{Settings, Slices};
 use super::budget::{BudgetGuard, Size};
 use super::engine::{Intake, Running, start};
-use super::job::{Digested, Job, Opened};
+use super::job::{Digested, Job, OpenedJob};
 use super::order::InOrder;
 use super::pools::Pools;
 use super::progress::HashProgress;
@@ -57,7 +57,7 @@ where
         small_batch: SMALL_BATCH_BYTES,
     };
     let watch = Watch::default();
-    let call = Arc::new(Call {
+    let call = Arc::new(HashCall {
         source,
         progress: Arc::new(HashProgress::of(&watch)),
         sums: InOrder::new(AHEAD),
@@ -109,7 +109,7 @@ pub struct FileSum {
 
 /// The MD5s as they become known, in the order of the inputs.
 pub struct FileSums {
-    call: Arc<Call>,
+    call: Arc<HashCall>,
     watch: Watch,
     _running: Running<FileJob>,
 }
@@ -177,13 +177,13 @@ fn invalid(message: &str) -> Error {
 }
 
 /// What all files of one call share.
-struct Call {
+struct HashCall {
     source: source::Settings,
     progress: Arc<HashProgress>,
     sums: InOrder<FileSum>,
 }
 
-impl Call {
+impl HashCall {
     /// Hands every input to the engine. A list whose end is a panic has not ended.
     fn feed(self: &Arc<Self>, inputs: impl Iterator<Item = Input>, intake: &Intake<FileJob>) {
         let feed = AssertUnwindSafe(|| {
@@ -226,7 +226,7 @@ impl Call {
 
 /// An input, and its place in the order.
 struct FileJob {
-    call: Arc<Call>,
+    call: Arc<HashCall>,
     number: u64,
     input: Input,
     /// `None` for a stream.
@@ -238,7 +238,7 @@ impl Job for FileJob {
         self.size
     }
 
-    fn open(&mut self) -> Result<Opened> {
+    fn open(&mut self) -> Result<OpenedJob> {
         let Input::File(path) = &self.input else {
             let from = io::stdin().lock();
             return Ok(self.stream(Path::new("-"), from));
@@ -247,7 +247,7 @@ impl Job for FileJob {
             let source = Source::open(path, &self.call.source)?;
             trip::here(trip::Step::Hash, path)?;
             if !source.is_empty() {
-                return Ok(Opened::File(source));
+                return Ok(OpenedJob::File(source));
             }
             // Empty, or a file that the kernel makes up while it is read, as in /proc.
         }
@@ -271,9 +271,9 @@ impl Job for FileJob {
 }
 
 impl FileJob {
-    fn stream(&self, name: &Path, from: impl Read + 'static) -> Opened {
+    fn stream(&self, name: &Path, from: impl Read + 'static) -> OpenedJob {
         let progress = Arc::clone(&self.call.progress);
-        Opened::Stream(name.to_owned(), Box::new(CountedRead { from, progress }))
+        OpenedJob::Stream(name.to_owned(), Box::new(CountedRead { from, progress }))
     }
 
     fn tell(self, sum: Result<FileDigest>) {

@@ -19,7 +19,7 @@ pub trait Job: Send + Sized + 'static {
     ///
     /// # Errors
     /// Why it cannot be opened, or is not wanted: what [`failed`](Self::failed) is told.
-    fn open(&mut self) -> Result<Opened>;
+    fn open(&mut self) -> Result<OpenedJob>;
 
     /// Takes what was worked out. The guard is the file's part of the budget, to be held while the file
     /// counts. After a stop neither this nor [`failed`](Self::failed) is called.
@@ -30,7 +30,7 @@ pub trait Job: Send + Sized + 'static {
 }
 
 /// What opening a job gave.
-pub enum Opened {
+pub enum OpenedJob {
     /// A file to hash.
     File(Source),
     /// A file of which the MD5s are known already.
@@ -47,7 +47,7 @@ pub struct Digested<'b> {
     pub source: Option<Source>,
     /// Its MD5s.
     pub digest: FileDigest,
-    /// They come from [`Opened::Known`].
+    /// They come from [`OpenedJob::Known`].
     pub is_known: bool,
     /// The contents, where they were read as a whole. The buffer may be taken away; otherwise it is
     /// used again.
@@ -113,10 +113,10 @@ impl<J: Job> Taken<J> {
         Taken { ticket, guard }
     }
 
-    pub(super) fn open(&mut self) -> Result<Opened> {
+    pub(super) fn open(&mut self) -> Result<OpenedJob> {
         match &mut self.ticket.job {
             Some(job) => job.open(),
-            None => Ok(Opened::Nothing),
+            None => Ok(OpenedJob::Nothing),
         }
     }
 

@@ -20,7 +20,7 @@ pub use batch::{Settings, Slices};
 pub use budget::{BudgetGuard, Size};
 pub use engine::{Intake, Running, start};
 pub use files::{FileSum, FileSums, HashOptions, Input, hash_files};
-pub use job::{Digested, Job, Opened};
+pub use job::{Digested, Job, OpenedJob};
 pub use pools::{LazyPools, Pools};
 pub use progress::{HashProgress, HashSnapshot};
 pub use reader::read_file;

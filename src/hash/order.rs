@@ -9,13 +9,13 @@ use crate::sync::{Mutex, unpoisoned};
 /// A queue of places that are taken first and filled later.
 #[derive(Debug)]
 pub(super) struct InOrder<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<OrderState<T>>,
     most: usize,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct OrderState<T> {
     places: VecDeque<Option<T>>,
     /// The number of the first place.
     first: u64,
@@ -27,7 +27,7 @@ impl<T> InOrder<T> {
     /// No places yet, and never more than `most`.
     pub(super) fn new(most: usize) -> InOrder<T> {
         InOrder {
-            state: Mutex::new(State {
+            state: Mutex::new(OrderState {
                 places: VecDeque::new(),
                 first: 0,
                 is_closed: false,
@@ -39,7 +39,8 @@ impl<T> InOrder<T> {
 
     /// The number of the next place, once there is room; `None` where it was closed.
     pub(super) fn take_place(&self) -> Option<u64> {
-        let is_full = |state: &mut State<T>| !state.is_closed && state.places.len() >= self.most;
+        let is_full =
+            |state: &mut OrderState<T>| !state.is_closed && state.places.len() >= self.most;
         let mut state = unpoisoned(self.changed.wait_while(self.state.lock(), is_full));
         if state.is_closed {
             return None;
@@ -65,7 +66,7 @@ impl<T> InOrder<T> {
 
     /// What was put into the first place, once it was; `None` where that is closed and empty.
     pub(super) fn next(&self) -> Option<T> {
-        let is_waiting = |state: &mut State<T>| match state.places.front() {
+        let is_waiting = |state: &mut OrderState<T>| match state.places.front() {
             Some(first) => first.is_none(),
             None => !state.is_closed,
         };

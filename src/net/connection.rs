@@ -45,7 +45,7 @@ enum Connection {
 }
 
 /// What happened on a connection.
-pub(super) enum Turn {
+pub(super) enum ConnectionEvent {
     /// It is over.
     Ended,
     /// The peer's settings were read: so many streams at once are allowed.
@@ -83,15 +83,15 @@ impl Opened {
 
 impl Driver {
     /// Drives the connection until something happens, at `due` at the latest.
-    pub(super) async fn turn(&mut self, due: Option<Instant>) -> Turn {
+    pub(super) async fn turn(&mut self, due: Option<Instant>) -> ConnectionEvent {
         let end = due.unwrap_or_else(Instant::now);
         tokio::select! {
-            () = &mut self.connection => Turn::Ended,
+            () = &mut self.connection => ConnectionEvent::Ended,
             () = self.meter.settings_read(), if self.awaits_settings => {
                 self.awaits_settings = false;
-                Turn::Settings { streams: self.connection.streams() }
+                ConnectionEvent::Settings { streams: self.connection.streams() }
             }
-            () = tokio::time::sleep_until(end), if due.is_some() => Turn::Due,
+            () = tokio::time::sleep_until(end), if due.is_some() => ConnectionEvent::Due,
         }
     }
 }

@@ -20,10 +20,10 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// Connections to every server, shared by all who send. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool(Arc<PoolInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct PoolInner {
     context: HostContext,
     defaults: RequestDefaults,
     hosts: Mutex<HashMap<Origin, Arc<Host>>>,
@@ -43,7 +43,7 @@ impl Pool {
         }
         let user_agent = HeaderValue::from_str(&settings.user_agent)
             .map_err(|_| refuse("the user agent has characters that a header cannot carry"))?;
-        Ok(Pool(Arc::new(Shared {
+        Ok(Pool(Arc::new(PoolInner {
             context: HostContext {
                 connector: Arc::new(Connector::new(&settings)?),
                 sockets: SocketLimit::new(settings.connections),
@@ -126,7 +126,7 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolInner {
     fn host(&self, origin: &Origin) -> Arc<Host> {
         let mut hosts = self.hosts();
         if let Some(host) = hosts.get(origin) {

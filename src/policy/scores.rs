@@ -9,13 +9,13 @@ use crate::error::Kind;
 /// All servers with what is known of each. Indices are the caller's names for them.
 #[derive(Debug, Clone, Default)]
 pub struct ServerScores {
-    servers: Vec<Server>,
+    servers: Vec<ServerScore>,
     /// A slice's bytes of late: what one more slice would cost.
     slice: f64,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Server {
+struct ServerScore {
     in_flight: u64,
     slices_in_flight: u32,
     /// Seconds per byte of a slice, lately; `None` until the first acknowledgement.
@@ -33,7 +33,7 @@ struct Server {
 impl ServerScores {
     /// One more server; returns its index.
     pub fn add(&mut self) -> usize {
-        self.servers.push(Server::default());
+        self.servers.push(ServerScore::default());
         self.servers.len() - 1
     }
 
@@ -157,7 +157,7 @@ impl ServerScores {
     }
 }
 
-impl Server {
+impl ServerScore {
     fn ended(&mut self, bytes: u64) {
         self.in_flight = self.in_flight.saturating_sub(bytes);
         self.slices_in_flight = self.slices_in_flight.saturating_sub(1);

@@ -15,12 +15,12 @@ pub struct Memory(Arc<Budget>);
 #[derive(Debug)]
 struct Budget {
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
     freed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MemoryState {
     /// Bytes of all buffers in use.
     used: usize,
     /// Buffers given back; with those in use they are within the limit.
@@ -111,16 +111,16 @@ impl Default for Memory {
 }
 
 impl Budget {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.state.lock()
     }
 
-    fn fits(&self, state: &State, len: usize) -> bool {
+    fn fits(&self, state: &MemoryState, len: usize) -> bool {
         state.used == 0 || state.used.saturating_add(len) <= self.limit
     }
 }
 
-impl State {
+impl MemoryState {
     /// A buffer of `len` bytes, an idle one if there is one of about that size: a new one's pages
     /// have to be zeroed first.
     fn allocate(&mut self, limit: usize, len: usize) -> Option<Vec<u8>> {

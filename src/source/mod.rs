@@ -70,7 +70,7 @@ struct Open {
     /// map costs 10 to 40 µs. `None` inside means: read instead.
     map: OnceLock<Option<Mapped>>,
     // Declared, and so dropped, after the file: a waiter that is woken finds the descriptor free.
-    _counted: scarce::Counted,
+    _counted: scarce::CountedFile,
 }
 
 /// How a file stands to what was opened.
@@ -152,7 +152,7 @@ impl Source {
             length: OnceLock::new(),
             settings: *settings,
             map: OnceLock::new(),
-            _counted: scarce::Counted::new(),
+            _counted: scarce::CountedFile::new(),
         })))
     }
 

@@ -46,16 +46,16 @@ pub fn patiently<T>(
 
 /// One of our files is open; dropping it tells those that wait.
 #[derive(Debug)]
-pub(super) struct Counted(());
+pub(super) struct CountedFile(());
 
-impl Counted {
-    pub(super) fn new() -> Counted {
+impl CountedFile {
+    pub(super) fn new() -> CountedFile {
         *OPEN.lock() += 1;
-        Counted(())
+        CountedFile(())
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedFile {
     fn drop(&mut self) {
         *OPEN.lock() -= 1;
         OPEN.closed.notify_all();
@@ -63,12 +63,12 @@ impl Drop for Counted {
 }
 
 /// How many of our files are open in this process.
-struct Open {
+struct OpenCount {
     count: Mutex<usize>,
     closed: Condvar,
 }
 
-impl Open {
+impl OpenCount {
     fn lock(&self) -> crate::sync::MutexGuard<'_, usize> {
         self.count.lock()
     }
@@ -81,7 +81,7 @@ impl Open {
     }
 }
 
-static OPEN: Open = Open {
+static OPEN: OpenCount = OpenCount {
     count: Mutex::new(0),
     closed: Condvar::new(),
 };
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn it_waits_for_one_of_ours_and_lets_go_of_what_it_holds_once() {
-        let held = Counted::new();
-        let mut mine = vec![Counted::new()];
+        let held = CountedFile::new();
+        let mut mine = vec![CountedFile::new()];
         let (mut tries, mut let_go) = (0, 0);
         let outcome = patiently(
             || {

@@ -13,11 +13,11 @@ use crate::sync::{Mutex, MutexGuard};
 /// The limiter of a client, shared by all its runs.
 #[derive(Debug)]
 pub struct ConcurrencyLimiter {
-    state: Mutex<State>,
+    state: Mutex<LimiterState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LimiterState {
     limit: Limit,
     /// Bytes a second that all bodies share, if that is limited.
     rate: Option<u64>,
@@ -41,7 +41,7 @@ impl ConcurrencyLimiter {
     #[must_use]
     pub fn new(limit: Limit, rate: Option<u64>) -> Arc<ConcurrencyLimiter> {
         Arc::new(ConcurrencyLimiter {
-            state: Mutex::new(State {
+            state: Mutex::new(LimiterState {
                 limit,
                 rate,
                 largest: None,
@@ -138,7 +138,7 @@ impl ConcurrencyLimiter {
     }
 
     /// Hands permits to those that wait, the lock given back first: a refused permit comes back here.
-    fn hand_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn hand_on(self: &Arc<Self>, mut state: MutexGuard<'_, LimiterState>) {
         let mut ready = Vec::new();
         while state.has_room() {
             let Some(waiter) = state.waiting.pop_front() else {
@@ -154,12 +154,12 @@ impl ConcurrencyLimiter {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LimiterState> {
         self.state.lock()
     }
 }
 
-impl State {
+impl LimiterState {
     /// Permits above a limit that has shrunk stay valid; the excess is absorbed as they come back.
     fn has_room(&self) -> bool {
         self.in_flight < self.permits()

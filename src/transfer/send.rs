@@ -381,7 +381,7 @@ pub struct SingleCall {
 }
 
 /// What carries content: a slice or a whole small file.
-trait Body: Clone + Send + Sync {
+trait Payload: Clone + Send + Sync {
     type Answer: Send;
     const OPERATION: Operation;
     fn len(&self) -> u64;
@@ -394,7 +394,7 @@ trait Body: Clone + Send + Sync {
     fn rehash(&mut self, content: &dyn Content) -> impl Future<Output = Result<()>> + Send;
 }
 
-impl Body for SliceCall {
+impl Payload for SliceCall {
     type Answer = ();
     const OPERATION: Operation = Operation::Slice;
 
@@ -418,7 +418,7 @@ impl Body for SliceCall {
     }
 }
 
-impl Body for SingleCall {
+impl Payload for SingleCall {
     type Answer = SingleReply;
     const OPERATION: Operation = Operation::Single;
 
@@ -452,7 +452,7 @@ struct BodyCall<'a, B> {
     avoid: Vec<usize>,
 }
 
-impl<'a, B: Body> BodyCall<'a, B> {
+impl<'a, B: Payload> BodyCall<'a, B> {
     fn new(body: B, route: &'a Route<'a>, permit: Option<Permit>) -> Self {
         BodyCall {
             body,
@@ -464,7 +464,7 @@ impl<'a, B: Body> BodyCall<'a, B> {
     }
 }
 
-impl<B: Body> Call for BodyCall<'_, B> {
+impl<B: Payload> Call for BodyCall<'_, B> {
     type Answer = B::Answer;
 
     fn operation(&self) -> Operation {
@@ -532,7 +532,7 @@ struct Flight<'a, B> {
     token: &'a Secret,
 }
 
-impl<B: Body> Flight<'_, B> {
+impl<B: Payload> Flight<'_, B> {
     /// One request, and a second one to another server where the first straggles and no other body
     /// waits. The first answer counts, and the other request is dropped.
     async fn hedged(&self, assignment: Assignment, permit: Permit) -> Result<B::Answer> {

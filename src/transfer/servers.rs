@@ -21,7 +21,7 @@ pub struct Servers {
     plain: Plain,
     default_scheme: Scheme,
     preference: Preference,
-    state: Mutex<State>,
+    state: Mutex<ServerTable>,
     /// A server has answered, or failed.
     answered: Notify,
 }
@@ -44,7 +44,7 @@ pub enum Plain {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ServerTable {
     servers: Vec<Server>,
     known: HashMap<Origin, usize>,
     scores: ServerScores,
@@ -155,7 +155,7 @@ impl Servers {
         now: Instant,
     ) -> Assignment {
         let mut state = self.lock();
-        let State {
+        let ServerTable {
             servers,
             scores,
             chance,
@@ -215,12 +215,12 @@ impl Servers {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ServerTable> {
         self.state.lock()
     }
 }
 
-impl State {
+impl ServerTable {
     fn intern(&mut self, named: Origin, all: &Servers) -> usize {
         if let Some(&index) = self.known.get(&named) {
             return index;

@@ -15,7 +15,7 @@ use super::run::Shared;
 use super::turn::{self, Turn};
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Operation, Result};
-use crate::hash::{BudgetGuard, Digested, Job, Opened};
+use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
 use crate::journal::Task;
 use crate::options::Resume;
 use crate::panics::trip;
@@ -155,7 +155,7 @@ impl Job for Admission {
         Some(self.size)
     }
 
-    fn open(&mut self) -> Result<Opened> {
+    fn open(&mut self) -> Result<OpenedJob> {
         self.started = Instant::now();
         let source = self.source()?;
         self.size = source.len();
@@ -165,14 +165,14 @@ impl Job for Admission {
             && let Some(finished) = core.journal.finished(&task)
         {
             self.skip(finished.file_id, Some(finished.md5));
-            return Ok(Opened::Nothing);
+            return Ok(OpenedJob::Nothing);
         }
         trip::sure(trip::Step::Hash, &self.item.path);
         let known = self.remembered(&task);
         self.task = Some(task);
         Ok(match known {
-            Some(digest) => Opened::Known(source, digest),
-            None => Opened::File(source),
+            Some(digest) => OpenedJob::Known(source, digest),
+            None => OpenedJob::File(source),
         })
     }
 

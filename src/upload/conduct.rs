@@ -23,7 +23,7 @@ pub async fn conduct(
     hashing: Running<Admission>,
     (mut hashed, events): (mpsc::Receiver<Admitted>, mpsc::Sender<Event>),
 ) {
-    let _end = End {
+    let _end = RunEnd {
         shared: Arc::clone(&shared),
         events,
     };
@@ -56,12 +56,12 @@ pub async fn conduct(
 }
 
 /// Keeps the channel of events open, and says so where the conductor itself ends by a panic.
-struct End {
+struct RunEnd {
     shared: Arc<Shared>,
     events: mpsc::Sender<Event>,
 }
 
-impl Drop for End {
+impl Drop for RunEnd {
     fn drop(&mut self) {
         // The list's thread has no one to hand files to any more.
         self.shared.places.close();

@@ -20,12 +20,12 @@ pub struct Contents {
     source: Source,
     md5: Md5,
     /// The holder may be hashing; the others wait for the answer.
-    known: Mutex<Known>,
+    known: Mutex<Rehashed>,
 }
 
 /// What hashing it again has told.
 #[derive(Debug, Clone)]
-enum Known {
+enum Rehashed {
     /// It was not needed.
     Nothing,
     /// At this look the contents were the same; and so they were at every look before.
@@ -41,7 +41,7 @@ impl Contents {
         Contents {
             source,
             md5,
-            known: Mutex::new(Known::Nothing),
+            known: Mutex::new(Rehashed::Nothing),
         }
     }
 
@@ -58,18 +58,18 @@ impl Contents {
         };
         let mut known = self.known.lock().await;
         match &*known {
-            Known::Same(proven, begun) if *proven == look || looked <= *begun => return Ok(()),
-            Known::Other(error) => return Err(error.clone()),
-            Known::Nothing | Known::Same(..) => {}
+            Rehashed::Same(proven, begun) if *proven == look || looked <= *begun => return Ok(()),
+            Rehashed::Other(error) => return Err(error.clone()),
+            Rehashed::Nothing | Rehashed::Same(..) => {}
         }
         let begun = Instant::now();
         tracing::info!(%changed, "hashing it again");
         *known = match self.now(shared).await? {
-            md5 if md5 == self.md5 => Known::Same(look, begun),
-            _ => Known::Other(changed.clone()),
+            md5 if md5 == self.md5 => Rehashed::Same(look, begun),
+            _ => Rehashed::Other(changed.clone()),
         };
         match &*known {
-            Known::Other(error) => Err(error.clone()),
+            Rehashed::Other(error) => Err(error.clone()),
             _ => Ok(()),
         }
     }
@@ -103,7 +103,7 @@ impl Contents {
         match standing(&self.source, Operation::Check).await {
             Ok(Standing::Same | Standing::Unreadable(_)) => true,
             Ok(Standing::InDoubt(look, _)) => {
-                matches!(&*self.known.lock().await, Known::Same(proven, _) if *proven == look)
+                matches!(&*self.known.lock().await, Rehashed::Same(proven, _) if *proven == look)
             }
             Ok(Standing::Changed(_)) => false,
             // It cannot be looked at, which says nothing of its bytes.
@@ -114,8 +114,8 @@ impl Contents {
     /// What the system said of the file when it was last found to be the same.
     pub async fn identity(&self) -> Identity {
         match &*self.known.lock().await {
-            Known::Same(look, _) => look.identity(),
-            Known::Nothing | Known::Other(_) => *self.source.identity(),
+            Rehashed::Same(look, _) => look.identity(),
+            Rehashed::Nothing | Rehashed::Other(_) => *self.source.identity(),
         }
     }
 }

@@ -144,7 +144,7 @@ enum Try {
 
 /// Whether complete was asked for before, by this run or an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum CompleteAsked {
     No,
     Perhaps,
 }
@@ -222,9 +222,9 @@ impl FileUpload<'_> {
         let left = file.plan.left(&begun.acked);
         // Every slice was there already: an earlier run may have asked for the end.
         let asked = if round == Try::First && left.is_empty() {
-            Asked::Perhaps
+            CompleteAsked::Perhaps
         } else {
-            Asked::No
+            CompleteAsked::No
         };
         let outcome = self.send(&file, left, asked).await;
         if let Err(error) = &outcome {
@@ -316,7 +316,12 @@ impl FileUpload<'_> {
         Some(known.to_vec())
     }
 
-    async fn send(&self, file: &Arc<SlicedFile>, left: Left, asked: Asked) -> Result<Status> {
+    async fn send(
+        &self,
+        file: &Arc<SlicedFile>,
+        left: Left,
+        asked: CompleteAsked,
+    ) -> Result<Status> {
         file.send(left).await?;
         if self.shared.is_draining() {
             return Err(Cancel::error());
@@ -338,9 +343,9 @@ impl FileUpload<'_> {
         }
     }
 
-    async fn complete(&self, preupload_id: &str, asked: Asked) -> Result<i64> {
+    async fn complete(&self, preupload_id: &str, asked: CompleteAsked) -> Result<i64> {
         let mut patience = Patience::new(LONGEST_VERIFY);
-        let asked = AtomicBool::new(asked == Asked::Perhaps);
+        let asked = AtomicBool::new(asked == CompleteAsked::Perhaps);
         let terms = Terms {
             repeat: Repeat::Safe,
             ..self.terms()

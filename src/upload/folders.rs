@@ -11,12 +11,12 @@ use crate::sync::Mutex;
 /// What is known of the folders, shared by all runs of a client.
 #[derive(Debug, Default)]
 pub struct Folders {
-    state: Mutex<HashMap<(i64, String), Known>>,
+    state: Mutex<HashMap<(i64, String), FolderState>>,
     changed: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum FolderState {
     /// A call that needs it is under way.
     Claimed,
     /// A call that needed it has succeeded.
@@ -25,7 +25,7 @@ enum Known {
 
 /// The right to make the folders of one path; other calls that need them wait until it ends.
 #[derive(Debug)]
-pub struct Claim {
+pub struct FolderLock {
     folders: Arc<Folders>,
     claimed: Vec<(i64, String)>,
     made: bool,
@@ -34,7 +34,7 @@ pub struct Claim {
 impl Folders {
     /// Waits until no other call is making one of the folders of `folder` under `parent`, then
     /// claims those that are not known to be there.
-    pub async fn claim(self: &Arc<Self>, parent: i64, folder: &str) -> Claim {
+    pub async fn claim(self: &Arc<Self>, parent: i64, folder: &str) -> FolderLock {
         let wanted: Vec<(i64, String)> = ancestors(folder)
             .map(|path| (parent, path.to_owned()))
             .collect();
@@ -44,7 +44,7 @@ impl Folders {
             // Listening starts before looking, so that a release in between is not missed.
             changed.as_mut().enable();
             if let Some(claimed) = self.try_claim(&wanted) {
-                return Claim {
+                return FolderLock {
                     folders: Arc::clone(self),
                     claimed,
                     made: false,
@@ -58,7 +58,7 @@ impl Folders {
         let mut state = self.state.lock();
         if wanted
             .iter()
-            .any(|folder| state.get(folder) == Some(&Known::Claimed))
+            .any(|folder| state.get(folder) == Some(&FolderState::Claimed))
         {
             return None;
         }
@@ -70,20 +70,20 @@ impl Folders {
         state.extend(
             missing
                 .iter()
-                .map(|folder| (folder.clone(), Known::Claimed)),
+                .map(|folder| (folder.clone(), FolderState::Claimed)),
         );
         Some(missing)
     }
 }
 
-impl Claim {
+impl FolderLock {
     /// The call succeeded: its folders are there.
     pub fn made(mut self) {
         self.made = true;
     }
 }
 
-impl Drop for Claim {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         if self.claimed.is_empty() {
             return;
@@ -91,7 +91,7 @@ impl Drop for Claim {
         let mut state = self.folders.state.lock();
         for folder in self.claimed.drain(..) {
             if self.made {
-                state.insert(folder, Known::Made);
+                state.insert(folder, FolderState::Made);
             } else {
                 state.remove(&folder);
             }

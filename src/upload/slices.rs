@@ -111,7 +111,7 @@ impl SlicedFile {
     }
 
     /// Has the pool hash one group after the other, as the read-ahead has room.
-    async fn hash_ahead(self: &Arc<Self>, mut left: Left, sender: Hashing) -> Result<()> {
+    async fn hash_ahead(self: &Arc<Self>, mut left: Left, sender: SliceSender) -> Result<()> {
         while !left.is_empty() {
             let numbers = self.next_group(&left);
             let bytes = numbers.iter().map(|&number| self.plan.length(number)).sum();
@@ -264,7 +264,7 @@ fn units(bytes: u64) -> u32 {
 
 /// The pool's end of the channel of hashed slices.
 #[derive(Debug, Clone)]
-struct Hashing {
+struct SliceSender {
     /// `None` once it is dropped.
     slices: Option<Sender<Slice>>,
     ready: Arc<Notify>,
@@ -272,26 +272,26 @@ struct Hashing {
 
 /// The senders' end.
 #[derive(Debug)]
-struct Hashed {
+struct SliceReceiver {
     slices: Receiver<Slice>,
     ready: Arc<Notify>,
 }
 
 /// A channel that takes one group. The file's task empties it at once, so that the pool hardly waits.
-fn channel() -> (Hashing, Hashed) {
+fn channel() -> (SliceSender, SliceReceiver) {
     let ((sender, receiver), ready) = (bounded(hash::GROUP), Arc::new(Notify::new()));
-    let hashing = Hashing {
+    let hashing = SliceSender {
         slices: Some(sender),
         ready: Arc::clone(&ready),
     };
-    let hashed = Hashed {
+    let hashed = SliceReceiver {
         slices: receiver,
         ready,
     };
     (hashing, hashed)
 }
 
-impl Hashing {
+impl SliceSender {
     /// How many there were. Without a receiver they are not wanted any more.
     fn send(&self, slices: Vec<Slice>) -> usize {
         let count = slices.len();
@@ -303,7 +303,7 @@ impl Hashing {
     }
 }
 
-impl Drop for Hashing {
+impl Drop for SliceSender {
     fn drop(&mut self) {
         // Before the word that there is something to see, or the receiver would see nothing.
         self.slices.take();
@@ -312,7 +312,7 @@ impl Drop for Hashing {
 }
 
 /// The next slice; `None` when no more can come.
-async fn next(hashed: Option<&Hashed>) -> Option<Slice> {
+async fn next(hashed: Option<&SliceReceiver>) -> Option<Slice> {
     let hashed = hashed?;
     loop {
         match hashed.slices.try_recv() {

@@ -21,13 +21,13 @@ use std::fmt;
 use std::sync::OnceLock;
 
 /// The four words of one chain.
-pub type State = [u32; 4];
+pub type Md5State = [u32; 4];
 
 /// One way to compute MD5. Only kernels that this processor can run are ever handed out.
 pub struct Kernel {
     name: &'static str,
     present: fn() -> bool,
-    chain: unsafe fn(&mut State, &[u8]),
+    chain: unsafe fn(&mut Md5State, &[u8]),
     /// By rising number of lanes.
     groups: &'static [Group],
     /// Groups of files, each taken through two chains at once: whole and slice.
@@ -63,7 +63,7 @@ impl Kernel {
     ///
     /// # Panics
     /// If `blocks` is not a multiple of 64 bytes long.
-    pub fn chain(&self, state: &mut State, blocks: &[u8]) {
+    pub fn chain(&self, state: &mut Md5State, blocks: &[u8]) {
         assert_eq!(blocks.len() % 64, 0, "whole blocks only");
         // SAFETY: kernels are reachable through `available` only, which has asked the processor.
         unsafe { (self.chain)(state, blocks) }
@@ -117,11 +117,11 @@ impl States {
         States([[0; WIDEST]; 4])
     }
 
-    pub(super) fn chain(&self, lane: usize) -> State {
+    pub(super) fn chain(&self, lane: usize) -> Md5State {
         self.0.each_ref().map(|words| words[lane])
     }
 
-    pub(super) fn put(&mut self, lane: usize, state: State) {
+    pub(super) fn put(&mut self, lane: usize, state: Md5State) {
         for (words, word) in self.0.iter_mut().zip(state) {
             words[lane] = word;
         }

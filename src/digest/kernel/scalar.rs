@@ -7,7 +7,7 @@
 use std::arch::asm;
 
 use super::rounds::{self, K};
-use super::{Kernel, State};
+use super::{Kernel, Md5State};
 
 pub(super) static BMI: Kernel = Kernel {
     name: "scalar",
@@ -29,16 +29,16 @@ pub(super) static BASE: Kernel = Kernel {
 
 /// BMI1 has the and-not of G and I, BMI2 the rotation that leaves its source alone.
 #[target_feature(enable = "bmi1,bmi2")]
-pub(super) fn chain_bmi(state: &mut State, blocks: &[u8]) {
+pub(super) fn chain_bmi(state: &mut Md5State, blocks: &[u8]) {
     chain(state, blocks);
 }
 
-fn chain_base(state: &mut State, blocks: &[u8]) {
+fn chain_base(state: &mut Md5State, blocks: &[u8]) {
     chain(state, blocks);
 }
 
 #[inline(always)]
-fn chain(state: &mut State, blocks: &[u8]) {
+fn chain(state: &mut Md5State, blocks: &[u8]) {
     let mut chains = state.map(|word| [word]);
     for block in blocks.as_chunks::<64>().0 {
         let (words, _) = block.as_chunks::<4>();

@@ -5,7 +5,7 @@ use std::sync::Weak;
 
 use tokio::time::Instant;
 
-use super::super::connection::{Driver, Turn};
+use super::super::connection::{ConnectionEvent, Driver};
 use super::super::metrics::OpenCount;
 use super::Host;
 
@@ -18,13 +18,13 @@ pub(super) async fn run(mut driver: Driver, host: Weak<Host>, link: u64, _counte
         let turn = driver.turn(look).await;
         let host = ending.host.upgrade();
         match turn {
-            Turn::Ended => break,
-            Turn::Settings { streams } => {
+            ConnectionEvent::Ended => break,
+            ConnectionEvent::Settings { streams } => {
                 if let Some(host) = host {
                     host.allows(link, streams);
                 }
             }
-            Turn::Due => {
+            ConnectionEvent::Due => {
                 let left = host.and_then(|host| host.close_if_idle(link));
                 look = left.map(|left| Instant::now() + left);
             }

@@ -7,7 +7,7 @@ mod sixteen;
 
 use std::arch::x86_64::__cpuid;
 
-use super::{Group, Kernel, State, scalar};
+use super::{Group, Kernel, Md5State, scalar};
 
 /// Intel: the single chain is a vector too.
 pub(super) static INTEL: Kernel = kernel(|| present() && is_intel(), one::chain);
@@ -15,7 +15,7 @@ pub(super) static INTEL: Kernel = kernel(|| present() && is_intel(), one::chain)
 /// Others: `vprold` takes two cycles on Zen 4, so a single chain is faster in general registers.
 pub(super) static OTHERS: Kernel = kernel(|| present() && !is_intel(), scalar::chain_bmi);
 
-const fn kernel(present: fn() -> bool, chain: unsafe fn(&mut State, &[u8])) -> Kernel {
+const fn kernel(present: fn() -> bool, chain: unsafe fn(&mut Md5State, &[u8])) -> Kernel {
     Kernel {
         name: "avx512",
         present,

@@ -3,11 +3,11 @@
 
 use std::arch::x86_64::*;
 
-use crate::digest::kernel::State;
+use crate::digest::kernel::Md5State;
 use crate::digest::kernel::rounds::{self, K};
 
 #[target_feature(enable = "avx512f,avx512vl")]
-pub(super) fn chain(state: &mut State, blocks: &[u8]) {
+pub(super) fn chain(state: &mut Md5State, blocks: &[u8]) {
     let mut chains = state.map(|word| [_mm_cvtsi32_si128(word.cast_signed())]);
     for block in blocks.as_chunks::<64>().0 {
         let (words, _) = block.as_chunks::<4>();
