@@ -98,7 +98,9 @@ fn local_name(name: &str) -> String {
     if name.len() <= 255 && name != SPOOLS {
         return name.to_owned();
     }
-    let cut = name.floor_char_boundary(200);
+    let most = name.len().min(200);
+    let cut = (0..=most).rev().find(|&at| name.is_char_boundary(at));
+    let cut = cut.unwrap_or(0);
     format!("{}~{}", &name[..cut], hex(&Md5::digest(name).into()))
 }
 
