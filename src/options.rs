@@ -127,7 +127,7 @@ impl Options {
         let api = Origin::parse(&self.api, Scheme::Https)?;
         if api.scheme == Scheme::Http && !api.is_loopback() && !self.allow_http {
             let message = format!("{api} would get the access token unencrypted");
-            return Err(invalid(message).advice("use https://, or allow it with --allow-http"));
+            return Err(invalid(message).advice("use https://, or set `Options::allow_http`"));
         }
         for (name, value, most) in [
             ("concurrency", self.concurrency, MOST_BODIES),

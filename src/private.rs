@@ -35,7 +35,7 @@ pub fn trusted(path: &Path) -> io::Result<()> {
     if mode(&facts) & 0o022 != 0 {
         return Err(refused(format!(
             "others may write in the folder {} (mode {:o}); if all that is in it is yours, chmod go-w it, or name \
-             another folder with --state-dir",
+             another folder in `Options::state_dir`",
             path.display(),
             mode(&facts) & 0o7777
         )));
@@ -45,8 +45,8 @@ pub fn trusted(path: &Path) -> io::Result<()> {
     let exchangeable = fs::metadata(above).map_or(0, |facts| mode(&facts)) & 0o1002 == 0o002;
     match exchangeable {
         true => Err(refused(format!(
-            "everybody may write in {}, and so put another folder in the place of {}; name another folder with \
-             --state-dir",
+            "everybody may write in {}, and so put another folder in the place of {}; name another folder in \
+             `Options::state_dir`",
             above.display(),
             path.display()
         ))),
@@ -194,7 +194,7 @@ fn owned(facts: &Metadata, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(refused(format!(
-        "{} belongs to another user (uid {owner}, we are {us}); name a folder of your own with --state-dir",
+        "{} belongs to another user (uid {owner}, we are {us}); name a folder of your own in `Options::state_dir`",
         path.display()
     )))
 }

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A line for people on standard output.
 pub fn say(line: &str) {
-    say_bytes(format!("{}\n", shown(line)).as_bytes());
+    let line = in_words_of_the_command(line);
+    say_bytes(format!("{}\n", shown(&line)).as_bytes());
 }
 
 /// A line for scripts on standard output, as it is.
 pub fn say_object(line: &serde_json::Value) {
-    say_bytes(format!("{line}\n").as_bytes());
+    let line = line.to_string();
+    say_bytes(format!("{}\n", in_words_of_the_command(&line)).as_bytes());
 }
 
 /// Bytes on standard output. A reader that went away is no failure; anything else is said once, and
@@ -41,7 +43,8 @@ pub fn is_lost() -> bool {
 
 /// A line for people on standard error. Errors are ignored: standard error is the last resort.
 pub fn complain(line: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{}", shown(line)));
+    let line = in_words_of_the_command(line);
+    drop(writeln!(std::io::stderr().lock(), "{}", shown(&line)));
 }
 
 /// Standard error for a log that writes a line at a time.
@@ -58,6 +61,24 @@ impl Write for Log {
         Ok(())
     }
 }
+
+/// The library's errors name its options; the user of the command has others.
+fn in_words_of_the_command(line: &str) -> Cow<'_, str> {
+    let mut line = Cow::Borrowed(line);
+    for (library, command) in OPTIONS {
+        if line.contains(library) {
+            line = Cow::Owned(line.replace(library, command));
+        }
+    }
+    line
+}
+
+/// Options of the library as its errors name them, and what the command calls them.
+const OPTIONS: &[(&str, &str)] = &[
+    ("`Options::allow_http`", "--allow-http"),
+    ("`Options::roots`", "--ca-cert"),
+    ("`Options::state_dir`", "--state-dir"),
+];
 
 /// A line with nothing in it that a terminal would act on, that would end it, or that would turn it
 /// around; no longer than anybody reads.
@@ -111,6 +132,14 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected);
         }
+    }
+
+    #[test]
+    fn options_have_the_commands_names() {
+        let line = "a private CA is named in `Options::roots`, not in `Options::state_dir`";
+        let expected = "a private CA is named in --ca-cert, not in --state-dir";
+        assert_eq!(in_words_of_the_command(line), expected);
+        assert_eq!(in_words_of_the_command("f`Options"), "f`Options");
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn tls_words(error: &(dyn StdError + 'static)) -> Option<String> {
     let tls = chain(error).find_map(|link| link.downcast_ref::<rustls::Error>())?;
     Some(match tls {
         rustls::Error::InvalidCertificate(why) => {
-            format!("certificate not trusted: {why}; a private CA is named with --ca-cert")
+            format!("certificate not trusted: {why}; a private CA is named in `Options::roots`")
         }
         // A plain server answers a TLS greeting in plain HTTP.
         rustls::Error::InvalidMessage(_) => {
@@ -360,7 +360,7 @@ mod tests {
         let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls));
         assert_eq!(
             words(wrapped),
-            "certificate not trusted: UnknownIssuer; a private CA is named with --ca-cert"
+            "certificate not trusted: UnknownIssuer; a private CA is named in `Options::roots`"
         );
         let refused = io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused));
         assert_eq!(words(refused), "connection refused");

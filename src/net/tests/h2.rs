@@ -85,7 +85,7 @@ async fn an_unknown_authority_is_named_with_the_remedy() {
         "{error}"
     );
     assert!(error.is_lasting(), "no waiting makes it trusted");
-    assert!(error.message().contains("--ca-cert"), "{error}");
+    assert!(error.message().contains("`Options::roots`"), "{error}");
 }
 
 /// Serves HTTP/2 by hand: what to do with each request is a function of its number from 0.
