@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -35,6 +35,7 @@ pub async fn conduct(
         shared: Arc::clone(&shared),
         tasks: JoinSet::new(),
         active: HashMap::new(),
+        dropped_by: tokio::time::Instant::now(),
     };
     let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
     let mut open = true;
@@ -77,12 +78,37 @@ impl Drop for RunEnd {
 struct Files {
     shared: Arc<Shared>,
     tasks: JoinSet<Outcome>,
-    active: HashMap<tokio::task::Id, Outcome>,
+    active: HashMap<tokio::task::Id, Unfinished>,
+    /// When what was cut off is no longer waited for.
+    dropped_by: tokio::time::Instant,
+}
+
+/// A file whose task has not ended.
+struct Unfinished {
+    outcome: Outcome,
+    /// Content bytes of it that went over the wire so far.
+    sent: Arc<AtomicU64>,
+    started: Instant,
+}
+
+impl Unfinished {
+    /// How the file ended, where its task did not come to say so. Its slices are tasks of their own:
+    /// they are dropped, and counted, a moment after it, which is waited for until `until`.
+    async fn outcome(self, until: tokio::time::Instant) -> Outcome {
+        while Arc::strong_count(&self.sent) > 1 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Outcome {
+            sent: self.sent.load(Ordering::Relaxed),
+            elapsed: self.started.elapsed(),
+            ..self.outcome
+        }
+    }
 }
 
 impl Files {
     fn start(&mut self, file: Hashed) {
-        let unfinished = Outcome {
+        let outcome = Outcome {
             path: file.source.path().to_owned(),
             remote: file.task.remote.path().to_owned(),
             status: Status::Failed(Shared::cancelled().with_path(file.source.path())),
@@ -91,9 +117,13 @@ impl Files {
             sent: 0,
             elapsed: Duration::ZERO,
         };
-        let handle = self
-            .tasks
-            .spawn(file::upload(Arc::clone(&self.shared), file));
+        let unfinished = Unfinished {
+            outcome,
+            sent: Arc::default(),
+            started: file.started,
+        };
+        let upload = file::upload(Arc::clone(&self.shared), file, Arc::clone(&unfinished.sent));
+        let handle = self.tasks.spawn(upload);
         self.active.insert(handle.id(), unfinished);
     }
 
@@ -104,7 +134,8 @@ impl Files {
                 self.ended(outcome).await;
             }
             Err(error) => {
-                if let Some(mut outcome) = self.active.remove(&error.id()) {
+                if let Some(unfinished) = self.active.remove(&error.id()) {
+                    let mut outcome = unfinished.outcome(self.dropped_by).await;
                     if error.is_panic() {
                         let error = broken(Operation::Check).with_path(&outcome.path);
                         outcome.status = Status::Failed(error);
@@ -134,6 +165,7 @@ impl Files {
             self.joined(ended).await;
         }
         self.tasks.abort_all();
+        self.dropped_by = tokio::time::Instant::now() + DROPPED;
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.joined(ended).await;
         }
@@ -190,3 +222,6 @@ async fn tick(shared: std::sync::Weak<Shared>) {
 
 /// Interrupted: what is in flight may take this long to land.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Cutting off what is in flight takes milliseconds; a thread that hangs with it is not waited for.
+const DROPPED: Duration = Duration::from_millis(500);

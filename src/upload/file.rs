@@ -22,9 +22,8 @@ use crate::sync::Mutex;
 use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
 
-/// Uploads one file to its end.
-pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed) -> Outcome {
-    let sent = Arc::new(AtomicU64::new(0));
+/// Uploads one file to its end; `sent` counts its content bytes on the wire.
+pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64>) -> Outcome {
     let outcome = in_turn(&shared, &mut hashed, &sent).await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
     Outcome {

@@ -212,7 +212,7 @@ fn after_an_interrupt_every_file_has_a_line_or_is_counted() {
     let mut command = plain(scene.local.path());
     command.args(["upload", "--api", &scene.emulator.api(), "--json", "d"]);
     command
-        .args(["--limit-rate", "300K", "--single-max", "0"])
+        .args(["--limit-rate", "400K", "--single-max", "0"])
         .args(QUICK);
     command.env("PANUP_TOKEN", scene.emulator.token());
     let child = command
@@ -228,6 +228,31 @@ fn after_an_interrupt_every_file_has_a_line_or_is_counted() {
     assert_eq!(files.len() as u64 + unstarted, 501, "{summary}");
 }
 
+/// What was dropped on its way was sent all the same.
+#[test]
+fn a_file_that_an_interrupt_cuts_off_says_what_was_sent_of_it() {
+    let scene = Scene::new(Config::default());
+    scene.file("big", 8 << 20);
+    let mut command = plain(scene.local.path());
+    command.args(["upload", "--api", &scene.emulator.api(), "--json", "big"]);
+    command.args(["--limit-rate", "400K", "--single-max", "0"]);
+    command.env("PANUP_TOKEN", scene.emulator.token());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a program");
+    wait_until(|| scene.emulator.stats().of(Operation::Create).done > 0);
+    std::thread::sleep(Duration::from_secs(1));
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("ours");
+    let done = Finished::from(child.wait_with_output().expect("ours")).exit(130);
+    let (files, summary) = done.report();
+    let sent = files[0]["sent"].as_u64().expect("a number");
+    assert!(sent > 100_000, "{files:?}");
+    assert_eq!(summary["sent"], sent);
+    assert!(files[0]["seconds"].as_f64() > Some(0.5), "{files:?}");
+}
+
 #[test]
 fn a_signal_that_the_parent_had_set_to_be_ignored_stays_so() {
     for (name, signal) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
@@ -240,7 +265,7 @@ fn a_signal_that_the_parent_had_set_to_be_ignored_stays_so() {
             "--api",
             &scene.emulator.api(),
             "--limit-rate",
-            "300K",
+            "400K",
             "--single-max",
             "0",
             "big",
