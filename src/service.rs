@@ -129,14 +129,10 @@ impl Service {
     ) -> Result<TransferStats> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::slice_frame(&boundary, &call.preupload_id, call.number, &call.md5);
-        let upload = MultipartCall {
-            operation: Operation::Slice,
-            path: wire::path::SLICE,
-            boundary,
-            frame,
-        };
+        let request = Request::new(Method::POST, wire::path::SLICE, Operation::Slice);
+        let body = (boundary, frame, call.content.clone());
         let (_, stats) = self
-            .carry(token, upload, call.content.clone(), options)
+            .multipart(token, request, body, options)
             .await
             .map_err(|error| error.with_slice(call.number))?;
         Ok(stats)
@@ -155,13 +151,9 @@ impl Service {
     ) -> Result<(SingleReply, Option<TransferStats>)> {
         let boundary = wire::boundary(&mut fastrand::Rng::new());
         let frame = wire::single_frame(&boundary, facts);
-        let upload = MultipartCall {
-            operation: Operation::Single,
-            path: wire::path::SINGLE,
-            boundary,
-            frame,
-        };
-        match self.carry(token, upload, content, options).await {
+        let request = Request::new(Method::POST, wire::path::SINGLE, Operation::Single);
+        let body = (boundary, frame, content);
+        match self.multipart(token, request, body, options).await {
             Ok((data, stats)) => Ok((wire::single_reply(&data)?, Some(stats))),
             Err(error) if wire::is_verifying(&error) => Ok((SingleReply::Unfinished, None)),
             Err(error) => Err(error),
@@ -204,20 +196,20 @@ impl Service {
         open(operation, &self.api, &reply.map_err(not_ours)?)
     }
 
-    async fn carry(
+    async fn multipart(
         &self,
         token: &str,
-        upload: MultipartCall,
-        content: Bytes,
+        mut request: Request,
+        (boundary, frame, content): (String, Framed, Bytes),
         options: &RequestOptions,
     ) -> Result<(Fields, TransferStats)> {
-        let mut request = Request::new(Method::POST, upload.path, upload.operation);
-        request.headers = headers(upload.operation, Some(token))?;
+        let operation = request.operation;
+        request.headers = headers(operation, Some(token))?;
         request.headers.insert(
             CONTENT_TYPE,
-            ascii(upload.operation, &wire::content_type(&upload.boundary))?,
+            ascii(operation, &wire::content_type(&boundary))?,
         );
-        request.body = Body::new([upload.frame.head, content, upload.frame.tail])
+        request.body = Body::new([frame.head, content, frame.tail])
             .counted(Arc::clone(&options.sent))
             .throttled(options.throttle.clone());
         request.version = options.version;
@@ -228,17 +220,9 @@ impl Service {
             offers_h2: reply.offers_h2,
             took: reply.took,
         };
-        let fields = open(upload.operation, &options.server, &reply)?;
+        let fields = open(operation, &options.server, &reply)?;
         Ok((fields, stats))
     }
-}
-
-/// A multipart call, but for its content.
-struct MultipartCall {
-    operation: Operation,
-    path: &'static str,
-    boundary: String,
-    frame: Framed,
 }
 
 fn headers(operation: Operation, token: Option<&str>) -> Result<HeaderMap> {

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::error::Kind;
 
-/// All servers with what is known of each. Indices are the caller's names for them.
-#[derive(Debug, Clone, Default)]
-pub struct ServerScores {
-    servers: Vec<ServerScore>,
+/// All servers with their scores, and with what else the caller knows of each, `T`. An index is a
+/// server's name.
+#[derive(Debug, Clone)]
+pub struct ServerScores<T> {
+    servers: Vec<ServerScore<T>>,
     /// A slice's bytes of late: what one more slice would cost.
     slice: f64,
 }
 
-#[derive(Debug, Clone, Default)]
-struct ServerScore {
+#[derive(Debug, Clone)]
+struct ServerScore<T> {
+    known: T,
     in_flight: u64,
     slices_in_flight: u32,
     /// Seconds per byte of a slice, lately; `None` until the first acknowledgement.
@@ -30,11 +32,37 @@ struct ServerScore {
     rest: Duration,
 }
 
-impl ServerScores {
+impl<T> Default for ServerScores<T> {
+    fn default() -> Self {
+        ServerScores {
+            servers: Vec::new(),
+            slice: 0.0,
+        }
+    }
+}
+
+impl<T> ServerScores<T> {
     /// One more server; returns its index.
-    pub fn add(&mut self) -> usize {
-        self.servers.push(ServerScore::default());
+    pub fn add(&mut self, known: T) -> usize {
+        self.servers.push(ServerScore::new(known));
         self.servers.len() - 1
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// What the caller knows of each server, by index.
+    #[must_use]
+    pub fn known(&self) -> impl Iterator<Item = &T> {
+        self.servers.iter().map(|server| &server.known)
+    }
+
+    /// What the caller knows of server `index`, to be changed.
+    pub fn known_mut(&mut self, index: usize) -> &mut T {
+        &mut self.servers[index].known
     }
 
     /// The server for the next slice among `candidates`, which are known: the one expected to be done
@@ -157,7 +185,22 @@ impl ServerScores {
     }
 }
 
-impl ServerScore {
+impl<T> ServerScore<T> {
+    fn new(known: T) -> ServerScore<T> {
+        ServerScore {
+            known,
+            in_flight: 0,
+            slices_in_flight: 0,
+            pace: None,
+            paced_at: None,
+            heard_at: None,
+            failures: 0,
+            failed_at: None,
+            rests_until: None,
+            rest: Duration::ZERO,
+        }
+    }
+
     fn ended(&mut self, bytes: u64) {
         self.in_flight = self.in_flight.saturating_sub(bytes);
         self.slices_in_flight = self.slices_in_flight.saturating_sub(1);

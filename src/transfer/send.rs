@@ -494,14 +494,15 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         let Route { servers, .. } = self.route;
         let assignment = transfer.servers.assign(servers, &self.avoid, length).await;
         self.server = Some(assignment.server());
-        let flight = Flight {
-            transfer,
-            scope,
-            body: &self.body,
-            route: self.route,
-            token,
-        };
-        flight.hedged(assignment, permit).await
+        self.hedged(
+            Means {
+                transfer,
+                scope,
+                token,
+            },
+            (assignment, permit),
+        )
+        .await
     }
 
     async fn check(&self, _error: &Error) -> Result<()> {
@@ -523,32 +524,35 @@ impl<B: Payload> Call for BodyCall<'_, B> {
     }
 }
 
-/// One attempt at a body, which may become two requests.
-struct Flight<'a, B> {
+/// What an attempt is made with.
+#[derive(Clone, Copy)]
+struct Means<'a> {
     transfer: &'a Transfer,
     scope: &'a Scope,
-    body: &'a B,
-    route: &'a Route<'a>,
     token: &'a Secret,
 }
 
-impl<B: Payload> Flight<'_, B> {
+impl<B: Payload> BodyCall<'_, B> {
     /// One request, and a second one to another server where the first straggles and no other body
     /// waits. The first answer counts, and the other request is dropped.
-    async fn hedged(&self, assignment: Assignment, permit: Permit) -> Result<B::Answer> {
+    async fn hedged(
+        &self,
+        means: Means<'_>,
+        (assignment, permit): (Assignment, Permit),
+    ) -> Result<B::Answer> {
         if B::OPERATION == Operation::Single {
             // Twice at once, it could be there twice.
-            return self.request(assignment, permit).await;
+            return self.request(means, assignment, permit).await;
         }
         let (server, taken) = (assignment.server(), Arc::clone(&assignment.taken));
-        let mut first = std::pin::pin!(self.request(assignment, permit));
+        let mut first = std::pin::pin!(self.request(means, assignment, permit));
         let (assignment, permit) = tokio::select! {
             biased;
             outcome = &mut first => return outcome,
-            second = self.overdue(server, &taken) => second,
+            second = self.overdue(means, server, &taken) => second,
         };
         tracing::debug!(server = %assignment.origin, bytes = self.body.len(), "a slice straggles and is sent once more");
-        let mut second = std::pin::pin!(self.request(assignment, permit));
+        let mut second = std::pin::pin!(self.request(means, assignment, permit));
         tokio::select! {
             outcome = &mut first => match outcome {
                 Ok(answer) => Ok(answer),
@@ -561,7 +565,12 @@ impl<B: Payload> Flight<'_, B> {
         }
     }
 
-    async fn request(&self, assignment: Assignment, _permit: Permit) -> Result<B::Answer> {
+    async fn request(
+        &self,
+        means: Means<'_>,
+        assignment: Assignment,
+        _permit: Permit,
+    ) -> Result<B::Answer> {
         let length = self.body.len();
         let _sent = CountsOnDrop {
             taken: Arc::clone(&assignment.taken),
@@ -572,13 +581,13 @@ impl<B: Payload> Flight<'_, B> {
             server: assignment.origin.clone(),
             version: assignment.preference(),
             sent: Arc::clone(&assignment.taken),
-            throttle: self.scope.throttle.clone(),
+            throttle: means.scope.throttle.clone(),
         };
         self.route.content.leaving().await;
-        let (transfer, started) = (self.transfer, Instant::now());
+        let (transfer, started) = (means.transfer, Instant::now());
         let sent = self
             .body
-            .send(&transfer.service, self.token.expose(), &options);
+            .send(&transfer.service, means.token.expose(), &options);
         match sent.await {
             Ok((answer, stats)) => {
                 let now = Instant::now();
@@ -594,15 +603,20 @@ impl<B: Payload> Flight<'_, B> {
     }
 
     /// Waits until a second request would pay, and assigns it.
-    async fn overdue(&self, server: usize, taken: &AtomicU64) -> (Assignment, Permit) {
+    async fn overdue(
+        &self,
+        means: Means<'_>,
+        server: usize,
+        taken: &AtomicU64,
+    ) -> (Assignment, Permit) {
         let (started, length) = (Instant::now(), self.body.len());
-        let (servers, set) = (&self.transfer.servers, self.route.servers);
+        let (servers, set) = (&means.transfer.servers, self.route.servers);
         loop {
             tokio::time::sleep(HEDGE_LOOK).await;
             let Some(elsewhere) = servers.expected(set, server, length) else {
                 continue;
             };
-            let queue = match self.scope.waiting.load(Ordering::Relaxed) {
+            let queue = match means.scope.waiting.load(Ordering::Relaxed) {
                 0 => Queue::Empty,
                 _ => Queue::Waiting,
             };
@@ -612,12 +626,12 @@ impl<B: Payload> Flight<'_, B> {
                 age: started.elapsed(),
                 elsewhere,
             };
-            let total = self.scope.bytes.load(Ordering::Relaxed);
-            let mut hedge = self.scope.hedge.lock();
+            let total = means.scope.bytes.load(Ordering::Relaxed);
+            let mut hedge = means.scope.hedge.lock();
             if !hedge.should(&straggler, queue, total) {
                 continue;
             }
-            let Some(permit) = self.transfer.limiter.try_acquire() else {
+            let Some(permit) = means.transfer.limiter.try_acquire() else {
                 continue;
             };
             hedge.sent(length);

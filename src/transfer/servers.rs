@@ -45,9 +45,8 @@ pub enum Plain {
 
 #[derive(Debug, Default)]
 struct ServerTable {
-    servers: Vec<Server>,
     known: HashMap<Origin, usize>,
-    scores: ServerScores,
+    scores: ServerScores<Server>,
     chance: fastrand::Rng,
 }
 
@@ -109,7 +108,7 @@ impl Servers {
         }
         for origin in new {
             // Each is remembered for as long as the client lives; one is enough to go on with.
-            if state.servers.len() < MOST_SERVERS || set.is_empty() {
+            if state.scores.len() < MOST_SERVERS || set.is_empty() {
                 set.push(state.intern(origin, self));
             }
         }
@@ -155,12 +154,7 @@ impl Servers {
         now: Instant,
     ) -> Assignment {
         let mut state = self.lock();
-        let ServerTable {
-            servers,
-            scores,
-            chance,
-            ..
-        } = &mut *state;
+        let ServerTable { scores, chance, .. } = &mut *state;
         let all = set.iter().copied();
         let others = all.clone().filter(|index| !avoid.contains(index));
         let picked = scores
@@ -169,7 +163,7 @@ impl Servers {
         // A set is never empty, and servers are never removed.
         let index = picked.unwrap_or(set[0]);
         scores.started(index, bytes, now);
-        let server = &mut servers[index];
+        let server = scores.known_mut(index);
         let version = server.trial.choose(chance);
         let origin = server.origin.clone();
         Assignment {
@@ -198,7 +192,7 @@ impl Servers {
     #[must_use]
     pub fn round_trip(&self, pool: &Pool) -> Option<Duration> {
         let state = self.lock();
-        let known = state.servers.iter();
+        let known = state.scores.known();
         known
             .filter_map(|server| pool.round_trip(&server.origin))
             .min()
@@ -208,9 +202,8 @@ impl Servers {
     #[must_use]
     pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
         let state = self.lock();
-        state
-            .servers
-            .iter()
+        let known = state.scores.known();
+        known
             .map(|server| (server.origin.clone(), server.trial.winner()))
             .collect()
     }
@@ -236,8 +229,7 @@ impl ServerTable {
         if origin.scheme == Scheme::Http {
             trial.offered_h2(false);
         }
-        let index = self.scores.add();
-        self.servers.push(Server {
+        let index = self.scores.add(Server {
             origin,
             trial,
             fallback,
@@ -285,7 +277,7 @@ impl Assignment {
         let took = now.saturating_duration_since(self.started);
         let mut state = self.servers.lock();
         state.scores.acked(self.index, self.bytes, took, now);
-        let server = &mut state.servers[self.index];
+        let server = state.scores.known_mut(self.index);
         server.fallback = None;
         let Some(stats) = stats else { return };
         if let Some(offers) = stats.offers_h2 {
@@ -307,7 +299,7 @@ impl Assignment {
         state
             .scores
             .failed(self.index, self.bytes, now, error.kind());
-        let server = &mut state.servers[self.index];
+        let server = state.scores.known_mut(self.index);
         if error.kind() != Kind::Transport {
             return;
         }
@@ -394,7 +386,7 @@ mod tests {
             let again = servers.set_of(&names[..1]).expect("a known one");
             assert_eq!(again.len(), 1);
         }
-        assert!(servers.lock().servers.len() < MOST_SERVERS + 1_024 + 50);
+        assert!(servers.lock().scores.len() < MOST_SERVERS + 1_024 + 50);
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Contents {
     pub async fn now(&self, shared: &Shared) -> Result<Md5> {
         let source = self.source.clone();
         let watch = Watch {
-            stop: Arc::clone(&shared.halt),
+            stop: Arc::clone(shared.scope.cancel.flag()),
             ..Watch::default()
         };
         let hash = move || {

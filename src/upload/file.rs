@@ -460,3 +460,57 @@ fn may_be_ours(error: Error) -> Error {
     }
     error
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: Kind, operation: Operation) -> Error {
+        Error::new(kind, operation, "x")
+    }
+
+    #[test]
+    fn a_refusal_is_the_services_own_and_of_a_call_that_makes_a_file() {
+        for (operation, makes) in [
+            (Operation::Create, true),
+            (Operation::Single, true),
+            (Operation::Complete, false),
+            (Operation::Slice, false),
+        ] {
+            let refused = error(Kind::Rejected, operation);
+            assert!(!is_refusal(&refused), "without a code: {operation:?}");
+            assert_eq!(is_refusal(&refused.with_code(1)), makes, "{operation:?}");
+        }
+        assert!(!is_refusal(
+            &error(Kind::Throttled, Operation::Create).with_code(1)
+        ));
+    }
+
+    #[test]
+    fn only_complete_and_single_refuse_the_whole_files_md5() {
+        assert!(is_refused_sum(&error(Kind::Integrity, Operation::Complete)));
+        assert!(!is_refused_sum(&error(Kind::Integrity, Operation::Slice)));
+        assert!(!is_refused_sum(&error(Kind::Rejected, Operation::Complete)));
+        let single = error(Kind::Rejected, Operation::Single).with_code(1);
+        assert!(is_refused_sum(&single));
+    }
+
+    #[test]
+    fn the_second_time_an_unknown_upload_is_a_refusal() {
+        let again = final_kind(error(Kind::Expired, Operation::Slice));
+        assert_eq!(again.kind(), Kind::Rejected);
+        assert!(again.message().contains("beginning again"), "{again}");
+        let other = final_kind(error(Kind::Transport, Operation::Slice));
+        assert_eq!(other, error(Kind::Transport, Operation::Slice));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_may_be_ours_where_create_says_so() {
+        let taken = error(Kind::Rejected, Operation::Create);
+        assert!(may_be_ours(taken.clone()).message().contains(MAY_BE_OURS));
+        let told = taken.with_delivery(Delivery::Unknown);
+        assert_eq!(may_be_ours(told.clone()), told, "said already");
+        let other = error(Kind::Rejected, Operation::Complete);
+        assert_eq!(may_be_ours(other.clone()), other);
+    }
+}

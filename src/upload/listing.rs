@@ -54,7 +54,7 @@ pub fn start(
     };
     let watch = Watch {
         hashed: Arc::clone(&shared.progress.hashed),
-        stop: Arc::clone(&shared.halt),
+        stop: Arc::clone(shared.scope.cancel.flag()),
     };
     let (intake, running) = hash::start(Arc::clone(&shared.pools), settings, [small, large], watch);
     let (run, runtime) = (Arc::clone(shared), Handle::current());

@@ -1,7 +1,6 @@
 //! What all parts of one run share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -22,8 +21,6 @@ pub struct Shared {
     pub progress: Arc<Progress>,
     /// How its transfers are told to stop, and what they may repeat.
     pub scope: Scope,
-    /// Set once the run is to stop; the hashers look at it.
-    pub halt: Arc<AtomicBool>,
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
@@ -39,7 +36,6 @@ impl Shared {
             core,
             pools,
             progress: Arc::new(Progress::of(&scope)),
-            halt: Arc::clone(scope.cancel.flag()),
             scope,
             places: Semaphore::new(PLACES),
             events,

@@ -51,7 +51,7 @@ struct Moment<'a> {
     case: &'a Case,
     at: f64,
     begin: Instant,
-    servers: ServerScores,
+    servers: ServerScores<()>,
     hedge: Hedge,
     rng: fastrand::Rng,
     /// Slice, when it may go, and the server that it failed on.
@@ -304,16 +304,16 @@ fn a_slow_a_dying_and_a_deaf_server_cost_their_own_capacity_and_a_tenth_at_most(
     insta::assert_snapshot!(table);
 }
 
-fn scores(servers: usize) -> ServerScores {
+fn scores(servers: usize) -> ServerScores<()> {
     let mut scores = ServerScores::default();
     for _ in 0..servers {
-        scores.add();
+        scores.add(());
     }
     scores
 }
 
 /// Whether the first server is left alone.
-fn is_resting(scores: &ServerScores, now: Instant) -> bool {
+fn is_resting(scores: &ServerScores<()>, now: Instant) -> bool {
     !scores.servers[0].takes_work(now)
 }
 
