@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store, Tls};
+use crate::config::{
+    Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store, Tls, naming,
+};
 use crate::emulator::Emulator;
 use crate::fault::Fault;
 use crate::flags;
@@ -136,7 +138,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "emulate: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(USAGE)
         }
     }
 }
@@ -146,29 +148,36 @@ fn serve(args: &Args) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    // Before the first line: its reader may interrupt.
+    let inside = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    drop(inside);
+    // Not inside the runtime: one that cannot start, or ends, drops a runtime of its own.
+    let emulator = Emulator::start(args.config())?;
+    emulator.apply(script);
+    if let (Some(file), Some(pem)) = (&args.ca_out, emulator.ca_pem()) {
+        fs::write(file, pem).map_err(|error| naming(file.display(), &error))?;
+    }
+    announce(&emulator)?;
     runtime.block_on(async {
-        // Before the first line: its reader may interrupt.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let emulator = Emulator::start(args.config())?;
-        emulator.apply(script);
-        if let (Some(file), Some(pem)) = (&args.ca_out, emulator.ca_pem()) {
-            fs::write(file, pem)?;
-        }
-        announce(&emulator)?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             _ = hangup.recv() => {}
         }
-        if let Some(file) = &args.stats {
-            fs::write(file, serde_json::to_vec_pretty(&emulator.stats())?)?;
-        }
-        emulator.stop();
-        Ok(())
-    })
+    });
+    if let Some(file) = &args.stats {
+        let stats = serde_json::to_vec_pretty(&emulator.stats())?;
+        fs::write(file, stats).map_err(|error| naming(file.display(), &error))?;
+    }
+    emulator.stop();
+    Ok(())
 }
+
+/// The exit code of flags that cannot be followed.
+const USAGE: u8 = 2;
 
 fn announce(emulator: &Emulator) -> io::Result<()> {
     let mut out = io::stdout().lock();

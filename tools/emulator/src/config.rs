@@ -271,3 +271,8 @@ pub const REFRESH_TOKEN: &str = "emulator-refresh-token";
 pub const CLIENT_ID: &str = "emulator-client";
 /// The secret of [`CLIENT_ID`].
 pub const CLIENT_SECRET: &str = "emulator-secret";
+
+/// The error with what it is about.
+pub(crate) fn naming(what: impl std::fmt::Display, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{what}: {error}"))
+}

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsAcceptor;
 
 use crate::change::Change;
-use crate::config::{Config, Limits, Tls};
+use crate::config::{Config, Limits, Tls, naming};
 use crate::fault::Fault;
 use crate::listener::{Listener, serve};
 use crate::network::{Network, NetworkConditions, Place, Service};
@@ -237,7 +237,8 @@ fn bind(
     let (mut listeners, mut handles) = (Vec::new(), Vec::new());
     for at in 0..=config.servers {
         let place = at.checked_sub(1).map_or(Place::Api, Place::Server);
-        let socket = TcpListener::bind(address(config.listen, at)?)?;
+        let address = address(config.listen, at)?;
+        let socket = TcpListener::bind(address).map_err(|error| naming(address, &error))?;
         socket.set_nonblocking(true)?;
         let network = Arc::new(Network::new(conditions(config, place)));
         let (sender, commands) = unbounded_channel();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest, Md5};
 
-use crate::config::Store;
+use crate::config::{Store, naming};
 
 /// An MD5.
 pub(crate) type Sum = [u8; 16];
@@ -27,7 +27,8 @@ impl Directory {
         let root = match store {
             Store::Discard => None,
             Store::Dir(dir) => {
-                fs::create_dir_all(dir.join(SPOOLS))?;
+                fs::create_dir_all(dir.join(SPOOLS))
+                    .map_err(|error| naming(dir.display(), &error))?;
                 Some(fs::canonicalize(dir)?)
             }
         };
