@@ -76,7 +76,7 @@ pub use upload::{
     Client, Event, Interrupter, Item, Outcome, Progress, Run, ServerReport, Snapshot, State,
     Status, Summary,
 };
-pub use wire::Conflict;
+pub use wire::{Conflict, remote_folder};
 
 /// README's examples compile.
 #[cfg(doctest)]

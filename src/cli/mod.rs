@@ -84,6 +84,15 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// `--dest`, cleaned.
+///
+/// # Errors
+/// It cannot be a remote folder: nothing was looked at yet.
+fn dest(asked: &str) -> Result<String, Error> {
+    panup::remote_folder(asked)
+        .map_err(|error| usage(format!("--dest {asked:?}: {}", error.message())))
+}
+
 /// Wrong usage.
 fn usage(message: String) -> Error {
     Error::new(Kind::Invalid, Operation::Configure, message)

@@ -19,7 +19,7 @@ use super::account::account_options;
 use super::args::Tune;
 use super::signals::Signals;
 use super::size::human;
-use super::{INTERRUPTED, SOME_FAILED, complain, credentials, say, say_object, state_dir};
+use super::{INTERRUPTED, SOME_FAILED, complain, credentials, dest, say, say_object, state_dir};
 use meter::Meter;
 use plan::{Trial, plan};
 use verdict::{Row, Table};
@@ -33,6 +33,7 @@ pub fn run(tune: &Tune) -> Result<u8, Error> {
         let message = format!("a budget of {} is too small", human(tune.budget.0));
         Error::new(Kind::Invalid, Operation::Configure, message).advice("give --budget more")
     })?;
+    dest(&tune.dest)?;
     let target = Target::new(tune)?;
     let folder = Folder::new()?;
     let runtime = panup::runtime()?;

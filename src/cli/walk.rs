@@ -14,7 +14,7 @@ use panup::{Error, Item, Kind, Operation};
 use super::args::{Select, Upload};
 use super::globs::{Globs, Root};
 use super::left_out::LeftOut;
-use super::{text, usage};
+use super::{dest, text, usage};
 
 /// What there is to say while walking, besides the files.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Walk {
             passed_over: AtomicU64::new(0),
             left_out: Arc::default(),
         };
-        let folder = upload.dest.as_deref().unwrap_or("").trim_matches('/');
+        let folder = &dest(upload.dest.as_deref().unwrap_or(""))?;
         let start = |path: PathBuf, own: PathBuf| Start {
             root: Root::new(&path, &own),
             remote: join(folder, own),

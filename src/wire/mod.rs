@@ -12,7 +12,7 @@ pub use message::{
     complete_reply, create_body, create_reply, domain_reply, login_body, login_reply, single_reply,
 };
 pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};
-pub use name::{Remote, check_size};
+pub use name::{Remote, check_size, remote_folder};
 
 /// Paths of the endpoints, as the documents spell them.
 pub mod path {

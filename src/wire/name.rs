@@ -21,13 +21,14 @@ pub struct Remote {
 
 impl Remote {
     /// A file under folder `parent` (0 is the root). `path` is `name` or `folder/…/name`,
-    /// with or without slashes at either end.
+    /// with or without slashes at either end; empty components and `.` are left out.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] for an empty or all-space component, a forbidden character, or a
+    /// [`Kind::Invalid`] for an empty path, an all-space component, `..`, a forbidden character, or a
     /// component of 256 characters and more.
     pub fn new(parent: i64, path: &str) -> Result<Remote> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+        let parts: Vec<&str> = parts.collect();
         if parts.is_empty() {
             return Err(invalid("the remote name is empty".to_owned()));
         }
@@ -73,6 +74,18 @@ impl Remote {
     }
 }
 
+/// A remote folder below another, cleaned: `a/b`, or nothing where `path` is that folder itself.
+///
+/// # Errors
+/// [`Kind::Invalid`], as for a file's path: a component that no remote folder can have.
+pub fn remote_folder(path: &str) -> Result<String> {
+    let itself = |part: &str| matches!(part, "" | ".");
+    if path.split('/').all(itself) {
+        return Ok(String::new());
+    }
+    Remote::new(0, path).map(|remote| remote.path)
+}
+
 /// Refuses what no service state could accept: empty files, and more than 10 GiB.
 ///
 /// # Errors
@@ -92,6 +105,10 @@ pub fn check_size(size: u64) -> Result<()> {
 fn check_component(name: &str) -> Result<()> {
     if name.chars().all(|character| character == ' ') {
         return Err(invalid("the remote name is all spaces".to_owned()));
+    }
+    if name == ".." {
+        let message = "\"..\" is no remote name: remote paths do not go up";
+        return Err(invalid(message.to_owned()).advice("name the folder itself"));
     }
     if let Some(character) = name.chars().find(|character| FORBIDDEN.contains(character)) {
         return Err(invalid(format!(
@@ -128,6 +145,9 @@ mod tests {
             ),
             ("a b.bin", "", false)
         );
+        for path in ["./x/y", "x/./y/", "/x//y"] {
+            assert_eq!(Remote::new(0, path).expect("fine").path(), "x/y", "{path}");
+        }
         let deep = Remote::new(0, "/你好/123/测试文件.mp4").expect("fine");
         assert_eq!(
             (deep.filename().as_str(), deep.folder()),
@@ -138,7 +158,8 @@ mod tests {
     #[test]
     fn refusals() {
         for bad in [
-            "", "/", "   ", "a/ /b", "a\"b", "a\\b", "a:b", "a*b", "a?b", "a|b", "a>b", "a<b",
+            "", "/", ".", "./", "..", "../x", "a/../b", "   ", "a/ /b", "a\"b", "a\\b", "a:b",
+            "a*b", "a?b", "a|b", "a>b", "a<b",
         ] {
             let error = Remote::new(0, bad).expect_err(bad);
             assert_eq!(error.kind(), Kind::Invalid, "{bad:?}");
