@@ -156,6 +156,11 @@ fn install() -> bool {
         return false;
     };
     BEFORE.get_or_init(|| before);
+    arm()
+}
+
+/// Has SIGBUS come to our handler. To be called from the handler as well: system calls only.
+fn arm() -> bool {
     // SAFETY: all-zero is a valid `sigaction` (no flags, empty mask), and the two calls write
     // only to it. The handler has the signature that SA_SIGINFO asks for and touches only
     // atomics, its stack and system calls. SA_ONSTACK: the fault may come on a thread whose
@@ -232,6 +237,11 @@ fn pass_on(is_fault: bool, signal: c_int, (info, context): (*mut libc::siginfo_t
         },
         // SAFETY: without SA_SIGINFO it is a function of the signal's number.
         _ => unsafe { mem::transmute::<libc::sighandler_t, extern "C" fn(c_int)>(handler)(signal) },
+    }
+    if !is_fault && handler != libc::SIG_DFL {
+        // The standard library's handler takes every SIGBUS for a fault that will come again, and resets
+        // the action for it. Nothing comes again here, and our maps live on.
+        arm();
     }
 }
 

@@ -70,6 +70,14 @@ fn a_signal_that_somebody_sends_does_what_it_did() {
     assert_eq!(child("sent, plain handler").code(), Some(43));
 }
 
+/// The second: the kernel tells of a bad page that nobody touched.
+#[test]
+fn after_a_signal_that_was_no_fault_maps_are_guarded_as_before() {
+    for mode in ["survived, std", "advised, std"] {
+        assert_eq!(child(mode).code(), Some(0), "{mode}");
+    }
+}
+
 #[test]
 fn without_a_place_in_the_table_or_the_signal_files_are_read() {
     assert_eq!(child("full").code(), Some(0));
@@ -114,6 +122,15 @@ fn in_a_child() {
         "fault" => fault_outside(&folder.path().join("foreign")),
         // SAFETY: sends a signal to this thread.
         "sent" => assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0),
+        "survived" | "advised" => {
+            let code = if what == "advised" {
+                ADVISORY
+            } else {
+                libc::SI_QUEUE
+            };
+            send_to_this_thread(code);
+            survive_our_own_fault(&path);
+        }
         "full" => fill_the_table(),
         "overruled" => set_action(libc::SIG_IGN, 0),
         _ => unreachable!("{mode}"),
@@ -208,6 +225,29 @@ fn fault_outside(path: &Path) {
         process::id()
     );
 }
+
+/// Sends SIGBUS with this `si_code`, and no address.
+fn send_to_this_thread(code: c_int) {
+    // SAFETY: an all-zero `siginfo_t` is valid, and the system call reads it only. A process may send
+    // itself any code.
+    unsafe {
+        let mut info: libc::siginfo_t = mem::zeroed();
+        info.si_signo = libc::SIGBUS;
+        info.si_code = code;
+        let (group, thread) = (libc::getpid(), libc::gettid());
+        let sent = libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            group,
+            thread,
+            libc::SIGBUS,
+            ptr::from_ref(&info),
+        );
+        assert_eq!(sent, 0);
+    }
+}
+
+/// BUS_MCEERR_AO.
+const ADVISORY: c_int = 5;
 
 fn fill_the_table() {
     let memory = MmapOptions::new()
