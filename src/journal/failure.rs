@@ -47,8 +47,11 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
+    ) || error.to_string().contains(FOREIGN_FORMAT)
 }
+
+/// What SQLite says of a number in the header that no version of it has written for twenty years.
+const FOREIGN_FORMAT: &str = "unsupported file format";
 
 /// A file whose presence says that a run met damage in the database beside it.
 pub(super) fn damage_mark(database: &Path) -> PathBuf {

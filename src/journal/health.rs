@@ -60,6 +60,13 @@ impl Health {
         self.unwritable.get().cloned()
     }
 
+    /// Nothing is to be written, for `reason`.
+    pub(super) fn refuse(&self, reason: Error) {
+        if self.unwritable.set(reason.clone()).is_ok() {
+            self.warn(reason);
+        }
+    }
+
     /// Reading failed. Where that is for good, nothing is known from here on. A disk that is full
     /// still reads, so writing has a state of its own.
     pub(super) fn unreadable(&self, error: rusqlite::Error) {
@@ -79,8 +86,7 @@ impl Health {
         let error = self.explain(error);
         match code {
             Some(code) => self.warn_once(Warning::Passing(code), || error.clone()),
-            None if self.unwritable.set(error.clone()).is_ok() => self.warn(error.clone()),
-            None => {}
+            None => self.refuse(error.clone()),
         }
         error
     }

@@ -112,14 +112,23 @@ impl Journal {
     ///
     /// # Errors
     /// `State`: the folder or the database cannot be made, read or written, or comes from a newer
-    /// panup. The upload then goes on with [`Journal::off`].
+    /// panup. The upload then goes on with [`Journal::off`]. One that can be read and not written is
+    /// read, with a warning.
     pub fn open_with(dir: &Path, settings: Settings) -> Result<Journal> {
-        let store = Store::open(dir, settings.patience)?;
+        let store = Store::open(dir, settings.patience);
+        let store = store.or_else(|error| Store::read_only(dir, settings.patience, error))?;
+        Journal::of(store, settings)
+    }
+
+    fn of(store: Store, settings: Settings) -> Result<Journal> {
         let health = Arc::new(Health::new(store.path()));
         store
             .warning()
             .into_iter()
             .for_each(|warning| health.warn(warning));
+        if let Some(refusal) = store.refusal() {
+            health.refuse(refusal);
+        }
         let reader = Mutex::new(store.connect()?);
         let writer = Writer::start(store.connect()?, Arc::clone(&health), settings)?;
         Ok(Journal(Some(Arc::new(Open {
@@ -133,9 +142,11 @@ impl Journal {
     }
 
     /// Whether there is a journal in the folder `dir`, in whatever condition.
-    #[must_use]
-    pub fn is_in(dir: &Path) -> bool {
-        store::database(dir).exists()
+    ///
+    /// # Errors
+    /// `State`: `dir` is no folder, or cannot be looked into.
+    pub fn is_in(dir: &Path) -> Result<bool> {
+        store::is_there(dir)
     }
 
     /// A journal that knows nothing and keeps nothing.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub(super) struct Store {
     path: PathBuf,
     patience: Duration,
     warning: Option<Error>,
+    /// Why nothing can be written there; what is there is read.
+    refusal: Option<Error>,
     // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
     // last user goes, so a database may be moved away only while it is open nowhere.
     _in_use: Option<File>,
@@ -45,6 +48,7 @@ impl Store {
             path,
             patience,
             warning: None,
+            refusal: None,
             _in_use: in_use,
         };
         match store.prepare() {
@@ -52,6 +56,52 @@ impl Store {
             Err(OpenError::Damaged) => store.begin_anew()?,
             Err(OpenError::Unusable(error)) => return Err(error),
         }
+        Ok(store)
+    }
+
+    /// Opens a database that cannot be written, such as one on a read-only file system, to read it.
+    ///
+    /// # Errors
+    /// `error`, with which [`open`](Self::open) failed, where that is not the reason or no database is
+    /// there; `State`: it cannot be read, or is not of this schema.
+    pub(super) fn read_only(dir: &Path, patience: Duration, error: Error) -> Result<Store> {
+        let path = database(dir);
+        if is_writable(dir) && is_writable(&path) || !is_there(dir)? {
+            return Err(error);
+        }
+        Store::reading(dir, patience)
+    }
+
+    /// The database in `dir`, to be read only.
+    pub(super) fn reading(dir: &Path, patience: Duration) -> Result<Store> {
+        private::trusted(dir).map_err(|error| state(dir, error))?;
+        let path = database(dir);
+        private::seen(&path).map_err(|error| state(&path, error))?;
+        let refused = |message: String| {
+            let error = Error::new(Kind::State, Operation::Journal, message);
+            error.with_path(&path)
+        };
+        let refusal =
+            "the journal is read-only: what it knows is used, and what this run does is not kept";
+        let store = Store {
+            refusal: Some(
+                refused(refusal.to_owned()).advice("name another folder in `Options::state_dir`"),
+            ),
+            path: path.clone(),
+            patience,
+            warning: None,
+            _in_use: None,
+        };
+        let connection = store.connect()?;
+        let version = version(&connection).map_err(|error| explain(&path, error))?;
+        if version != MIGRATIONS.len() {
+            let message =
+                format!("the journal is read-only and of another panup (schema {version})");
+            return Err(refused(message));
+        }
+        connection
+            .query_row(PROBE, [], |_| Ok(()))
+            .map_err(|error| explain(&path, error))?;
         Ok(store)
     }
 
@@ -64,6 +114,11 @@ impl Store {
         private::lock_file(&self.path.with_file_name("targets.lock")).ok()
     }
 
+    /// Why nothing is to be written, where that is so.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        self.refusal.clone()
+    }
+
     /// What was set aside, if something was.
     pub(super) fn warning(&self) -> Option<Error> {
         self.warning.clone()
@@ -74,6 +129,10 @@ impl Store {
     /// # Errors
     /// `State`: the database cannot be opened.
     pub(super) fn connect(&self) -> Result<Connection> {
+        let connect = match self.refusal {
+            None => connect,
+            Some(_) => connect_to_read,
+        };
         insist(|| connect(&self.path, self.patience)).map_err(|error| explain(&self.path, error))
     }
 
@@ -99,6 +158,15 @@ impl Store {
         match seen {
             Err(error) if is_missing_table(&error) => Err(OpenError::Damaged),
             seen => seen.map_err(unfit),
+        }?;
+        match connection.is_readonly(rusqlite::MAIN_DB).map_err(unfit)? {
+            // A number in its header says so, which no SQLite writes.
+            true if is_writable(&self.path) => Err(OpenError::Damaged),
+            true => {
+                let read_only = io::Error::from(ErrorKind::PermissionDenied);
+                Err(OpenError::Unusable(state(&self.path, read_only)))
+            }
+            false => Ok(()),
         }
     }
 
@@ -144,6 +212,23 @@ pub(super) fn database(dir: &Path) -> PathBuf {
     dir.join("journal.db")
 }
 
+/// Whether there is a database in the folder `dir`.
+///
+/// # Errors
+/// `State`: `dir` is no folder, or cannot be looked into.
+pub(super) fn is_there(dir: &Path) -> Result<bool> {
+    let there = database(dir).try_exists();
+    there.map_err(|error| match error.kind() {
+        ErrorKind::NotADirectory => state(dir, io::Error::other("this is no folder")),
+        _ => state(dir, error),
+    })
+}
+
+/// Whether we may write in this folder or file, and its file system lets us.
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
 /// Why a database cannot be used as it is.
 enum OpenError {
     Damaged,
@@ -154,10 +239,7 @@ fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    // Links on the way to the folder are the user's; the database itself is none.
-    let real = path.parent().and_then(|dir| fs::canonicalize(dir).ok());
-    let real = real.zip(path.file_name()).map(|(dir, name)| dir.join(name));
-    let connection = Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)?;
+    let connection = Connection::open_with_flags(real(path), flags)?;
     connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(32);
     if version(&connection)? == 0 {
@@ -170,6 +252,45 @@ fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     Ok(connection)
+}
+
+/// Where nothing waits in the log, the database is read as a file that does not change: SQLite would
+/// make files beside it otherwise.
+fn connect_to_read(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let logged = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let immutable = if logged { "" } else { "?immutable=1" };
+    let uri = format!("file://{}{immutable}", escaped(&real(path)));
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(patience)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    Ok(connection)
+}
+
+/// Links on the way to the folder are the user's; the database itself is none.
+fn real(path: &Path) -> PathBuf {
+    let real = path.parent().and_then(|dir| fs::canonicalize(dir).ok());
+    let real = real.zip(path.file_name()).map(|(dir, name)| dir.join(name));
+    real.unwrap_or_else(|| path.to_owned())
+}
+
+/// A path as a URI has it.
+fn escaped(path: &Path) -> String {
+    let mut escaped = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
 }
 
 /// A disk that fails for a moment is asked again for a moment: a run whose journal cannot be opened

@@ -61,7 +61,9 @@ impl WriterThread {
     }
 
     pub(super) fn serve(mut self, posted: &Receiver<Write>) {
-        if let Err(error) = self.prune().and_then(|()| self.make_room()) {
+        if self.health.is_writable()
+            && let Err(error) = self.prune().and_then(|()| self.make_room())
+        {
             self.health.failed(error);
         }
         loop {

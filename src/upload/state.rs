@@ -26,9 +26,10 @@ impl State {
     /// Looks into the folder `dir`. One without a journal holds nothing.
     ///
     /// # Errors
-    /// [`Kind::State`](crate::Kind::State): the journal cannot be read, or comes from a newer panup.
+    /// [`Kind::State`](crate::Kind::State): `dir` is no folder, the journal cannot be read, or it comes
+    /// from a newer panup.
     pub fn open(dir: &Path) -> Result<State> {
-        let journal = match Journal::is_in(dir) {
+        let journal = match Journal::is_in(dir)? {
             true => Journal::open_with(dir, untouched())?,
             false => Journal::off(),
         };

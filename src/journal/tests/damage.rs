@@ -34,6 +34,42 @@ fn each_damaged_database_keeps_a_name_of_its_own() {
     }
 }
 
+/// The format's numbers for writing (18) and reading (19), and the schema's (44 to 47).
+#[test]
+fn a_header_that_no_sqlite_writes_is_damage() {
+    for at in [18, 19, 47] {
+        let dir = filled();
+        let mut bytes = fs::read(database(&dir)).unwrap();
+        bytes[at] = 9;
+        fs::write(database(&dir), bytes).unwrap();
+        assert_begins_anew(&dir);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_read() {
+    for name in ["state", "what is this? 50%25 #1"] {
+        let dir = tempdir().unwrap();
+        let state = dir.path().join(name);
+        let journal = Journal::open(&state).unwrap();
+        assert_works(&journal);
+        let counts = journal.counts().unwrap();
+        drop(journal);
+        let store = store::Store::reading(&state, Settings::default().patience).unwrap();
+        let journal = Journal::of(store, Settings::default()).unwrap();
+        assert_eq!(journal.counts().unwrap(), counts);
+        let warning = journal.next_warning().expect("said").to_string();
+        assert!(
+            warning.contains("read-only") && warning.contains("state_dir"),
+            "{warning}"
+        );
+        let error = journal.forget(Forget::Everything).unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error}");
+        drop(journal);
+        assert_eq!(Journal::open(&state).unwrap().counts().unwrap(), counts);
+    }
+}
+
 #[test]
 fn a_cut_database_is_set_aside() {
     let dir = filled();
