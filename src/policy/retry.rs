@@ -9,7 +9,8 @@ use crate::error::{Delivery, Error, Kind, Operation};
 /// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all, the first one included. Default 8.
+    /// Attempts in all, the first one included. Default 8. Where there are more upload servers than
+    /// attempts, those that were not asked yet are asked first, for sixteen times as many at most.
     pub attempts: u32,
     /// Time that attempts and the waits between them may use before the last one starts. It ends
     /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
@@ -36,6 +37,8 @@ pub struct Attempt {
     pub rehashed: bool,
     /// A reply of the service that cannot be read was already met.
     pub garbled: bool,
+    /// There is a server to which this did not go yet.
+    pub untried: bool,
 }
 
 /// Whether doing a call twice has the effect of doing it once.
@@ -75,7 +78,12 @@ impl Retry {
         repeat: Repeat,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        let spent = attempt.number >= self.attempts || self.is_late(attempt, Duration::ZERO);
+        // Of a hundred servers most may be dead: each is asked before all of them are given up.
+        let most = match attempt.untried && is_the_servers_own(error) {
+            true => self.attempts.saturating_mul(SERVERS_FOR_EACH),
+            false => self.attempts,
+        };
+        let spent = attempt.number >= most || self.is_late(attempt, Duration::ZERO);
         let may_double = repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
         if spent || may_double || hopeless {
@@ -98,7 +106,13 @@ impl Retry {
         let after = if error.is_lasting() {
             Duration::ZERO
         } else {
-            self.delay(error, attempt.number, rng)
+            // Beyond the attempts there are only servers that were not asked yet.
+            let number = if attempt.number < self.attempts {
+                attempt.number
+            } else {
+                1
+            };
+            self.delay(error, number, rng)
         };
         if self.is_late(attempt, after) {
             return Decision::GiveUp;
@@ -174,6 +188,7 @@ impl Attempt {
             refreshed: false,
             rehashed: false,
             garbled: false,
+            untried: false,
         }
     }
 
@@ -197,6 +212,7 @@ impl Attempt {
             refreshed: self.refreshed || decision == Decision::Refresh,
             rehashed: self.rehashed || decision == Decision::Rehash,
             garbled: self.garbled || error.kind() == Kind::Protocol && !error.is_foreign(),
+            untried: false,
         }
     }
 }
@@ -295,6 +311,9 @@ const GROWTH: u32 = 3;
 /// Where waiting does not help, or time is up, other servers may help: three fresh ones where there
 /// are so many.
 const TRIES_ELSEWHERE: u32 = 3;
+
+/// How many times the attempts a call may have while each goes to a server that it did not go to yet.
+const SERVERS_FOR_EACH: u32 = 16;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

@@ -91,6 +91,13 @@ impl<T> ServerScores<T> {
             .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
     }
 
+    /// Whether the last that was heard of server `index` is that it works.
+    #[must_use]
+    pub fn works(&self, index: usize) -> bool {
+        let server = self.servers.get(index);
+        server.is_some_and(|server| server.pace.is_some() && server.failures == 0)
+    }
+
     /// Whether to hold the next slice until a server has answered its first: those that are not yet
     /// late with it may turn out well or ten times slower, and those that have proven themselves are
     /// busy. Otherwise the first to answer would get all, or the slow one too much.

@@ -63,6 +63,10 @@ trait Call: Send {
     fn check(&self, _error: &Error) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
+    /// After an attempt that failed: whether there is a server to which this did not go yet.
+    fn untried(&self) -> bool {
+        false
+    }
     /// Before the next attempt, which the decision asked to be made on another server, or with the
     /// MD5 worked out anew.
     fn prepare(&mut self, _next: Next) -> impl Future<Output = Result<()>> + Send {
@@ -170,6 +174,7 @@ impl Transfer {
             if error.kind() != Kind::Auth {
                 call.check(&error).await?;
             }
+            attempts.attempt.untried = call.untried();
             let next = attempts.failed(error).await?;
             call.prepare(next).await?;
         }
@@ -450,6 +455,8 @@ struct BodyCall<'a, B> {
     server: Option<usize>,
     /// Servers that failed it, until all of them have.
     avoid: Vec<usize>,
+    /// All of them have.
+    all_failed: bool,
 }
 
 impl<'a, B: Payload> BodyCall<'a, B> {
@@ -460,6 +467,7 @@ impl<'a, B: Payload> BodyCall<'a, B> {
             permit,
             server: None,
             avoid: Vec::new(),
+            all_failed: false,
         }
     }
 }
@@ -509,12 +517,20 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         self.route.content.check(B::OPERATION).await
     }
 
+    fn untried(&self) -> bool {
+        // What is avoided is of the route, and the server of this attempt comes to it.
+        !self.all_failed && self.avoid.len() + 1 < self.route.servers.len()
+    }
+
     async fn prepare(&mut self, next: Next) -> Result<()> {
         match (next, self.server) {
             (Next::Elsewhere, Some(server)) => {
-                self.avoid.push(server);
+                if !self.avoid.contains(&server) {
+                    self.avoid.push(server);
+                }
                 if self.avoid.len() >= self.route.servers.len() {
                     self.avoid.clear();
+                    self.all_failed = true;
                 }
                 Ok(())
             }

@@ -30,6 +30,9 @@ pub struct Servers {
 /// then, more bodies at once would not be faster; on a long one this is many round trips.
 const PROVING: Duration = Duration::from_secs(3);
 
+/// Servers that may fail a body before it goes to one that has proven itself, if there is one.
+const CURIOUS: usize = 2;
+
 /// Servers of which all new ones of a list are taken in. Beyond that a list whose servers are all
 /// new gets one of them.
 const MOST_SERVERS: usize = 4_096;
@@ -157,8 +160,14 @@ impl Servers {
         let ServerTable { scores, chance, .. } = &mut *state;
         let all = set.iter().copied();
         let others = all.clone().filter(|index| !avoid.contains(index));
+        // Curiosity has its price: what several servers failed goes to one that works.
+        let curious = avoid.len() < CURIOUS;
+        let working = others
+            .clone()
+            .filter(|&index| !curious && scores.works(index));
         let picked = scores
-            .pick(now, chance, others)
+            .pick(now, chance, working)
+            .or_else(|| scores.pick(now, chance, others))
             .or_else(|| scores.pick(now, chance, all));
         // A set is never empty, and servers are never removed.
         let index = picked.unwrap_or(set[0]);
@@ -372,6 +381,22 @@ mod tests {
                 .assign_now(&set, &[], 1, Instant::now())
                 .failed(&error, Instant::now());
             assert_eq!(origin_of(&servers, "http://up.example.com"), then);
+        }
+    }
+
+    #[test]
+    fn what_two_servers_failed_goes_to_one_that_works() {
+        let servers = servers(Plain::Refused);
+        let names: Vec<String> = (0..100).map(|n| format!("s{n}.example")).collect();
+        let set = servers.set_of(&names).expect("a hundred");
+        let now = Instant::now();
+        let proven = servers.assign_now(&set, &[], 1, now);
+        let works = proven.server();
+        proven.acked(None, now + Duration::from_secs(3));
+        let failed: Vec<usize> = set.iter().copied().filter(|&at| at != works).collect();
+        for avoid in 2..20 {
+            let next = servers.assign_now(&set, &failed[..avoid], 1, now);
+            assert_eq!(next.server(), works, "after {avoid}");
         }
     }
 

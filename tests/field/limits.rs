@@ -1,10 +1,10 @@
 //! Limits that people set: those under which nothing could arrive, and numbers that no machine has
 //! room for, are refused before anything begins.
 
-use panup_emulator::{Config, Operation};
+use panup_emulator::{Config, NetworkConditions, Operation, Place, Service, Tls};
 
 use crate::common::program::{Finished, finish, panup, upload};
-use crate::common::{Scene, failure, item, upload as send};
+use crate::common::{SLICE, Scene, failure, item, upload as send};
 
 fn refused(scene: &Scene, more: &[&str]) -> Finished {
     let done = finish(upload(scene).args(more).arg("f")).exit(2);
@@ -59,4 +59,28 @@ fn numbers_that_no_machine_has_room_for_are_refused_before_anything_starts() {
     let mut hash = panup(scene.local.path());
     let done = finish(hash.args(["hash", "--threads", "100000", "f"])).exit(2);
     assert!(done.stderr.contains("from 1 to 1024"), "{done:?}");
+}
+
+/// Ninety-nine of a hundred servers refuse connections: each slice and each small file finds the one
+/// that lives.
+#[test]
+fn one_server_of_a_hundred_is_enough() {
+    for single_max in ["0", "4M"] {
+        let dead = NetworkConditions {
+            service: Service::Dead,
+            ..NetworkConditions::default()
+        };
+        let scene = Scene::small_with(Tls::Off, |config| {
+            config.servers = 100;
+            let places = (0..100).filter(|&number| number != 57).map(Place::Server);
+            config.network = places.map(|place| (place, dead)).collect();
+        });
+        scene.file("tree/large", 96 * SLICE);
+        for number in 0..20 {
+            scene.file(&format!("tree/small{number}"), 100 + number);
+        }
+        let more = ["--no-resume", "--single-max", single_max, "tree"];
+        finish(upload(&scene).args(more)).exit(0);
+        assert_eq!(scene.emulator.files().len(), 21, "{single_max}");
+    }
 }

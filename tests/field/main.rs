@@ -14,6 +14,7 @@ mod lengths;
 mod limits;
 mod memory;
 mod names;
+mod oddities;
 mod outputs;
 mod queue;
 mod resources;

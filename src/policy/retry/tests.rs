@@ -272,3 +272,33 @@ fn what_waiting_does_not_mend_is_tried_elsewhere_at_once_and_then_given_up() {
     }
     assert_eq!(decide(&distrust, attempt), Decision::GiveUp);
 }
+
+/// A server of its own for each attempt: sixteen times as many, as long as there are servers that were
+/// not asked.
+#[test]
+fn servers_that_were_not_asked_are_asked_before_all_are_given_up() {
+    let retry = Retry::default();
+    let decide = |error: &Error, number, untried| {
+        let attempt = Attempt {
+            number,
+            untried,
+            ..Attempt::first()
+        };
+        let chance = &mut fastrand::Rng::with_seed(7);
+        retry.decide(error, &attempt, Repeat::Safe, chance)
+    };
+    let dead = Error::new(Kind::Transport, Operation::Slice, "refused");
+    for number in [8, 60, 127] {
+        match decide(&dead, number, true) {
+            Decision::Again { after, elsewhere } => {
+                assert!(elsewhere && after <= retry.base, "{number}: {after:?}");
+            }
+            other => panic!("{number}: {other:?}"),
+        }
+        assert_eq!(decide(&dead, number, false), Decision::GiveUp, "{number}");
+    }
+    assert_eq!(decide(&dead, 128, true), Decision::GiveUp);
+    // The account is the same at every server.
+    let busy = Error::new(Kind::Throttled, Operation::Slice, "429").with_status(429);
+    assert_eq!(decide(&busy, 8, true), Decision::GiveUp);
+}
