@@ -1,6 +1,6 @@
 //! Every way to fail. In: what went wrong and where. Out: one [`Error`] whose [`Kind`] alone decides
 //! the exit code; with a few facts (delivery, status, code, time-out) also what is repeated and what
-//! the limiters are told. Never: a second error type across a floor.
+//! the limiters are told. Never: a second error type across a module.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

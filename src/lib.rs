@@ -27,12 +27,12 @@
 //! [`Client::start`] takes any number of files and gives a [`Run`]: events as they happen, counters
 //! to sample, an end that is graceful or, by dropping it, at once. It runs on the caller's tokio.
 //!
-//! # The house
+//! # The map
 //!
 //! One byte, one path: `file → map → digest → create → plan → slice → body → connection → ack →
-//! journal`. Every word is a room or a file of that name, and a room imports only lower floors:
+//! journal`. Every word is a module or a file of that name, and a module imports only lower layers:
 //!
-//! | floor | rooms |
+//! | layer | modules |
 //! |---|---|
 //! | 0 | `error`: every way to fail, and whether repeating can help; `http`: its versions; `sync`: a mutex that goes on after a panic |
 //! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone; `panics`: what a panic becomes |

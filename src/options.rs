@@ -1,4 +1,4 @@
-//! Every setting of every room, in one place, checked once. In: plain fields with defaults. Out:
+//! Every setting of every module, in one place, checked once. In: plain fields with defaults. Out:
 //! settings that are known to make sense. Never: a file, a socket, an environment variable.
 
 use std::path::PathBuf;

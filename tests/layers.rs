@@ -1,12 +1,11 @@
-//! The house's floors: a room imports only rooms on a lower floor, `unsafe` stays in its two
-//! rooms, and the packages of the pipeline stay where they belong. Tests inside a room may look
-//! anywhere.
+//! Layers: a module imports only modules of a lower layer, `unsafe` stays in its two modules, and the
+//! packages of the pipeline stay where they belong. Tests inside a module may look anywhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Rooms and their floors, as README's map has them. `main` and `cli` see public names only.
-const FLOORS: &[(&str, u8)] = &[
+/// Modules and their layers, as the map in `lib.rs` has them. `main` and `cli` see public names only.
+const LAYERS: &[(&str, u8)] = &[
     ("error", 0),
     ("http", 0),
     ("sync", 0),
@@ -28,15 +27,15 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 #[test]
-fn rooms_import_only_lower_floors() {
+fn modules_import_only_lower_layers() {
     let mut wrong = Vec::new();
-    for (room, file, text) in library() {
+    for (module, file, text) in library() {
         for import in words_after(&text, "crate::") {
-            let Some(above) = floor(&import) else {
+            let Some(above) = layer(&import) else {
                 continue;
             };
-            if import != room && above >= floor(&room).expect("checked by library()") {
-                wrong.push(format!("{} ({room}) imports {import}", file.display()));
+            if import != module && above >= layer(&module).expect("checked by library()") {
+                wrong.push(format!("{} ({module}) imports {import}", file.display()));
             }
         }
     }
@@ -44,14 +43,14 @@ fn rooms_import_only_lower_floors() {
 }
 
 #[test]
-fn every_import_of_the_crate_is_a_room_or_a_public_error_name() {
-    // `crate::Error` and its kin are `error`'s; any other bare name would dodge the floors.
+fn every_import_of_the_crate_is_a_module_or_a_public_error_name() {
+    // `crate::Error` and its kin are `error`'s; any other bare name would dodge the layers.
     let known = ["Error", "Kind", "Operation", "Delivery", "Result", "Client"];
     for (_, file, text) in library() {
         for import in words_after(&text, "crate::") {
-            let room = floor(&import).is_some();
+            let module = layer(&import).is_some();
             assert!(
-                room || known.contains(&import.as_str()),
+                module || known.contains(&import.as_str()),
                 "{}: crate::{import}",
                 file.display()
             );
@@ -60,7 +59,7 @@ fn every_import_of_the_crate_is_a_room_or_a_public_error_name() {
 }
 
 #[test]
-fn unsafe_stays_in_its_rooms() {
+fn unsafe_stays_in_its_modules() {
     let mut seen = 0;
     for (_, file, text) in library() {
         let path = file.display().to_string();
@@ -74,7 +73,7 @@ fn unsafe_stays_in_its_rooms() {
 }
 
 #[test]
-fn packages_stay_in_their_rooms() {
+fn packages_stay_in_their_modules() {
     let homes: &[(&str, &[&str])] = &[
         ("tokio::", &["net", "service", "auth", "transfer", "upload"]),
         ("rayon::", &["hash"]),
@@ -85,11 +84,11 @@ fn packages_stay_in_their_rooms() {
         ("hyper_rustls::", &["net"]),
         ("serde_json::", &["wire", "auth"]),
     ];
-    for (room, file, text) in library() {
-        for (package, rooms) in homes {
+    for (module, file, text) in library() {
+        for (package, modules) in homes {
             let used = text.contains(package);
             assert!(
-                !used || rooms.contains(&room.as_str()),
+                !used || modules.contains(&module.as_str()),
                 "{} uses {package}",
                 file.display()
             );
@@ -125,7 +124,7 @@ fn the_command_sees_public_names_only() {
     }
 }
 
-/// The library's files with their rooms, their inline tests cut off.
+/// The library's files with their modules, their inline tests cut off.
 fn library() -> Vec<(String, PathBuf, String)> {
     let mut files = Vec::new();
     for file in rust_files(Path::new("src")) {
@@ -137,20 +136,20 @@ fn library() -> Vec<(String, PathBuf, String)> {
             .as_os_str()
             .to_string_lossy()
             .into_owned();
-        let room = first.trim_end_matches(".rs").to_owned();
-        if ["lib", "main", "cli"].contains(&room.as_str()) || is_test_file(&file) {
+        let module = first.trim_end_matches(".rs").to_owned();
+        if ["lib", "main", "cli"].contains(&module.as_str()) || is_test_file(&file) {
             continue;
         }
         assert!(
-            floor(&room).is_some(),
-            "{room} has no floor: put it on the map here and in README"
+            layer(&module).is_some(),
+            "{module} has no layer: put it on the map here and in README"
         );
         let text = fs::read_to_string(&file).expect("readable");
         let product = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let product = product
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
-        files.push((room, file.clone(), product.collect::<Vec<_>>().join("\n")));
+        files.push((module, file.clone(), product.collect::<Vec<_>>().join("\n")));
     }
     assert!(files.len() > 30, "the walk itself must work");
     files
@@ -183,11 +182,11 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn floor(room: &str) -> Option<u8> {
-    FLOORS
+fn layer(module: &str) -> Option<u8> {
+    LAYERS
         .iter()
-        .find(|(name, _)| *name == room)
-        .map(|(_, floor)| *floor)
+        .find(|(name, _)| *name == module)
+        .map(|(_, layer)| *layer)
 }
 
 /// The first path segment after each `crate::`, braces opened.

@@ -1,5 +1,5 @@
-//! The conductor. In: options and files. Out: events, counters, and in the end every file's
-//! outcome. Never: a decision that a lower room could make, or a file that stops another.
+//! Clients, runs and files. In: options and files. Out: events, counters, and in the end every file's
+//! outcome. Never: a decision that a lower module could make, or a file that stops another.
 
 mod admit;
 mod broken;
