@@ -60,7 +60,7 @@ impl Opened {
         let (version, meter) = (stream.version(), stream.meter());
         let (sender, connection) = match version {
             Version::H1 => {
-                let (sender, connection) = http1::handshake(stream).await?;
+                let (sender, connection) = h1_settings().handshake(stream).await?;
                 (Sender::H1(sender), Connection::H1(Box::new(connection)))
             }
             Version::H2 => {
@@ -117,6 +117,21 @@ impl Future for Connection {
         }
     }
 }
+
+/// Lenient: servers are reached through gateways that fold headers, put blanks before colons, or add
+/// dozens of their own; what is said in them is of little matter.
+fn h1_settings() -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(MOST_HEADERS);
+    settings
+}
+
+/// Headers of one reply.
+const MOST_HEADERS: usize = 1_000;
 
 fn h2_settings(ping: Duration) -> http2::Builder<TokioExecutor> {
     let mut settings = http2::Builder::new(TokioExecutor::new());

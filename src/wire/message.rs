@@ -87,7 +87,7 @@ pub enum SingleReply {
 pub struct Login {
     /// The token; a secret.
     pub token: String,
-    /// When it ends, RFC 3339 as it came.
+    /// When it ends, RFC 3339 as it came; empty where it was not said.
     pub expires: String,
 }
 
@@ -188,11 +188,14 @@ pub fn login_body(client_id: &str, client_secret: &str) -> Vec<u8> {
 /// Reads the reply to `access_token`.
 ///
 /// # Errors
-/// [`Kind::Protocol`] where a field is missing.
+/// [`Kind::Protocol`] where the token is missing.
 pub fn login_reply(data: &Fields) -> Result<Login> {
     Ok(Login {
         token: data.bounded_text("accessToken", LONGEST_TOKEN)?,
-        expires: data.bounded_text("expiredAt", LONGEST_ID)?,
+        // A token is worth more than a word on its end.
+        expires: data
+            .bounded_text("expiredAt", LONGEST_ID)
+            .unwrap_or_default(),
     })
 }
 
@@ -303,5 +306,23 @@ mod tests {
             reply(r#"{"code":0,"data":{"completed":false,"fileID":7}}"#),
             Ok(Completed::Pending)
         );
+    }
+
+    #[test]
+    fn a_token_without_an_end_is_a_token() {
+        for end in [
+            json!(null),
+            json!(""),
+            json!({}),
+            json!("x\u{7}"),
+            json!("x".repeat(5_000)),
+        ] {
+            let reply = json!({"code": 0, "data": {"accessToken": "t", "expiredAt": end}});
+            let data = data(Operation::Login, &reply.to_string());
+            let login = login_reply(&data).expect("a token");
+            assert_eq!((login.token.as_str(), login.expires.as_str()), ("t", ""));
+        }
+        let data = data(Operation::Login, r#"{"code":0,"data":{"accessToken":"t"}}"#);
+        assert_eq!(login_reply(&data).expect("a token").expires, "");
     }
 }

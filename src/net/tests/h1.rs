@@ -336,3 +336,28 @@ async fn an_unused_connection_is_closed_after_its_time() {
     later(Duration::from_secs(31)).await;
     assert_eq!(serving.await.expect("no panic"), 0);
 }
+
+#[tokio::test]
+async fn headers_as_odd_gateways_write_them() {
+    let many: String = (0..400).map(|n| format!("x-{n}: y\r\n")).collect();
+    for headers in [
+        "via: a\r\n  b\r\n",
+        "server : old\r\n",
+        "a bad line\r\n",
+        "x-\u{e9}: y\r\n",
+        &many,
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
+        let (listener, port) = listener().await;
+        let serving = tokio::spawn(async move {
+            let mut stream = listener.accept().await.expect("bound").0;
+            read_request(&mut stream).await.expect("a request");
+            stream.write_all(head.as_bytes()).await.expect("open");
+            stream
+        });
+        let reply = pool(|_| ()).send(&http(port), get()).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{headers:.30}: {error}"));
+        assert_eq!(&reply.body[..], b"ok");
+        drop(serving.await);
+    }
+}
