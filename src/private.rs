@@ -108,6 +108,7 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     };
     trusted(above(path))?;
     regular(&file, path)?;
+    refuse_if_shared(&file)?;
     let text = String::from_utf8(bytes(file)?);
     text.map(Some)
         .map_err(|_| refused("the file is not UTF-8".to_owned()))
@@ -115,16 +116,36 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
 
 /// Reads a file with a secret that the user names, through links; `None` where there is none.
 ///
+/// What an orchestrator hands over is taken as it is: it is another user's, or on a file system that
+/// cannot be written, and others in the container may read it.
+///
 /// # Errors
-/// It cannot be read, or others than its owner can read it.
+/// It cannot be read; or others can read it, and its mode is ours to change.
 pub fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        file => bytes(file?).map(Some),
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    if is_mendable(&file)? {
+        refuse_if_shared(&file)?;
     }
+    bytes(file).map(Some)
 }
 
-fn bytes(file: File) -> io::Result<Vec<u8>> {
+/// Whether its mode is ours to change.
+#[cfg(unix)]
+fn is_mendable(file: &File) -> io::Result<bool> {
+    let ours = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
+    let mounted = rustix::fs::fstatvfs(file)?.f_flag;
+    Ok(ours && !mounted.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(not(unix))]
+fn is_mendable(_file: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+fn refuse_if_shared(file: &File) -> io::Result<()> {
     let mode = mode(&file.metadata()?);
     if mode & 0o077 != 0 {
         return Err(refused(format!(
@@ -132,6 +153,10 @@ fn bytes(file: File) -> io::Result<Vec<u8>> {
             mode & 0o777
         )));
     }
+    Ok(())
+}
+
+fn bytes(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LONGEST {
@@ -366,6 +391,24 @@ mod tests {
         symlink(&path, &link).expect("ours");
         assert_eq!(read_named(&link).expect("ours").as_deref(), Some(&b"x"[..]));
         assert_eq!(read_named(&home.path().join("none")).expect("none"), None);
+    }
+
+    #[test]
+    fn a_secret_of_another_user_is_taken_as_it_is_handed_over() {
+        if !rustix::process::geteuid().is_root() {
+            return; // Only root can give files away.
+        }
+        let home = home();
+        let (path, link) = (home.path().join("..data"), home.path().join("token"));
+        symlink(&path, &link).expect("ours");
+        for mode in [0o444, 0o644, 0o640, 0o400] {
+            write(&path, "x").expect("writable");
+            set_mode(&path, mode);
+            std::os::unix::fs::chown(&path, Some(1501), None).expect("root may");
+            let read = read_named(&link).expect("nothing that we could mend");
+            assert_eq!(read.as_deref(), Some(&b"x"[..]), "{mode:o}");
+            fs::remove_file(&path).expect("root may");
+        }
     }
 
     fn home() -> tempfile::TempDir {

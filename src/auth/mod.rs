@@ -282,7 +282,7 @@ pub fn read_private(path: &Path) -> Result<Option<String>> {
 /// Reads a file with a secret that the user names, wherever it is; `None` where there is none.
 ///
 /// # Errors
-/// [`Kind::State`] where it cannot be read, or where others than its owner can.
+/// [`Kind::State`] where it cannot be read; or where others can read it and its mode is ours to change.
 pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>> {
     private::read_named(path).map_err(|error| state(path, error))
 }

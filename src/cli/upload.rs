@@ -133,6 +133,12 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     // What an emulator of a moment knows is of no use to the next one.
     let lasting = local.is_none() || upload.account.state_dir.is_some();
     options.state_dir = state_dir(upload.account.state_dir.as_deref()).filter(|_| lasting);
+    if lasting && options.state_dir.is_none() {
+        complain(
+            "warning   no state folder is known here, since there is no home folder: nothing can be resumed, and each \
+             run fetches a new token; name one with --state-dir",
+        );
+    }
     Ok(options)
 }
 
