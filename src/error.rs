@@ -134,6 +134,9 @@ struct Facts {
     delivery: Delivery,
     timed_out: bool,
     lasting: bool,
+    unreachable: bool,
+    distrusted: bool,
+    of_the_run: bool,
     scarcity: bool,
     foreign: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -158,6 +161,9 @@ impl Error {
             delivery: Delivery::NotDone,
             timed_out: false,
             lasting: false,
+            unreachable: false,
+            distrusted: false,
+            of_the_run: false,
             scarcity: false,
             foreign: false,
             source: None,
@@ -230,6 +236,25 @@ impl Error {
     #[must_use]
     pub fn lasting(self) -> Self {
         self.with(|facts| facts.lasting = true)
+    }
+
+    /// Marks a failure that every way to this server meets, and that waiting does not mend: no such
+    /// host, no TLS in common, a certificate that is not trusted.
+    #[must_use]
+    pub fn unreachable(self) -> Self {
+        self.with(|facts| (facts.lasting, facts.unreachable) = (true, true))
+    }
+
+    /// Marks a server whose certificate is not trusted.
+    #[must_use]
+    pub fn distrusted(self) -> Self {
+        self.with(|facts| facts.distrusted = true)
+    }
+
+    /// Marks a failure that every other call of the run would meet as well: the run ends with it.
+    #[must_use]
+    pub fn of_the_run(self) -> Self {
+        self.with(|facts| (facts.lasting, facts.of_the_run) = (true, true))
     }
 
     /// Marks an answer that is not the service's own: a portal's, a firewall's, a proxy's. It says
@@ -327,6 +352,24 @@ impl Error {
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         self.0.lasting
+    }
+
+    /// Whether every way to the server meets it, now and later.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        self.0.unreachable
+    }
+
+    /// Whether the server's certificate is not trusted.
+    #[must_use]
+    pub fn is_distrusted(&self) -> bool {
+        self.0.distrusted
+    }
+
+    /// Whether every other call of the run would meet it as well.
+    #[must_use]
+    pub fn is_of_the_run(&self) -> bool {
+        self.0.of_the_run || self.0.kind == Kind::Auth
     }
 
     /// Whether this machine was out of descriptors, threads or memory at that moment: waiting can

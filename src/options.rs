@@ -66,6 +66,10 @@ pub struct Options {
     pub call_rates: CallRates,
     /// Whether `http://` servers other than loopback may see the access token.
     pub allow_http: bool,
+    /// Suffixes of upload servers' names that may see the access token, such as `example.com`. Besides
+    /// them the API base does and, of those that the service names, the ones below `123pan.com` and
+    /// `123242.com`; with an API base elsewhere, those below its own domain and loopback.
+    pub trusted_hosts: Vec<String>,
     /// Certificates to trust besides the system's: contents of PEM files.
     pub roots: Vec<Vec<u8>>,
     /// Where the journal and the token cache live; `None` (default) keeps nothing.
@@ -112,6 +116,7 @@ impl Options {
             limit_rate: None,
             call_rates: CallRates::default(),
             allow_http: false,
+            trusted_hosts: Vec::new(),
             roots: Vec::new(),
             state_dir: None,
             journal_limit: journal::Settings::default().limit,

@@ -13,6 +13,7 @@ pub fn account_options(options: &mut Options, account: &Account) -> Result<(), E
     // An empty variable is one that is not set.
     options.account = account.account.clone().filter(|name| !name.is_empty());
     options.allow_http = account.allow_http;
+    options.trusted_hosts.clone_from(&account.trust_host);
     for path in &account.ca_cert {
         options
             .roots

@@ -222,6 +222,11 @@ pub struct Account {
     #[arg(long, help_heading = "Service")]
     pub allow_http: bool,
 
+    /// Let the access token go to upload servers below SUFFIX too (may be repeated). Otherwise to those
+    /// below 123pan.com and 123242.com, or with another --api to those of its own domain.
+    #[arg(long, value_name = "SUFFIX", help_heading = "Service")]
+    pub trust_host: Vec<String>,
+
     /// The folder for journal, token cache and credentials.
     #[arg(
         long,

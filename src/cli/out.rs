@@ -77,6 +77,7 @@ fn in_words_of_the_command(line: &str) -> Cow<'_, str> {
 const OPTIONS: &[(&str, &str)] = &[
     ("`Options::allow_http`", "--allow-http"),
     ("`Options::roots`", "--ca-cert"),
+    ("`Options::trusted_hosts`", "--trust-host"),
     ("`Options::state_dir`", "--state-dir"),
 ];
 

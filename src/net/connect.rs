@@ -11,15 +11,14 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::RootCertStore;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
 use super::counting_stream::CountingStream;
-use super::fault::{Failure, ProxyError};
+use super::fault::Failure;
 use super::origin::{Origin, Scheme};
+use super::proxy::{self, ProxyRules};
 use super::settings::{PoolSettings, Proxies, SystemRoots};
 use super::stream::Stream;
 use super::tls;
@@ -55,10 +54,11 @@ struct Tls {
 
 impl Connector {
     /// # Errors
-    /// [`Kind::Invalid`](crate::Kind::Invalid) where the given roots cannot be read.
+    /// [`Kind::Invalid`](crate::Kind::Invalid) where the given roots, or the settings of proxies, cannot be
+    /// read.
     pub(super) fn new(settings: &PoolSettings) -> error::Result<Self> {
         Ok(Connector {
-            dialer: Dialer::new(settings),
+            dialer: Dialer::new(settings)?,
             limit: settings.timeouts.connect,
             roots: tls::given_roots(&settings.roots)?,
             system: settings.system_roots,
@@ -79,6 +79,12 @@ impl Connector {
         use std::sync::atomic::Ordering::SeqCst;
         let fewer = |left: usize| left.checked_sub(1);
         self.short.fetch_update(SeqCst, SeqCst, fewer).is_ok()
+    }
+
+    /// By which proxy `origin` is reached, where by one.
+    pub(super) fn proxy(&self, origin: &Origin) -> Option<String> {
+        let proxy = self.dialer.proxies.proxy(origin);
+        proxy.map(|proxy| format!("{} ({})", proxy.name(), proxy.variable))
     }
 
     /// Opens one connection, all of it within the limit.
@@ -155,39 +161,23 @@ fn uri(origin: &Origin) -> Option<Uri> {
 #[derive(Debug, Clone)]
 struct Dialer {
     tcp: HttpConnector,
-    proxies: Option<Arc<Matcher>>,
+    proxies: Arc<ProxyRules>,
 }
 
 impl Dialer {
-    fn new(settings: &PoolSettings) -> Self {
+    fn new(settings: &PoolSettings) -> error::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Divided among a name's addresses, so that a dead first one leaves time for the second.
         tcp.set_connect_timeout(Some(settings.timeouts.connect));
         let proxies = match &settings.proxies {
-            Proxies::Environment => Some(Arc::new(Matcher::from_env())),
-            Proxies::Named(proxy) => Some(Arc::new(Matcher::builder().all(proxy.as_str()).build())),
-            Proxies::Off => None,
+            Proxies::Environment => ProxyRules::from_environment()?,
+            Proxies::Named(proxy) => ProxyRules::named(proxy)?,
+            Proxies::Off => ProxyRules::default(),
         };
-        Dialer { tcp, proxies }
-    }
-
-    fn proxy(&self, target: &Uri) -> Option<Intercept> {
-        let host = target
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let origin = Origin {
-            scheme: Scheme::Http,
-            host,
-            port: 0,
-        };
-        if origin.is_loopback() {
-            return None;
-        }
-        self.proxies.as_ref()?.intercept(target)
+        let proxies = Arc::new(proxies);
+        Ok(Dialer { tcp, proxies })
     }
 }
 
@@ -203,29 +193,15 @@ impl Service<Uri> for Dialer {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let Some(proxy) = self.proxy(&target) else {
+        let origin = Origin::parse(&target.to_string(), Scheme::Http);
+        let proxy = origin.ok().and_then(|origin| self.proxies.proxy(&origin));
+        let Some(proxy) = proxy.cloned() else {
             let connecting = self.tcp.call(target);
             return Box::pin(async { Ok(CountingStream::new(connecting.await?)) });
         };
-        if proxy.uri().scheme_str() != Some("http") {
-            let refusal = format!("the proxy {} is not an http:// one", proxy.uri());
-            return Box::pin(async { Err(refusal.into()) });
-        }
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
-        if let Some(credentials) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
-        }
-        let connecting = tunnel.call(target);
-        let name = proxy
-            .uri()
-            .authority()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let tcp = self.tcp.clone();
         Box::pin(async move {
-            let socket = connecting.await.map_err(|error| ProxyError {
-                name,
-                error: error.into(),
-            })?;
+            let socket = proxy::open(&proxy, tcp, &target).await?;
             Ok(CountingStream::new(socket))
         })
     }

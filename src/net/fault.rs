@@ -7,7 +7,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handshake;
 use super::origin::Origin;
+use super::proxy::ProxyError;
 use super::shortage;
 use crate::error::{Delivery, Error, Kind, Operation};
 
@@ -20,20 +22,17 @@ pub(super) struct Failure {
     timed_out: bool,
     /// Waiting does not mend it.
     lasting: bool,
+    /// Nor is there another way to this server.
+    unreachable: bool,
+    /// Nor to any other.
+    ends_run: bool,
+    /// The certificate is not trusted.
+    distrusted: bool,
     /// The host's name was not found.
     unnamed: bool,
     /// The machine, or the pool, has no socket left.
     scarce: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-/// Names the proxy that a failure is about.
-#[derive(Debug, thiserror::Error)]
-#[error("proxy {name}: {error}")]
-pub(super) struct ProxyError {
-    pub(super) name: String,
-    #[source]
-    pub(super) error: Box<dyn StdError + Send + Sync>,
 }
 
 impl Failure {
@@ -43,6 +42,9 @@ impl Failure {
             message: message.into(),
             timed_out: false,
             lasting: false,
+            unreachable: false,
+            ends_run: false,
+            distrusted: false,
             unnamed: false,
             scarce: false,
             cause: None,
@@ -63,8 +65,14 @@ impl Failure {
             None => connect_words(&*error, &origin.host),
         };
         let message = format!("{origin}: {words}");
+        let refused = chain(&*error).find_map(|link| link.downcast_ref::<ProxyError>());
+        let refused = refused.is_some_and(|proxy| proxy.refuses);
+        let unreachable = refused || is_hopeless(&*error);
         Failure {
-            lasting: is_distrust(&*error),
+            lasting: unreachable,
+            unreachable,
+            ends_run: refused,
+            distrusted: is_distrust(&*error),
             unnamed: unnamed && short.is_none(),
             scarce: short.is_some(),
             cause: Some(error.into()),
@@ -74,7 +82,8 @@ impl Failure {
 
     /// The same, given up soon if the name was not found, where `hopeless` says so.
     pub(super) fn hopeless_if_unnamed(mut self, hopeless: bool) -> Self {
-        self.lasting |= self.unnamed && hopeless;
+        self.unreachable |= self.unnamed && hopeless;
+        self.lasting |= self.unreachable;
         self
     }
 
@@ -203,6 +212,15 @@ impl Failure {
         if self.lasting {
             error = error.lasting();
         }
+        if self.unreachable {
+            error = error.unreachable();
+        }
+        if self.distrusted {
+            error = error.distrusted();
+        }
+        if self.ends_run {
+            error = error.of_the_run();
+        }
         match self.cause {
             Some(cause) => error.caused_by(cause),
             None => error,
@@ -232,11 +250,18 @@ pub(super) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
         })
 }
 
-/// Whether the peer's certificate is not trusted: it will be the same one in a minute.
+/// Whether the peer's certificate is not trusted.
 fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
     chain(error)
         .filter_map(|link| link.downcast_ref::<rustls::Error>())
         .any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+}
+
+/// Whether TLS will fail in the same way in a minute.
+fn is_hopeless(error: &(dyn StdError + 'static)) -> bool {
+    chain(error)
+        .filter_map(|link| link.downcast_ref::<rustls::Error>())
+        .any(handshake::is_hopeless)
 }
 
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
@@ -249,10 +274,13 @@ fn is_unnamed(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
-    if is_unnamed(error) {
-        return format!("host not found: {host}");
-    }
     let proxy = chain(error).find_map(|link| link.downcast_ref::<ProxyError>());
+    if is_unnamed(error) {
+        return match proxy {
+            Some(proxy) => format!("proxy {}: host not found", proxy.name),
+            None => format!("host not found: {host}"),
+        };
+    }
     let words = io_words(error).or_else(|| tls_words(error));
     match (proxy, words) {
         (Some(proxy), Some(words)) => format!("proxy {}: {words}", proxy.name),
@@ -264,16 +292,7 @@ fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
 
 fn tls_words(error: &(dyn StdError + 'static)) -> Option<String> {
     let tls = chain(error).find_map(|link| link.downcast_ref::<rustls::Error>())?;
-    Some(match tls {
-        rustls::Error::InvalidCertificate(why) => {
-            format!("certificate not trusted: {why}; a private CA is named in `Options::roots`")
-        }
-        // A plain server answers a TLS greeting in plain HTTP.
-        rustls::Error::InvalidMessage(_) => {
-            "the server does not speak TLS; did you mean http://?".to_owned()
-        }
-        other => format!("TLS: {other}"),
-    })
+    Some(handshake::words(tls))
 }
 
 fn exchange_words(error: &hyper::Error) -> String {
@@ -382,8 +401,9 @@ mod tests {
     #[test]
     fn a_proxy_is_named() {
         let error = io::Error::from(io::ErrorKind::ConnectionRefused).into();
-        let error = super::ProxyError {
+        let error = ProxyError {
             name: "p:3128".to_owned(),
+            refuses: false,
             error,
         };
         assert_eq!(words(error), "proxy p:3128: connection refused");

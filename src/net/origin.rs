@@ -85,7 +85,8 @@ impl Origin {
     pub fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+            // Names below it are a matter of DNS.
+            Err(_) => self.host == "localhost",
         }
     }
 
@@ -98,7 +99,8 @@ impl Origin {
         format!("{}:{}", self.bracketed(), self.port)
     }
 
-    fn bracketed(&self) -> String {
+    /// The host as addresses have it.
+    pub(super) fn bracketed(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]", self.host)
         } else {
@@ -253,6 +255,7 @@ mod tests {
             ("localhost", true),
             ("10.0.0.1", false),
             ("a.b", false),
+            ("x.localhost", false),
         ] {
             let origin = Origin::parse(text, Scheme::Http).expect("an address");
             assert_eq!(origin.is_loopback(), expected, "{text}");

@@ -86,7 +86,9 @@ impl Retry {
         let spent = attempt.number >= most || self.is_late(attempt, Duration::ZERO);
         let may_double = repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
-        if spent || may_double || hopeless {
+        // Refused credentials are of the run too, but may be renewed.
+        let ended = error.is_of_the_run() && error.kind() != Kind::Auth;
+        if spent || may_double || hopeless || ended {
             return Decision::GiveUp;
         }
         match error.kind() {

@@ -13,6 +13,7 @@ mod rates;
 mod send;
 mod servers;
 mod signals;
+mod trust;
 
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
@@ -21,7 +22,7 @@ pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
 
 use crate::auth::{Credential, Secret, TokenProvider, Tokens};
-use crate::error::{Error, Operation, Result};
+use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
@@ -34,6 +35,7 @@ use crate::wire::Login;
 use limiter::ConcurrencyLimiter;
 use rates::Rates;
 use servers::Servers;
+use trust::Trust;
 
 /// What all transfers of a client share: connections, token, limits and servers.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub struct Settings {
     pub version: Preference,
     /// Whether a server other than loopback may be spoken to without TLS.
     pub plain: Plain,
+    /// Suffixes of hosts that may see the token besides the API's own.
+    pub trusted_hosts: Vec<String>,
     /// The connections.
     pub pool: PoolSettings,
     /// The rules of repeating.
@@ -91,6 +95,8 @@ pub struct Scope {
     /// Attempts that were repeated.
     pub retries: Arc<AtomicU64>,
     budget: Mutex<RetryBudget>,
+    /// What ended the run: the next call would meet it as well.
+    end: Mutex<Option<Error>>,
     hedge: Mutex<Hedge>,
     /// Sees every chunk of every body: counts it, and slows it to the rate limit.
     throttle: Throttle,
@@ -107,9 +113,10 @@ impl Transfer {
     /// Nothing has been said to the service yet.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::Kind::Invalid) where certificates or proxies cannot be read.
+    /// [`Kind::Invalid`] where certificates, proxies or trusted hosts cannot be read.
     pub fn new(settings: Settings, tokens: Tokens) -> Result<Arc<Transfer>> {
         let pool = Pool::new(settings.pool)?;
+        let trust = Trust::new(&settings.api, &settings.trusted_hosts)?;
         let scheme = settings.api.scheme;
         let service = Service::new(pool.clone(), settings.api, settings.api_version);
         let limit = Limit::new(settings.limit, Instant::now());
@@ -120,7 +127,7 @@ impl Transfer {
             tokens: TokenProvider::new(tokens),
             limiter: ConcurrencyLimiter::new(limit, settings.limit_rate),
             rates: Rates::new(&settings.call_rates),
-            servers: Servers::new(settings.plain, scheme, settings.version),
+            servers: Servers::new((trust, settings.plain), scheme, settings.version),
             retry: settings.retry,
             bandwidth,
             carried: AtomicU64::new(0),
@@ -160,9 +167,10 @@ impl Transfer {
     /// The servers of these names.
     ///
     /// # Errors
-    /// Where no name of the list can be read.
-    pub fn servers(&self, names: &[String]) -> Result<ServerSet> {
-        self.servers.set_of(names)
+    /// Where no name of the list can be read, or none may see the access token.
+    pub fn servers(&self, names: &[String], scope: &Scope) -> Result<ServerSet> {
+        let set = self.servers.set_of(names);
+        set.inspect_err(|error| scope.note(error))
     }
 
     /// The servers for single/create, asked for once.
@@ -184,7 +192,8 @@ impl Transfer {
         let once = |token: Secret| async move { service.domain(token.expose()).await };
         let names = self.call(Operation::Domain, terms, once).await;
         let names = names.inspect_err(|error| self.single.failure.lock().note(error))?;
-        let servers = self.servers.set_of(&names.value)?;
+        let servers = self.servers.set_of(&names.value);
+        let servers = servers.inspect_err(|error| terms.scope.note(error))?;
         *known = Some(Arc::clone(&servers));
         Ok(servers)
     }
@@ -219,10 +228,11 @@ impl Transfer {
         })
     }
 
-    /// The oldest warning about the token cache, or about a login that is waited for, that was not
+    /// The oldest warning about the token cache, a login that is waited for, or a server, that was not
     /// taken yet.
     pub fn take_warning(&self) -> Option<Error> {
-        self.tokens.take_warning()
+        let warning = self.tokens.take_warning();
+        warning.or_else(|| self.servers.take_warning())
     }
 
     /// Tells the limiter how far the servers are and what sockets have taken: the finer signal between
@@ -263,8 +273,24 @@ impl Scope {
             sent,
             retries: Arc::default(),
             budget: Mutex::new(RetryBudget::of_a_run()),
+            end: Mutex::default(),
             hedge: Mutex::new(Hedge::new()),
             throttle,
+        }
+    }
+
+    /// Sees that nothing has ended the run.
+    ///
+    /// # Errors
+    /// What has.
+    fn goes_on(&self) -> Result<()> {
+        self.end.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// Keeps `error` if it ends the run. Refused credentials are the token's affair.
+    fn note(&self, error: &Error) {
+        if error.is_of_the_run() && error.kind() != Kind::Auth {
+            self.end.lock().get_or_insert_with(|| error.clone());
         }
     }
 }

@@ -207,8 +207,11 @@ impl<'a> Attempts<'a> {
     /// The token of the attempt that begins. It is asked for last: one that was got before a long wait
     /// may have been refused meanwhile.
     async fn begin(&mut self, operation: Operation) -> Result<Option<Secret>> {
+        let scope = self.terms.scope;
+        scope.goes_on()?;
         if operation != Operation::Login {
-            self.token = Some(self.transfer.token().await?);
+            let token = self.transfer.token().await;
+            self.token = Some(token.inspect_err(|error| scope.note(error))?);
         }
         self.began = Instant::now();
         Ok(self.token.clone())
@@ -256,18 +259,31 @@ impl<'a> Attempts<'a> {
                 if error.kind() == Kind::Auth && self.token.is_some() {
                     self.transfer.tokens.give_up(&error);
                 }
-                return Err(explain(
-                    error,
-                    Attempted {
-                        repeat: self.terms.repeat,
-                        lost_one: self.lost_one,
-                        count: tried,
-                    },
-                ));
+                let attempted = Attempted {
+                    repeat: self.terms.repeat,
+                    lost_one: self.lost_one,
+                    count: tried,
+                };
+                return Err(self.ended(explain(error, attempted)));
             }
         };
         self.terms.scope.retries.fetch_add(1, Ordering::Relaxed);
         Ok(next)
+    }
+
+    /// What the attempts end with. Without the API there is nothing that a run can do; an upload server
+    /// has others beside it.
+    fn ended(&self, error: Error) -> Error {
+        let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
+        let error = match error.is_unreachable() && !carries {
+            true => error.of_the_run(),
+            false => error,
+        };
+        // The login is one for all runs, each of which is told how it ended.
+        if error.operation() != Operation::Login {
+            self.terms.scope.note(&error);
+        }
+        error
     }
 
     async fn renew(&mut self, error: &Error) -> Result<()> {

@@ -1,14 +1,15 @@
 //! The upload servers. Names come from `create` and `domain`; each body is assigned to the server
 //! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::error::{Error, Kind, Result};
+use super::trust::Trust;
+use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, Scheme};
 use crate::policy::{ServerScores, Trial};
@@ -18,6 +19,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// All servers that were ever returned, with their scores.
 #[derive(Debug)]
 pub struct Servers {
+    trust: Trust,
     plain: Plain,
     default_scheme: Scheme,
     preference: Preference,
@@ -37,6 +39,9 @@ const CURIOUS: usize = 2;
 /// new gets one of them.
 const MOST_SERVERS: usize = 4_096;
 
+/// Warnings that are kept, and remembered as said: beyond that the oldest is forgotten.
+const MOST_WARNINGS: usize = 32;
+
 /// Whether a server other than loopback may be spoken to without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plain {
@@ -51,6 +56,10 @@ struct ServerTable {
     known: HashMap<Origin, usize>,
     scores: ServerScores<Server>,
     chance: fastrand::Rng,
+    /// What there is to say of servers, the latest of it.
+    warnings: VecDeque<Error>,
+    /// What was said lately.
+    said: VecDeque<String>,
 }
 
 #[derive(Debug)]
@@ -82,8 +91,13 @@ pub struct Assignment {
 impl Servers {
     /// No server yet. A name without a scheme gets `default_scheme`.
     #[must_use]
-    pub fn new(plain: Plain, default_scheme: Scheme, preference: Preference) -> Arc<Servers> {
+    pub fn new(
+        (trust, plain): (Trust, Plain),
+        default_scheme: Scheme,
+        preference: Preference,
+    ) -> Arc<Servers> {
         Arc::new(Servers {
+            trust,
             plain,
             default_scheme,
             preference,
@@ -92,10 +106,11 @@ impl Servers {
         })
     }
 
-    /// The servers of these names, known ones with what is known of them.
+    /// The servers of these names, known ones with what is known of them. Those that may not see the access
+    /// token are left out.
     ///
     /// # Errors
-    /// Where no name of the list can be read.
+    /// Where none is left, or no name of the list can be read.
     pub fn set_of(&self, names: &[String]) -> Result<ServerSet> {
         let mut state = self.lock();
         let (mut set, mut new) = (Vec::new(), Vec::new());
@@ -104,7 +119,8 @@ impl Servers {
             match Origin::parse(name, self.default_scheme) {
                 Ok(origin) => match state.known.get(&origin) {
                     Some(&index) => set.push(index),
-                    None => new.push(origin),
+                    None if self.trust.allows(&origin) => new.push(origin),
+                    None => refused = Some(self.trust.refusal(&origin).of_the_run()),
                 },
                 Err(error) => refused = Some(error.with_kind(Kind::Protocol)),
             }
@@ -118,9 +134,11 @@ impl Servers {
         set.sort_unstable();
         set.dedup();
         match refused {
-            Some(error) if set.is_empty() => Err(error),
-            _ => Ok(set.into()),
+            Some(error) if set.is_empty() => return Err(error),
+            Some(error) if error.is_of_the_run() => state.warn(error),
+            _ => {}
         }
+        Ok(set.into())
     }
 
     /// Assigns as [`Servers::assign_now`] does, but not before a server of `set` has proven itself: each gets
@@ -217,6 +235,12 @@ impl Servers {
             .collect()
     }
 
+    /// The oldest warning that was not taken yet: of a server that may not see the token, or that sees it
+    /// without TLS.
+    pub fn take_warning(&self) -> Option<Error> {
+        self.lock().warnings.pop_front()
+    }
+
     fn lock(&self) -> MutexGuard<'_, ServerTable> {
         self.state.lock()
     }
@@ -227,7 +251,7 @@ impl ServerTable {
         if let Some(&index) = self.known.get(&named) {
             return index;
         }
-        let exposed = named.scheme == Scheme::Http && !named.is_loopback();
+        let exposed = named.scheme == Scheme::Http && !all.trust.allows_plain(&named);
         let origin = if exposed {
             with_tls(&named)
         } else {
@@ -245,6 +269,20 @@ impl ServerTable {
         });
         self.known.insert(named, index);
         index
+    }
+
+    /// Says `warning` unless it was said lately.
+    fn warn(&mut self, warning: Error) {
+        let text = warning.to_string();
+        if self.said.contains(&text) {
+            return;
+        }
+        if self.said.len() == MOST_WARNINGS {
+            self.said.pop_front();
+            self.warnings.pop_front();
+        }
+        self.said.push_back(text);
+        self.warnings.push_back(warning);
     }
 }
 
@@ -313,9 +351,19 @@ impl Assignment {
             return;
         }
         server.trial.failed(self.version);
+        // Somebody speaks TLS there, and is not who he says: nothing is said to him.
+        if error.is_distrusted() {
+            return;
+        }
         if let Some(plain) = server.fallback.take() {
+            let message = format!("{} cannot be used", server.origin);
+            let warning = Error::new(Kind::Transport, Operation::Slice, message);
+            let warning = warning.advice(format_args!(
+                "the access token goes to {plain} unencrypted, as `Options::allow_http` allows"
+            ));
             server.origin = plain;
             server.trial.offered_h2(false);
+            state.warn(warning);
         }
     }
 }
@@ -334,7 +382,10 @@ mod tests {
     use super::*;
 
     fn servers(plain: Plain) -> Arc<Servers> {
-        Servers::new(plain, Scheme::Https, Preference::Auto)
+        let api = Origin::parse("http://127.0.0.1:1", Scheme::Https).expect("an address");
+        let more = ["example", "example.com"].map(str::to_owned);
+        let trust = Trust::new(&api, &more).expect("suffixes");
+        Servers::new((trust, plain), Scheme::Https, Preference::Auto)
     }
 
     fn origin_of(servers: &Arc<Servers>, name: &str) -> String {
@@ -376,7 +427,7 @@ mod tests {
             let set = servers
                 .set_of(&["http://up.example.com".to_owned()])
                 .expect("a server");
-            let error = Error::new(Kind::Transport, crate::Operation::Slice, "refused");
+            let error = Error::new(Kind::Transport, Operation::Slice, "refused");
             servers
                 .assign_now(&set, &[], 1, Instant::now())
                 .failed(&error, Instant::now());
@@ -398,6 +449,49 @@ mod tests {
             let next = servers.assign_now(&set, &failed[..avoid], 1, now);
             assert_eq!(next.server(), works, "after {avoid}");
         }
+    }
+
+    #[test]
+    fn plain_is_no_way_around_a_forged_certificate_and_is_told() {
+        let name = ["http://up.example.com".to_owned()];
+        let failed = |servers: &Arc<Servers>, error: &Error| {
+            let set = servers.set_of(&name).expect("a server");
+            let now = Instant::now();
+            servers.assign_now(&set, &[], 1, now).failed(error, now);
+        };
+        let error = || Error::new(Kind::Transport, Operation::Slice, "x");
+        let servers = servers(Plain::Allowed);
+        failed(&servers, &error().distrusted());
+        assert_eq!(origin_of(&servers, &name[0]), "https://up.example.com");
+        assert!(servers.take_warning().is_none());
+        failed(&servers, &error());
+        assert_eq!(origin_of(&servers, &name[0]), "http://up.example.com");
+        let warning = servers.take_warning().expect("said").to_string();
+        assert!(warning.contains("unencrypted"), "{warning}");
+        assert!(servers.take_warning().is_none());
+    }
+
+    #[test]
+    fn hosts_that_are_not_trusted_are_left_out_and_said_once() {
+        let servers = servers(Plain::Refused);
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        for _ in 0..3 {
+            let set = servers.set_of(&names(&["evil.net", "up.example"]));
+            assert_eq!(set.expect("one of them").len(), 1);
+        }
+        let warning = servers.take_warning().expect("said").to_string();
+        assert!(
+            warning.contains("name evil.net in `Options::trusted_hosts`"),
+            "{warning}"
+        );
+        assert!(servers.take_warning().is_none());
+        let error = servers.set_of(&names(&["evil.net"])).expect_err("none");
+        assert_eq!((error.kind(), error.is_of_the_run()), (Kind::Invalid, true));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::file;
 use super::run::Shared;
-use crate::error::{Kind, Operation};
+use crate::error::Operation;
 use crate::hash::Running;
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
@@ -147,8 +147,8 @@ impl Files {
     }
 
     async fn ended(&self, outcome: Outcome) {
-        // Refused credentials are refused for every file: the run ends.
-        if matches!(&outcome.status, Status::Failed(error) if error.kind() == Kind::Auth) {
+        // Refused credentials, or an API that cannot be reached, are so for every file: the run ends.
+        if matches!(&outcome.status, Status::Failed(error) if error.is_of_the_run()) {
             self.shared.drain();
         }
         Progress::add(&self.shared.progress.files_done, 1);

@@ -126,6 +126,7 @@ fn transfer_settings(options: &Options, api: Origin, shares: Shares) -> transfer
         } else {
             Plain::Refused
         },
+        trusted_hosts: options.trusted_hosts.clone(),
         pool: pool_settings(options, shares),
         retry: options.retry,
         limit,

@@ -293,7 +293,10 @@ impl FileUpload<'_> {
             contents: Arc::clone(&self.contents),
             preupload_id: created.preupload_id.as_str().into(),
             plan,
-            servers: shared.core.transfer.servers(&created.servers)?,
+            servers: shared
+                .core
+                .transfer
+                .servers(&created.servers, &shared.scope)?,
             sent: Arc::clone(&self.sent),
             budget: Arc::clone(&self.budget),
             journal: begun.id,

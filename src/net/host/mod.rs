@@ -218,6 +218,10 @@ impl Host {
         let socket = socket.or_else(|| sockets.take());
         let socket = socket.ok_or_else(|| Failure::no_socket(&self.origin, sockets.most()))?;
         let began = Instant::now();
+        let never = self.metrics.stats().opened == 0;
+        if never && let Some(proxy) = self.context.connector.proxy(&self.origin) {
+            tracing::info!(server = %self.origin, %proxy, "connecting through a proxy");
+        }
         let connecting = self.context.connector.connect(&self.origin, alpn).await;
         if connecting.is_ok() {
             // TCP's handshake, and TLS's.
@@ -230,7 +234,6 @@ impl Host {
         }
         // A name that was never found is a mistyped one, or there is no network: no waiting helps.
         // One that was found before is a resolver's bad hour, which ends.
-        let never = self.metrics.stats().opened == 0;
         let stream = connecting.map_err(|failure| failure.hopeless_if_unnamed(never))?;
         let stream = stream.counted_into(self.metrics.bytes()).holding(socket);
         let opened = Opened::new(stream, self.context.ping).await;
