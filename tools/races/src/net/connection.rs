@@ -54,7 +54,7 @@ enum SettingsState {
 }
 
 /// What happened on a connection.
-pub(super) enum Turn {
+pub(super) enum ConnectionEvent {
     /// It is over.
     Ended,
     /// The peer's settings were read: so many streams at once are allowed.
@@ -93,7 +93,7 @@ impl Opened {
 
 impl Driver {
     /// Drives the connection until something happens.
-    pub(super) async fn turn(&mut self, due: Option<Instant>) -> Turn {
+    pub(super) async fn turn(&mut self, due: Option<Instant>) -> ConnectionEvent {
         linger(2).await;
         if self.settings == SettingsState::Unknown {
             self.settings = SettingsState::Awaited;
@@ -107,7 +107,7 @@ impl Driver {
                 self.wire.cut();
             }
             tokio::time::advance(one_of(&[0, 10, 40]) * SECOND);
-            return Turn::Due;
+            return ConnectionEvent::Due;
         }
         while self.wire.turn().await == hyper::Turn::Answered {
             linger(1).await;
@@ -118,13 +118,13 @@ impl Driver {
         }
         self.wire.cut();
         self.ended = true;
-        Turn::Ended
+        ConnectionEvent::Ended
     }
 
-    fn read_settings(&mut self) -> Turn {
+    fn read_settings(&mut self) -> ConnectionEvent {
         self.settings = SettingsState::Read;
         let streams = self.server.streams(&self.wire);
-        Turn::Settings { streams }
+        ConnectionEvent::Settings { streams }
     }
 }
 
