@@ -89,7 +89,7 @@ fn some_of(presented: &[String]) -> String {
         .collect();
     match presented.len() {
         0 => "no name at all".to_owned(),
-        ..=NAMES => shown.join(", "),
+        1..=NAMES => shown.join(", "),
         more => format!("{} and {} more", shown.join(", "), more - NAMES),
     }
 }

@@ -50,12 +50,11 @@ impl<T> ServerScores<T> {
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.servers.len()
     }
 
     /// What the caller knows of each server, by index.
-    #[must_use]
     pub fn known(&self) -> impl Iterator<Item = &T> {
         self.servers.iter().map(|server| &server.known)
     }

@@ -76,7 +76,7 @@ impl Identity {
     /// The identity as the journal keeps it: without the device, whose number is right for one
     /// mount only. Another loop device, another USB port or a reboot changes it and no file.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         let fields = [
             self.inode.to_le_bytes(),

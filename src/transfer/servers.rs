@@ -127,7 +127,7 @@ impl Servers {
         }
         for origin in new {
             // Each is remembered for as long as the client lives; one is enough to go on with.
-            if state.scores.len() < MOST_SERVERS || set.is_empty() {
+            if state.scores.count() < MOST_SERVERS || set.is_empty() {
                 set.push(state.intern(origin, self));
             }
         }
@@ -505,7 +505,7 @@ mod tests {
             let again = servers.set_of(&names[..1]).expect("a known one");
             assert_eq!(again.len(), 1);
         }
-        assert!(servers.lock().scores.len() < MOST_SERVERS + 1_024 + 50);
+        assert!(servers.lock().scores.count() < MOST_SERVERS + 1_024 + 50);
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub(super) enum Alpn {
 pub(super) struct Connector(pub(super) Arc<Server>);
 
 impl Connector {
+    /// There is none.
+    pub(super) fn proxy(&self, _origin: &Origin) -> Option<String> {
+        None
+    }
+
     pub(super) async fn connect(&self, _origin: &Origin, alpn: Alpn) -> Result<Stream, Failure> {
         self.0.dialled(alpn).await.ok_or(Failure)
     }

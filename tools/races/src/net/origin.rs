@@ -8,6 +8,12 @@ pub struct Origin {
     pub scheme: Scheme,
 }
 
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.scheme)
+    }
+}
+
 /// Plain or TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
