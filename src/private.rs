@@ -126,6 +126,10 @@ pub fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
+    if file.metadata()?.is_dir() {
+        let message = "this is a folder; name the file in it that holds the secret";
+        return Err(io::Error::new(ErrorKind::IsADirectory, message));
+    }
     if is_mendable(&file)? {
         refuse_if_shared(&file)?;
     }
@@ -368,6 +372,17 @@ mod tests {
         let error = folder(&path).expect_err("theirs").to_string();
         assert!(error.contains("uid 1501"), "{error}");
         assert!(write(&file, "secret").is_err());
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_secret_is_told_and_its_mode_is_not() {
+        let home = home();
+        let path = home.path().join("folder");
+        fs::create_dir(&path).expect("ours");
+        for error in [read(&path).err(), read_named(&path).err()] {
+            let error = error.expect("no file").to_string();
+            assert!(!error.contains("chmod"), "{error}");
+        }
     }
 
     #[test]

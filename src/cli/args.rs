@@ -66,7 +66,7 @@ pub struct Upload {
     pub emulator: Option<Option<PathBuf>>,
 
     /// The remote folder's id; 0 is the root.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where to")]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..), help_heading = "Where to")]
     pub parent_id: i64,
 
     /// A remote folder below that; missing folders are made.
@@ -176,7 +176,7 @@ pub struct Tune {
     pub seconds: u64,
 
     /// The remote folder's id; 0 is the root.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Where to")]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..), help_heading = "Where to")]
     pub parent_id: i64,
 
     /// A remote folder below that for the generated files. They stay there until you delete them.

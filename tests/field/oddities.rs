@@ -63,6 +63,28 @@ fn an_emulator_that_cannot_start_says_why() {
 }
 
 #[test]
+fn a_mistake_is_told_with_what_there_is() {
+    let home = crate::common::folder();
+    let mistakes: [(&[&str], &str); 2] = [
+        (
+            &["emulate", "--fault", "slice:1=boom"],
+            "stall-answer:MILLIS",
+        ),
+        (&["upload", "--parent-id", "-5", "f"], "-5 is not in 0.."),
+    ];
+    for (args, said) in mistakes {
+        let done = finish(panup(home.path()).args(args)).exit(2);
+        assert!(done.stderr.contains(said), "{done:?}");
+    }
+    // Its mode is no matter: nothing is gained by a chmod.
+    let mut command = panup(home.path());
+    command.args(["upload", "--token-file", "/", "f"]);
+    let done = finish(&mut command).exit(2);
+    assert!(done.stderr.contains("folder"), "{done:?}");
+    assert!(!done.stderr.contains("chmod"), "{done:?}");
+}
+
+#[test]
 fn a_state_folder_that_is_none_is_told() {
     let home = crate::common::folder();
     fs::write(home.path().join("file"), "").expect("ours");

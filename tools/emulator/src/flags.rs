@@ -211,7 +211,7 @@ fn action(text: &str) -> Result<Action, String> {
         "revive" => Action::Revive {
             server: usize::try_from(number()?).map_err(|error| error.to_string())?,
         },
-        _ => return Err(format!("there is no action {name}")),
+        _ => return Err(format!("there is no action {name}; there are {ACTIONS}")),
     })
 }
 
@@ -258,6 +258,12 @@ fn operation(name: &str) -> Result<Operation, String> {
 }
 
 const FAULT: &str = "OPERATION[@SERVER][:ORDINAL]=ACTION";
+
+/// What an action may be called, with what follows the name.
+const ACTIONS: &str = "http:STATUS, code:CODE[:MESSAGE], answer:STATUS[:BODY], redirect:STATUS:LOCATION, queue-full, \
+    queued:SECONDS|never, too-fast, close-before-body, close-after:BYTES, close-after-body, close-after-commit, \
+    close-in-answer, reset, stall-reading:MILLIS, stall-answer:MILLIS, truncated-json, wrong-json, no-file-id, \
+    not-completed, last-call, repeat-cursor, refuse-chunked, expire-tokens, forget-uploads, kill:SERVER, revive:SERVER";
 
 #[cfg(test)]
 mod tests {
