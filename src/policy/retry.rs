@@ -10,7 +10,8 @@ use crate::error::{Delivery, Error, Kind, Operation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts in all, the first one included. Default 8. Where there are more upload servers than
-    /// attempts, those that were not asked yet are asked first, for sixteen times as many at most.
+    /// attempts, those that were not asked yet are asked first, for sixteen times as many at most; with
+    /// fewer attempts than the default there are no more than these.
     pub attempts: u32,
     /// Time that attempts and the waits between them may use before the last one starts. It ends
     /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
@@ -78,8 +79,10 @@ impl Retry {
         repeat: Repeat,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        // Of a hundred servers most may be dead: each is asked before all of them are given up.
-        let most = match attempt.untried && is_the_servers_own(error) {
+        // Of a hundred servers most may be dead: each is asked before all of them are given up, unless
+        // the caller wants fewer attempts than usual.
+        let patient = self.attempts >= USUAL_ATTEMPTS;
+        let most = match patient && attempt.untried && is_the_servers_own(error) {
             true => self.attempts.saturating_mul(SERVERS_FOR_EACH),
             false => self.attempts,
         };
@@ -171,7 +174,7 @@ impl Default for Retry {
     /// up to 45 s on average, which outlives a router's restart.
     fn default() -> Self {
         Retry {
-            attempts: 8,
+            attempts: USUAL_ATTEMPTS,
             give_up_after: Duration::from_secs(600),
             base: Duration::from_millis(250),
             throttled_base: Duration::from_secs(1),
@@ -313,6 +316,9 @@ const GROWTH: u32 = 3;
 /// Where waiting does not help, or time is up, other servers may help: three fresh ones where there
 /// are so many.
 const TRIES_ELSEWHERE: u32 = 3;
+
+/// Attempts by default. The delays between them add up to 45 s on average.
+const USUAL_ATTEMPTS: u32 = 8;
 
 /// How many times the attempts a call may have while each goes to a server that it did not go to yet.
 const SERVERS_FOR_EACH: u32 = 16;

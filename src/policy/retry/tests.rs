@@ -302,3 +302,26 @@ fn servers_that_were_not_asked_are_asked_before_all_are_given_up() {
     let busy = Error::new(Kind::Throttled, Operation::Slice, "429").with_status(429);
     assert_eq!(decide(&busy, 8, true), Decision::GiveUp);
 }
+
+/// `--retries 0` means what it says, however many servers there are.
+#[test]
+fn fewer_attempts_than_usual_are_no_more_for_many_servers() {
+    let error = error(Kind::Transport);
+    for (attempts, number, repeated) in
+        [(1, 1, false), (3, 3, false), (8, 8, true), (8, 128, false)]
+    {
+        let retry = Retry {
+            attempts,
+            ..Retry::default()
+        };
+        let attempt = Attempt {
+            number,
+            untried: true,
+            ..Attempt::first()
+        };
+        let rng = &mut fastrand::Rng::with_seed(1);
+        let decision = retry.decide(&error, &attempt, Repeat::Safe, rng);
+        let again = matches!(decision, Decision::Again { .. });
+        assert_eq!(again, repeated, "{attempts} {number}");
+    }
+}
