@@ -99,6 +99,7 @@ pub struct HashOptions {
 
 /// One input's MD5s, or why there are none.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FileSum {
     /// What was handed in; an empty path where `inputs` itself failed.
     pub input: Input,

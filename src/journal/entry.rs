@@ -35,6 +35,7 @@ pub struct Task {
 
 /// A file that was uploaded in an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finished {
     /// The MD5 of what was uploaded.
     pub md5: Md5,
@@ -117,6 +118,7 @@ impl Ack {
 
 /// An unfinished upload, as `panup status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unfinished {
     /// The journal's name for it.
     pub id: UploadId,
@@ -140,6 +142,7 @@ pub struct Unfinished {
 
 /// A finished file, as `panup status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FinishedFile {
     /// Whose file it is.
     pub account: Account,
@@ -157,6 +160,7 @@ pub struct FinishedFile {
 
 /// How much the journal holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counts {
     /// Uploads begun and not finished.
     pub unfinished: u64,

@@ -20,9 +20,24 @@ pub fn panup(home: &Path) -> Command {
 
 /// The same as `std` has it, for tests that send signals.
 pub fn plain(home: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_panup"));
+    let mut command = with_signals(env!("CARGO_BIN_EXE_panup"));
     command.env_clear().env("HOME", home).current_dir(home);
     command.stdin(Stdio::null());
+    command
+}
+
+/// A command for `program` to which no signal is ignored because it is here: a shell's background jobs
+/// inherit that, and panup keeps it.
+fn with_signals(program: &str) -> std::process::Command {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // HUP, INT, QUIT and TERM.
+    if mask.unwrap_or(0) & 0b100_0000_0000_0111 == 0 {
+        return std::process::Command::new(program);
+    }
+    let mut command = std::process::Command::new("/usr/bin/env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", program]);
     command
 }
 

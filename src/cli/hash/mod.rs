@@ -43,7 +43,7 @@ fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
     let sums = panup::hash_files(inputs, options)?;
     let mut printer = Printer::new(sums.progress());
     let mut well = true;
-    for FileSum { input, sum } in sums {
+    for FileSum { input, sum, .. } in sums {
         let name = name(&input);
         match sum {
             Ok(sum) => {
