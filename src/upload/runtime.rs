@@ -11,7 +11,7 @@ use crate::hash::{at_hand, processors, refused};
 /// memory, so there are few; where not even those can be had, the calling thread does their work.
 ///
 /// # Errors
-/// [`Kind::State`] where the system refuses what every runtime needs.
+/// [`Kind::State`](crate::Kind::State) where the system refuses what every runtime needs.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
     let wanted = processors().min(WORKERS);
     // Tokio panics where it gets fewer than it was told, so it is told what there is, and some are
