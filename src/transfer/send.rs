@@ -60,7 +60,7 @@ trait Call: Send {
         token: Option<&Secret>,
     ) -> impl Future<Output = Result<Self::Answer>> + Send;
     /// After an attempt that failed: whether another one makes sense at all.
-    fn check(&self, _error: &Error) -> impl Future<Output = Result<()>> + Send {
+    fn check(&self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
     /// After an attempt that failed: whether there is a server to which this did not go yet.
@@ -172,7 +172,7 @@ impl Transfer {
             };
             // Refused credentials say nothing of the content, and end the run before more is sent.
             if error.kind() != Kind::Auth {
-                call.check(&error).await?;
+                call.check().await?;
             }
             attempts.attempt.untried = call.untried();
             let next = attempts.failed(error).await?;
@@ -385,11 +385,16 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The file behind a body, as its owner knows it.
 pub trait Content: std::fmt::Debug + Send + Sync {
     /// An attempt is about to leave.
-    fn leaving(&self) -> Boxed<'_, ()>;
+    fn leaving(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
     /// Whether the bytes are still those that were hashed.
     fn check(&self, operation: Operation) -> Boxed<'_, Result<()>>;
-    /// The MD5 of `slice` worked out anew, after the service refused the one that it has.
-    fn rehash(&self, slice: SliceCall) -> Boxed<'_, Result<Md5>>;
+    /// The MD5 of `slice` worked out anew, after the service refused the one that it has. Content that
+    /// goes without slices is never asked.
+    fn rehash(&self, slice: SliceCall) -> Boxed<'_, Result<Md5>> {
+        Box::pin(std::future::ready(Ok(slice.md5)))
+    }
 }
 
 /// A whole small file.
@@ -529,7 +534,7 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         .await
     }
 
-    async fn check(&self, _error: &Error) -> Result<()> {
+    async fn check(&self) -> Result<()> {
         self.route.content.check(B::OPERATION).await
     }
 

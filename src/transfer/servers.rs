@@ -388,6 +388,10 @@ mod tests {
         Servers::new((trust, plain), Scheme::Https, Preference::Auto)
     }
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
     fn origin_of(servers: &Arc<Servers>, name: &str) -> String {
         let set = servers.set_of(&[name.to_owned()]).expect("a server");
         servers
@@ -474,12 +478,6 @@ mod tests {
     #[test]
     fn hosts_that_are_not_trusted_are_left_out_and_said_once() {
         let servers = servers(Plain::Refused);
-        let names = |names: &[&str]| {
-            names
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect::<Vec<_>>()
-        };
         for _ in 0..3 {
             let set = servers.set_of(&names(&["evil.net", "up.example"]));
             assert_eq!(set.expect("one of them").len(), 1);
@@ -511,12 +509,6 @@ mod tests {
     #[test]
     fn a_name_is_one_server_and_only_those_of_the_set_are_used() {
         let servers = servers(Plain::Refused);
-        let names = |names: &[&str]| {
-            names
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect::<Vec<_>>()
-        };
         let first = servers
             .set_of(&names(&["a.example", "b.example/", "https://a.example/"]))
             .expect("two");

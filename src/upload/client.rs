@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::http::Version;
 use crate::net::{Origin, ServerStats};
 use crate::options::Options;
+use crate::transfer::Cancel;
 
 /// An account at the service: connections, token, limits and journal, shared by all its runs.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Client {
                 ended = Some(outcome);
             }
         }
-        match ended.ok_or_else(Shared::cancelled)? {
+        match ended.ok_or_else(Cancel::error)? {
             Outcome {
                 status: Status::Failed(error),
                 ..

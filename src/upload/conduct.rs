@@ -16,6 +16,7 @@ use super::file;
 use super::run::Shared;
 use crate::error::Operation;
 use crate::hash::Running;
+use crate::transfer::Cancel;
 
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 pub async fn conduct(
@@ -111,7 +112,7 @@ impl Files {
         let outcome = Outcome {
             path: file.source.path().to_owned(),
             remote: file.task.remote.path().to_owned(),
-            status: Status::Failed(Shared::cancelled().with_path(file.source.path())),
+            status: Status::Failed(Cancel::error().with_path(file.source.path())),
             size: file.source.len(),
             md5: Some(file.digest.md5),
             sent: 0,

@@ -13,6 +13,7 @@ use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{Watch, read_file};
 use crate::source::{Identity, Look, Source, Standing, patiently};
+use crate::transfer::Cancel;
 
 /// A file, and the MD5 of what it holds.
 #[derive(Debug)]
@@ -93,9 +94,7 @@ impl Contents {
                 .with_path(self.source.path())
         })?;
         let digest = digest?.filter(|_| !shared.is_draining());
-        digest
-            .map(|digest| digest.md5)
-            .ok_or_else(Shared::cancelled)
+        digest.map(|digest| digest.md5).ok_or_else(Cancel::error)
     }
 
     /// Whether nothing says that the file holds anything else: then what was sent of it is of use.

@@ -6,9 +6,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
 use super::event::{Event, Progress};
-use crate::error::Error;
 use crate::hash::Pools;
-use crate::transfer::{Cancel, Scope};
+use crate::transfer::Scope;
 
 /// One run: a set of files on their way.
 #[derive(Debug)]
@@ -64,12 +63,6 @@ impl Shared {
     /// Waits until the run is told to stop.
     pub async fn draining(&self) {
         self.scope.cancel.cancelled().await;
-    }
-
-    /// What a file that was not finished is told.
-    #[must_use]
-    pub fn cancelled() -> Error {
-        Cancel::error()
     }
 }
 

@@ -4,10 +4,8 @@ use bytes::Bytes;
 
 use super::event::{Progress, Status};
 use super::file::FileUpload;
-use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::policy::Repeat;
-use crate::service::SliceCall;
 use crate::transfer::{Boxed, Content, Route, SingleCall};
 use crate::wire::SingleReply;
 
@@ -75,10 +73,5 @@ impl Content for FileUpload<'_> {
 
     fn check(&self, operation: Operation) -> Boxed<'_, Result<()>> {
         Box::pin(self.contents.check(&self.shared, operation))
-    }
-
-    fn rehash(&self, slice: SliceCall) -> Boxed<'_, Result<Md5>> {
-        // A whole file goes without an MD5 of its own that could be refused alone.
-        Box::pin(std::future::ready(Ok(slice.md5)))
     }
 }

@@ -220,10 +220,6 @@ impl SlicedFile {
 }
 
 impl Content for SlicedFile {
-    fn leaving(&self) -> Boxed<'_, ()> {
-        Box::pin(std::future::ready(()))
-    }
-
     fn check(&self, operation: Operation) -> Boxed<'_, Result<()>> {
         Box::pin(self.contents.check(&self.shared, operation))
     }

@@ -9,6 +9,7 @@ use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::journal::{Begun, Claim, Finished, Journal, Task};
 use crate::options::Resume;
+use crate::transfer::Cancel;
 use crate::wire::Conflict;
 
 /// A file's place, claimed, and what the journal knew of its content there at that moment.
@@ -53,7 +54,7 @@ async fn claim(shared: &Shared, task: &Task) -> Result<Claim> {
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = shared.draining() => return Err(Shared::cancelled()),
+            () = shared.draining() => return Err(Cancel::error()),
         }
     }
 }
