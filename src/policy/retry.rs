@@ -9,9 +9,9 @@ use crate::error::{Delivery, Error, Kind, Operation};
 /// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all, the first one included. Default 8. Where there are more upload servers than
-    /// attempts, those that were not asked yet are asked first, for sixteen times as many at most; with
-    /// fewer attempts than the default there are no more than these.
+    /// Attempts in all, the first one included. Default 8. From the third on, those that go to upload
+    /// servers which were not asked yet do not count, fifteen for each attempt at most; with fewer
+    /// attempts than the default all of them count.
     pub attempts: u32,
     /// Time that attempts and the waits between them may use before the last one starts. It ends
     /// nothing before the third attempt, and a single attempt counts a quarter of it at most, so that
@@ -28,8 +28,10 @@ pub struct Retry {
 /// What was tried before this failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// The number of the attempt that just failed, from 1.
+    /// The number of the attempt that just failed, from 1; those that do not count are left out.
     pub number: u32,
+    /// Attempts that did not count, since there was a server left that had not been asked.
+    pub uncounted: u32,
     /// The time that attempts and waits have used, each as it counts.
     pub elapsed: Duration,
     /// The failed attempt already used a token fetched because of a refusal.
@@ -79,14 +81,8 @@ impl Retry {
         repeat: Repeat,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        // Of a hundred servers most may be dead: each is asked before all of them are given up, unless
-        // the caller wants fewer attempts than usual.
-        let patient = self.attempts >= USUAL_ATTEMPTS;
-        let most = match patient && attempt.untried && is_the_servers_own(error) {
-            true => self.attempts.saturating_mul(SERVERS_FOR_EACH),
-            false => self.attempts,
-        };
-        let spent = attempt.number >= most || self.is_late(attempt, Duration::ZERO);
+        let spent = attempt.number >= self.attempts && !self.has_fresh_server(error, attempt);
+        let spent = spent || self.is_late(attempt, Duration::ZERO);
         let may_double = repeat == Repeat::Ambiguous && error.delivery() == Delivery::Unknown;
         let hopeless = error.is_lasting() && attempt.number >= TRIES_ELSEWHERE;
         // Refused credentials are of the run too, but may be renewed.
@@ -110,14 +106,11 @@ impl Retry {
     fn again(&self, error: &Error, attempt: &Attempt, rng: &mut fastrand::Rng) -> Decision {
         let after = if error.is_lasting() {
             Duration::ZERO
+        } else if self.has_fresh_server(error, attempt) {
+            // A server that was not asked yet had no failure that it would have to recover from.
+            self.delay(error, 1, rng)
         } else {
-            // Beyond the attempts there are only servers that were not asked yet.
-            let number = if attempt.number < self.attempts {
-                attempt.number
-            } else {
-                1
-            };
-            self.delay(error, number, rng)
+            self.delay(error, attempt.number, rng)
         };
         if self.is_late(attempt, after) {
             return Decision::GiveUp;
@@ -126,6 +119,17 @@ impl Retry {
             after,
             elsewhere: is_the_servers_own(error),
         }
+    }
+
+    /// Of a hundred servers most may be dead: each is asked before all of them are waited for, unless
+    /// the caller wants fewer attempts than usual. Three attempts count in any case, which is what a
+    /// failure of one's own link costs.
+    fn has_fresh_server(&self, error: &Error, attempt: &Attempt) -> bool {
+        self.attempts >= USUAL_ATTEMPTS
+            && attempt.untried
+            && attempt.number >= TRIES_ELSEWHERE
+            && attempt.uncounted < self.attempts.saturating_mul(UNCOUNTED_FOR_EACH)
+            && is_the_servers_own(error)
     }
 
     /// What an attempt that took `took` counts. A machine that was stopped meanwhile, or one attempt
@@ -189,6 +193,7 @@ impl Attempt {
     pub fn first() -> Self {
         Attempt {
             number: 1,
+            uncounted: 0,
             elapsed: Duration::ZERO,
             refreshed: false,
             rehashed: false,
@@ -204,15 +209,17 @@ impl Attempt {
         Attempt { elapsed, ..self }
     }
 
-    /// The attempt that follows `decision` about `error`.
+    /// The attempt that follows `decision` about `error` by `rules`.
     #[must_use]
-    pub fn next(self, error: &Error, decision: Decision) -> Self {
+    pub fn next(self, error: &Error, decision: Decision, rules: &Retry) -> Self {
+        let free = u32::from(rules.has_fresh_server(error, &self));
         let wait = match decision {
             Decision::Again { after, .. } => after,
             _ => Duration::ZERO,
         };
         Attempt {
-            number: self.number + 1,
+            number: self.number + 1 - free,
+            uncounted: self.uncounted + free,
             elapsed: self.elapsed.saturating_add(wait),
             refreshed: self.refreshed || decision == Decision::Refresh,
             rehashed: self.rehashed || decision == Decision::Rehash,
@@ -320,8 +327,8 @@ const TRIES_ELSEWHERE: u32 = 3;
 /// Attempts by default. The delays between them add up to 45 s on average.
 const USUAL_ATTEMPTS: u32 = 8;
 
-/// How many times the attempts a call may have while each goes to a server that it did not go to yet.
-const SERVERS_FOR_EACH: u32 = 16;
+/// Attempts on servers that were not asked yet which a call may have for each one that counts.
+const UNCOUNTED_FOR_EACH: u32 = 15;
 
 /// Above this a `Retry-After` is taken for a mistake (or a ban that no waiting will lift).
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

@@ -238,9 +238,9 @@ impl<'a> Attempts<'a> {
         self.attempt = self.attempt.used(self.began.elapsed(), retry);
         let chance = &mut fastrand::Rng::new();
         let decision = retry.decide(&error, &self.attempt, self.terms.repeat, chance);
-        tracing::debug!(%error, attempt = self.attempt.number, ?decision, "attempt failed");
-        let tried = self.attempt.number;
-        self.attempt = self.attempt.next(&error, decision);
+        let tried = self.attempt.number + self.attempt.uncounted;
+        tracing::debug!(%error, attempt = tried, ?decision, "attempt failed");
+        self.attempt = self.attempt.next(&error, decision, retry);
         let next = match decision {
             Decision::Again { after, elsewhere } if self.spend() => {
                 self.wait(after).await?;

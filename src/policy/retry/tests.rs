@@ -41,7 +41,10 @@ fn each_kind_is_repeated_as_the_table_says() {
     for (kind, once, twice) in rows {
         let first = decide(&error(kind), Attempt::first());
         assert_eq!(first, once, "{kind:?}");
-        let second = decide(&error(kind), Attempt::first().next(&error(kind), first));
+        let second = decide(
+            &error(kind),
+            Attempt::first().next(&error(kind), first, &Retry::default()),
+        );
         assert_eq!(second, twice, "{kind:?} twice");
     }
 }
@@ -65,7 +68,7 @@ fn an_unreadable_reply_is_asked_for_once_more_elsewhere() {
         ),
         "{first:?}"
     );
-    let next = Attempt::first().next(&error(Kind::Protocol), first);
+    let next = Attempt::first().next(&error(Kind::Protocol), first, &Retry::default());
     assert_eq!(decide(&error(Kind::Protocol), next), Decision::GiveUp);
     assert_ne!(decide(&error(Kind::Transport), next), Decision::GiveUp);
 }
@@ -89,7 +92,7 @@ fn the_eighth_attempt_is_the_last() {
     let mut attempt = Attempt::first();
     let mut tries = 1;
     while let again @ Decision::Again { .. } = decide(&error(Kind::Transport), attempt) {
-        attempt = attempt.next(&error(Kind::Transport), again);
+        attempt = attempt.next(&error(Kind::Transport), again, &Retry::default());
         tries += 1;
     }
     assert_eq!(tries, 8);
@@ -127,7 +130,7 @@ fn attempts_of(took: impl Fn(u32) -> Duration) -> u32 {
         let rng = &mut fastrand::Rng::with_seed(3);
         match rules.decide(&reset, &attempt, Repeat::Safe, rng) {
             Decision::GiveUp => return attempt.number,
-            decision => attempt = attempt.next(&reset, decision),
+            decision => attempt = attempt.next(&reset, decision, &Retry::default()),
         }
     }
 }
@@ -169,7 +172,7 @@ fn a_foreign_answer_is_repeated_elsewhere_as_often_as_a_reset() {
     let mut attempt = Attempt::first();
     while let again @ Decision::Again { elsewhere, .. } = decide(&page, attempt) {
         assert!(elsewhere);
-        attempt = attempt.next(&page, again);
+        attempt = attempt.next(&page, again, &Retry::default());
     }
     assert_eq!(attempt.number, 8);
     assert!(!attempt.garbled, "the service has said nothing yet");
@@ -268,48 +271,53 @@ fn what_waiting_does_not_mend_is_tried_elsewhere_at_once_and_then_given_up() {
             elsewhere: true,
         };
         assert_eq!(decision, at_once);
-        attempt = attempt.next(&distrust, decision);
+        attempt = attempt.next(&distrust, decision, &Retry::default());
     }
     assert_eq!(decide(&distrust, attempt), Decision::GiveUp);
 }
 
-/// A server of its own for each attempt: sixteen times as many, as long as there are servers that were
-/// not asked.
+/// Of a hundred servers that refuse, each is asked soon, and only then all of them are waited for.
 #[test]
-fn servers_that_were_not_asked_are_asked_before_all_are_given_up() {
+fn servers_that_were_not_asked_are_asked_before_all_are_waited_for() {
     let retry = Retry::default();
-    let decide = |error: &Error, number, untried| {
-        let attempt = Attempt {
-            number,
-            untried,
-            ..Attempt::first()
-        };
-        let chance = &mut fastrand::Rng::with_seed(7);
-        retry.decide(error, &attempt, Repeat::Safe, chance)
-    };
     let dead = Error::new(Kind::Transport, Operation::Slice, "refused");
-    for number in [8, 60, 127] {
-        match decide(&dead, number, true) {
-            Decision::Again { after, elsewhere } => {
-                assert!(elsewhere && after <= retry.base, "{number}: {after:?}");
-            }
-            other => panic!("{number}: {other:?}"),
-        }
-        assert_eq!(decide(&dead, number, false), Decision::GiveUp, "{number}");
-    }
-    assert_eq!(decide(&dead, 128, true), Decision::GiveUp);
+    let (attempts, waits) = attempts_on(100, &retry, &dead);
+    // Three that count, one for each server after them, and the five that are left.
+    assert_eq!(attempts, 3 + 97 + 5);
+    let fresh = &waits[2..99];
+    assert!(fresh.iter().all(|&wait| wait <= retry.base), "{fresh:?}");
+    assert!(waits[100..].iter().any(|&wait| wait > retry.base));
+    // No more than the attempts allow, however many there are.
+    assert_eq!(attempts_on(1_000, &retry, &dead).0, 8 + 8 * 15);
+    // Two servers are what there usually is.
+    assert_eq!(attempts_on(2, &retry, &dead).0, 8);
     // The account is the same at every server.
     let busy = Error::new(Kind::Throttled, Operation::Slice, "429").with_status(429);
-    assert_eq!(decide(&busy, 8, true), Decision::GiveUp);
+    assert_eq!(attempts_on(100, &retry, &busy).0, 8);
+}
+
+/// How many attempts a call has where each of `servers` answers with `error`, and the waits between.
+fn attempts_on(servers: u32, retry: &Retry, error: &Error) -> (u32, Vec<Duration>) {
+    let rng = &mut fastrand::Rng::with_seed(7);
+    let mut waits = Vec::new();
+    let mut attempt = Attempt::first();
+    for made in 1.. {
+        attempt.untried = made < servers;
+        let decision = retry.decide(error, &attempt, Repeat::Safe, rng);
+        let Decision::Again { after, .. } = decision else {
+            return (made, waits);
+        };
+        waits.push(after);
+        attempt = attempt.next(error, decision, retry);
+    }
+    unreachable!("it ends")
 }
 
 /// `--retries 0` means what it says, however many servers there are.
 #[test]
 fn fewer_attempts_than_usual_are_no_more_for_many_servers() {
     let error = error(Kind::Transport);
-    for (attempts, number, repeated) in
-        [(1, 1, false), (3, 3, false), (8, 8, true), (8, 128, false)]
-    {
+    for (attempts, number, repeated) in [(1, 1, false), (3, 3, false), (8, 8, true)] {
         let retry = Retry {
             attempts,
             ..Retry::default()
