@@ -1,5 +1,8 @@
 //! What was typed. Each option is said once, here; what it means is decided where it is used.
 
+mod hash;
+mod select;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::duration::duration;
 use super::size::{Rates, Size};
+
+pub use hash::{Checking, Hash};
+pub use select::Select;
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
 #[derive(Debug, Parser)]
@@ -237,46 +243,6 @@ pub struct Account {
     pub state_dir: Option<PathBuf>,
 }
 
-/// Which files.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Which")]
-pub struct Select {
-    /// Only files that match GLOB, or that are in a folder that does (may be repeated). Without / it
-    /// matches a name at any depth; with / it is rooted at each PATH, or is the absolute path.
-    #[arg(long, value_name = "GLOB")]
-    pub include: Vec<String>,
-
-    /// No files or folders that match GLOB (may be repeated). Excludes win over includes; both hold
-    /// for typed and listed paths too.
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-
-    /// Also the paths listed in FILE, one a line, in UTF-8 or, with a byte order mark, UTF-16; - is
-    /// standard input. Relative paths keep their folders.
-    #[arg(long, value_name = "FILE")]
-    pub files_from: Option<PathBuf>,
-
-    /// Listed paths end in NUL bytes instead of line ends.
-    #[arg(short = '0', long, requires = "files_from")]
-    pub null: bool,
-
-    /// Only files of at least this size.
-    #[arg(long, value_name = "SIZE")]
-    pub min_size: Option<Size>,
-
-    /// Only files of at most this size.
-    #[arg(long, value_name = "SIZE")]
-    pub max_size: Option<Size>,
-
-    /// Follow symbolic links. They are left out, and counted, otherwise.
-    #[arg(long)]
-    pub follow: bool,
-
-    /// Say what would be uploaded, and upload nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
 /// What to print.
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Output")]
@@ -290,72 +256,6 @@ pub struct Output {
     #[arg(short, long)]
     pub quiet: bool,
 }
-
-/// `panup hash`
-#[derive(Debug, clap::Args)]
-#[command(after_help = HASH_FORMAT)]
-pub struct Hash {
-    /// Files and directories; - or none is standard input.
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-
-    /// Also print the MD5 of every slice of SIZE.
-    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "16M")]
-    pub slices: Option<Size>,
-
-    /// Read MD5s from FILE and check them; - or none is standard input.
-    #[arg(short, long, value_name = "FILE", num_args = 0.., default_missing_value = "-", conflicts_with_all = ["paths", "slices"])]
-    pub check: Option<Vec<PathBuf>>,
-
-    /// What to print while checking.
-    #[command(flatten)]
-    pub checking: Checking,
-
-    /// Threads; one per processor by default.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-
-    /// Read files instead of mapping them.
-    #[arg(long)]
-    pub no_mmap: bool,
-}
-
-/// What `panup hash --check` prints, and what it minds.
-#[derive(Debug, Clone, Copy, clap::Args)]
-#[command(next_help_heading = "With --check")]
-pub struct Checking {
-    /// Print nothing for files that are right.
-    #[arg(short, long, requires = "check", conflicts_with_all = ["paths", "slices"])]
-    pub quiet: bool,
-
-    /// Print nothing; the exit code says it.
-    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
-    pub status: bool,
-
-    /// Lines that cannot be read make it fail.
-    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
-    pub strict: bool,
-
-    /// Say which lines cannot be read.
-    #[arg(short, long, requires = "check", conflicts_with_all = ["paths", "slices"])]
-    pub warn: bool,
-
-    /// Missing files do not count.
-    #[arg(long, requires = "check", conflicts_with_all = ["paths", "slices"])]
-    pub ignore_missing: bool,
-}
-
-/// The end of `panup hash --help`.
-const HASH_FORMAT: &str = "\
-A line is an MD5, two blanks and the path, as md5sum has it; where the path contains a backslash, \
-a line end or a carriage return, these are escaped by a backslash and the line begins with one. \
-A directory stands for all files below it, sorted by name, symbolic links not followed.
-
-With --slices, each file's line is followed by one line for each of its slices: #, the slice's \
-number from 1, a blank, and its MD5 and path in the same format. md5sum and --check take such lines \
-for comments.
-
-Exit codes: 0 all is well; 1 a file could not be read or did not match; 2 wrong usage.";
 
 /// `panup status`
 #[derive(Debug, clap::Args)]
