@@ -81,6 +81,16 @@ pub enum Operation {
     Domain,
     /// `POST /upload/v2/file/single/create`.
     Single,
+    /// `GET /api/v2/file/list`.
+    List,
+    /// `GET /api/v1/file/detail`.
+    Detail,
+    /// `POST /api/v1/file/infos`.
+    Infos,
+    /// `POST /upload/v1/file/mkdir`.
+    Mkdir,
+    /// `POST /api/v1/file/trash`.
+    Trash,
     /// Reading or writing local state.
     Journal,
 }
@@ -99,6 +109,11 @@ impl Operation {
             Operation::Complete => "upload_complete",
             Operation::Domain => "domain",
             Operation::Single => "single/create",
+            Operation::List => "file/list",
+            Operation::Detail => "file/detail",
+            Operation::Infos => "file/infos",
+            Operation::Mkdir => "mkdir",
+            Operation::Trash => "trash",
             Operation::Journal => "journal",
         }
     }

@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Body, Origin, Pool, Request, Response, Throttle};
 use crate::wire::{
-    self, Completed, CreateReply, Fields, FileFacts, Framed, Login, Raw, SingleReply,
+    self, Completed, CreateReply, Entry, Fields, FileFacts, Framed, ListPage, Login, Raw,
+    SingleReply,
 };
 
 /// The service behind one API base.
@@ -171,6 +172,64 @@ impl Service {
                 .json(Operation::Login, None, wire::path::TOKEN, body)
                 .await?,
         )
+    }
+
+    /// `file/list`: the page of `folder` (0 is the root) that begins after the entry `after`.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn list(&self, token: &str, folder: i64, after: Option<i64>) -> Result<ListPage> {
+        let path = wire::list_path(folder, after);
+        wire::list_reply(&self.json(Operation::List, Some(token), &path, None).await?)
+    }
+
+    /// `file/detail`: one file; `None` where there is no file of this id.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn detail(&self, token: &str, id: i64) -> Result<Option<Entry>> {
+        let path = wire::detail_path(id);
+        match self.json(Operation::Detail, Some(token), &path, None).await {
+            Ok(data) => wire::detail_reply(&data).map(Some),
+            Err(error) if wire::is_unknown_file(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `file/infos`: those of `ids`, [`wire::PAGE`] at most, that are there.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn infos(&self, token: &str, ids: &[i64]) -> Result<Vec<Entry>> {
+        let body = Some(wire::infos_body(ids));
+        let data = self
+            .json(Operation::Infos, Some(token), wire::path::INFOS, body)
+            .await?;
+        wire::infos_reply(&data)
+    }
+
+    /// `mkdir`: makes a folder below `parent`; its id, where it is said. That it is there already is an
+    /// error, see [`wire::is_folder_there`].
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn mkdir(&self, token: &str, parent: i64, name: &str) -> Result<Option<i64>> {
+        let body = Some(wire::mkdir_body(parent, name));
+        let data = self
+            .json(Operation::Mkdir, Some(token), wire::path::MKDIR, body)
+            .await?;
+        wire::mkdir_reply(&data)
+    }
+
+    /// `trash`: moves files, [`wire::PAGE`] at most, to where the user can take them back from.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn trash(&self, token: &str, ids: &[i64]) -> Result<()> {
+        let body = Some(wire::trash_body(ids));
+        self.json(Operation::Trash, Some(token), wire::path::TRASH, body)
+            .await
+            .map(drop)
     }
 
     async fn json(

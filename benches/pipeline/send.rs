@@ -236,6 +236,7 @@ const RATES: CallRates = CallRates {
     create: Some(10_000.0),
     complete: Some(10_000.0),
     single: Some(10_000.0),
+    list: Some(10_000.0),
 };
 const BEAT: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::{Credential, Found, Secret, Tokens};
@@ -19,6 +20,8 @@ pub struct TokenProvider {
     turn: tokio::sync::Mutex<()>,
     /// A token fetched in place of a refused one, with which no call has succeeded yet.
     unproven: Mutex<Option<Secret>>,
+    /// A call has succeeded since the last token was fetched.
+    proven: AtomicBool,
     /// A login that failed, for all that waited for it.
     failure: Mutex<SharedFailure>,
     warnings: Mutex<Warnings>,
@@ -43,6 +46,7 @@ impl TokenProvider {
             tokens: Arc::new(tokens),
             turn: tokio::sync::Mutex::default(),
             unproven: Mutex::default(),
+            proven: AtomicBool::new(false),
             failure: Mutex::default(),
             warnings: Mutex::default(),
         }
@@ -83,7 +87,20 @@ impl TokenProvider {
 
     /// A call succeeded.
     pub fn proven(&self) {
+        self.proven.store(true, Ordering::Relaxed);
         self.unproven.lock().take();
+    }
+
+    /// Whether a call has succeeded with the present token.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a way to another token.
+    #[must_use]
+    pub fn can_renew(&self) -> bool {
+        !matches!(self.tokens.credential(), Credential::Token(_))
     }
 
     /// The service refused a fresh token as well: no other one is asked for.
@@ -136,6 +153,7 @@ impl TokenProvider {
         let login = log_in()
             .await
             .inspect_err(|error| self.failure.lock().note(error))?;
+        self.proven.store(false, Ordering::Relaxed);
         *self.unproven.lock() = renewal.then(|| Secret::new(&login.token));
         if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn)
             && !told

@@ -68,6 +68,7 @@ impl FromStr for Rates {
                 "create" => rates.create = Some(rate),
                 "complete" => rates.complete = Some(rate),
                 "single" => rates.single = Some(rate),
+                "list" => rates.list = Some(rate),
                 _ => return Err(refused()),
             }
         }

@@ -51,6 +51,8 @@ pub struct CallRates {
     pub complete: Option<f64>,
     /// `single/create`.
     pub single: Option<f64>,
+    /// `file/list`.
+    pub list: Option<f64>,
 }
 
 /// A call's place in the queue. A dropped ticket costs its turn and nothing else.
@@ -201,7 +203,8 @@ impl RateSettings {
         }
     }
 
-    /// create and single/create: 5/s, the published figure, which is also what clients use.
+    /// create and single/create: 5/s, the published figure, which is also what clients use. The calls that
+    /// ask what is there start from it as well: it is what free accounts are granted.
     #[must_use]
     pub fn create() -> Self {
         RateSettings::starting_at(5.0)

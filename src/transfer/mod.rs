@@ -10,6 +10,7 @@ mod cancel;
 mod explain;
 mod limiter;
 mod rates;
+mod remote;
 mod send;
 mod servers;
 mod signals;
@@ -51,7 +52,7 @@ pub struct Transfer {
     /// Body bytes that sockets took, of all runs.
     carried: AtomicU64,
     single: SingleServers,
-    /// For logins, which belong to no run.
+    /// For logins and other calls that belong to no run.
     own: Scope,
 }
 
@@ -226,6 +227,12 @@ impl Transfer {
             let once = || self.service.login(id, secret.expose());
             self.login(terms, once).await
         })
+    }
+
+    /// The scope of calls that belong to no run.
+    #[must_use]
+    pub fn own_scope(&self) -> &Scope {
+        &self.own
     }
 
     /// The oldest warning about the token cache, a login that is waited for, or a server, that was not

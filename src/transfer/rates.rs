@@ -13,6 +13,11 @@ pub struct Rates {
     create: Mutex<Rate>,
     complete: Mutex<Rate>,
     single: Mutex<Rate>,
+    list: Mutex<Rate>,
+    detail: Mutex<Rate>,
+    infos: Mutex<Rate>,
+    mkdir: Mutex<Rate>,
+    trash: Mutex<Rate>,
     lull: Mutex<Lull>,
 }
 
@@ -27,6 +32,11 @@ impl Rates {
             create: rate(asked.create, RateSettings::create),
             complete: rate(asked.complete, RateSettings::complete),
             single: rate(asked.single, RateSettings::create),
+            list: rate(asked.list, RateSettings::create),
+            detail: rate(None, RateSettings::create),
+            infos: rate(None, RateSettings::create),
+            mkdir: rate(None, RateSettings::create),
+            trash: rate(None, RateSettings::create),
             lull: Mutex::default(),
         }
     }
@@ -80,7 +90,7 @@ impl Rates {
             ?pause,
             "another server answers for the service; every call waits"
         );
-        for rate in [&self.create, &self.complete, &self.single] {
+        for rate in self.all() {
             rate.lock().hold(now, pause);
         }
     }
@@ -91,9 +101,22 @@ impl Rates {
             rate.lock().throttled(now, retry_after);
         }
         let Some(wait) = retry_after else { return };
-        for rate in [&self.create, &self.complete, &self.single] {
+        for rate in self.all() {
             rate.lock().hold(now, wait);
         }
+    }
+
+    fn all(&self) -> [&Mutex<Rate>; 8] {
+        [
+            &self.create,
+            &self.complete,
+            &self.single,
+            &self.list,
+            &self.detail,
+            &self.infos,
+            &self.mkdir,
+            &self.trash,
+        ]
     }
 
     fn of(&self, operation: Operation) -> Option<&Mutex<Rate>> {
@@ -101,6 +124,11 @@ impl Rates {
             Operation::Create => Some(&self.create),
             Operation::Complete => Some(&self.complete),
             Operation::Single => Some(&self.single),
+            Operation::List => Some(&self.list),
+            Operation::Detail => Some(&self.detail),
+            Operation::Infos => Some(&self.infos),
+            Operation::Mkdir => Some(&self.mkdir),
+            Operation::Trash => Some(&self.trash),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::cancel::Cancel;
 use super::explain::{Attempted, explain};
 use super::limiter::Permit;
+use super::remote::is_optional;
 use super::servers::{Assignment, ServerSet};
 use super::signals;
 use super::{Scope, Transfer};
@@ -234,6 +235,9 @@ impl<'a> Attempts<'a> {
         if self.terms.scope.cancel.is_cancelled() {
             return Err(Cancel::error().with_delivery(error.delivery()));
         }
+        if self.is_forbidden(&error) {
+            return Err(error);
+        }
         let retry = &self.transfer.retry;
         self.attempt = self.attempt.used(self.began.elapsed(), retry);
         let chance = &mut fastrand::Rng::new();
@@ -269,6 +273,14 @@ impl<'a> Attempts<'a> {
         };
         self.terms.scope.retries.fetch_add(1, Ordering::Relaxed);
         Ok(next)
+    }
+
+    /// What an account may lack the right to: then the token, which is good for uploads, is not given
+    /// up. One that nothing has shown to be good yet is renewed, once.
+    fn is_forbidden(&self, error: &Error) -> bool {
+        let tokens = &self.transfer.tokens;
+        let good = tokens.is_proven() || self.attempt.refreshed || !tokens.can_renew();
+        error.kind() == Kind::Auth && is_optional(error.operation()) && good
     }
 
     /// What the attempts end with. Without the API there is nothing that a run can do; an upload server

@@ -157,6 +157,7 @@ mod tests {
             create: Some(1e4),
             complete: Some(1e4),
             single: Some(1e4),
+            ..CallRates::default()
         };
         let runtime = tokio::runtime::Runtime::new().expect("threads");
         let all = async {

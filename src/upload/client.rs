@@ -133,6 +133,27 @@ impl Client {
         self.core.transfer.token().await.map(drop)
     }
 
+    /// The id of the remote folder `name` below the folder `parent` (0 is the root), which is made where
+    /// it is not there.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn make_folder(&self, parent: i64, name: &str) -> Result<i64> {
+        let transfer = &self.core.transfer;
+        transfer
+            .make_folder(transfer.own_scope(), parent, name)
+            .await
+    }
+
+    /// Moves files to the trash, from where the account's owner can take them back.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails; some of them may be there by then.
+    pub async fn trash(&self, ids: &[i64]) -> Result<()> {
+        let transfer = &self.core.transfer;
+        transfer.trash(transfer.own_scope(), ids).await
+    }
+
     /// What went wrong with the token cache since the last call, or whom a login waits for. A run
     /// tells it as [`Event::Warning`].
     #[must_use]

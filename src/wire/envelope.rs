@@ -358,6 +358,18 @@ impl Fields {
             .collect()
     }
 
+    /// The objects of the list `name`; none where there is no list.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<Fields> {
+        let list = self.find(name).and_then(Value::as_array);
+        let fields = |value: &Value| Fields {
+            operation: self.operation,
+            trace_id: self.trace_id.clone(),
+            value: value.clone(),
+        };
+        list.into_iter().flatten().map(fields).collect()
+    }
+
     /// An error about field `name`. The call was answered, so it may have been carried out.
     #[must_use]
     pub fn missing(&self, name: &str, wanted: &str) -> Error {

@@ -5,6 +5,7 @@ mod envelope;
 mod message;
 mod multipart;
 mod name;
+mod remote;
 
 pub use envelope::{Fields, Raw, is_queued, is_verifying, open};
 pub use message::{
@@ -13,6 +14,10 @@ pub use message::{
 };
 pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};
 pub use name::{Remote, check_size, remote_folder};
+pub use remote::{
+    Entry, EntryKind, ListPage, PAGE, detail_path, detail_reply, infos_body, infos_reply,
+    is_folder_there, is_unknown_file, list_path, list_reply, mkdir_body, mkdir_reply, trash_body,
+};
 
 /// Paths of the endpoints, as the documents spell them.
 pub mod path {
@@ -28,4 +33,14 @@ pub mod path {
     pub const SINGLE: &str = "/upload/v2/file/single/create";
     /// Trades client credentials for a token, at the API base.
     pub const TOKEN: &str = "/api/v1/access_token";
+    /// Lists a folder, at the API base.
+    pub const LIST: &str = "/api/v2/file/list";
+    /// Tells of one file, at the API base.
+    pub const DETAIL: &str = "/api/v1/file/detail";
+    /// Tells of many files, at the API base.
+    pub const INFOS: &str = "/api/v1/file/infos";
+    /// Makes a folder, at the API base.
+    pub const MKDIR: &str = "/upload/v1/file/mkdir";
+    /// Moves files to the trash, at the API base.
+    pub const TRASH: &str = "/api/v1/file/trash";
 }

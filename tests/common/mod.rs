@@ -255,6 +255,7 @@ pub fn options(emulator: &Emulator) -> Options {
         create: Some(QUICK),
         complete: Some(QUICK),
         single: Some(QUICK),
+        list: Some(QUICK),
     };
     options
 }
