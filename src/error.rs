@@ -93,6 +93,8 @@ pub enum Operation {
     Trash,
     /// Reading or writing local state.
     Journal,
+    /// The file as a whole, where no step or call of its own is meant.
+    Upload,
 }
 
 impl Operation {
@@ -115,6 +117,7 @@ impl Operation {
             Operation::Mkdir => "mkdir",
             Operation::Trash => "trash",
             Operation::Journal => "journal",
+            Operation::Upload => "upload",
         }
     }
 }
@@ -203,6 +206,12 @@ impl Error {
         self.with(|facts| facts.path = Some(path))
     }
 
+    /// Names no file: it concerns more than the one that met it.
+    #[must_use]
+    pub fn without_path(self) -> Self {
+        self.with(|facts| facts.path = None)
+    }
+
     /// Names the slice, counted from 1 as the service counts.
     #[must_use]
     pub fn with_slice(self, number: u32) -> Self {
@@ -270,6 +279,14 @@ impl Error {
     #[must_use]
     pub fn of_the_run(self) -> Self {
         self.with(|facts| (facts.lasting, facts.of_the_run) = (true, true))
+    }
+
+    /// How a file ends that was not done when the run ended with this error.
+    #[must_use]
+    pub fn cuts_off(&self, path: &Path) -> Error {
+        let message = format!("not sent: {}: {}", self.0.operation.name(), self.0.message);
+        let error = self.clone().with_path(path);
+        error.with(|facts| (facts.operation, facts.message) = (Operation::Upload, message))
     }
 
     /// Marks an answer that is not the service's own: a portal's, a firewall's, a proxy's. It says

@@ -252,7 +252,7 @@ impl Model {
         let file = (0..FILES).find(|&file| self.path(file) == outcome.path);
         let file = file.expect("nothing else was handed in");
         match &outcome.status {
-            Status::Failed(_) => {}
+            Status::Failed(_) | Status::Interrupted(_) => {}
             status => {
                 let stored = self.scene.stored_bytes();
                 let stored = &stored[&outcome.remote];

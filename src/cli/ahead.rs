@@ -1,12 +1,11 @@
 //! How far a run may be ahead of what is printed about it. In: files on their way into the run, and
 //! each whose outcome was printed. Out: the same files, held back while thousands wait to be printed,
-//! and how many were never tried. Never: a run that fills the memory with outcomes while standard
+//! and those that were never tried. Never: a run that fills the memory with outcomes while standard
 //! output stands still.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Counts the files that were handed in and whose outcome is not printed yet.
 pub struct Ahead<T>(Arc<Shared<T>>);
@@ -17,7 +16,17 @@ struct Shared<T> {
     items: Mutex<Items<T>>,
 }
 
-type Items<T> = Box<dyn Iterator<Item = T> + Send>;
+struct Items<T> {
+    all: Box<dyn Iterator<Item = T> + Send>,
+    /// Taken, and not let in.
+    turned_away: Option<T>,
+}
+
+impl<T> Items<T> {
+    fn next(&mut self) -> Option<T> {
+        self.turned_away.take().or_else(|| self.all.next())
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -31,7 +40,10 @@ impl<T: Send + 'static> Ahead<T> {
         Ahead(Arc::new(Shared {
             state: Mutex::default(),
             freed: Condvar::new(),
-            items: Mutex::new(Box::new(items)),
+            items: Mutex::new(Items {
+                all: Box::new(items),
+                turned_away: None,
+            }),
         }))
     }
 
@@ -40,7 +52,11 @@ impl<T: Send + 'static> Ahead<T> {
         let ahead = Ahead(Arc::clone(&self.0));
         std::iter::from_fn(move || {
             let item = lock(&ahead.0.items).next()?;
-            ahead.enter().then_some(item)
+            if ahead.enter() {
+                return Some(item);
+            }
+            lock(&ahead.0.items).turned_away = Some(item);
+            None
         })
     }
 
@@ -57,23 +73,36 @@ impl<T: Send + 'static> Ahead<T> {
         self.0.freed.notify_all();
     }
 
-    /// Once the run has ended: how many files have no outcome, those that it never asked for included.
-    /// They are looked for in `time` at most, whatever a folder on the way hangs in.
-    pub fn untried(&self, time: Duration) -> u64 {
-        let found = Arc::new(AtomicU64::new(0));
-        let (done, all) = channel::<()>();
-        let (shared, count) = (Arc::clone(&self.0), Arc::clone(&found));
+    /// Once the run has ended: tells `each` of the items that it never asked for. They are looked for
+    /// until `patience` ends, whatever a folder on the way hangs in; whether those were all.
+    pub fn rest(&self, patience: Patience, mut each: impl FnMut(T)) -> bool {
+        let (found, items) = sync_channel(1024);
+        let shared = Arc::clone(&self.0);
         let look = move || {
-            while lock(&shared.items).next().is_some() {
-                count.fetch_add(1, Ordering::Relaxed);
+            loop {
+                let item = lock(&shared.items).next();
+                let Some(item) = item else { return };
+                if found.send(item).is_err() {
+                    return;
+                }
             }
-            drop(done);
         };
-        if std::thread::Builder::new().spawn(look).is_ok() {
-            // Nothing is sent: the other end goes when all are counted.
-            let _: Result<(), _> = all.recv_timeout(time);
+        if std::thread::Builder::new().spawn(look).is_err() {
+            return false;
         }
-        lock(&self.0.state).unprinted as u64 + found.load(Ordering::Relaxed)
+        let until = Instant::now() + patience.in_all;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match items.recv_timeout(left.min(patience.for_one)) {
+                Ok(item) => each(item),
+                Err(why) => return why == RecvTimeoutError::Disconnected,
+            }
+        }
+    }
+
+    /// How many were handed in and have no outcome.
+    pub fn unprinted(&self) -> u64 {
+        lock(&self.0.state).unprinted as u64
     }
 
     /// Whether one more may go in; waits until it is known.
@@ -81,9 +110,19 @@ impl<T: Send + 'static> Ahead<T> {
         let full = |state: &mut State| state.unprinted >= LIMIT && !state.over;
         let waited = self.0.freed.wait_while(lock(&self.0.state), full);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.unprinted += 1;
-        !state.over
+        let goes_in = !state.over;
+        state.unprinted += usize::from(goes_in);
+        goes_in
     }
+}
+
+/// How long is waited for the files of a list.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// For all of them.
+    pub in_all: Duration,
+    /// For the next one.
+    pub for_one: Duration,
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,12 +155,14 @@ mod tests {
         ahead.end();
         rest.join().expect("no panic");
         assert!(taken.recv().is_err(), "after the end nothing is let in");
-        let untried = ahead.untried(Duration::from_secs(10));
-        assert_eq!(
-            untried,
-            LIMIT as u64 + 4,
-            "all but the one that was printed"
-        );
+        assert_eq!(ahead.unprinted(), LIMIT as u64);
+        let mut left = Vec::new();
+        let patience = Patience {
+            in_all: Duration::from_secs(10),
+            for_one: Duration::from_secs(10),
+        };
+        assert!(ahead.rest(patience, |item| left.push(item)));
+        assert_eq!(left, (LIMIT + 1..LIMIT + 5).collect::<Vec<_>>());
     }
 
     #[test]
@@ -130,6 +171,12 @@ mod tests {
         let items = (0..9).chain(std::iter::from_fn(move || never.recv().ok().map(|()| 0)));
         let ahead = Ahead::new(items);
         assert_eq!(ahead.items().take(2).count(), 2);
-        assert_eq!(ahead.untried(Duration::from_millis(200)), 9);
+        let mut left = Vec::new();
+        let patience = Patience {
+            in_all: Duration::from_secs(10),
+            for_one: Duration::from_millis(200),
+        };
+        assert!(!ahead.rest(patience, |item| left.push(item)));
+        assert_eq!(left, (2..9).collect::<Vec<_>>());
     }
 }

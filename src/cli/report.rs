@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
-use panup::{Error, Outcome, Status, Summary};
+use panup::{Error, Item, Kind, Operation, Outcome, Status, Summary};
 use serde_json::json;
 
 use super::args::Output;
@@ -21,6 +21,12 @@ pub struct Report {
     /// Bars take the place of lines, where both are on one terminal.
     shows_lines: bool,
     summary: Summary,
+    /// Files of the summary that the run never asked for.
+    unstarted: u64,
+    /// What ended the run, where that was no interrupt.
+    stopped_by: Option<Error>,
+    /// What the last attempt of a file had failed with that was interrupted.
+    last_failure: Option<Error>,
     started: Instant,
 }
 
@@ -32,6 +38,9 @@ impl Report {
             shows_lines: !screen.is_live() || !std::io::stdout().is_terminal(),
             screen,
             summary: Summary::default(),
+            unstarted: 0,
+            stopped_by: None,
+            last_failure: None,
             started: Instant::now(),
         }
     }
@@ -43,6 +52,9 @@ impl Report {
             return self.screen.hidden(|| say_object(&json_line(outcome)));
         }
         match &outcome.status {
+            // What ended the run was told once, and what was interrupted is counted.
+            Status::Failed(error) if self.stopped_by.is_some() && error.is_of_the_run() => {}
+            Status::Interrupted(error) => self.keep_failure(error),
             Status::Failed(error) => self
                 .screen
                 .hidden(|| complain(&format!("failed    {error}"))),
@@ -60,6 +72,44 @@ impl Report {
                 ));
             }
             _ => {}
+        }
+    }
+
+    fn keep_failure(&mut self, interrupted: &Error) {
+        let failure = std::error::Error::source(interrupted);
+        let failure = failure.and_then(|error| error.downcast_ref::<Error>());
+        self.last_failure = failure.cloned().or(self.last_failure.take());
+    }
+
+    /// Something ended the run.
+    pub fn stopped(&mut self, error: &Error) {
+        if !self.output.json {
+            self.screen
+                .hidden(|| complain(&format!("failed    {error}")));
+        }
+        self.stopped_by = Some(error.clone());
+    }
+
+    /// The run ended before this file.
+    pub fn untried(&mut self, item: &Item) {
+        self.unstarted += 1;
+        self.summary.files += 1;
+        let (status, error) = match &self.stopped_by {
+            Some(end) => {
+                self.summary.failed += 1;
+                ("failed", end.cuts_off(&item.path))
+            }
+            None => {
+                self.summary.interrupted += 1;
+                let message = "interrupted before its turn";
+                let error = Error::new(Kind::Cancelled, Operation::Upload, message);
+                ("interrupted", error.with_path(&item.path))
+            }
+        };
+        if self.output.json {
+            let mut line = failure(&item.path, &item.remote, 0, &error);
+            line["status"] = json!(status);
+            say_object(&line);
         }
     }
 
@@ -84,7 +134,7 @@ impl Report {
     /// So many files did not end in time after an interrupt.
     pub fn unended(&mut self, files: u64) {
         self.summary.files += files;
-        self.summary.failed += files;
+        self.summary.interrupted += files;
         self.note(&format!(
             "{files} files did not end in time: a disk, a network folder or another program does not answer"
         ));
@@ -106,9 +156,8 @@ impl Report {
         self.screen.draw();
     }
 
-    /// The last line; returns how many files failed. `untried` were found, and the run ended before
-    /// them.
-    pub fn summary(mut self, left_out: &LeftOut, untried: u64) -> u64 {
+    /// The last line; returns what it says.
+    pub fn summary(mut self, left_out: &LeftOut) -> Summary {
         self.summary.elapsed = self.started.elapsed();
         self.screen.clear();
         let Summary {
@@ -117,6 +166,7 @@ impl Report {
             reused,
             skipped,
             failed,
+            interrupted,
             bytes,
             sent,
             ..
@@ -125,30 +175,63 @@ impl Report {
         if self.output.json {
             let line = json!({
                 "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
-                "failed": failed, "bytes": bytes, "sent": sent, "seconds": rounded(seconds),
-                "unstarted": untried, "links": left_out.links(), "special": left_out.special(),
+                "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
+                "seconds": rounded(seconds), "unstarted": self.unstarted, "links": left_out.links(),
+                "special": left_out.special(),
             });
             say_object(&line);
-        } else if !self.output.quiet {
-            let unstarted = match untried {
+            return self.summary;
+        }
+        self.ends();
+        if !self.output.quiet {
+            let interrupted = match interrupted {
                 0 => String::new(),
-                _ => format!(", {untried} more not started"),
+                _ => format!(", {interrupted} interrupted"),
             };
             let pace = human((sent as f64 / seconds.max(0.001)) as u64);
             say(&format!(
-                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{unstarted}; \
+                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}; \
                  {} in {seconds:.1} s, {} sent ({pace}/s)",
                 human(bytes),
                 human(sent)
             ));
         }
-        failed
+        self.summary
+    }
+
+    /// One line for all files that the run's end came before.
+    fn ends(&self) {
+        let Summary {
+            files,
+            uploaded,
+            reused,
+            skipped,
+            failed,
+            interrupted,
+            ..
+        } = self.summary;
+        if self.stopped_by.is_some() {
+            complain(&format!(
+                "the run ended with that: {failed} of {files} files failed or were not tried"
+            ));
+        }
+        if interrupted > 0 {
+            let done = uploaded + reused + skipped;
+            let failure = match &self.last_failure {
+                Some(error) => format!("; the last attempt failed: {error}"),
+                None => String::new(),
+            };
+            complain(&format!(
+                "interrupted: {done} done, {interrupted} to go; the same command goes on there{failure}"
+            ));
+        }
     }
 }
 
 fn json_line(outcome: &Outcome) -> serde_json::Value {
-    if let Status::Failed(error) = &outcome.status {
+    if let Some(error) = outcome.status.error() {
         let mut line = failure(&outcome.path, &outcome.remote, outcome.size, error);
+        line["status"] = json!(outcome.status.name());
         line["sent"] = json!(outcome.sent);
         line["seconds"] = json!(rounded(outcome.elapsed.as_secs_f64()));
         return line;

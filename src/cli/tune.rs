@@ -136,7 +136,9 @@ fn see(meter: &mut Meter, progress: &Progress) {
 
 fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<Status>) -> Row {
     let (error, rate, time) = match status {
-        Some(Status::Failed(error)) => (Some(error), 0.0, meter.sending()),
+        Some(Status::Failed(error) | Status::Interrupted(error)) => {
+            (Some(error), 0.0, meter.sending())
+        }
         Some(_) => (None, meter.whole(), meter.until_acked()),
         None => (None, meter.later_part(), meter.sending()),
     };

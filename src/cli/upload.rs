@@ -12,7 +12,7 @@ use panup::{
 use tokio::runtime::{Runtime, RuntimeFlavor};
 
 use super::account::account_options;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Patience};
 use super::args::{HttpVersion, OnConflict, Upload};
 use super::emulator::Local;
 use super::left_out::LeftOut;
@@ -153,7 +153,7 @@ async fn watch(
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen);
     let mut deadline = None;
-    let (mut refused, mut unended) = (false, 0);
+    let mut refused = false;
     let mut beat = tokio::time::interval(Duration::from_millis(100));
     loop {
         let late = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now));
@@ -167,6 +167,7 @@ async fn watch(
                     ahead.printed();
                 }
                 Some(Event::Warning(error)) => report.warning(&error),
+                Some(Event::Stopped(error)) => report.stopped(&error),
                 Some(_) => {}
                 None => break,
             },
@@ -177,8 +178,7 @@ async fn watch(
             }
             () = late, if deadline.is_some() => {
                 let now = run.progress().snapshot();
-                unended = now.files.saturating_sub(now.files_done);
-                report.unended(unended);
+                report.unended(now.files.saturating_sub(now.files_done).max(ahead.unprinted()));
                 break;
             }
             _ = beat.tick() => report.beat(),
@@ -186,11 +186,16 @@ async fn watch(
         news.try_iter().for_each(|news| report.news(&news));
     }
     news.try_iter().for_each(|news| report.news(&news));
-    let untried = ahead.untried(COUNTING).saturating_sub(unended);
-    let failed = report.summary(left_out, untried);
-    match (refused, deadline, failed) {
+    let patience = deadline.map_or(COUNTING, |_| COUNTING_BRIEFLY);
+    if !ahead.rest(patience, |item| report.untried(&item)) {
+        report.note("not all files that were not tried are counted: a folder does not answer, or they are many");
+    }
+    news.try_iter().for_each(|news| report.news(&news));
+    let summary = report.summary(left_out);
+    match (refused, deadline, summary.failed) {
         (true, ..) => REFUSED,
         (_, Some(_), _) => INTERRUPTED,
+        _ if summary.interrupted > 0 => INTERRUPTED,
         (.., 0) => 0,
         _ => SOME_FAILED,
     }
@@ -266,7 +271,15 @@ fn servers(client: &Client) {
 
 /// After an interrupt: what is in flight has five seconds to land, the journal the rest.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// After a run that ended early: the longest that the files which it never asked for are counted.
-const COUNTING: Duration = Duration::from_secs(2);
+/// After a run that an error ended: how long the files are looked for that it never asked for.
+const COUNTING: Patience = Patience {
+    in_all: Duration::from_secs(60),
+    for_one: Duration::from_secs(2),
+};
+/// The same after an interrupt, which is to end soon.
+const COUNTING_BRIEFLY: Patience = Patience {
+    in_all: Duration::from_secs(2),
+    for_one: Duration::from_secs(2),
+};
 /// Not noticed by a person, and hundreds of files long where they are small.
 const MOMENT: Duration = Duration::from_millis(2);

@@ -50,9 +50,17 @@ impl Cancel {
     pub fn error() -> Error {
         Error::new(
             Kind::Cancelled,
-            Operation::Slice,
+            Operation::Upload,
             "interrupted; rerun the same command to resume",
         )
+    }
+
+    /// The same, where the last attempt had failed: what it failed with is not lost.
+    #[must_use]
+    pub fn after(failed: &Error) -> Error {
+        let error = Cancel::error().with_delivery(failed.delivery());
+        let told = format!("the last attempt failed: {failed}");
+        error.advice(told).caused_by(failed.clone())
     }
 }
 

@@ -233,7 +233,7 @@ impl<'a> Attempts<'a> {
         self.lost_one |= error.delivery() == Delivery::Unknown;
         self.transfer.signal(&error, Instant::now());
         if self.terms.scope.cancel.is_cancelled() {
-            return Err(Cancel::error().with_delivery(error.delivery()));
+            return Err(Cancel::after(&error));
         }
         if self.is_forbidden(&error) {
             return Err(error);
@@ -247,7 +247,7 @@ impl<'a> Attempts<'a> {
         self.attempt = self.attempt.next(&error, decision, retry);
         let next = match decision {
             Decision::Again { after, elsewhere } if self.spend() => {
-                self.wait(after).await?;
+                self.wait(after, &error).await?;
                 if elsewhere {
                     Next::Elsewhere
                 } else {
@@ -316,10 +316,10 @@ impl<'a> Attempts<'a> {
         [self.terms.budget, &self.terms.scope.budget]
     }
 
-    async fn wait(&self, delay: Duration) -> Result<()> {
+    async fn wait(&self, delay: Duration, failed: &Error) -> Result<()> {
         tokio::select! {
             () = tokio::time::sleep(delay) => Ok(()),
-            () = self.terms.scope.cancel.cancelled() => Err(Cancel::error()),
+            () = self.terms.scope.cancel.cancelled() => Err(Cancel::after(failed)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! finished. In: items, on the threads that hash. Out: hashed files, or how the item ended. Never: a byte read
 //! of a file that is not wanted.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::journal::Task;
 use crate::options::Resume;
 use crate::panics::trip;
 use crate::source::{Source, Standing};
+use crate::transfer::Cancel;
 use crate::wire::{Remote, check_size};
 
 /// A file with its etag, ready for `create` or `single/create`.
@@ -52,34 +54,51 @@ pub enum Admitted {
     Ended(Box<Outcome>),
 }
 
-/// An item on its way through the engine.
+/// An item on its way through the engine. One that is dropped there was cut off by the run's end.
 pub struct Admission {
     shared: Arc<Shared>,
     out: Sender<Admitted>,
     item: Item,
     /// In bytes, as far as is known.
     size: u64,
+    /// Whether it is a file at first sight.
+    is_file: bool,
     /// Known once it was opened.
     task: Option<Task>,
     started: Instant,
+    told: Cell<bool>,
 }
 
 impl Admission {
-    /// Of an item that has `size` bytes at first sight.
+    /// Of an item that has `size` bytes at first sight, and is a file or not.
     #[must_use]
     pub fn new(
         shared: &Arc<Shared>,
         out: &Sender<Admitted>,
-        (item, size): (Item, u64),
+        (item, size, is_file): (Item, u64, bool),
     ) -> Admission {
         Admission {
             shared: Arc::clone(shared),
             out: out.clone(),
             item,
             size,
+            is_file,
             task: None,
             started: Instant::now(),
+            told: Cell::new(false),
         }
+    }
+
+    /// The item.
+    #[must_use]
+    pub fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// Whether it is something that can be uploaded, at first sight.
+    #[must_use]
+    pub fn is_uploadable(&self) -> bool {
+        self.is_file && check_size(self.size).is_ok()
     }
 
     /// Ends it: the same file was handed in for the same place before, as `first`.
@@ -112,7 +131,9 @@ impl Admission {
 
     /// Never waits: the channel has room for as many files as the run has under way.
     fn hand_on(&self, admitted: Admitted) {
-        drop(self.out.try_send(admitted));
+        if !self.told.replace(true) {
+            drop(self.out.try_send(admitted));
+        }
     }
 
     fn source(&self) -> Result<Source> {
@@ -147,6 +168,15 @@ impl Admission {
         let digest = core.journal.hashes(&task.path, &task.identity)?;
         Progress::add(&self.shared.progress.hashed, self.size);
         Some(digest)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if !self.told.get() {
+            let error = Cancel::error().with_path(&self.item.path);
+            self.end(Status::Interrupted(error), None);
+        }
     }
 }
 

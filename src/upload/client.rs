@@ -49,7 +49,7 @@ impl Client {
         }
         match ended.ok_or_else(Cancel::error)? {
             Outcome {
-                status: Status::Failed(error),
+                status: Status::Failed(error) | Status::Interrupted(error),
                 ..
             } => Err(error),
             outcome => Ok(outcome),
@@ -112,7 +112,7 @@ impl Client {
         let pools = self.core.hash_pools.get()?;
         let (events, received) = mpsc::channel(EVENTS);
         let shared = Shared::new(Arc::clone(&self.core), pools, events.downgrade());
-        let (out, hashed) = mpsc::channel(PLACES + 1);
+        let (out, hashed) = mpsc::channel(PLACES + 2);
         let hashing = listing::start(&shared, (items, lister), out)?;
         let progress = Arc::clone(&shared.progress);
         let conductor = conduct(Arc::clone(&shared), hashing, (hashed, events));
@@ -221,7 +221,7 @@ impl Run {
     }
 
     /// Starts nothing new and lets what is in flight land, for some seconds at most. Files that
-    /// have not ended then fail with [`Kind::Cancelled`](crate::Kind::Cancelled); [`Run::next`] tells.
+    /// have not ended then are [`Status::Interrupted`]; [`Run::next`] tells.
     pub fn interrupt(&self) {
         self.shared.drain();
     }

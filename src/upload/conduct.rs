@@ -2,6 +2,7 @@
 //! flushes the journal.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::file;
 use super::run::Shared;
-use crate::error::Operation;
+use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
 use crate::transfer::Cancel;
 
@@ -37,6 +38,7 @@ pub async fn conduct(
         tasks: JoinSet::new(),
         active: HashMap::new(),
         dropped_by: tokio::time::Instant::now(),
+        stopped_by: None,
     };
     let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
     let mut open = true;
@@ -51,8 +53,11 @@ pub async fn conduct(
             () = shared.draining() => break,
         }
     }
+    // What was handed in and is not begun comes out of the channel as cut off.
     drop(hashing);
+    shared.places.close();
     files.drain().await;
+    files.unbegun(&mut hashed).await;
     ticker.abort();
     finish(&shared).await;
 }
@@ -82,6 +87,8 @@ struct Files {
     active: HashMap<tokio::task::Id, Unfinished>,
     /// When what was cut off is no longer waited for.
     dropped_by: tokio::time::Instant,
+    /// What ended the run, where that was no interrupt.
+    stopped_by: Option<Error>,
 }
 
 /// A file whose task has not ended.
@@ -93,6 +100,24 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    fn of(file: &Hashed) -> Unfinished {
+        let path = file.source.path();
+        let outcome = Outcome {
+            path: path.to_owned(),
+            remote: file.task.remote.path().to_owned(),
+            status: Status::Interrupted(Cancel::error().with_path(path)),
+            size: file.source.len(),
+            md5: Some(file.digest.md5),
+            sent: 0,
+            elapsed: Duration::ZERO,
+        };
+        Unfinished {
+            outcome,
+            sent: Arc::default(),
+            started: file.started,
+        }
+    }
+
     /// How the file ended, where its task did not come to say so. Its slices are tasks of their own:
     /// they are dropped, and counted, a moment after it, which is waited for until `until`.
     async fn outcome(self, until: tokio::time::Instant) -> Outcome {
@@ -109,20 +134,7 @@ impl Unfinished {
 
 impl Files {
     fn start(&mut self, file: Hashed) {
-        let outcome = Outcome {
-            path: file.source.path().to_owned(),
-            remote: file.task.remote.path().to_owned(),
-            status: Status::Failed(Cancel::error().with_path(file.source.path())),
-            size: file.source.len(),
-            md5: Some(file.digest.md5),
-            sent: 0,
-            elapsed: Duration::ZERO,
-        };
-        let unfinished = Unfinished {
-            outcome,
-            sent: Arc::default(),
-            started: file.started,
-        };
+        let unfinished = Unfinished::of(&file);
         let upload = file::upload(Arc::clone(&self.shared), file, Arc::clone(&unfinished.sent));
         let handle = self.tasks.spawn(upload);
         self.active.insert(handle.id(), unfinished);
@@ -147,14 +159,37 @@ impl Files {
         }
     }
 
-    async fn ended(&self, outcome: Outcome) {
-        // Refused credentials, or an API that cannot be reached, are so for every file: the run ends.
-        if matches!(&outcome.status, Status::Failed(error) if error.is_of_the_run()) {
-            self.shared.drain();
-        }
+    async fn ended(&mut self, outcome: Outcome) {
+        let outcome = Outcome {
+            status: self.status(outcome.status, &outcome.path).await,
+            ..outcome
+        };
         Progress::add(&self.shared.progress.files_done, 1);
         self.shared.tell(Event::File(outcome)).await;
         self.shared.places.add_permits(1);
+    }
+
+    /// How a file ended, as the run sees it: what was cut off was interrupted, or failed with what
+    /// ended the run.
+    async fn status(&mut self, status: Status, path: &Path) -> Status {
+        let error = match status {
+            Status::Failed(error) | Status::Interrupted(error) => error,
+            done => return done,
+        };
+        if error.kind() == Kind::Cancelled {
+            return match &self.stopped_by {
+                Some(end) => Status::Failed(end.cuts_off(path)),
+                None => Status::Interrupted(error),
+            };
+        }
+        // Refused credentials, or an API that cannot be reached, are so for every file: the run ends.
+        if error.is_of_the_run() && !self.shared.is_draining() {
+            self.shared.drain();
+            let end = error.clone().without_path();
+            self.stopped_by = Some(end.clone());
+            self.shared.tell(Event::Stopped(end)).await;
+        }
+        Status::Failed(error)
     }
 
     /// After an interrupt: what is in flight may land, then every remaining file is reported as cancelled.
@@ -169,6 +204,19 @@ impl Files {
         self.dropped_by = tokio::time::Instant::now() + DROPPED;
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.joined(ended).await;
+        }
+    }
+
+    /// Tells the files that were handed in and never begun. What hangs in the disk, or in the caller's
+    /// list, is not waited for.
+    async fn unbegun(&mut self, hashed: &mut mpsc::Receiver<Admitted>) {
+        let until = tokio::time::Instant::now() + DROPPED;
+        while let Ok(Some(admitted)) = tokio::time::timeout_at(until, hashed.recv()).await {
+            let outcome = match admitted {
+                Admitted::Ended(outcome) => *outcome,
+                Admitted::Ready(file) => Unfinished::of(&file).outcome,
+            };
+            self.ended(outcome).await;
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Outcome {
     pub path: PathBuf,
     /// The remote path below the parent folder.
     pub remote: String,
-    /// Uploaded, reused, skipped or failed.
+    /// Uploaded, reused, skipped, failed or interrupted.
     pub status: Status,
     /// The file's size in bytes; 0 where it could not be told.
     pub size: u64,
@@ -29,7 +29,7 @@ pub struct Outcome {
     pub elapsed: Duration,
 }
 
-/// The four ways for a file to end.
+/// The ways for a file to end.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Status {
@@ -42,6 +42,9 @@ pub enum Status {
     Skipped(Option<i64>),
     /// Why not.
     Failed(Error),
+    /// The run was [interrupted](super::Run::interrupt) before the file's end; the next one goes on
+    /// there. The error says what its last attempt had failed with, if it had.
+    Interrupted(Error),
 }
 
 impl Status {
@@ -53,6 +56,16 @@ impl Status {
             Status::Reused(_) => "reused",
             Status::Skipped(_) => "skipped",
             Status::Failed(_) => "failed",
+            Status::Interrupted(_) => "interrupted",
+        }
+    }
+
+    /// Why the file is not there; `None` where it is.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Status::Failed(error) | Status::Interrupted(error) => Some(error),
+            Status::Uploaded(_) | Status::Reused(_) | Status::Skipped(_) => None,
         }
     }
 
@@ -62,7 +75,7 @@ impl Status {
         match self {
             Status::Uploaded(id) => Some(*id),
             Status::Reused(id) | Status::Skipped(id) => *id,
-            Status::Failed(_) => None,
+            Status::Failed(_) | Status::Interrupted(_) => None,
         }
     }
 }
@@ -75,6 +88,9 @@ pub enum Event {
     File(Outcome),
     /// Something that the user should know and that stops nothing.
     Warning(Error),
+    /// What ended the run, told once: it concerns every file. Those that were not done by then fail
+    /// with an error of which [`Error::is_of_the_run`] is true.
+    Stopped(Error),
 }
 
 /// Counters of a run. They are sampled, by [`Progress::snapshot`]; nothing is pushed.
@@ -166,6 +182,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Files that failed.
     pub failed: u64,
+    /// Files that an interrupt came before.
+    pub interrupted: u64,
     /// Sizes of the files uploaded, reused or skipped.
     pub bytes: u64,
     /// Content bytes that went over the wire, resends included.
@@ -184,8 +202,9 @@ impl Summary {
             Status::Reused(_) => self.reused += 1,
             Status::Skipped(_) => self.skipped += 1,
             Status::Failed(_) => self.failed += 1,
+            Status::Interrupted(_) => self.interrupted += 1,
         }
-        if !matches!(outcome.status, Status::Failed(_)) {
+        if outcome.status.error().is_none() {
             self.bytes += outcome.size;
         }
     }

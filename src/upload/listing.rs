@@ -16,7 +16,6 @@ use super::run::Shared;
 use super::targets::{Claimed, Targets};
 use crate::error::{Operation, Result};
 use crate::hash::{self, Intake, Job, Running, Settings, Size, Slices, Watch};
-use crate::wire::check_size;
 
 /// Which thread goes through the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +59,14 @@ pub fn start(
     let (run, runtime) = (Arc::clone(shared), Handle::current());
     match lister {
         Lister::OwnThread => {
-            let place = move || runtime.block_on(run.places.acquire()).is_ok_and(keep);
-            let run = Arc::clone(shared);
-            let items = items.take_while(move |_| place());
-            hash::spawn("panup-list", move || list(&run, items, &intake, &out))?;
+            let list = move || {
+                let place = || runtime.block_on(run.places.acquire()).is_ok_and(keep);
+                list(&run, (items, place), &intake, &out);
+            };
+            hash::spawn("panup-list", list)?;
         }
         Lister::Pool => {
-            let list = move || list(&run, items, &intake, &out);
+            let list = move || list(&run, (items, || true), &intake, &out);
             shared.pools.small().spawn_fifo(list);
         }
     }
@@ -81,14 +81,17 @@ fn keep(place: SemaphorePermit<'_>) -> bool {
 
 fn list(
     shared: &Arc<Shared>,
-    items: impl Iterator<Item = Item>,
+    (items, place): (impl Iterator<Item = Item>, impl Fn() -> bool),
     intake: &Intake<Admission>,
     out: &Sender<Admitted>,
 ) {
     let all = AssertUnwindSafe(|| {
         let mut targets = Targets::new(shared.core.options.on_conflict);
         for item in items {
-            if shared.is_draining() || !hand_on(shared, item, &mut targets, (intake, out)) {
+            let admission = counted(shared, item, out);
+            // Dropped, it is told as cut off.
+            let goes_on = place() && !shared.is_draining();
+            if !goes_on || !hand_on(admission, &mut targets, intake) {
                 return;
             }
         }
@@ -100,24 +103,23 @@ fn list(
     }
 }
 
-/// Hands an item on; `false` where no more are wanted. What cannot be uploaded anyway claims no remote
-/// path.
-fn hand_on(
-    shared: &Arc<Shared>,
-    item: Item,
-    targets: &mut Targets,
-    (intake, out): (&Intake<Admission>, &Sender<Admitted>),
-) -> bool {
+/// An item that the run has taken: it is told how it ended.
+fn counted(shared: &Arc<Shared>, item: Item, out: &Sender<Admitted>) -> Admission {
     let facts = item.facts().ok();
     let size = facts.as_ref().map_or(0, |facts| facts.len());
     Progress::add(&shared.progress.files, 1);
     Progress::add(&shared.progress.bytes, size);
     let is_file = facts.is_some_and(|facts| facts.is_file());
-    let claimed = match is_file && check_size(size).is_ok() {
-        true => targets.claim(&item),
+    Admission::new(shared, out, (item, size, is_file))
+}
+
+/// Hands an item on; `false` where no more are wanted. What cannot be uploaded anyway claims no remote
+/// path.
+fn hand_on(admission: Admission, targets: &mut Targets, intake: &Intake<Admission>) -> bool {
+    let claimed = match admission.is_uploadable() {
+        true => targets.claim(admission.item()),
         false => Ok(Claimed::New),
     };
-    let admission = Admission::new(shared, out, (item, size));
     match claimed {
         Ok(Claimed::New) => return intake.push(admission),
         // The same file was handed in for the same place before.

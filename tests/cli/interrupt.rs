@@ -26,9 +26,12 @@ fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
     let done = ended(child).exit(130);
     let (files, summary) = done.report();
     assert_eq!(files.len(), 1, "{done:?}");
-    assert_eq!(files[0]["status"], "failed");
+    assert_eq!(files[0]["status"], "interrupted");
     assert_eq!(files[0]["error"]["kind"], "cancelled");
-    assert_eq!(summary["failed"], 1);
+    assert_eq!(
+        (&summary["failed"], &summary["interrupted"]),
+        (&0.into(), &1.into())
+    );
     assert!(done.stderr.contains("interrupted"), "{done:?}");
     let before = scene.emulator.stats().of(Operation::Slice).done;
     assert!(before < SLICES, "it was interrupted in the middle");

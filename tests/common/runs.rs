@@ -53,12 +53,12 @@ pub fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
     ended.expect("it hangs")
 }
 
-/// The error of a file that was meant to fail.
+/// The error of a file that was meant to fail, or to be interrupted.
 pub fn failure(outcome: &Outcome) -> &Error {
-    match &outcome.status {
-        Status::Failed(error) => error,
-        status => panic!("{} did not fail: {status:?}", outcome.path.display()),
-    }
+    let Some(error) = outcome.status.error() else {
+        panic!("{} did not fail: {outcome:?}", outcome.path.display());
+    };
+    error
 }
 
 /// Uploads `items` with `options`; every one must arrive.

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panup_emulator::{Config, Operation};
+use panup_emulator::{Action, Config, Fault, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::Scene;
@@ -186,46 +186,119 @@ fn what_a_folder_holds_besides_files_is_counted() {
     assert!(!globs.stderr.contains("symbolic"), "{globs:?}");
 }
 
+/// What ends the run is told once to people, and of each file to scripts; nobody interrupted anything.
 #[test]
-fn what_was_never_tried_is_counted() {
+fn an_error_of_the_whole_run_is_one_line_and_every_file_has_its_object() {
     let scene = Scene::new(Config::default());
     many(&scene, 1000);
-    let mut command = upload(&scene);
-    command.args(["--json", "d"]).env("PANUP_TOKEN", "n0t-good");
-    let (files, summary) = finish(&mut command).exit(3).report();
-    assert_eq!(summary["files"], files.len());
-    let unstarted = summary["unstarted"].as_u64().expect("a number");
-    assert!(unstarted > 0);
-    assert_eq!(files.len() as u64 + unstarted, 1000, "{summary}");
-    let mut command = upload(&scene);
-    command.arg("d").env("PANUP_TOKEN", "n0t-good");
-    let done = finish(&mut command).exit(3);
-    assert!(done.stdout.contains("not started"), "{}", done.stdout);
+    let refused = ("PANUP_TOKEN", "n0t-good");
+    // The sibling: a host that does not exist.
+    for (api, variable, code, kind) in [
+        (scene.emulator.api(), refused, 3, "auth"),
+        (
+            "https://no-such-host.invalid".to_owned(),
+            ("PANUP_TOKEN", "any"),
+            1,
+            "transport",
+        ),
+    ] {
+        let run = |output: &[&str]| {
+            let mut command = panup(scene.local.path());
+            command.args(["upload", "--api", &api]).args(QUICK);
+            finish(command.args(output).arg("d").env(variable.0, variable.1)).exit(code)
+        };
+        let (files, summary) = run(&["--json"]).report();
+        let mut paths: Vec<&str> = files.iter().filter_map(|f| f["path"].as_str()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!((files.len(), paths.len()), (1000, 1000), "{summary}");
+        for file in &files {
+            assert_eq!(file["status"], "failed", "{file}");
+            assert_eq!(file["error"]["kind"], kind, "{file}");
+        }
+        let counts = ["files", "failed", "interrupted"].map(|name| summary[name].as_u64());
+        assert_eq!(counts, [Some(1000), Some(1000), Some(0)], "{summary}");
+
+        let done = run(&[]);
+        let told: Vec<&str> = done.stderr.lines().collect();
+        assert_eq!(told.len(), 2, "{done:?}");
+        let names_a_file = told[0].contains("d/f");
+        assert!(told[0].starts_with("failed") && !names_a_file, "{done:?}");
+        assert!(told[1].contains("1000 of 1000 files"), "{done:?}");
+        assert!(!done.stderr.contains("interrupted"), "{done:?}");
+        assert!(done.stdout.contains("1000 failed;"), "{done:?}");
+    }
 }
 
-/// The sibling: an interrupt while the first of many files is on its way.
+/// An interrupt while the first of many files is on its way: one line for people, one object for each
+/// file, and no call that did not fail.
 #[test]
-fn after_an_interrupt_every_file_has_a_line_or_is_counted() {
+fn after_an_interrupt_every_file_has_an_object_and_people_one_line() {
+    for json in [true, false] {
+        let scene = Scene::new(Config::default());
+        many(&scene, 500);
+        scene.file("d/big", 2 << 20);
+        let output: &[&str] = if json { &["--json"] } else { &[] };
+        let done = interrupted(&scene, output, Operation::Slice);
+        assert!(!done.stderr.contains("failed"), "{done:?}");
+        if json {
+            let (files, summary) = done.report();
+            assert_eq!(files.len(), 501, "{summary}");
+            for file in files.iter().filter(|file| !file["error"].is_null()) {
+                assert_eq!(file["status"], "interrupted", "{file}");
+                assert_eq!(file["error"]["kind"], "cancelled", "{file}");
+                assert_eq!(file["error"]["call"], "upload", "{file}");
+            }
+            let count = |name: &str| summary[name].as_u64().expect("a number");
+            assert!(
+                count("interrupted") > 0 && count("failed") == 0,
+                "{summary}"
+            );
+            assert_eq!(count("interrupted") + count("uploaded"), 501, "{summary}");
+        } else {
+            let told: Vec<&str> = done.stderr.lines().collect();
+            assert_eq!(told.len(), 2, "{done:?}");
+            assert!(told[1].starts_with("interrupted: "), "{done:?}");
+            assert!(told[1].contains(" to go"), "{done:?}");
+            assert!(done.stdout.contains("501 files: "), "{done:?}");
+            assert!(done.stdout.contains(" interrupted;"), "{done:?}");
+        }
+    }
+}
+
+/// The sibling: what an upload met before it was interrupted is not forgotten.
+#[test]
+fn an_interrupt_does_not_hide_what_went_wrong_before() {
     let scene = Scene::new(Config::default());
-    many(&scene, 500);
     scene.file("d/big", 2 << 20);
+    let ill = Action::status(500);
+    scene.emulator.inject(Fault::on(Operation::Create, ill));
+    let done = interrupted(&scene, &["--json"], Operation::Create);
+    let (files, _) = done.report();
+    assert_eq!(files[0]["status"], "interrupted");
+    let message = files[0]["error"]["message"].as_str().expect("a text");
+    assert!(message.contains("create: HTTP status 500"), "{message}");
+    let done = interrupted(&scene, &[], Operation::Create);
+    assert!(done.stderr.contains("create: HTTP status 500"), "{done:?}");
+}
+
+/// An upload of `d` that is interrupted once `operation` was asked for.
+fn interrupted(scene: &Scene, output: &[&str], operation: Operation) -> Finished {
     let mut command = plain(scene.local.path());
-    command.args(["upload", "--api", &scene.emulator.api(), "--json", "d"]);
     command
-        .args(["--limit-rate", "400K", "--single-max", "0"])
+        .args(["upload", "--api", &scene.emulator.api()])
+        .args(output);
+    command
+        .args(["d", "--limit-rate", "400K", "--single-max", "0"])
         .args(QUICK);
     command.env("PANUP_TOKEN", scene.emulator.token());
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a program");
-    wait_until(|| scene.emulator.stats().of(Operation::Slice).done > 0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("a program");
+    let before = scene.emulator.stats().of(operation).calls;
+    wait_until(|| scene.emulator.stats().of(operation).calls > before);
+    std::thread::sleep(Duration::from_millis(100));
     kill_process(Pid::from_child(&child), Signal::INT).expect("ours");
-    let done = Finished::from(child.wait_with_output().expect("ours")).exit(130);
-    let (files, summary) = done.report();
-    let unstarted = summary["unstarted"].as_u64().expect("a number");
-    assert_eq!(files.len() as u64 + unstarted, 501, "{summary}");
+    Finished::from(child.wait_with_output().expect("ours")).exit(130)
 }
 
 /// What was dropped on its way was sent all the same.

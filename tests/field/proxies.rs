@@ -157,10 +157,9 @@ fn through(scene: &Scene, api: &str, variables: &[(&str, &str)]) -> Finished {
     finish(&mut command)
 }
 
-/// Files that failed, were let go when the run ended, or were never begun.
+/// Files that failed, those included that the run ended before.
 fn unsent(summary: &Value) -> u64 {
-    let counts = ["failed", "interrupted", "unstarted"].map(|name| summary[name].as_u64());
-    counts.into_iter().flatten().sum()
+    summary["failed"].as_u64().expect("a number")
 }
 
 fn message_of(files: &[Value]) -> String {

@@ -247,8 +247,9 @@ pub struct Account {
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// Print one JSON object a line on standard output, and nothing else there: one for each file, and
-    /// a summary with what was not tried (unstarted), and links and special files left out.
+    /// Print one JSON object a line on standard output, and nothing else there: one for each file, those
+    /// included that were never tried, and a summary, which counts those (unstarted) and links and
+    /// special files left out.
     #[arg(long)]
     pub json: bool,
 
