@@ -63,7 +63,10 @@ mod transfer;
 mod upload;
 mod wire;
 
-pub use auth::{Credential, Secret, private_folder, read_private, read_secret, write_private};
+pub use auth::{
+    Credential, Secret, Token, TokenRequest, TokenSource, private_folder, read_private,
+    read_secret, write_private,
+};
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input, hash_files};
 pub use http::{Preference as Http, Version as HttpVersion};

@@ -41,8 +41,8 @@ pub struct Options {
     pub api: String,
     /// Who uploads.
     pub credential: Credential,
-    /// The account's name in the journal; `None` (default) is what [`Credential::account`] says. Two
-    /// accounts with opaque tokens at one API need names if they share a journal.
+    /// The account's name in the journal; `None` (default) is the client id, or the `id` in the token,
+    /// where it is a JWT. Two accounts with opaque tokens at one API need names if they share a journal.
     pub account: Option<String>,
     /// What happens when a remote name is taken; the file fails by default.
     pub on_conflict: Conflict,
@@ -144,6 +144,12 @@ impl Options {
             }
         }
         self.check_retries()?;
+        if self.state_dir.is_none() && matches!(self.credential, Credential::OAuth { .. }) {
+            let message =
+                "a refresh token works once, and there is no folder to keep its successor in";
+            let error = invalid(message.to_owned());
+            return Err(error.advice("name one in `Options::state_dir`"));
+        }
         if self
             .account
             .as_deref()
@@ -178,10 +184,11 @@ impl Options {
 }
 
 impl Options {
-    /// What tells this account from others in the journal.
-    pub(crate) fn account_name(&self) -> String {
+    /// What tells this account from others in the journal; `None` where only a token that is fetched
+    /// can tell.
+    pub(crate) fn account_name(&self) -> Option<String> {
         let named = self.account.as_deref().map(|name| name.trim().to_owned());
-        named.unwrap_or_else(|| self.credential.account())
+        named.or_else(|| self.credential.account())
     }
 
     fn check_retries(&self) -> Result<()> {

@@ -16,8 +16,8 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Body, Origin, Pool, Request, Response, Throttle};
 use crate::wire::{
-    self, Completed, CreateReply, Entry, Fields, FileFacts, Framed, ListPage, Login, Raw,
-    SingleReply,
+    self, Completed, CreateReply, Entry, Fields, FileFacts, Framed, ListPage, Login, Raw, Refresh,
+    Refreshed, SingleReply,
 };
 
 /// The service behind one API base.
@@ -174,6 +174,21 @@ impl Service {
         )
     }
 
+    /// `oauth2/access_token`: trades a refresh token, which works once, for an access token and the
+    /// next refresh token.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails; without a secret in it.
+    pub async fn refresh(&self, refresh: Refresh<'_>) -> Result<Refreshed> {
+        let operation = Operation::Login;
+        let mut request = Request::new(Method::POST, refresh.path(), operation);
+        request.headers = headers(operation, None)?;
+        // HTTP/2's own log shows a path at its loudest; HTTP/1.1's does not.
+        request.version = Preference::H1;
+        let reply = self.pool.send(&self.api, request).await.map_err(not_ours)?;
+        refresh.reply(raw(operation, &self.api.to_string(), &reply))
+    }
+
     /// `file/list`: the page of `folder` (0 is the root) that begins after the entry `after`.
     ///
     /// # Errors
@@ -320,16 +335,20 @@ fn not_ours(error: Error) -> Error {
 }
 
 fn open(operation: Operation, server: &Origin, reply: &Response) -> Result<Fields> {
+    wire::open(raw(operation, &server.to_string(), reply))
+}
+
+fn raw<'a>(operation: Operation, host: &'a str, reply: &'a Response) -> Raw<'a> {
     let header = |name| reply.headers.get(name)?.to_str().ok();
     let retry_after = header(RETRY_AFTER).and_then(|value| delay(value, SystemTime::now()));
-    wire::open(Raw {
+    Raw {
         operation,
-        host: &server.to_string(),
+        host,
         status: reply.status.as_u16(),
         location: header(LOCATION),
         retry_after,
         body: &reply.body,
-    })
+    }
 }
 
 /// `Retry-After`, in seconds or as a date. What is absurd is judged by the policy, not here.

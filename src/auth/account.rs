@@ -2,23 +2,24 @@
 //! so that the next token of the same account knows what the last one did. Never: a secret, or a
 //! digest of one, in a name.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::Credential;
+use super::{Credential, Secret};
 
 impl Credential {
-    /// The account's name in the journal: the client id; or the `id`, else the `sub`, that stands in
-    /// a token that is a JWT, as those of the platform are. Other tokens say nothing of their
-    /// account and share one name, unless [`Options::account`](crate::Options) names it.
+    /// The account's name in the journal, as far as the credential itself tells it: the client id; or
+    /// what a pasted token says, as [`Options::account`](crate::Options::account) has it. `None` where
+    /// only a token that is fetched tells it.
     #[must_use]
-    pub fn account(&self) -> String {
+    pub fn account(&self) -> Option<String> {
         match self {
-            Credential::Token(token) => {
-                claimed(token.expose()).unwrap_or_else(|| UNNAMED.to_owned())
-            }
-            Credential::Client { id, .. } => id.clone(),
+            Credential::Token(token) => Some(account_of(self, token)),
+            Credential::Client { id, .. } => Some(id.clone()),
+            Credential::OAuth { .. } | Credential::Source(_) => None,
         }
     }
 
@@ -31,14 +32,40 @@ impl Credential {
                 "token-{}",
                 crate::digest::md5(token.expose().as_bytes())
             )),
-            Credential::Client { .. } => None,
+            _ => None,
         }
     }
 }
 
+/// The account to which `token`, which `credential` gave, belongs: the `id`, else the `sub`, that
+/// stands in a token that is a JWT, as those of the platform are. Others say nothing of their account:
+/// it is then the client id of the credential; or one name that all of them share.
+#[must_use]
+pub fn account_of(credential: &Credential, token: &Secret) -> String {
+    let claimed = claimed(token.expose());
+    match credential {
+        Credential::Client { id, .. } => id.clone(),
+        Credential::OAuth { id, .. } => claimed.unwrap_or_else(|| id.clone()),
+        Credential::Token(_) | Credential::Source(_) => {
+            claimed.unwrap_or_else(|| UNNAMED.to_owned())
+        }
+    }
+}
+
+/// When a token ends that is a JWT and says it.
+pub(super) fn end_of(token: &Secret) -> Option<SystemTime> {
+    let end = claims(token.expose())?["exp"].as_u64()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(end))
+}
+
 /// The account that a JWT names. Its signature is the service's affair: a forged claim
 /// deceives his own journal.
-fn claimed(token: &str) -> Option<String> {
+pub(super) fn claimed(token: &str) -> Option<String> {
+    let claims = claims(token)?;
+    ["id", "sub"].iter().find_map(|claim| name(&claims[claim]))
+}
+
+fn claims(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -46,8 +73,7 @@ fn claimed(token: &str) -> Option<String> {
         return None;
     };
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    ["id", "sub"].iter().find_map(|claim| name(&claims[claim]))
+    serde_json::from_slice(&payload).ok()
 }
 
 /// The platform writes numbers now as numbers, now as text.
@@ -69,7 +95,7 @@ const LONGEST: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use super::super::Secret;
+    use super::super::{Token, TokenSource};
     use super::*;
 
     #[test]
@@ -124,8 +150,46 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_token_that_is_fetched_tells_whose_it_is() {
+        let id = || "app".to_owned();
+        let (secret, refresh_token) = (Secret::new("s"), Secret::new("r"));
+        let oauth = Credential::OAuth {
+            id: id(),
+            secret: secret.clone(),
+            refresh_token,
+        };
+        let client = Credential::Client { id: id(), secret };
+        let source = Credential::Source(TokenSource::new(|_| std::future::pending()));
+        assert_eq!([oauth.account(), source.account()], [None, None]);
+        let (jwt, opaque) = (Secret::new(&jwt(r#"{"id":7}"#)), Secret::new("tok"));
+        let of = |token| [&oauth, &client, &source].map(|credential| account_of(credential, token));
+        assert_eq!(of(&jwt), ["7", "app", "7"]);
+        assert_eq!(of(&opaque), ["app", "app", UNNAMED]);
+    }
+
+    #[tokio::test]
+    async fn a_jwt_tells_its_end() {
+        let token = Secret::new(&jwt(r#"{"id":7,"exp":1700000000}"#));
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        assert_eq!(end_of(&token), Some(end));
+        for none in [
+            jwt(r#"{"exp":"soon"}"#),
+            jwt(r#"{"id":7}"#),
+            "tok".to_owned(),
+        ] {
+            assert_eq!(end_of(&Secret::new(&none)), None);
+        }
+        let source = TokenSource::new(move |_| {
+            let token = Token::new(token.clone());
+            async { Ok(token) }
+        });
+        assert_eq!(source.fetch(None).await.expect("given").expires, Some(end));
+    }
+
     fn account(token: &str) -> String {
-        Credential::Token(Secret::new(token)).account()
+        let credential = Credential::Token(Secret::new(token));
+        credential.account().expect("told by the token")
     }
 
     fn jwt(payload: &str) -> String {

@@ -1,16 +1,17 @@
-//! One token for all tasks and processes: however many of them meet a token that has ended, one logs
-//! in and the others wait for it.
+//! One token for all tasks and processes: however many of them meet a token that has ended, one
+//! fetches another and the others wait for it.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{Credential, Found, Secret, Tokens};
+use super::account::claimed;
+use super::tokens::{Ask, Fetched, Found, Tokens, Turn};
+use super::{Credential, Secret};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::policy::SharedFailure;
 use crate::sync::Mutex;
-use crate::wire::Login;
 
 /// The tokens of one client.
 #[derive(Debug)]
@@ -22,7 +23,9 @@ pub struct TokenProvider {
     unproven: Mutex<Option<Secret>>,
     /// A call has succeeded since the last token was fetched.
     proven: AtomicBool,
-    /// A login that failed, for all that waited for it.
+    /// The account of the first token of a caller's source.
+    account: Mutex<Option<String>>,
+    /// A fetch that failed, for all that waited for it.
     failure: Mutex<SharedFailure>,
     warnings: Mutex<Warnings>,
 }
@@ -35,8 +38,10 @@ struct Warnings {
 }
 
 /// Fetches a new token; the caller repeats as it repeats every call.
-pub type LogIn<'a> =
-    &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Result<Login>> + Send + 'a>> + Sync);
+pub type Fetch<'a> = &'a (dyn Fn(Ask) -> Fetching + Sync);
+
+/// A token that is being fetched, in a task of its own.
+pub type Fetching = Pin<Box<dyn Future<Output = Result<Fetched>> + Send>>;
 
 impl TokenProvider {
     /// A provider of `tokens`.
@@ -47,6 +52,7 @@ impl TokenProvider {
             turn: tokio::sync::Mutex::default(),
             unproven: Mutex::default(),
             proven: AtomicBool::new(false),
+            account: Mutex::default(),
             failure: Mutex::default(),
             warnings: Mutex::default(),
         }
@@ -56,10 +62,10 @@ impl TokenProvider {
     ///
     /// # Errors
     /// [`Kind::Auth`] where the credentials are refused, or as the way to the service fails.
-    pub async fn token(&self, log_in: LogIn<'_>) -> Result<Secret> {
+    pub async fn token(&self, fetch: Fetch<'_>) -> Result<Secret> {
         // Refused credentials stay refused: another call with them were a storm.
         self.failure.lock().since(u64::MAX)?;
-        self.other_than(None, log_in).await
+        self.other_than(None, fetch).await
     }
 
     /// A token other than the one that was `refused`.
@@ -67,7 +73,7 @@ impl TokenProvider {
     /// # Errors
     /// As [`TokenProvider::token`]; a pasted token cannot be renewed, and one that is refused as soon as it
     /// was renewed is final: the next would fare no better.
-    pub async fn renew(&self, refused: &Secret, why: &Error, log_in: LogIn<'_>) -> Result<Secret> {
+    pub async fn renew(&self, refused: &Secret, why: &Error, fetch: Fetch<'_>) -> Result<Secret> {
         if let Credential::Token(_) = self.tokens.credential() {
             let error = why.clone().advice(
                 "it was pasted and cannot be renewed: get a new one, or use client credentials",
@@ -82,7 +88,7 @@ impl TokenProvider {
             return Err(error);
         }
         self.tokens.forget(refused);
-        self.other_than(Some(refused), log_in).await
+        self.other_than(Some(refused), fetch).await
     }
 
     /// A call succeeded.
@@ -121,7 +127,7 @@ impl TokenProvider {
         self.tokens.credential()
     }
 
-    async fn other_than(&self, refused: Option<&Secret>, log_in: LogIn<'_>) -> Result<Secret> {
+    async fn other_than(&self, refused: Option<&Secret>, fetch: Fetch<'_>) -> Result<Secret> {
         if let Some(token) = self.tokens.peek(SystemTime::now(), refused) {
             return Ok(token);
         }
@@ -131,36 +137,67 @@ impl TokenProvider {
             return Ok(token);
         }
         self.failure.lock().since(failed)?;
-        self.look_or_log_in(refused.cloned(), log_in).await
+        self.look_or_fetch(refused.cloned(), fetch).await
     }
 
-    async fn look_or_log_in(&self, refused: Option<Secret>, log_in: LogIn<'_>) -> Result<Secret> {
-        let renewal = refused.is_some();
-        let mut told = false;
-        let turn = match turn(&self.tokens, refused, &|word| self.warn(word)).await? {
-            Found::Token(token) => return Ok(token),
-            Found::LogIn(turn, trouble) => {
-                told = trouble.is_some();
+    async fn look_or_fetch(&self, refused: Option<Secret>, fetch: Fetch<'_>) -> Result<Secret> {
+        let (turn, told) = match turn(&self.tokens, refused.clone(), &|word| self.warn(word)).await
+        {
+            Ok(Found::Token(token)) => return self.of_one_account(token),
+            Ok(Found::Turn(turn, trouble)) => {
+                let told = trouble.is_some();
                 trouble.into_iter().for_each(|trouble| self.warn(trouble));
-                turn
+                (turn, told)
             }
-            Found::Busy => {
-                let (turn, trouble) = self.tokens.alone();
+            Ok(Found::Busy) => {
+                let (turn, trouble) = self.tokens.alone().map_err(|error| self.failed(&error))?;
                 self.warn(trouble);
-                turn
+                (turn, false)
             }
+            Err(error) => return Err(self.failed(&error)),
         };
-        let login = log_in()
-            .await
-            .inspect_err(|error| self.failure.lock().note(error))?;
+        let renewal = refused.is_some();
+        let fetching = fetch(turn.ask(refused));
+        // A task of its own: what was fetched is kept also where the one that asked is gone.
+        let fetched = tokio::spawn(fetch_and_keep(Arc::clone(&self.tokens), turn, fetching)).await;
+        let fetched = fetched.map_err(|error| broken(&error)).flatten();
+        let (token, unkept) = fetched.map_err(|error| self.failed(&error))?;
         self.proven.store(false, Ordering::Relaxed);
-        *self.unproven.lock() = renewal.then(|| Secret::new(&login.token));
-        if let Err(error) = self.tokens.keep(&login, SystemTime::now(), turn)
+        *self.unproven.lock() = renewal.then(|| token.clone());
+        if let Some(error) = unkept
             && !told
         {
             self.warn(error);
         }
-        Ok(Secret::new(&login.token))
+        self.of_one_account(token)
+    }
+
+    /// No token, for any task that waits.
+    fn failed(&self, error: &Error) -> Error {
+        // A folder that cannot keep a refresh token's successor keeps it for no other file either.
+        let error = match error.kind() {
+            Kind::State | Kind::Invalid => error.clone().of_the_run(),
+            _ => error.clone(),
+        };
+        self.failure.lock().note(&error);
+        error
+    }
+
+    /// The token, unless it is another account's than the one before: what a run has begun for one
+    /// account does not go on in another.
+    fn of_one_account(&self, token: Secret) -> Result<Secret> {
+        if !matches!(self.tokens.credential(), Credential::Source(_)) {
+            return Ok(token);
+        }
+        let mut account = self.account.lock();
+        let now = claimed(token.expose());
+        let before = account.get_or_insert_with(|| now.clone().unwrap_or_default());
+        if *before != now.unwrap_or_default() {
+            let message = "the new access token is another account's than the one before";
+            let error = Error::new(Kind::Auth, Operation::Login, message);
+            return Err(self.failed(&error.advice("run this again for that account")));
+        }
+        Ok(token)
     }
 
     fn warn(&self, warning: Error) {
@@ -187,7 +224,7 @@ async fn turn(
         let (tokens, refused) = (Arc::clone(tokens), refused.clone());
         let looked =
             tokio::task::spawn_blocking(move || tokens.take(SystemTime::now(), refused.as_ref()));
-        let found = looked.await.map_err(|error| panicked(&error))?;
+        let found = looked.await.map_err(|error| panicked(&error))??;
         let waited = started.elapsed();
         if !matches!(found, Found::Busy) || waited >= PATIENCE {
             return Ok(found);
@@ -199,6 +236,35 @@ async fn turn(
         }
         tokio::time::sleep(BEAT).await;
     }
+}
+
+/// Fetches a token and keeps it; with the error where it is not kept and can be used all the same.
+async fn fetch_and_keep(
+    tokens: Arc<Tokens>,
+    turn: Turn,
+    fetching: Fetching,
+) -> Result<(Secret, Option<Error>)> {
+    tokens.sending(&turn)?;
+    let fetched = match fetching.await {
+        Ok(fetched) => fetched,
+        Err(error) => {
+            tokens.unsent(&turn, &error);
+            return Err(error);
+        }
+    };
+    let works_once = matches!(tokens.credential(), Credential::OAuth { .. });
+    match tokens.keep(&fetched, SystemTime::now(), turn) {
+        Err(error) if works_once => Err(error),
+        kept => Ok((fetched.token, kept.err())),
+    }
+}
+
+fn broken(error: &tokio::task::JoinError) -> Error {
+    let message = match error.is_panic() {
+        true => "fetching a token panicked",
+        false => "fetching a token was cut off: the runtime is ending",
+    };
+    Error::new(Kind::State, Operation::Login, message).of_the_run()
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {
@@ -234,7 +300,7 @@ mod tests {
             Arc::new(Tokens::new(credential, "api", Some(folder.path())))
         };
         let (one, two) = (tokens(), tokens());
-        let Found::LogIn(held, None) = one.take(SystemTime::now(), None) else {
+        let Ok(Found::Turn(held, None)) = one.take(SystemTime::now(), None) else {
             panic!("nothing is cached")
         };
         let said = Mutex::new(Vec::new());
@@ -247,6 +313,6 @@ mod tests {
         assert!(said.lock()[0].contains("another panup is logging in"));
         drop(held);
         let found = turn(&two, None, &say).await.expect("no panic");
-        assert!(matches!(found, Found::LogIn(..)), "{found:?}");
+        assert!(matches!(found, Found::Turn(..)), "{found:?}");
     }
 }

@@ -55,6 +55,29 @@ pub fn explain(error: Error, attempted: Attempted) -> Error {
     corrupted_in_transit(error)
 }
 
+/// Adds what is to be done where a refresh token got nothing. An answer may have been `lost` in an
+/// earlier run as well.
+#[must_use]
+pub fn explain_refresh(error: Error, lost: bool) -> Error {
+    let lost = lost || error.delivery() == Delivery::Unknown;
+    let anew = "authorise the application again, and give the new refresh token to `panup login --oauth` or \
+                PANUP_OAUTH_REFRESH_TOKEN";
+    match (error.kind(), lost) {
+        (Kind::Auth, true) => error.context("the refresh token was refused").advice(format!(
+            "an answer to an earlier refresh was lost, and what was in it with it: {anew}"
+        )),
+        (Kind::Auth, false) => error.context("the refresh token was refused").advice(format!(
+            "it works once and for 90 days, and only with its own client id and secret. If another machine or state \
+             folder used it, its successor is kept there; otherwise {anew}"
+        )),
+        (_, true) => error.advice(format!(
+            "the answer was lost, so the refresh token may be used up; run this again to see, and if it is refused \
+             {anew}"
+        )),
+        (_, false) => error.advice("the refresh token was not used up"),
+    }
+}
+
 /// A slice whose MD5 was refused twice, with the same bytes hashed anew in between: they are corrupted
 /// in transit, and the file cannot be trusted to arrive.
 fn corrupted_in_transit(error: Error) -> Error {

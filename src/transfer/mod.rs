@@ -2,9 +2,9 @@
 //! terms. Out: the service's answer, or the error that ended the attempts. Never: a look at a file, a
 //! plan or the journal; what it must know of a file it asks through [`Content`].
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 mod cancel;
 mod explain;
@@ -22,7 +22,7 @@ pub use limiter::Permit;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
 
-use crate::auth::{Credential, Secret, TokenProvider, Tokens};
+use crate::auth::{Ask, Credential, Fetched, Fetching, Secret, TokenProvider, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
@@ -31,8 +31,9 @@ use crate::policy::{
 };
 use crate::service::Service;
 use crate::sync::Mutex;
-use crate::wire::Login;
+use crate::wire::{Login, Refresh};
 
+use explain::explain_refresh;
 use limiter::ConcurrencyLimiter;
 use rates::Rates;
 use servers::Servers;
@@ -54,6 +55,8 @@ pub struct Transfer {
     single: SingleServers,
     /// For logins and other calls that belong to no run.
     own: Scope,
+    /// For what goes on when the one that asked is gone.
+    me: Weak<Transfer>,
 }
 
 /// How a [`Transfer`] works.
@@ -122,7 +125,7 @@ impl Transfer {
         let service = Service::new(pool.clone(), settings.api, settings.api_version);
         let limit = Limit::new(settings.limit, Instant::now());
         let bandwidth = settings.limit_rate.map(Bandwidth::new).map(Mutex::new);
-        Ok(Arc::new(Transfer {
+        Ok(Arc::new_cyclic(|me| Transfer {
             service,
             pool,
             tokens: TokenProvider::new(tokens),
@@ -134,6 +137,7 @@ impl Transfer {
             carried: AtomicU64::new(0),
             single: SingleServers::default(),
             own: Scope::with_throttle(Throttle::new(|_| Duration::ZERO), Arc::default()),
+            me: me.clone(),
         }))
     }
 
@@ -204,29 +208,64 @@ impl Transfer {
     /// # Errors
     /// As the login fails, or where the credentials were refused before.
     pub async fn token(&self) -> Result<Secret> {
-        self.tokens.token(&|| self.log_in()).await
+        self.tokens.token(&|ask| self.fetch(ask)).await
     }
 
     /// A token other than `refused`, which failed with `why`.
     async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
-        self.tokens.renew(refused, why, &|| self.log_in()).await
+        let fetch = |ask| self.fetch(ask);
+        self.tokens.renew(refused, why, &fetch).await
+    }
+
+    /// A new token. It is fetched to the end also where the one that asked is gone.
+    fn fetch(&self, ask: Ask) -> Fetching {
+        let me = self.me.upgrade();
+        Box::pin(async move {
+            let me = me.ok_or_else(Cancel::error)?;
+            match me.tokens.credential() {
+                Credential::Token(_) => unreachable!("a pasted token is always found"),
+                Credential::Client { id, secret } => me.log_in(id, secret).await.map(Fetched::from),
+                Credential::OAuth { id, secret, .. } => me.refresh((id, secret), &ask).await,
+                Credential::Source(source) => source.fetch(ask.refused).await,
+            }
+        })
     }
 
     /// Repeated like every other call. A lost answer may cost one of the three tokens that live at
     /// once; the process with the oldest then meets a 401 and renews.
-    fn log_in(&self) -> Boxed<'_, Result<Login>> {
-        let Credential::Client { id, secret } = self.tokens.credential() else {
-            unreachable!("a pasted token is always found");
+    async fn log_in(&self, id: &str, secret: &Secret) -> Result<Login> {
+        let once = || self.service.login(id, secret.expose());
+        self.login(self.own_terms(&of_one()), once).await
+    }
+
+    /// Repeated like every other call, also after a lost answer: the refresh token may be used up then,
+    /// and is so whether it is sent again or not. Sent again it works if it never arrived.
+    async fn refresh(&self, (id, secret): (&str, &Secret), ask: &Ask) -> Result<Fetched> {
+        let Some(refresh_token) = &ask.refresh else {
+            unreachable!("the turn has the refresh token")
         };
-        Box::pin(async move {
-            let terms = Terms {
-                scope: &self.own,
-                repeat: Repeat::Safe,
-                budget: &Mutex::new(RetryBudget::of_a_file()),
-            };
-            let once = || self.service.login(id, secret.expose());
-            self.login(terms, once).await
+        let call = Refresh {
+            client_id: id,
+            client_secret: secret.expose(),
+            refresh_token: refresh_token.expose(),
+        };
+        let once = || self.service.refresh(call);
+        let refreshed = self.login(self.own_terms(&of_one()), once).await;
+        let refreshed = refreshed.map_err(|error| explain_refresh(error, ask.lost).of_the_run())?;
+        let lasts = refreshed.seconds.map(Duration::from_secs);
+        Ok(Fetched {
+            token: Secret::new(&refreshed.token),
+            expires: lasts.and_then(|lasts| SystemTime::now().checked_add(lasts)),
+            refresh: refreshed.refresh_token.as_deref().map(Secret::new),
         })
+    }
+
+    fn own_terms<'a>(&'a self, budget: &'a Mutex<RetryBudget>) -> Terms<'a> {
+        Terms {
+            scope: &self.own,
+            repeat: Repeat::Safe,
+            budget,
+        }
     }
 
     /// The scope of calls that belong to no run.
@@ -269,6 +308,10 @@ impl Transfer {
     pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
         self.servers.versions()
     }
+}
+
+fn of_one() -> Mutex<RetryBudget> {
+    Mutex::new(RetryBudget::of_a_file())
 }
 
 impl Scope {

@@ -150,7 +150,7 @@ impl Admission {
         let (item, core) = (&self.item, &self.shared.core);
         check_size(source.len())?;
         Ok(Task {
-            account: Arc::clone(&core.account),
+            account: core.account(),
             remote: Remote::new(item.parent_id, &item.remote)?,
             conflict: core.options.on_conflict,
             path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),

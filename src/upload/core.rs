@@ -1,15 +1,15 @@
 //! What all runs of a client share beside its transfers: the journal, the folders, and what this
 //! machine has room for.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::descriptors::Shares;
 use super::folders::Folders;
-use crate::auth::Tokens;
+use crate::auth::{self, Tokens};
 use crate::error::{Error, Result};
 use crate::hash::{LazyPools, processors};
 use crate::http::Preference;
@@ -30,7 +30,10 @@ pub struct Core {
     pub(super) journal: Journal,
     /// A journal that could not be opened: told once, and the upload goes on.
     pub(super) unopened: Mutex<Option<Error>>,
-    pub(super) account: Arc<Account>,
+    /// The account's name in the journal; not known before a first token where only that tells it.
+    account: OnceLock<Arc<Account>>,
+    /// The API base, as the journal has it.
+    api: String,
     pub(super) source_settings: source::Settings,
     /// For slices that are read instead of mapped.
     pub(super) memory: Memory,
@@ -60,20 +63,18 @@ impl Core {
             &api.to_string(),
             options.state_dir.as_deref(),
         );
-        let account = Arc::new(Account {
-            api: api.to_string(),
-            name: options.account_name(),
-        });
+        let base = api.to_string();
         let transfer = Transfer::new(transfer_settings(&options, api, shares), tokens)?;
         let (journal, unopened) = open_journal(&options);
-        journal.adopt(&account, options.credential.legacy_account().as_deref());
         let hash_threads = options.hash_threads.unwrap_or_else(processors);
-        Ok(Core {
+        let name = options.account_name();
+        let core = Core {
             transfer,
             folders: Arc::default(),
             journal,
             unopened: Mutex::new(unopened),
-            account,
+            account: OnceLock::new(),
+            api: base,
             source_settings: source::Settings {
                 maps: options.maps,
                 ..source::Settings::default()
@@ -85,7 +86,41 @@ impl Core {
             hash_pools: LazyPools::new(hash_threads),
             slice_size: Arc::new(AtomicU64::new(USUAL_SLICE)),
             options,
-        })
+        };
+        if let Some(name) = name {
+            core.name_account(name);
+        }
+        Ok(core)
+    }
+
+    /// Sees that the account's name is known: asks for a token where only that tells it. May wait for
+    /// the journal.
+    ///
+    /// # Errors
+    /// As the token cannot be had.
+    pub(super) async fn settle_account(&self) -> Result<()> {
+        if self.account.get().is_none() {
+            let token = self.transfer.token().await?;
+            self.name_account(auth::account_of(&self.options.credential, &token));
+        }
+        Ok(())
+    }
+
+    /// What tells this account from others in the journal; [settled](Core::settle_account) before.
+    pub(super) fn account(&self) -> Arc<Account> {
+        let known = self.account.get().cloned();
+        known.unwrap_or_else(|| self.named(String::new()))
+    }
+
+    fn name_account(&self, name: String) {
+        let account = self.account.get_or_init(|| self.named(name));
+        let legacy = self.options.credential.legacy_account();
+        self.journal.adopt(account, legacy.as_deref());
+    }
+
+    fn named(&self, name: String) -> Arc<Account> {
+        let api = self.api.clone();
+        Arc::new(Account { api, name })
     }
 }
 

@@ -14,8 +14,9 @@ use super::broken::{broken, nameless};
 use super::event::Progress;
 use super::run::Shared;
 use super::targets::{Claimed, Targets};
-use crate::error::{Operation, Result};
+use crate::error::{Error, Operation, Result};
 use crate::hash::{self, Intake, Job, Running, Settings, Size, Slices, Watch};
+use crate::transfer::Cancel;
 
 /// Which thread goes through the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +62,12 @@ pub fn start(
         Lister::OwnThread => {
             let list = move || {
                 let place = || runtime.block_on(run.places.acquire()).is_ok_and(keep);
-                list(&run, (items, place), &intake, &out);
+                list((&run, &runtime), (items, place), &intake, &out);
             };
             hash::spawn("panup-list", list)?;
         }
         Lister::Pool => {
-            let list = move || list(&run, (items, || true), &intake, &out);
+            let list = move || list((&run, &runtime), (items, || true), &intake, &out);
             shared.pools.small().spawn_fifo(list);
         }
     }
@@ -80,18 +81,19 @@ fn keep(place: SemaphorePermit<'_>) -> bool {
 }
 
 fn list(
-    shared: &Arc<Shared>,
+    (shared, runtime): (&Arc<Shared>, &Handle),
     (items, place): (impl Iterator<Item = Item>, impl Fn() -> bool),
     intake: &Intake<Admission>,
     out: &Sender<Admitted>,
 ) {
     let all = AssertUnwindSafe(|| {
         let mut targets = Targets::new(shared.core.options.on_conflict);
+        let account = runtime.block_on(settle_account(shared));
         for item in items {
             let admission = counted(shared, item, out);
             // Dropped, it is told as cut off.
             let goes_on = place() && !shared.is_draining();
-            if !goes_on || !hand_on(admission, &mut targets, intake) {
+            if !goes_on || !hand_on(admission, &account, &mut targets, intake) {
                 return;
             }
         }
@@ -100,6 +102,15 @@ fn list(
         // A run without the rest is no success.
         let outcome = nameless(broken(Operation::Read).context("listing the files"));
         drop(out.try_send(Admitted::Ended(Box::new(outcome))));
+    }
+}
+
+/// Without the account's name nothing can be looked up in the journal: every file then ends with what
+/// keeps it from being known, which ends the run.
+async fn settle_account(shared: &Shared) -> Result<()> {
+    tokio::select! {
+        settled = shared.core.settle_account() => settled.map_err(Error::of_the_run),
+        () = shared.draining() => Err(Cancel::error()),
     }
 }
 
@@ -115,10 +126,16 @@ fn counted(shared: &Arc<Shared>, item: Item, out: &Sender<Admitted>) -> Admissio
 
 /// Hands an item on; `false` where no more are wanted. What cannot be uploaded anyway claims no remote
 /// path.
-fn hand_on(admission: Admission, targets: &mut Targets, intake: &Intake<Admission>) -> bool {
-    let claimed = match admission.is_uploadable() {
-        true => targets.claim(admission.item()),
-        false => Ok(Claimed::New),
+fn hand_on(
+    admission: Admission,
+    account: &Result<()>,
+    targets: &mut Targets,
+    intake: &Intake<Admission>,
+) -> bool {
+    let claimed = match account {
+        Ok(()) if admission.is_uploadable() => targets.claim(admission.item()),
+        Ok(()) => Ok(Claimed::New),
+        Err(error) => Err(error.clone()),
     };
     match claimed {
         Ok(Claimed::New) => return intake.push(admission),

@@ -86,7 +86,7 @@ fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
             .with_trace_id(envelope.trace_id())
     };
     match code {
-        401 => new(Kind::Auth).advice("the access token was refused"),
+        401 => new(Kind::Auth).advice(refused(raw.operation)),
         429 => new(Kind::Throttled).with_retry_after(raw.retry_after),
         _ if text.contains("频繁") => new(Kind::Throttled).with_retry_after(raw.retry_after),
         1 if queued => {
@@ -102,6 +102,14 @@ fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
             new(Kind::Integrity)
         }
         _ => new(business(raw.operation, &text)),
+    }
+}
+
+/// What a 401 is about.
+fn refused(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Login => "the credentials were refused",
+        _ => "the access token was refused",
     }
 }
 
@@ -133,7 +141,7 @@ fn by_status(raw: &Raw<'_>, status: u16, envelope: Option<&(i64, Fields)>) -> Er
         }
     };
     match (status, envelope) {
-        (401, _) => new(Kind::Auth).advice("the access token was refused"),
+        (401, _) => new(Kind::Auth).advice(refused(raw.operation)),
         (429, _) => new(Kind::Throttled),
         (408, _) => new(Kind::Throttled).timed_out(),
         (500..=599, _) if is_deadline(raw) => new(Kind::Throttled)
@@ -184,7 +192,7 @@ fn is_markup(body: &[u8]) -> bool {
     first.is_some_and(|&byte| byte == b'<') || body.starts_with(BYTE_ORDER_MARK)
 }
 
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     if text.is_empty() {
         "the service gave no reason".to_owned()
     } else {
@@ -252,13 +260,24 @@ impl Fields {
         Some((code, Fields { trace_id, ..fields }))
     }
 
-    fn data(self) -> Fields {
+    pub(super) fn data(self) -> Fields {
         let value = self.find("data").cloned().unwrap_or(Value::Null);
         Fields { value, ..self }
     }
 
     fn trace_id(&self) -> &str {
         &self.trace_id
+    }
+
+    /// An object without an envelope; `None` where it is none.
+    pub(super) fn flat(operation: Operation, body: &[u8]) -> Option<Fields> {
+        let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        let value = serde_json::from_slice::<Value>(text).ok()?;
+        value.is_object().then(|| Fields {
+            operation,
+            trace_id: String::new(),
+            value,
+        })
     }
 
     fn find(&self, name: &str) -> Option<&Value> {

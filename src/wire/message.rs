@@ -203,7 +203,7 @@ pub fn login_reply(data: &Fields) -> Result<Login> {
 const LONGEST_ID: usize = 4096;
 
 /// Bytes of a token at most: it goes into the head of every request, of which servers take 16 KiB.
-const LONGEST_TOKEN: usize = 12 << 10;
+pub(super) const LONGEST_TOKEN: usize = 12 << 10;
 
 #[cfg(test)]
 mod tests {

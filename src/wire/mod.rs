@@ -5,6 +5,7 @@ mod envelope;
 mod message;
 mod multipart;
 mod name;
+mod oauth;
 mod remote;
 
 pub use envelope::{Fields, Raw, is_queued, is_verifying, open};
@@ -14,6 +15,7 @@ pub use message::{
 };
 pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};
 pub use name::{Remote, check_size, remote_folder};
+pub use oauth::{Refresh, Refreshed};
 pub use remote::{
     Entry, EntryKind, ListPage, PAGE, detail_path, detail_reply, infos_body, infos_reply,
     is_folder_there, is_unknown_file, list_path, list_reply, mkdir_body, mkdir_reply, trash_body,
@@ -33,6 +35,8 @@ pub mod path {
     pub const SINGLE: &str = "/upload/v2/file/single/create";
     /// Trades client credentials for a token, at the API base.
     pub const TOKEN: &str = "/api/v1/access_token";
+    /// Trades a refresh token for an access token and the next refresh token, at the API base.
+    pub const OAUTH: &str = "/api/v1/oauth2/access_token";
     /// Lists a folder, at the API base.
     pub const LIST: &str = "/api/v2/file/list";
     /// Tells of one file, at the API base.
