@@ -157,6 +157,7 @@ struct Facts {
     of_the_run: bool,
     scarcity: bool,
     foreign: bool,
+    for_good: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -184,6 +185,7 @@ impl Error {
             of_the_run: false,
             scarcity: false,
             foreign: false,
+            for_good: false,
             source: None,
         }))
     }
@@ -191,7 +193,10 @@ impl Error {
     /// A local file that cannot be read.
     pub fn read(path: &Path, source: std::io::Error) -> Self {
         let error = Error::new(Kind::Source, Operation::Read, source.to_string()).with_path(path);
-        error.with(|facts| facts.scarcity = is_scarcity(&source))
+        error.with(|facts| {
+            facts.scarcity = is_scarcity(&source);
+            facts.for_good = source.kind() == std::io::ErrorKind::PermissionDenied;
+        })
     }
 
     fn with(mut self, change: impl FnOnce(&mut Facts)) -> Self {
@@ -296,6 +301,13 @@ impl Error {
         self.with(|facts| facts.foreign = true)
     }
 
+    /// Marks a failure of a local file that the same command would meet again: only another file, or
+    /// another command, can help.
+    #[must_use]
+    pub fn for_good(self) -> Self {
+        self.with(|facts| facts.for_good = true)
+    }
+
     /// Turns the failure into another kind, keeping everything else.
     #[must_use]
     pub fn with_kind(self, kind: Kind) -> Self {
@@ -396,6 +408,14 @@ impl Error {
     #[must_use]
     pub fn is_distrusted(&self) -> bool {
         self.0.distrusted
+    }
+
+    /// Whether the same file would fail again for the same reason, whenever it is tried: its name, size
+    /// or content, a permission, or a refusal of the service.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let for_good = self.0.for_good || matches!(self.0.kind, Kind::Invalid | Kind::Rejected);
+        for_good && !self.is_of_the_run()
     }
 
     /// Whether every other call of the run would meet it as well.

@@ -23,8 +23,12 @@ use super::usage;
 /// All globs of a run.
 pub struct Globs {
     includes: Set,
-    excludes: Set,
+    /// Of the option, and of each list.
+    excludes: Vec<Set>,
 }
+
+/// A list of globs: its name, and its lines.
+pub type GlobList = (String, Vec<String>);
 
 /// A PATH that was typed or listed, as globs see it.
 pub struct Root {
@@ -46,24 +50,37 @@ impl Globs {
     ///
     /// # Errors
     /// One is empty or cannot be read.
-    pub fn new(includes: &[String], excludes: &[String]) -> Result<Globs, Error> {
+    pub fn new(
+        includes: &[String],
+        excludes: &[String],
+        exclude_from: &[GlobList],
+        ignore_case: bool,
+    ) -> Result<Globs, Error> {
+        let read = |option: &str, globs| Set::new(option, globs, ignore_case);
+        let mut all = vec![read("--exclude", excludes)?];
+        for (list, globs) in exclude_from {
+            all.push(Set {
+                is_list: true,
+                ..read(&format!("--exclude-from {list}:"), globs)?
+            });
+        }
         Ok(Globs {
-            includes: Set::new("--include", includes)?,
-            excludes: Set::new("--exclude", excludes)?,
+            includes: read("--include", includes)?,
+            excludes: all,
         })
     }
 
     /// Whether the root itself, or a folder of its own name, is excluded.
     pub fn exclude_root(&self, root: &Root, folder: bool) -> bool {
-        let places = places(root, &root.own, &root.absolute, folder);
-        self.excludes.match_any(places)
+        let places = || places(root, &root.own, &root.absolute, folder);
+        any(self.excludes.iter().map(|set| set.match_any(places())))
     }
 
     /// Whether what is at `below` in the root is excluded by itself; its folders were asked before.
     pub fn exclude(&self, root: &Root, below: &Path, folder: bool) -> bool {
         let (path, absolute) = (root.own.join(below), root.absolute.join(below));
-        let mut places = places(root, &path, &absolute, folder);
-        self.excludes.match_any(places.by_ref().take(1))
+        let place = || places(root, &path, &absolute, folder).take(1);
+        any(self.excludes.iter().map(|set| set.match_any(place())))
     }
 
     /// Whether the file at `below` in the root, or a folder that it is in, is included. The root itself
@@ -80,19 +97,20 @@ impl Globs {
             .match_any(places(root, &path, &absolute, false))
     }
 
-    /// The globs that matched nothing so far, with their options.
-    pub fn unused(&self) -> impl Iterator<Item = String> {
-        let all = [&self.includes, &self.excludes].into_iter();
-        all.flat_map(|set| {
-            let unused = set.globs.iter();
-            unused
-                .filter(|glob| !glob.used.load(Ordering::Relaxed))
-                .map(|glob| format!("{} {:?}", set.option, glob.text))
-        })
+    /// The globs that matched nothing so far, with their options; of a list, which may be for many
+    /// runs, the list itself where none of it matched.
+    pub fn unused(&self) -> Vec<String> {
+        let sets = std::iter::once(&self.includes).chain(&self.excludes);
+        sets.flat_map(Set::unused).collect()
     }
 }
 
 impl Root {
+    /// The root's own name, and the folders that a list gives it.
+    pub fn own(&self) -> &Path {
+        &self.own
+    }
+
     /// `own` is the name, or the folders and the name, that `path` has for a reader of the command line.
     pub fn new(path: &Path, own: &Path) -> Root {
         let bytes = path.as_os_str().as_encoded_bytes();
@@ -107,6 +125,11 @@ impl Root {
             absolute: absolute(path),
         }
     }
+}
+
+/// Whether any is true; all are looked at, so that each list knows what it matched.
+fn any(answers: impl Iterator<Item = bool>) -> bool {
+    answers.fold(false, |any, answer| any | answer)
 }
 
 /// The place itself, then the folders that it is in, up to and with the first one of the root's name.
@@ -128,7 +151,8 @@ fn places<'a>(
 
 /// The globs of one option, sorted by what they are compared with.
 struct Set {
-    option: &'static str,
+    option: String,
+    is_list: bool,
     globs: Vec<Glob>,
     names: Matcher,
     rooted: Matcher,
@@ -150,7 +174,7 @@ struct Matcher {
 }
 
 impl Set {
-    fn new(option: &'static str, texts: &[String]) -> Result<Set, Error> {
+    fn new(option: &str, texts: &[String], ignore_case: bool) -> Result<Set, Error> {
         let mut globs = Vec::new();
         let [mut names, mut rooted, mut named, mut absolute] = [const { Vec::new() }; 4];
         for (number, text) in texts.iter().enumerate() {
@@ -179,13 +203,28 @@ impl Set {
             });
         }
         Ok(Set {
-            option,
+            option: option.to_owned(),
+            is_list: false,
             globs,
-            names: Matcher::new(option, &names)?,
-            rooted: Matcher::new(option, &rooted)?,
-            named: Matcher::new(option, &named)?,
-            absolute: Matcher::new(option, &absolute)?,
+            names: Matcher::new(option, &names, ignore_case)?,
+            rooted: Matcher::new(option, &rooted, ignore_case)?,
+            named: Matcher::new(option, &named, ignore_case)?,
+            absolute: Matcher::new(option, &absolute, ignore_case)?,
         })
+    }
+
+    fn unused(&self) -> Vec<String> {
+        let is_used = |glob: &&Glob| glob.used.load(Ordering::Relaxed);
+        if !self.is_list {
+            let unused = self.globs.iter().filter(|glob| !is_used(glob));
+            return unused
+                .map(|glob| format!("{} {:?}", self.option, glob.text))
+                .collect();
+        }
+        match self.globs.iter().any(|glob| is_used(&glob)) {
+            true => Vec::new(),
+            false => vec![format!("{} no glob of it", self.option)],
+        }
     }
 
     fn match_any<'a>(&self, places: impl Iterator<Item = Place<'a>>) -> bool {
@@ -220,11 +259,12 @@ impl Set {
 }
 
 impl Matcher {
-    fn new(option: &str, globs: &[(usize, &str)]) -> Result<Matcher, Error> {
+    fn new(option: &str, globs: &[(usize, &str)], ignore_case: bool) -> Result<Matcher, Error> {
         let mut builder = GlobSetBuilder::new();
         for (_, text) in globs {
             let glob = GlobBuilder::new(text)
                 .literal_separator(true)
+                .case_insensitive(ignore_case)
                 .backslash_escape(true)
                 .empty_alternates(true)
                 .build();
@@ -248,7 +288,7 @@ impl Matcher {
 }
 
 /// Without `.` and `..`, as it is written: links are not looked into.
-fn absolute(path: &Path) -> PathBuf {
+pub fn absolute(path: &Path) -> PathBuf {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut clean = PathBuf::new();
     for part in whole.components() {
@@ -299,7 +339,7 @@ mod tests {
     fn globs(includes: &[&str], excludes: &[&str]) -> Globs {
         let owned =
             |globs: &[&str]| -> Vec<String> { globs.iter().copied().map(str::to_owned).collect() };
-        Globs::new(&owned(includes), &owned(excludes)).expect("sound")
+        Globs::new(&owned(includes), &owned(excludes), &[], false).expect("sound")
     }
 
     const TREE: [&str; 6] = [
@@ -415,15 +455,17 @@ mod tests {
                 (vec![wrong.to_owned()], vec![]),
                 (vec![], vec![wrong.to_owned()]),
             ] {
-                assert!(Globs::new(&include, &exclude).is_err(), "{wrong:?}");
+                assert!(
+                    Globs::new(&include, &exclude, &[], false).is_err(),
+                    "{wrong:?}"
+                );
             }
         }
         let globs = globs(&["*.c", "*.h"], &["gone/"]);
         let root = root("proj");
         assert!(globs.include(&root, Path::new("code.c")));
         assert!(!globs.exclude(&root, Path::new("gone"), false));
-        let unused: Vec<String> = globs.unused().collect();
-        assert_eq!(unused, ["--include \"*.h\"", "--exclude \"gone/\""]);
+        assert_eq!(globs.unused(), ["--include \"*.h\"", "--exclude \"gone/\""]);
     }
 
     #[test]

@@ -1,42 +1,166 @@
-//! What a folder holds besides files and folders: counted, and named to those who ask for it, since a
-//! backup that is not whole must not look whole.
+//! What does not go up without having failed: counted by why, and named to those who ask for it, since
+//! a backup that is not whole must not look whole.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ignore::DirEntry;
 
-/// Counts of what a walk leaves out by its kind.
-#[derive(Debug, Default)]
-pub struct LeftOut {
-    links: AtomicU64,
-    special: AtomicU64,
+/// Why something is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A symbolic link that is not followed.
+    Link,
+    /// A pipe, a socket or a device.
+    Special,
+    /// A folder with nothing in it.
+    EmptyFolder,
+    /// An empty file, where that is to be skipped.
+    EmptyFile,
+    /// A name that the service refuses, where that is to be skipped.
+    BadName,
+    /// A glob.
+    Glob,
+    /// A line of an ignore file.
+    IgnoreFile,
+    /// A name that begins with a dot.
+    Hidden,
+    /// Its size.
+    Size,
+    /// Its time of modification.
+    Time,
 }
+
+impl Why {
+    /// As `--json` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Link => "link",
+            Why::Special => "special",
+            Why::EmptyFolder => "empty_folder",
+            Why::EmptyFile => "empty_file",
+            Why::BadName => "bad_name",
+            Why::Glob => "glob",
+            Why::IgnoreFile => "ignore_file",
+            Why::Hidden => "hidden",
+            Why::Size => "size",
+            Why::Time => "time",
+        }
+    }
+
+    /// Of one, for people.
+    fn words(self) -> &'static str {
+        match self {
+            Why::Link => "a symbolic link",
+            Why::Special => "no regular file",
+            Why::EmptyFolder => "a folder with nothing in it",
+            Why::EmptyFile => "an empty file (--empty)",
+            Why::BadName => "a name that the service refuses (--bad-names)",
+            Why::Glob => "by a glob",
+            Why::IgnoreFile => "by an ignore file",
+            Why::Hidden => "hidden (--hidden)",
+            Why::Size => "by its size",
+            Why::Time => "by its time of modification",
+        }
+    }
+
+    /// Of many, for people.
+    fn many(self) -> &'static str {
+        match self {
+            Why::Link => "symbolic links",
+            Why::Special => "pipes, sockets or devices",
+            Why::EmptyFolder => "empty folders",
+            Why::EmptyFile => "empty files",
+            Why::BadName => "by name",
+            Why::Glob => "by glob",
+            Why::IgnoreFile => "by ignore file",
+            Why::Hidden => "hidden",
+            Why::Size => "by size",
+            Why::Time => "by time",
+        }
+    }
+
+    /// Whether an option asked for it.
+    pub fn is_asked(self) -> bool {
+        !matches!(self, Why::Link | Why::Special | Why::EmptyFolder)
+    }
+
+    /// All of them.
+    const ALL: [Why; 10] = [
+        Why::Link,
+        Why::Special,
+        Why::EmptyFolder,
+        Why::EmptyFile,
+        Why::BadName,
+        Why::Glob,
+        Why::IgnoreFile,
+        Why::Hidden,
+        Why::Size,
+        Why::Time,
+    ];
+}
+
+/// Counts of what a walk leaves out. A folder counts as one, with all that is in it.
+#[derive(Debug, Default)]
+pub struct LeftOut([AtomicU64; Why::ALL.len()]);
 
 impl LeftOut {
     /// Counts an entry of a folder that is no file; folders are not left out.
-    pub fn note(&self, entry: &DirEntry) {
-        let Some(kind) = entry.file_type().filter(|kind| !kind.is_dir()) else {
-            return;
+    pub fn note(&self, entry: &DirEntry) -> Option<Why> {
+        let kind = entry.file_type().filter(|kind| !kind.is_dir())?;
+        let why = match kind.is_symlink() {
+            true => Why::Link,
+            false => Why::Special,
         };
-        let (count, what) = match kind.is_symlink() {
-            true => (&self.links, "a symbolic link"),
-            false => (&self.special, "no regular file"),
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        tracing::info!("left out {}: {what}", entry.path().display());
+        self.count(entry.path(), why);
+        Some(why)
     }
 
-    /// Symbolic links that were not followed.
-    pub fn links(&self) -> u64 {
-        self.links.load(Ordering::Relaxed)
+    /// Counts one.
+    pub fn count(&self, path: &Path, why: Why) {
+        self.0[why as usize].fetch_add(1, Ordering::Relaxed);
+        tracing::info!("left out {}: {}", path.display(), why.words());
     }
 
-    /// Pipes, sockets and devices.
-    pub fn special(&self) -> u64 {
-        self.special.load(Ordering::Relaxed)
+    /// How many for this reason.
+    pub fn of(&self, why: Why) -> u64 {
+        self.0[why as usize].load(Ordering::Relaxed)
     }
 
-    /// A line for each kind of which there was one; `advice` is about links.
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        Why::ALL.into_iter().map(|why| self.of(why)).sum()
+    }
+
+    /// How many that an option asked for.
+    pub fn asked(&self) -> u64 {
+        let asked = Why::ALL.into_iter().filter(|why| why.is_asked());
+        asked.map(|why| self.of(why)).sum()
+    }
+
+    /// `, 5 left out (3 symbolic links, 2 by glob)`, or nothing.
+    pub fn summary(&self) -> String {
+        let kinds = Why::ALL.into_iter().filter(|&why| self.of(why) > 0);
+        let kinds: Vec<String> = kinds
+            .map(|why| format!("{} {}", self.of(why), why.many()))
+            .collect();
+        match kinds.is_empty() {
+            true => String::new(),
+            false => format!(", {} left out ({})", self.total(), kinds.join(", ")),
+        }
+    }
+
+    /// Adds the counts to a summary's object.
+    pub fn add_to(&self, summary: &mut serde_json::Value) {
+        summary["left_out"] = self.total().into();
+        summary["links"] = self.of(Why::Link).into();
+        summary["special"] = self.of(Why::Special).into();
+        for why in Why::ALL {
+            summary["left_out_by"][why.name()] = self.of(why).into();
+        }
+    }
+
+    /// A line for links and one for special files, where there were any; `advice` is about links.
     pub fn lines(&self, advice: &str) -> Vec<String> {
         let line = |count: u64, one: &str, many: &str, what: &str| match count {
             0 => None,
@@ -44,9 +168,11 @@ impl LeftOut {
             _ => Some(format!("{count} {many} were {what}")),
         };
         let followed = format!("not followed{advice}");
-        let links = line(self.links(), "symbolic link", "symbolic links", &followed);
+        let links = self.of(Why::Link);
+        let links = line(links, "symbolic link", "symbolic links", &followed);
         let kinds = "left out: pipes, sockets or devices";
-        let special = line(self.special(), "special file", "special files", kinds);
+        let special = self.of(Why::Special);
+        let special = line(special, "special file", "special files", kinds);
         links.into_iter().chain(special).collect()
     }
 }

@@ -6,14 +6,18 @@ mod ahead;
 mod args;
 mod credentials;
 mod duration;
+mod echo;
 mod emulator;
 mod globs;
 mod hash;
 mod journal;
 mod left_out;
+mod moment;
+mod objects;
 mod out;
 mod plan;
 mod report;
+mod report_file;
 mod screen;
 mod signals;
 mod size;
@@ -52,7 +56,7 @@ pub fn run() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     match outcome {
-        Ok(0) if out::is_lost() => ExitCode::from(SOME_FAILED),
+        Ok(0 | FOR_GOOD) if out::is_lost() => ExitCode::from(SOME_FAILED),
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
     }
@@ -68,8 +72,35 @@ fn fail(error: &Error) -> ExitCode {
     })
 }
 
-/// Some files failed, the others are done.
+/// The files that were not done.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    failed: u64,
+    /// Those of them that would fail again for the same reason.
+    for_good: u64,
+    interrupted: u64,
+}
+
+impl Tally {
+    /// What it says to the caller.
+    fn code(self) -> u8 {
+        match self {
+            Tally {
+                interrupted: 1.., ..
+            } => INTERRUPTED,
+            Tally { failed: 0, .. } => 0,
+            Tally {
+                failed, for_good, ..
+            } if failed == for_good => FOR_GOOD,
+            _ => SOME_FAILED,
+        }
+    }
+}
+
+/// Some files failed, and repeating the same may help.
 const SOME_FAILED: u8 = 1;
+/// Some files failed, each of them for good: by its name, size or content, a permission or a refusal.
+const FOR_GOOD: u8 = 4;
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
 /// The service refused the credentials.

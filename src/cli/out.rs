@@ -36,9 +36,14 @@ pub fn say_bytes(bytes: &[u8]) {
     }
 }
 
+/// Output was lost: the program's end is a failure.
+pub fn lose() {
+    LOST_ELSEWHERE.store(true, Ordering::Relaxed);
+}
+
 /// Whether output was lost.
 pub fn is_lost() -> bool {
-    LOST.load(Ordering::Relaxed)
+    LOST.load(Ordering::Relaxed) || LOST_ELSEWHERE.load(Ordering::Relaxed)
 }
 
 /// A line for people on standard error. Errors are ignored: standard error is the last resort.
@@ -117,6 +122,9 @@ const LONGEST: usize = 10_000;
 
 /// Set when standard output could not be written: one for the process, as standard output is.
 static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Set when another output of the program could not be written.
+static LOST_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 #[cfg(test)]
 mod tests {

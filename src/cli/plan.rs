@@ -6,17 +6,17 @@ use serde_json::json;
 
 use super::args::Output;
 use super::left_out::LeftOut;
-use super::report::failure;
+use super::objects;
 use super::size::human;
 use super::walk::{News, Refused};
-use super::{complain, say, say_object};
+use super::{Tally, complain, say, say_object};
 
 /// The lines of one dry run.
 pub struct Plan {
     output: Output,
     files: u64,
     bytes: u64,
-    failed: u64,
+    tally: Tally,
 }
 
 impl Plan {
@@ -26,7 +26,7 @@ impl Plan {
             output,
             files: 0,
             bytes: 0,
-            failed: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -35,10 +35,7 @@ impl Plan {
         self.files += 1;
         self.bytes += size;
         if self.output.json {
-            let line = json!({
-                "event": "planned", "path": item.path.to_string_lossy(), "remote": item.remote, "size": size,
-            });
-            say_object(&line);
+            say_object(&objects::planned(item, size));
         } else if !self.output.quiet {
             let path = item.path.display();
             say(&format!("{path} -> {} ({size} bytes)", item.remote));
@@ -49,36 +46,46 @@ impl Plan {
     pub fn news(&mut self, news: &News) {
         match news {
             News::Refused(refused) => self.refused(refused),
-            News::Warning(error) => complain(&format!("warning   {error}")),
+            News::LeftOut(path, why) => say_object(&objects::left_out(path, *why)),
+            News::Warning(error) => {
+                if self.output.json {
+                    say_object(&objects::warning(error));
+                }
+                complain(&format!("warning   {error}"));
+            }
         }
     }
 
     fn refused(&mut self, refused: &Refused) {
-        self.failed += 1;
+        self.tally.failed += 1;
+        self.tally.for_good += u64::from(refused.error.is_final());
         if self.output.json {
-            say_object(&failure(&refused.path, "", 0, &refused.error));
+            say_object(&objects::refused(refused));
         } else {
             complain(&format!("failed    {}", refused.error));
         }
     }
 
     /// The last line; returns how many files failed.
-    pub fn summary(self, left_out: &LeftOut) -> u64 {
+    pub fn summary(self, left_out: &LeftOut) -> Tally {
+        let failed = self.tally.failed;
         if self.output.json {
             // Nothing was uploaded, so nothing but files and failures can be counted.
-            let line = json!({
-                "event": "summary", "files": self.files + self.failed, "uploaded": 0, "reused": 0,
-                "skipped": 0, "failed": self.failed, "bytes": 0, "sent": 0, "seconds": 0.0,
-                "unstarted": 0, "links": left_out.links(), "special": left_out.special(),
+            let mut line = json!({
+                "event": "summary", "files": self.files + failed, "uploaded": 0, "reused": 0,
+                "skipped": 0, "failed": failed, "bytes": 0, "sent": 0, "seconds": 0.0,
+                "unstarted": 0,
             });
+            left_out.add_to(&mut line);
             say_object(&line);
         } else if !self.output.quiet {
             complain(&format!(
-                "{} files, {} would be uploaded",
+                "{} files, {} would be uploaded{}",
                 self.files,
-                human(self.bytes)
+                human(self.bytes),
+                left_out.summary()
             ));
         }
-        self.failed
+        self.tally
     }
 }

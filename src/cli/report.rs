@@ -1,7 +1,6 @@
 //! What a run prints: a line or a JSON object for each file, and a summary.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::Instant;
 
 use panup::{Error, Item, Kind, Operation, Outcome, Status, Summary};
@@ -9,10 +8,12 @@ use serde_json::json;
 
 use super::args::Output;
 use super::left_out::LeftOut;
+use super::objects::{self, rounded};
+use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::size::human;
 use super::walk::{News, Refused};
-use super::{complain, say, say_object};
+use super::{Tally, complain, say, say_object};
 
 /// The lines of one run.
 pub struct Report {
@@ -20,6 +21,8 @@ pub struct Report {
     screen: Screen,
     /// Bars take the place of lines, where both are on one terminal.
     shows_lines: bool,
+    /// `--report`
+    file: Option<ReportFile>,
     summary: Summary,
     /// Files of the summary that the run never asked for.
     unstarted: u64,
@@ -27,14 +30,18 @@ pub struct Report {
     stopped_by: Option<Error>,
     /// What the last attempt of a file had failed with that was interrupted.
     last_failure: Option<Error>,
+    /// Those that failed for good.
+    for_good: u64,
     started: Instant,
 }
 
 impl Report {
     /// An empty report.
-    pub fn new(output: Output, screen: Screen) -> Report {
+    pub fn new(output: Output, screen: Screen, file: Option<ReportFile>) -> Report {
         Report {
             output,
+            file,
+            for_good: 0,
             shows_lines: !screen.is_live() || !std::io::stdout().is_terminal(),
             screen,
             summary: Summary::default(),
@@ -48,8 +55,11 @@ impl Report {
     /// A file ended.
     pub fn file(&mut self, outcome: &Outcome) {
         self.summary.count(outcome);
-        if self.output.json {
-            return self.screen.hidden(|| say_object(&json_line(outcome)));
+        if let Status::Failed(error) = &outcome.status {
+            self.for_good += u64::from(error.is_final());
+        }
+        if self.object(|| objects::ended(outcome)) {
+            return;
         }
         match &outcome.status {
             // What ended the run was told once, and what was interrupted is counted.
@@ -106,17 +116,14 @@ impl Report {
                 ("interrupted", error.with_path(&item.path))
             }
         };
-        if self.output.json {
-            let mut line = failure(&item.path, &item.remote, 0, &error);
-            line["status"] = json!(status);
-            say_object(&line);
-        }
+        self.object(|| objects::untried(item, status, &error));
     }
 
     /// What the walk said.
     pub fn news(&mut self, news: &News) {
         match news {
             News::Refused(refused) => self.refused(refused),
+            News::LeftOut(path, why) => say_object(&objects::left_out(path, *why)),
             News::Warning(error) => self.warning(error),
         }
     }
@@ -124,11 +131,26 @@ impl Report {
     fn refused(&mut self, refused: &Refused) {
         self.summary.files += 1;
         self.summary.failed += 1;
-        if self.output.json {
-            return say_object(&failure(&refused.path, "", 0, &refused.error));
+        self.for_good += u64::from(refused.error.is_final());
+        if !self.object(|| objects::refused(refused)) {
+            self.screen
+                .hidden(|| complain(&format!("failed    {}", refused.error)));
         }
-        self.screen
-            .hidden(|| complain(&format!("failed    {}", refused.error)));
+    }
+
+    /// The object of a file, to where objects go; whether that is all that is to be printed.
+    fn object(&mut self, object: impl FnOnce() -> serde_json::Value) -> bool {
+        if self.file.is_none() && !self.output.json {
+            return false;
+        }
+        let object = object();
+        if let Some(file) = &mut self.file {
+            file.write(&object);
+        }
+        if self.output.json {
+            say_object(&object);
+        }
+        self.output.json
     }
 
     /// So many files did not end in time after an interrupt.
@@ -142,6 +164,9 @@ impl Report {
 
     /// Something to know that stops nothing.
     pub fn warning(&self, error: &Error) {
+        if self.output.json {
+            say_object(&objects::warning(error));
+        }
         self.screen
             .hidden(|| complain(&format!("warning   {error}")));
     }
@@ -157,7 +182,7 @@ impl Report {
     }
 
     /// The last line; returns what it says.
-    pub fn summary(mut self, left_out: &LeftOut) -> Summary {
+    pub fn summary(mut self, left_out: &LeftOut) -> Tally {
         self.summary.elapsed = self.started.elapsed();
         self.screen.clear();
         let Summary {
@@ -171,16 +196,21 @@ impl Report {
             sent,
             ..
         } = self.summary;
+        let tally = Tally {
+            failed,
+            for_good: self.for_good,
+            interrupted,
+        };
         let seconds = self.summary.elapsed.as_secs_f64();
         if self.output.json {
-            let line = json!({
+            let mut line = json!({
                 "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
                 "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
-                "seconds": rounded(seconds), "unstarted": self.unstarted, "links": left_out.links(),
-                "special": left_out.special(),
+                "seconds": rounded(seconds), "unstarted": self.unstarted,
             });
+            left_out.add_to(&mut line);
             say_object(&line);
-            return self.summary;
+            return tally;
         }
         self.ends();
         if !self.output.quiet {
@@ -190,13 +220,14 @@ impl Report {
             };
             let pace = human((sent as f64 / seconds.max(0.001)) as u64);
             say(&format!(
-                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}; \
+                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}{}; \
                  {} in {seconds:.1} s, {} sent ({pace}/s)",
+                left_out.summary(),
                 human(bytes),
                 human(sent)
             ));
         }
-        self.summary
+        tally
     }
 
     /// One line for all files that the run's end came before.
@@ -226,38 +257,4 @@ impl Report {
             ));
         }
     }
-}
-
-fn json_line(outcome: &Outcome) -> serde_json::Value {
-    if let Some(error) = outcome.status.error() {
-        let mut line = failure(&outcome.path, &outcome.remote, outcome.size, error);
-        line["status"] = json!(outcome.status.name());
-        line["sent"] = json!(outcome.sent);
-        line["seconds"] = json!(rounded(outcome.elapsed.as_secs_f64()));
-        return line;
-    }
-    json!({
-        "event": "file", "path": outcome.path.to_string_lossy(), "remote": outcome.remote,
-        "status": outcome.status.name(), "file_id": outcome.status.file_id(),
-        "md5": outcome.md5.map(|md5| md5.to_string()), "size": outcome.size, "sent": outcome.sent,
-        "seconds": rounded(outcome.elapsed.as_secs_f64()),
-    })
-}
-
-/// The object of a file that failed before it was sent.
-pub fn failure(path: &Path, remote: &str, size: u64, error: &Error) -> serde_json::Value {
-    json!({
-        "event": "file", "path": path.to_string_lossy(), "remote": remote, "status": "failed", "size": size,
-        "sent": 0, "seconds": 0.0,
-        "error": {
-            "kind": error.kind().name(), "message": error.to_string(), "call": error.operation().name(),
-            "code": error.code(), "http_status": error.status(), "slice": error.slice(),
-            "trace_id": error.trace_id(),
-        },
-    })
-}
-
-/// Milliseconds are all that a script can use.
-fn rounded(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
 }

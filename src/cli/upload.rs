@@ -14,14 +14,16 @@ use tokio::runtime::{Runtime, RuntimeFlavor};
 use super::account::account_options;
 use super::ahead::{Ahead, Patience};
 use super::args::{HttpVersion, OnConflict, Upload};
+use super::echo::Echo;
 use super::emulator::Local;
 use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::report::Report;
+use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::walk::{News, Refused, Walk};
-use super::{INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, state_dir};
+use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
 /// Uploads, and says how it went.
 ///
@@ -33,6 +35,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     if upload.select.dry_run {
         return Ok(dry_run(walk, &news, upload));
     }
+    let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
     let signals = Signals::new();
@@ -53,7 +56,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
-        let code = watch(run, (upload, &left_out), &news, &signals, &ahead).await;
+        let code = watch(run, (upload, &left_out), (&news, file), &signals, &ahead).await;
         if verbose {
             servers(&client);
         }
@@ -146,12 +149,12 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
 async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
-    news: &Receiver<News>,
+    (news, file): (&Receiver<News>, Option<ReportFile>),
     signals: &Signals,
     ahead: &Ahead<Item>,
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
-    let mut report = Report::new(upload.output, screen);
+    let mut report = Report::new(upload.output, screen, file);
     let mut deadline = None;
     let mut refused = false;
     let mut beat = tokio::time::interval(Duration::from_millis(100));
@@ -191,13 +194,11 @@ async fn watch(
         report.note("not all files that were not tried are counted: a folder does not answer, or they are many");
     }
     news.try_iter().for_each(|news| report.news(&news));
-    let summary = report.summary(left_out);
-    match (refused, deadline, summary.failed) {
+    let tally = report.summary(left_out);
+    match (refused, deadline) {
         (true, ..) => REFUSED,
-        (_, Some(_), _) => INTERRUPTED,
-        _ if summary.interrupted > 0 => INTERRUPTED,
-        (.., 0) => 0,
-        _ => SOME_FAILED,
+        (_, Some(_)) => INTERRUPTED,
+        _ => tally.code(),
     }
 }
 
@@ -223,6 +224,8 @@ fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> u8 {
             News::Refused(Refused {
                 error,
                 path: item.path.clone(),
+                remote: item.remote.clone(),
+                echo: Echo::from_tag(item.tag.as_deref()),
             })
         };
         match std::fs::metadata(&item.path) {
@@ -236,10 +239,7 @@ fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> u8 {
         }
     }
     news.try_iter().for_each(|news| report.news(&news));
-    match report.summary(&left_out) {
-        0 => 0,
-        _ => SOME_FAILED,
-    }
+    report.summary(&left_out).code()
 }
 
 fn conflict(asked: OnConflict) -> Conflict {

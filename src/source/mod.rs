@@ -459,7 +459,8 @@ fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
         () => "of an unknown type",
     };
     let message = format!("is {what}, not a regular file");
-    Err(Error::new(Kind::Source, Operation::Read, message).with_path(path))
+    let error = Error::new(Kind::Source, Operation::Read, message).with_path(path);
+    Err(error.for_good())
 }
 
 /// The name leads nowhere any more: itself deleted, or a folder above it.

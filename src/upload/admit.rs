@@ -15,7 +15,7 @@ use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::turn::{self, Turn};
 use crate::digest::{FileDigest, Md5};
-use crate::error::{Error, Operation, Result};
+use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
 use crate::journal::Task;
 use crate::options::Resume;
@@ -43,6 +43,8 @@ pub struct Hashed {
     pub _ahead: BudgetGuard,
     /// When its turn came.
     pub started: Instant,
+    /// The item's tag.
+    pub tag: Option<Arc<str>>,
 }
 
 /// What admission hands on.
@@ -125,6 +127,7 @@ impl Admission {
             md5,
             sent: 0,
             elapsed: Duration::ZERO,
+            tag: self.item.tag.clone(),
         };
         self.hand_on(Admitted::Ended(Box::new(outcome)));
     }
@@ -156,6 +159,18 @@ impl Admission {
             path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
             identity: *source.identity(),
         })
+    }
+
+    /// The file is the one that was meant, where its MD5 was said.
+    fn is_expected(&self, md5: &Md5) -> Result<()> {
+        match &self.item.md5 {
+            Some(expected) if expected != md5 => {
+                let message = format!("the file's MD5 is {md5}, and {expected} was expected");
+                let error = Error::new(Kind::Source, Operation::Check, message);
+                Err(error.for_good().advice("nothing of it was sent"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read. A small file
@@ -194,6 +209,7 @@ impl Job for Admission {
         if core.options.resume == Resume::Everything
             && let Some(finished) = core.journal.finished(&task)
         {
+            self.is_expected(&finished.md5)?;
             self.skip(finished.file_id, Some(finished.md5));
             return Ok(OpenedJob::Nothing);
         }
@@ -216,6 +232,9 @@ impl Job for Admission {
         let (Some(source), Some(task)) = (source, self.task.clone()) else {
             return;
         };
+        if let Err(error) = self.is_expected(&digest.md5) {
+            return self.failed(error);
+        }
         // What there is may be more or less than the size that was counted.
         let (total, counted) = (&self.shared.progress.bytes, source.identity().size);
         Progress::add(total, source.len().saturating_sub(counted));
@@ -244,6 +263,7 @@ impl Job for Admission {
             turn,
             _ahead: ahead,
             started: self.started,
+            tag: self.item.tag.clone(),
         };
         self.hand_on(Admitted::Ready(Box::new(hashed)));
     }

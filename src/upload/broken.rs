@@ -19,6 +19,7 @@ pub fn nameless(error: Error) -> Outcome {
         md5: None,
         sent: 0,
         elapsed: Duration::ZERO,
+        tag: None,
     }
 }
 

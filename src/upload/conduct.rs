@@ -110,6 +110,7 @@ impl Unfinished {
             md5: Some(file.digest.md5),
             sent: 0,
             elapsed: Duration::ZERO,
+            tag: file.tag.clone(),
         };
         Unfinished {
             outcome,

@@ -27,6 +27,8 @@ pub struct Outcome {
     pub sent: u64,
     /// From the file's turn to its end.
     pub elapsed: Duration,
+    /// The item's tag, as it was handed in.
+    pub tag: Option<Arc<str>>,
 }
 
 /// The ways for a file to end.

@@ -34,6 +34,7 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64
         md5: Some(hashed.digest.md5),
         sent: sent.load(Ordering::Relaxed),
         elapsed: hashed.started.elapsed(),
+        tag: hashed.tag.clone(),
     }
 }
 

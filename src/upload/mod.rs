@@ -23,12 +23,15 @@ mod targets;
 mod turn;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use client::{Client, Interrupter, Run, ServerReport};
 pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
 pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};
+
+use crate::digest::Md5;
 
 /// A file to upload, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,10 @@ pub struct Item {
     /// whatever became of the names since; the folder itself may be one. `None` (default): `path` was
     /// typed, and links on it are meant.
     pub below: Option<PathBuf>,
+    /// What the whole file's MD5 must be: the file fails, before anything is sent, where it is another one.
+    pub md5: Option<Md5>,
+    /// Anything of the caller's, handed back in the file's [`Outcome`].
+    pub tag: Option<Arc<str>>,
 }
 
 impl Item {
@@ -60,6 +67,8 @@ impl Item {
             parent_id: 0,
             remote,
             below: None,
+            md5: None,
+            tag: None,
         }
     }
 

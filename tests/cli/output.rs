@@ -83,12 +83,12 @@ fn a_refusal_of_the_service_names_file_call_code_and_trace_id() {
     let scene = Scene::new(Config::default());
     scene.file("x", 10);
     let orphan = ["--parent-id", "4711", "x"];
-    let text = finish(upload(&scene).args(orphan)).exit(1);
+    let text = finish(upload(&scene).args(orphan)).exit(4);
     assert!(
         text.stderr.starts_with("failed    x: single/create: "),
         "{text:?}"
     );
-    let json = finish(upload(&scene).arg("--json").args(orphan)).exit(1);
+    let json = finish(upload(&scene).arg("--json").args(orphan)).exit(4);
     let error = &json.report().0[0]["error"];
     assert_eq!(error["kind"], "rejected");
     assert_eq!(error["code"], 1);

@@ -126,7 +126,7 @@ fn below_a_remote_folder_and_a_parent() {
 #[test]
 fn on_conflict() {
     for (policy, code, count, new_has_the_name) in [
-        ("fail", 1, 1, false),
+        ("fail", 4, 1, false),
         ("keep-both", 0, 2, false),
         ("overwrite", 0, 1, true),
     ] {

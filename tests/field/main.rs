@@ -20,6 +20,7 @@ mod proxies;
 mod queue;
 mod resources;
 mod secrets;
+mod selection;
 mod signals;
 mod state;
 mod targets;

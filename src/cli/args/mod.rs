@@ -12,7 +12,7 @@ use super::duration::duration;
 use super::size::{Rates, Size};
 
 pub use hash::{Checking, Hash};
-pub use select::Select;
+pub use select::{BadNames, Empty, Order, Select};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
 #[derive(Debug, Parser)]
@@ -57,7 +57,8 @@ pub enum Command {
 /// `panup upload`
 #[derive(Debug, clap::Args)]
 pub struct Upload {
-    /// Files and directories. A directory goes up as itself with all below it.
+    /// Files and directories. A directory goes up as itself with all below it; DIR/ and DIR/. go up as
+    /// their contents.
     #[arg(required_unless_present = "files_from", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -78,6 +79,15 @@ pub struct Upload {
     /// A remote folder below that; missing folders are made.
     #[arg(long, value_name = "PATH", help_heading = "Where to")]
     pub dest: Option<String>,
+
+    /// The remote name of the one file that is given.
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        conflicts_with = "files_from",
+        help_heading = "Where to"
+    )]
+    pub rename: Option<String>,
 
     /// What happens when the remote name is taken.
     #[arg(long, value_enum, default_value_t = OnConflict::Fail, help_heading = "Where to")]
@@ -145,6 +155,11 @@ pub struct Upload {
     /// Send again what the journal knows as finished.
     #[arg(long, help_heading = "State")]
     pub force: bool,
+
+    /// Append the object of each file, as --json has it, to FILE as soon as the file has ended.
+    /// --files-from takes from it what is not done.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub report: Option<PathBuf>,
 
     /// What to print.
     #[command(flatten)]

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
+use super::super::moment::Moment;
 use super::super::size::Size;
 
 /// Which files.
@@ -18,14 +21,37 @@ pub struct Select {
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
-    /// Also the paths listed in FILE, one a line, in UTF-8 or, with a byte order mark, UTF-16; - is
-    /// standard input. Relative paths keep their folders.
+    /// Also exclude the globs in FILE, one a line; lines that begin with # are comments (may be repeated).
+    #[arg(long, value_name = "FILE")]
+    pub exclude_from: Vec<PathBuf>,
+
+    /// Globs match upper and lower case alike.
+    #[arg(long)]
+    pub ignore_case: bool,
+
+    /// Leave out what .gitignore, .ignore and .panupignore say: those in each PATH and below it, and
+    /// those above it up to a folder with a .git.
+    #[arg(long)]
+    pub ignore_files: bool,
+
+    /// Whether names that begin with a dot go up.
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no, default_value = "yes", action = clap::ArgAction::Set, hide_possible_values = true)]
+    pub hidden: bool,
+
+    /// Also the paths listed in FILE, one a line, or JSON objects {"path":…,"remote":…,"md5":…,"size":…,
+    /// "tag":…}, read as they come; - is standard input. Of a --report or --json output, what is not
+    /// done. In UTF-8 or, with a byte order mark, UTF-16.
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<PathBuf>,
 
-    /// Listed paths end in NUL bytes instead of line ends.
+    /// Listed paths end in NUL bytes instead of line ends, and none is JSON.
     #[arg(short = '0', long, requires = "files_from")]
     pub null: bool,
+
+    /// Listed paths keep the folders that they have below DIR. Without it they keep all that they are
+    /// written with.
+    #[arg(long, value_name = "DIR", requires = "files_from")]
+    pub base: Option<PathBuf>,
 
     /// Only files of at least this size.
     #[arg(long, value_name = "SIZE")]
@@ -35,6 +61,27 @@ pub struct Select {
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
 
+    /// Only files that were modified at or after WHEN: an age such as 12h, 7d or 2w, or a date such as
+    /// 2026-11-26, "2026-11-26 08:30" (local time) or 2026-11-26T08:30:00+08:00.
+    #[arg(long, value_name = "WHEN")]
+    pub newer_than: Option<Moment>,
+
+    /// Only files that were modified before WHEN.
+    #[arg(long, value_name = "WHEN")]
+    pub older_than: Option<Moment>,
+
+    /// Empty files, which the service refuses.
+    #[arg(long, value_enum, default_value_t = Empty::Fail)]
+    pub empty: Empty,
+
+    /// Names that the service refuses: with \ : * ? " < > or |, of blanks only, or too long.
+    #[arg(long, value_enum, default_value_t = BadNames::Fail)]
+    pub bad_names: BadNames,
+
+    /// Which files are begun first. But for mixed, all are found before the first one is begun.
+    #[arg(long, value_enum, default_value_t = Order::Mixed)]
+    pub order: Order,
+
     /// Follow symbolic links. They are left out, and counted, otherwise.
     #[arg(long)]
     pub follow: bool,
@@ -42,4 +89,45 @@ pub struct Select {
     /// Say what would be uploaded, and upload nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `--empty`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Empty {
+    /// They fail.
+    Fail,
+    /// They are left out, and counted.
+    Skip,
+}
+
+/// `--bad-names`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BadNames {
+    /// The files fail.
+    Fail,
+    /// The files are left out, and counted.
+    Skip,
+    /// The signs become their full-width forms, as rclone has it: a:b goes up as a：b.
+    Fullwidth,
+}
+
+/// `--order`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// As they are found, big and small ones side by side.
+    Mixed,
+    /// The smallest first.
+    Size,
+    /// By their remote paths.
+    Name,
+    /// The oldest first.
+    Mtime,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
 }

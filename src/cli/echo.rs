@@ -1,0 +1,63 @@
+//! What a list says of a file and its line in the output says again, on its way through a run.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+/// A file's tag, and what is to be known of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Echo {
+    tag: Option<Value>,
+    note: Option<String>,
+}
+
+impl Echo {
+    /// Of a file with that tag.
+    pub fn new(tag: Option<Value>, note: Option<String>) -> Echo {
+        Echo { tag, note }
+    }
+
+    /// As the library takes it along; nothing for nothing.
+    pub fn into_tag(self) -> Option<Arc<str>> {
+        if self == Echo::default() {
+            return None;
+        }
+        Some(json!([self.tag, self.note]).to_string().into())
+    }
+
+    /// What the library gives back.
+    pub fn from_tag(tag: Option<&str>) -> Echo {
+        let parsed = tag.and_then(|tag| serde_json::from_str(tag).ok());
+        let (tag, note) = parsed.unwrap_or_default();
+        Echo { tag, note }
+    }
+
+    /// Adds it to a file's object.
+    pub fn add_to(&self, line: &mut Value) {
+        if let Some(tag) = &self.tag {
+            line["tag"] = tag.clone();
+        }
+        if let Some(note) = &self.note {
+            line["note"] = note.clone().into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_comes_back_as_it_went() {
+        assert_eq!(Echo::default().into_tag(), None);
+        assert_eq!(Echo::from_tag(None), Echo::default());
+        for echo in [
+            Echo::new(Some(json!({"a": [1, "x"]})), None),
+            Echo::new(Some(json!(7)), Some("a note".to_owned())),
+            Echo::new(None, Some("a note".to_owned())),
+        ] {
+            let tag = echo.clone().into_tag();
+            assert_eq!(Echo::from_tag(tag.as_deref()), echo);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The objects of `--json` and `--report`.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use panup::{Error, Item, Outcome};
+use serde_json::{Value, json};
+
+use super::echo::Echo;
+use super::left_out::Why;
+use super::walk::Refused;
+
+/// How a file ended.
+pub fn ended(outcome: &Outcome) -> Value {
+    let status = &outcome.status;
+    let mut line = file(
+        &outcome.path,
+        &outcome.remote,
+        status.name(),
+        status.error(),
+    );
+    line["file_id"] = json!(outcome.status.file_id());
+    line["md5"] = json!(outcome.md5.map(|md5| md5.to_string()));
+    line["size"] = json!(outcome.size);
+    line["sent"] = json!(outcome.sent);
+    line["seconds"] = json!(rounded(outcome.elapsed.as_secs_f64()));
+    Echo::from_tag(outcome.tag.as_deref()).add_to(&mut line);
+    line
+}
+
+/// A file that failed before it was handed in.
+pub fn refused(refused: &Refused) -> Value {
+    let Refused {
+        path,
+        remote,
+        echo,
+        error,
+    } = refused;
+    let mut line = file(path, remote, "failed", Some(error));
+    echo.add_to(&mut line);
+    line
+}
+
+fn file(path: &Path, remote: &str, status: &str, error: Option<&Error>) -> Value {
+    let mut line = json!({
+        "event": "file", "remote": remote, "status": status, "file_id": null, "md5": null, "size": 0, "sent": 0,
+        "seconds": 0.0,
+    });
+    add_path(&mut line, path);
+    if let Some(error) = error {
+        line["error"] = json!({
+            "kind": error.kind().name(), "message": error.to_string(), "call": error.operation().name(),
+            "code": error.code(), "http_status": error.status(), "slice": error.slice(),
+            "trace_id": error.trace_id(), "final": error.is_final(),
+        });
+    }
+    line
+}
+
+/// A file that was found, and the run ended before its turn.
+pub fn untried(item: &Item, status: &str, error: &Error) -> Value {
+    let mut line = file(&item.path, &item.remote, status, Some(error));
+    Echo::from_tag(item.tag.as_deref()).add_to(&mut line);
+    line
+}
+
+/// A file that would go up.
+pub fn planned(item: &Item, size: u64) -> Value {
+    let mut line = json!({ "event": "planned", "remote": item.remote, "size": size });
+    add_path(&mut line, &item.path);
+    Echo::from_tag(item.tag.as_deref()).add_to(&mut line);
+    line
+}
+
+/// What does not go up without having failed.
+pub fn left_out(path: &Path, why: Why) -> Value {
+    let mut line = json!({ "event": "left_out", "why": why.name() });
+    add_path(&mut line, path);
+    line
+}
+
+/// Something to know that stops nothing.
+pub fn warning(error: &Error) -> Value {
+    json!({ "event": "warning", "message": error.to_string() })
+}
+
+/// Milliseconds are all that a script can use.
+pub fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// A path that is no Unicode comes in base64 as well.
+fn add_path(line: &mut Value, path: &Path) {
+    line["path"] = json!(path.to_string_lossy());
+    if path.to_str().is_none() {
+        let coded = STANDARD.encode(path.as_os_str().as_encoded_bytes());
+        line["path_bytes"] = json!(coded);
+    }
+}
