@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::duration::duration;
 use super::size::{Rates, Size};
 
-pub use hash::{Checking, Hash};
+pub use hash::{Checking, Hash, Lines};
 pub use select::{BadNames, Empty, Order, Select};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.

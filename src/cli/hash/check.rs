@@ -1,6 +1,7 @@
 //! `panup hash --check`: lists of MD5s against the files that they name, with md5sum's words and
 //! its exit codes.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use super::super::{complain, text, usage};
 use super::inputs::typed;
 use super::line::{Entry, Reader, verdict};
 use super::print::Printer;
+use super::quote::quoted;
 use super::{name, refuse};
 
 /// Checks each list; whether all is well.
@@ -27,7 +29,7 @@ pub fn run(lists: &[PathBuf], ask: Checking, options: &HashOptions) -> Result<bo
     };
     let mut well = true;
     for path in lists {
-        well &= match List::read(path, ask) {
+        well &= match List::read(path) {
             Ok(list) => list.check(ask, options)?,
             Err(error) => {
                 refuse(&error);
@@ -42,8 +44,8 @@ pub fn run(lists: &[PathBuf], ask: Checking, options: &HashOptions) -> Result<bo
 struct List {
     name: String,
     entries: Vec<Entry>,
-    /// Lines that say nothing about a file.
-    unreadable: u64,
+    /// Lines that say nothing about a file: their numbers, and how many entries come before them.
+    unreadable: VecDeque<(u64, usize)>,
 }
 
 /// How its files fared.
@@ -55,19 +57,19 @@ struct Tally {
 }
 
 impl List {
-    fn read(path: &Path, ask: Checking) -> Result<List, Error> {
+    fn read(path: &Path) -> Result<List, Error> {
         let failed = |error| Error::read(path, error);
         let (name, source): (String, Box<dyn Read>) = match typed(path.to_owned()) {
             Input::Stdin => ("'standard input'".to_owned(), Box::new(std::io::stdin())),
             Input::File(path) => {
                 let file = File::open(&path).map_err(failed)?;
-                (path.display().to_string(), Box::new(file))
+                (quoted(&path), Box::new(file))
             }
         };
         let mut list = List {
             name,
             entries: Vec::new(),
-            unreadable: 0,
+            unreadable: VecDeque::new(),
         };
         let mut reader = Reader::default();
         let mut bytes = Vec::new();
@@ -84,15 +86,18 @@ impl List {
             // Standard input is spent on the list itself.
             match entry.filter(|entry| !is_stdin(path) || !is_stdin(&entry.path)) {
                 Some(entry) => list.entries.push(entry),
-                None => list.unreadable(number, ask),
+                None => list.unreadable.push_back((number, list.entries.len())),
             }
         }
         Ok(list)
     }
 
-    fn unreadable(&mut self, number: u64, ask: Checking) {
-        self.unreadable += 1;
-        if ask.warn {
+    /// Tells those that come before the next entry, of which `done` were checked.
+    fn tell_unreadable(&mut self, done: usize) {
+        while let Some(&(number, before)) = self.unreadable.front()
+            && before <= done
+        {
+            self.unreadable.pop_front();
             let name = &self.name;
             complain(&format!(
                 "panup: {name}: {number}: improperly formatted MD5 checksum line"
@@ -100,29 +105,41 @@ impl List {
         }
     }
 
-    fn check(self, ask: Checking, options: &HashOptions) -> Result<bool, Error> {
+    fn check(mut self, ask: Checking, options: &HashOptions) -> Result<bool, Error> {
+        let unreadable = self.unreadable.len() as u64;
+        if !ask.warn {
+            self.unreadable.clear();
+        }
         if self.entries.is_empty() {
+            self.tell_unreadable(0);
             let name = &self.name;
             complain(&format!(
                 "panup: {name}: no properly formatted checksum lines found"
             ));
             return Ok(false);
         }
-        let (paths, expected): (Vec<_>, Vec<_>) = self
-            .entries
+        let (paths, expected): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries)
             .into_iter()
             .map(|entry| (entry.path, entry.md5))
             .unzip();
         let sums = panup::hash_files(paths.into_iter().map(typed), options)?;
-        let mut printer = Printer::new(sums.progress());
+        let mut printer = Printer::new(sums.progress(), b'\n');
         let mut tally = Tally::default();
-        for (file, md5) in sums.zip(expected) {
+        for (done, (file, md5)) in sums.zip(expected).enumerate() {
+            if self
+                .unreadable
+                .front()
+                .is_some_and(|(_, before)| *before <= done)
+            {
+                printer.aside(|| self.tell_unreadable(done));
+            }
             tally.file(&file, md5, ask, &mut printer);
         }
         let written = printer.end();
-        tally.warn(&self.name, self.unreadable, ask);
+        self.tell_unreadable(usize::MAX);
+        tally.warn(&self.name, unreadable, ask);
         let well = tally.right > 0 && tally.wrong == 0 && tally.unread == 0;
-        Ok(well && written && (!ask.strict || self.unreadable == 0))
+        Ok(well && written && (!ask.strict || unreadable == 0))
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use panup::digest::Md5;
 
+use super::super::args::Lines;
+
 /// What a list says of one file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -15,18 +17,23 @@ pub struct Entry {
     pub md5: Md5,
 }
 
-/// `md5  path`
-pub fn written(md5: &Md5, path: &Path) -> Vec<u8> {
+/// `md5  path`, without its end.
+pub fn written(md5: &Md5, path: &Path, ask: Lines) -> Vec<u8> {
     let (mark, path) = match path.as_os_str().as_bytes() {
-        plain if !plain.iter().any(is_special) => ("", plain.to_vec()),
+        plain if ask.zero || !plain.iter().any(is_special) => ("", plain.to_vec()),
         special => ("\\", escaped(special)),
     };
-    [format!("{mark}{md5}  ").into_bytes(), path].concat()
+    if ask.tag {
+        let (begin, end) = (format!("{mark}MD5 ("), format!(") = {md5}"));
+        return [begin.into_bytes(), path, end.into_bytes()].concat();
+    }
+    let mode = if ask.binary { '*' } else { ' ' };
+    [format!("{mark}{md5} {mode}").into_bytes(), path].concat()
 }
 
 /// `#number md5  path`
-pub fn slice(number: usize, md5: &Md5, path: &Path) -> Vec<u8> {
-    [format!("#{number} ").into_bytes(), written(md5, path)].concat()
+pub fn slice(number: usize, md5: &Md5, path: &Path, ask: Lines) -> Vec<u8> {
+    [format!("#{number} ").into_bytes(), written(md5, path, ask)].concat()
 }
 
 /// `path: verdict`. Only a line end makes a path unfit for a line of text.
@@ -158,13 +165,13 @@ mod tests {
         for path in [
             "a", " a", "a b ", "*a", "a\\b", "a\nb", "\r", "\\n", "(a) = b",
         ] {
-            let text = written(&md5, path.as_ref());
+            let text = written(&md5, path.as_ref(), Lines::default());
             assert!(!text.contains(&b'\n') && !text.contains(&b'\r'), "{path:?}");
             let entry = Reader::default().read(&text).expect("our own line");
             assert_eq!((entry.path.as_path(), entry.md5), (path.as_ref(), md5));
         }
         assert_eq!(
-            written(&md5, "a\\b".as_ref()),
+            written(&md5, "a\\b".as_ref(), Lines::default()),
             format!("\\{TEXT}  a\\\\b").into_bytes()
         );
     }

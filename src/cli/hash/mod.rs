@@ -6,6 +6,7 @@ mod check;
 mod inputs;
 mod line;
 mod print;
+mod quote;
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -13,7 +14,7 @@ use std::sync::mpsc::channel;
 use panup::{Error, FileSum, HashOptions, Input};
 
 use super::args::Hash;
-use super::{SOME_FAILED, complain};
+use super::{SOME_FAILED, USAGE, complain};
 use print::Printer;
 
 /// Prints MD5s, or checks them.
@@ -21,13 +22,18 @@ use print::Printer;
 /// # Errors
 /// Wrong usage: nothing was hashed.
 pub fn run(hash: &Hash) -> Result<u8, Error> {
+    if let Some(misuse) = hash.misuse() {
+        complain(&format!("panup: {misuse}"));
+        complain("Try 'panup hash --help' for more information.");
+        return Ok(USAGE);
+    }
     let mut options = HashOptions::default();
     options.threads = hash.threads;
     options.slice_size = hash.slices.map(|size| size.0);
     options.maps = !hash.no_mmap;
-    let well = match &hash.check {
-        Some(lists) => check::run(lists, hash.checking, &options)?,
-        None => print(hash, &options)?,
+    let well = match hash.check {
+        true => check::run(&hash.paths, hash.checking, &options)?,
+        false => print(hash, &options)?,
     };
     Ok(match well {
         true => 0,
@@ -41,16 +47,17 @@ fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
     let left_out = Arc::default();
     let inputs = inputs::below(&hash.paths, refused, &left_out);
     let sums = panup::hash_files(inputs, options)?;
-    let mut printer = Printer::new(sums.progress());
+    let end = if hash.lines.zero { 0 } else { b'\n' };
+    let mut printer = Printer::new(sums.progress(), end);
     let mut well = true;
     for FileSum { input, sum, .. } in sums {
         let name = name(&input);
         match sum {
             Ok(sum) => {
-                printer.line(&line::written(&sum.md5, name));
+                printer.line(&line::written(&sum.md5, name, hash.lines));
                 let slices = sum.slices.iter().flat_map(|slices| &slices.md5s);
                 for (number, md5) in (1..).zip(slices) {
-                    printer.line(&line::slice(number, md5, name));
+                    printer.line(&line::slice(number, md5, name, hash.lines));
                 }
             }
             Err(error) => {
@@ -83,7 +90,7 @@ fn refuse(error: &Error) {
     let path = error.path().unwrap_or("-".as_ref());
     complain(&format!(
         "panup: {}: {}",
-        path.display(),
+        quote::quoted(path),
         bare(error.message())
     ));
 }

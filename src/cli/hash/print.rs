@@ -12,15 +12,17 @@ use super::bare;
 /// Where the lines go.
 pub struct Printer {
     out: BufWriter<Stdout>,
+    end: u8,
     is_terminal: bool,
     bar: Bar,
     well: bool,
 }
 
 impl Printer {
-    /// Nothing printed yet.
-    pub fn new(progress: &Arc<HashProgress>) -> Printer {
+    /// Nothing printed yet; lines end in `end`.
+    pub fn new(progress: &Arc<HashProgress>, end: u8) -> Printer {
         Printer {
+            end,
             out: BufWriter::with_capacity(BUFFER, std::io::stdout()),
             is_terminal: std::io::stdout().is_terminal(),
             bar: Bar::start(progress),
@@ -30,10 +32,10 @@ impl Printer {
 
     /// A line. People see it at once; scripts get many at a time.
     pub fn line(&mut self, line: &[u8]) {
-        let Printer { out, bar, .. } = self;
+        let Printer { out, bar, end, .. } = self;
         let write = |out: &mut BufWriter<Stdout>| {
             out.write_all(line)?;
-            out.write_all(b"\n")
+            out.write_all(&[*end])
         };
         let written = match self.is_terminal {
             true => bar.hidden(|| write(out).and_then(|()| out.flush())),
