@@ -261,6 +261,15 @@ mod tests {
                 ..options()
             },
             Options {
+                credential: Credential::OAuth {
+                    id: "app".to_owned(),
+                    secret: Secret::new("s"),
+                    refresh_token: Secret::new("r"),
+                },
+                state_dir: None,
+                ..options()
+            },
+            Options {
                 account: Some(" ".to_owned()),
                 ..options()
             },

@@ -183,8 +183,7 @@ impl Service {
         let operation = Operation::Login;
         let mut request = Request::new(Method::POST, refresh.path(), operation);
         request.headers = headers(operation, None)?;
-        // HTTP/2's own log shows a path at its loudest; HTTP/1.1's does not.
-        request.version = Preference::H1;
+        request.version = self.version;
         let reply = self.pool.send(&self.api, request).await.map_err(not_ours)?;
         refresh.reply(raw(operation, &self.api.to_string(), &reply))
     }

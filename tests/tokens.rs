@@ -5,10 +5,15 @@ mod common;
 
 use std::fs;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::{SLICE, Scene, failure, outcomes_and_warnings};
-use panup::{Client, Credential, Item, Kind, Operation, Secret, Status};
-use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Fault, Limits, Operation as Call, Tls};
+use panup::{Client, Credential, Item, Kind, Operation, Secret, Status, Token, TokenSource};
+use panup_emulator::{
+    Action, CLIENT_ID, CLIENT_SECRET, Fault, Limits, Operation as Call, REFRESH_TOKEN, Tls,
+};
 
 fn client_credentials() -> Credential {
     Credential::Client {
@@ -335,6 +340,150 @@ fn no_secret_in_debug_forms(scene: &Scene) {
     }
     let pasted = format!("{:?}", scene.sliced());
     assert!(!pasted.contains(scene.emulator.token()), "{pasted}");
+}
+
+/// A service cut off in mid-answer has told half a token.
+#[test]
+fn half_an_answer_to_a_login_is_not_repeated() {
+    let scene = Scene::small();
+    scene
+        .emulator
+        .inject(Fault::on(Call::AccessToken, Action::TruncatedJson));
+    let item = scene.item("f", SLICE, 1);
+    let mut command = as_client(scene.sliced_upload(&item, &["-vv", "--retries=1"]));
+    let output = command
+        .env("PANUP_LOG", "trace")
+        .output()
+        .expect("a binary");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    no_secret_in(&output);
+}
+
+/// What a caller's own source was asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    times: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+/// A source that gives one token after the other, each of which the emulator takes.
+fn source(scene: &Scene, asked: &Arc<Asked>) -> TokenSource {
+    let (asked, tokens) = (Arc::clone(asked), ["s0", "s1", "s2", "s3"]);
+    for token in tokens {
+        scene.emulator.allow_token(token);
+    }
+    TokenSource::new(move |request| {
+        let number = asked.times.fetch_add(1, Ordering::Relaxed);
+        let refused = usize::from(request.refused.is_some());
+        asked.refused.fetch_add(refused, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(Token::new(Secret::new(tokens[number])))
+        }
+    })
+}
+
+fn by_source(scene: &Scene, source: TokenSource) -> Client {
+    let mut options = scene.sliced_by(Credential::Source(source));
+    options.concurrency = Some(64);
+    Client::new(options).expect("sound")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callers_source_is_asked_once_for_all_tasks_and_clients() {
+    let scene = Scene::small();
+    let asked = Arc::default();
+    let source = source(&scene, &asked);
+    let alone = by_source(&scene, source.clone());
+    let items = many(&scene, 0, 64);
+    let (outcomes, warnings) =
+        outcomes_and_warnings(alone.start(items.clone()).expect("threads")).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome.status, Status::Uploaded(_)))
+    );
+    assert_eq!(
+        (asked.times.load(Ordering::Relaxed), warnings.len()),
+        (1, 0)
+    );
+    assert!(!cached(&scene), "in memory");
+    let shared = source.shared_as("vault");
+    for _ in 0..3 {
+        by_source(&scene, shared.clone())
+            .login()
+            .await
+            .expect("given");
+    }
+    assert_eq!(asked.times.load(Ordering::Relaxed), 2, "kept on disk");
+    assert!(cached(&scene));
+    // Refused, since the service has forgotten it: one more, for all tasks.
+    scene.emulator.expire_tokens();
+    for token in ["s2", "s3"] {
+        scene.emulator.allow_token(token);
+    }
+    let again = many(&scene, 1, 64);
+    let run = by_source(&scene, shared)
+        .start(again.clone())
+        .expect("threads");
+    let (outcomes, _) = outcomes_and_warnings(run).await;
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome.status, Status::Uploaded(_)))
+    );
+    assert_eq!(asked.times.load(Ordering::Relaxed), 3);
+    assert_eq!(asked.refused.load(Ordering::Relaxed), 1);
+    scene.assert_stored(&items.iter().chain(&again).collect::<Vec<_>>());
+}
+
+fn cached(scene: &Scene) -> bool {
+    let entries = fs::read_dir(scene.state()).expect("there").flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().starts_with("token-"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_panics_or_never_answers_ends_the_run() {
+    let scene = Scene::small();
+    let failing = TokenSource::new(|_| async {
+        let error = panup::Error::new(Kind::Transport, Operation::Login, "the vault is away");
+        Err(error)
+    });
+    let panicking = TokenSource::new(|_| async { panic!("on purpose") });
+    let silent = TokenSource::new(|_| std::future::pending()).within(Duration::from_millis(50));
+    for (source, kind, words) in [
+        (failing, Kind::Transport, "the vault is away"),
+        (panicking, Kind::State, "panicked"),
+        (silent, Kind::Auth, "no token within 50ms"),
+    ] {
+        let run = by_source(&scene, source).start(many(&scene, 0, 20));
+        let (outcomes, _) = outcomes_and_warnings(run.expect("threads")).await;
+        let error = failure(&outcomes[0]);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert_eq!(scene.emulator.stats().of(Call::Create).calls, 0);
+}
+
+/// The one that asked is gone before the answer: the refresh token was used, so its successor is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_whose_asker_is_gone_is_kept_all_the_same() {
+    let scene = Scene::small();
+    let credential = Credential::OAuth {
+        id: CLIENT_ID.to_owned(),
+        secret: Secret::new(CLIENT_SECRET),
+        refresh_token: Secret::new(REFRESH_TOKEN),
+    };
+    let client = || Client::new(scene.sliced_by(credential.clone())).expect("sound");
+    let slow = Action::StallAnswer { millis: 300 };
+    scene.emulator.inject(Fault::on(Call::OAuth, slow));
+    let asking = client();
+    let gone = tokio::time::timeout(Duration::from_millis(150), asking.login()).await;
+    assert!(gone.is_err(), "dropped before the answer");
+    drop(asking);
+    client().login().await.expect("its token was kept");
+    assert_eq!(scene.emulator.stats().of(Call::OAuth).calls, 1);
 }
 
 /// Neither the client's secret, nor the pasted token, nor any fetched one.

@@ -1,4 +1,4 @@
-//! Who uploads: the environment first, then a token file, then what `panup login` keeps.
+//! Who uploads: what is typed first, then the environment, then what `panup login` keeps.
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -11,40 +11,51 @@ use panup::{
 };
 
 use super::account::account_options;
-use super::args::{Account, Login, Logout};
+use super::args::{Account, KEYS, Login, Logout};
 use super::signals::Signals;
-use super::{INTERRUPTED, complain, say, state_dir, text, usage};
+use super::{INTERRUPTED, complain, say, state_dir, text, token_command, usage};
 
 /// The credential that the environment and the options name.
 ///
 /// # Errors
 /// Where there is none, or half of one, or a file that cannot be used.
 pub fn find(account: &Account) -> Result<Credential, Error> {
-    if let Some(token) = variable("PANUP_TOKEN")? {
-        return Ok(Credential::Token(Secret::new(&token)));
-    }
     if let Some(path) = &account.token_file {
         return from_file(path);
     }
-    if let Some(credential) = from_environment()? {
+    let name = account.account.as_deref();
+    if let Some(command) = &account.token_command {
+        return token_command::credential(command, name);
+    }
+    if let Some(token) = variable("PANUP_TOKEN")? {
+        return Ok(Credential::Token(Secret::new(&token)));
+    }
+    if let Some(command) = plain_variable("PANUP_TOKEN_COMMAND") {
+        let command = String::from_utf8(command);
+        let command = command.map_err(|_| usage("PANUP_TOKEN_COMMAND is not UTF-8".to_owned()))?;
+        return token_command::credential(&command, name);
+    }
+    if let Some(credential) = client_variables()? {
+        return Ok(credential);
+    }
+    if let Some(credential) = oauth_variables()? {
         return Ok(credential);
     }
     let kept = state_dir(account.state_dir.as_deref()).map(|folder| folder.join(KEPT));
-    if let Some((id, secret)) = kept.map(|path| kept_pair(&path)).transpose()?.flatten() {
-        return Ok(Credential::Client {
-            id,
-            secret: Secret::new(&secret),
-        });
+    if let Some(credential) = kept.map(|path| read_kept(&path)).transpose()?.flatten() {
+        return Ok(credential);
     }
-    let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or run `panup login`";
+    let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or give --token-command, or \
+                   run `panup login`, which says where keys come from";
     Err(Error::new(Kind::Invalid, Operation::Configure, message)
         .advice("to try panup without an account, add --emulator"))
 }
 
-/// Client credentials as kept by `panup login`: two lines, 0600.
+/// What `panup login` keeps, 0600: client id and secret, each a line; of OAuth the refresh token, as it
+/// was first got, is a third.
 const KEPT: &str = "credentials";
 
-/// `panup login`: asks for client credentials, sees that the service takes them, and keeps them.
+/// `panup login`: asks for credentials, sees that the service takes them, and keeps them.
 ///
 /// # Errors
 /// Where the service refuses them or they cannot be written.
@@ -52,26 +63,59 @@ pub fn login(login: &Login) -> Result<u8, Error> {
     let folder = state_dir(login.account.state_dir.as_deref()).ok_or_else(no_folder)?;
     // Before anything is asked, and before a token is fetched in vain.
     private_folder(&folder)?;
-    let (id, secret) = match from_environment()? {
-        Some(Credential::Client { id, secret }) => (id, secret.expose().to_owned()),
-        _ => (ask("client id: ")?, ask_hidden("client secret: ")?),
+    let known = match login.oauth {
+        true => oauth_variables()?,
+        false => client_variables()?,
     };
-    let mut options = Options::new(Credential::Client {
-        id: id.clone(),
-        secret: Secret::new(&secret),
-    });
+    let credential = match known {
+        Some(known) => known,
+        None => ask_for(login.oauth)?,
+    };
+    let (id, kept) = as_kept(&credential);
+    let mut options = Options::new(credential.clone());
     account_options(&mut options, &login.account)?;
     options.state_dir = Some(folder.clone());
     let runtime = panup::runtime()?;
     let logged_in = runtime.block_on(log_in(options));
     runtime.shutdown_background();
     logged_in?;
-    write_private(&folder.join(KEPT), &format!("{id}\n{secret}\n"))?;
+    write_private(&folder.join(KEPT), &kept)?;
     say(&format!(
         "logged in as {id}; the credentials are kept in {}",
         folder.join(KEPT).display()
     ));
     Ok(0)
+}
+
+fn ask_for(oauth: bool) -> Result<Credential, Error> {
+    complain(KEYS);
+    let (id, secret) = (ask("client id: ")?, ask_hidden("client secret: ")?);
+    let secret = Secret::new(&secret);
+    if !oauth {
+        return Ok(Credential::Client { id, secret });
+    }
+    let refresh_token = Secret::new(&ask_hidden("refresh token: ")?);
+    Ok(Credential::OAuth {
+        id,
+        secret,
+        refresh_token,
+    })
+}
+
+/// The name that is said, and the file's text.
+fn as_kept(credential: &Credential) -> (&str, String) {
+    match credential {
+        Credential::Client { id, secret } => (id, format!("{id}\n{}\n", secret.expose())),
+        Credential::OAuth {
+            id,
+            secret,
+            refresh_token,
+        } => {
+            let (secret, refresh_token) = (secret.expose(), refresh_token.expose());
+            (id, format!("{id}\n{secret}\n{refresh_token}\n"))
+        }
+        _ => unreachable!("asked for"),
+    }
 }
 
 /// Says meanwhile what there is to say, such as that another panup is logging in.
@@ -131,27 +175,56 @@ fn remove(path: &Path) -> Result<bool, Error> {
 }
 
 /// One that is empty is not set: that is how some launchers unset it.
-fn variable(name: &str) -> Result<Option<String>, Error> {
+fn plain_variable(name: &str) -> Option<Vec<u8>> {
     let value = std::env::var_os(name).map(OsStringExt::into_vec);
-    let value = value.filter(|value| !value.trim_ascii().is_empty());
+    value.filter(|value| !value.trim_ascii().is_empty())
+}
+
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    let value = plain_variable(name);
     value.map(|value| text::secret(name, value)).transpose()
 }
 
-fn from_environment() -> Result<Option<Credential>, Error> {
-    match (
-        variable("PANUP_CLIENT_ID")?,
-        variable("PANUP_CLIENT_SECRET")?,
-    ) {
-        (Some(id), Some(secret)) => Ok(Some(Credential::Client {
+fn client_variables() -> Result<Option<Credential>, Error> {
+    let Some([id, secret]) = together(["PANUP_CLIENT_ID", "PANUP_CLIENT_SECRET"])? else {
+        return Ok(None);
+    };
+    let secret = Secret::new(&secret);
+    Ok(Some(Credential::Client { id, secret }))
+}
+
+fn oauth_variables() -> Result<Option<Credential>, Error> {
+    let names = [
+        "PANUP_OAUTH_CLIENT_ID",
+        "PANUP_OAUTH_CLIENT_SECRET",
+        "PANUP_OAUTH_REFRESH_TOKEN",
+    ];
+    Ok(
+        together(names)?.map(|[id, secret, refresh_token]| Credential::OAuth {
             id,
             secret: Secret::new(&secret),
-        })),
-        (None, None) => Ok(None),
-        _ => {
-            let message = "PANUP_CLIENT_ID and PANUP_CLIENT_SECRET belong together, and one of them is missing";
-            Err(Error::new(Kind::Invalid, Operation::Configure, message))
+            refresh_token: Secret::new(&refresh_token),
+        }),
+    )
+}
+
+/// Variables of which each is of no use without the others; `None` where none is set.
+fn together<const N: usize>(names: [&str; N]) -> Result<Option<[String; N]>, Error> {
+    let mut values = Vec::with_capacity(N);
+    let mut missing = Vec::new();
+    for name in names {
+        match variable(name)? {
+            Some(value) => values.push(value),
+            None => missing.push(name),
         }
     }
+    if values.is_empty() {
+        return Ok(None);
+    }
+    <[String; N]>::try_from(values).map(Some).map_err(|_| {
+        let (names, missing) = (names.join(", "), missing.join(" and "));
+        usage(format!("{names} belong together, and {missing} is not set"))
+    })
 }
 
 fn from_file(path: &Path) -> Result<Credential, Error> {
@@ -167,18 +240,26 @@ fn from_file(path: &Path) -> Result<Credential, Error> {
     Ok(Credential::Token(Secret::new(&token)))
 }
 
-fn kept_pair(path: &Path) -> Result<Option<(String, String)>, Error> {
+fn read_kept(path: &Path) -> Result<Option<Credential>, Error> {
     let Some(kept) = read_private(path)? else {
         return Ok(None);
     };
     let again = |error: Error| error.with_path(path).advice("run `panup login` again");
     let kept = text::decoded(kept.into_bytes()).map_err(|why| again(usage(why)))?;
     let mut lines = text::lines(&kept, |_| false).map(<[u8]>::to_vec);
-    let mut word = |what| text::secret(what, lines.next().unwrap_or_default()).map_err(again);
-    Ok(Some((
-        word("the kept client id")?,
-        word("the kept client secret")?,
-    )))
+    let word =
+        |what, line: Option<Vec<u8>>| text::secret(what, line.unwrap_or_default()).map_err(again);
+    let id = word("the kept client id", lines.next())?;
+    let secret = Secret::new(&word("the kept client secret", lines.next())?);
+    let Some(third) = lines.next() else {
+        return Ok(Some(Credential::Client { id, secret }));
+    };
+    let refresh_token = Secret::new(&word("the kept refresh token", Some(third))?);
+    Ok(Some(Credential::OAuth {
+        id,
+        secret,
+        refresh_token,
+    }))
 }
 
 fn ask(prompt: &str) -> Result<String, Error> {

@@ -22,6 +22,7 @@ mod screen;
 mod signals;
 mod size;
 mod text;
+mod token_command;
 mod tune;
 mod upload;
 mod walk;

@@ -226,7 +226,7 @@ impl Target {
 fn account(tune: &Tune) -> Result<Options, Error> {
     let credential = credentials::find(&tune.account)?;
     // A token that was fetched is kept there: the account may have few of them.
-    let fetched = matches!(credential, Credential::Client { .. });
+    let fetched = !matches!(credential, Credential::Token(_));
     let mut options = Options::new(credential);
     account_options(&mut options, &tune.account)?;
     options.state_dir = state_dir(tune.account.state_dir.as_deref()).filter(|_| fetched);

@@ -168,6 +168,8 @@ fn foreign(raw: &Raw<'_>) -> Error {
     let success = (200..=299).contains(&status);
     let details = match raw.location.filter(|_| !success) {
         Some(to) => format!(", redirects to {}", printable(to, EXCERPT)),
+        // Half an answer has a token in it.
+        None if success && raw.operation == Operation::Login => String::new(),
         None => excerpt(raw.body),
     };
     let message = if success && !is_markup(raw.body) {

@@ -227,6 +227,14 @@ mod tests {
     }
 
     #[test]
+    fn half_an_answer_is_told_without_its_half() {
+        let whole = r#"{"access_token":"s3cret-of-theirs","refresh_token":"#;
+        let error = REFRESH.reply(raw(200, whole)).err().expect("half");
+        assert_eq!(error.delivery(), crate::error::Delivery::Unknown);
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[test]
     fn a_redirect_is_told_without_its_query() {
         let to = "https://elsewhere.invalid/x?client_secret=s3cr%65t&refresh_token=r3fr%65sh";
         let error = REFRESH.reply(Raw {

@@ -2,6 +2,7 @@
 //! users: one file a kind of fault, each with the sample that was reported and its siblings.
 #![allow(clippy::print_stderr)] // what is skipped is said
 
+mod access;
 mod answers;
 mod budgets;
 mod clocks;

@@ -45,7 +45,8 @@ pub enum Command {
     Forget(Forget),
     /// Keep client credentials, and fetch a token.
     Login(Login),
-    /// Drop the kept credentials and token.
+    /// Drop the kept credentials and tokens, those of --token-command and of OAuth in the environment
+    /// too: its refresh token was used, and the application must be authorised again.
     Logout(Logout),
     /// Print a completion script.
     Completions {
@@ -69,7 +70,7 @@ pub struct Upload {
     /// No account needed: run the emulator in this process on real sockets, upload there, and keep
     /// the files in DIR (a temporary folder by default).
     #[cfg(feature = "emulator")]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["api", "token_file"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["api", "token_file", "token_command"])]
     pub emulator: Option<Option<PathBuf>>,
 
     /// The remote folder's id; 0 is the root.
@@ -175,7 +176,7 @@ pub struct Tune {
 
     /// No account needed: measure against an emulator in this process, which keeps nothing.
     #[cfg(feature = "emulator")]
-    #[arg(long, conflicts_with_all = ["api", "token_file"])]
+    #[arg(long, conflicts_with_all = ["api", "token_file", "token_command"])]
     pub emulator: bool,
 
     /// Bytes to send at most, resends included. 1G is enough for up to 16 slices of 16 MiB at
@@ -225,10 +226,23 @@ pub struct Account {
     #[arg(long, value_name = "PEM", help_heading = "Service")]
     pub ca_cert: Vec<PathBuf>,
 
-    /// A file that holds an access token, one word. Otherwise PANUP_TOKEN, or PANUP_CLIENT_ID and
-    /// PANUP_CLIENT_SECRET, or what `panup login` keeps.
+    /// A file that holds an access token, one word. Otherwise PANUP_TOKEN, PANUP_TOKEN_COMMAND,
+    /// PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, PANUP_OAUTH_CLIENT_ID, PANUP_OAUTH_CLIENT_SECRET and
+    /// PANUP_OAUTH_REFRESH_TOKEN, or what `panup login` keeps.
     #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub token_file: Option<PathBuf>,
+
+    /// A command for the shell that prints an access token, or {"accessToken":"…","expiredAt":"…"}. It
+    /// may take a minute, and is run again when the token is about to end or refused (then with
+    /// PANUP_TOKEN_REFUSED=1), once for all processes with this command, API and --account: the token
+    /// is kept in the state folder. `panup logout` drops it.
+    #[arg(
+        long,
+        value_name = "CMD",
+        conflicts_with = "token_file",
+        help_heading = "Service"
+    )]
+    pub token_command: Option<String>,
 
     /// The account's name in the journal. Otherwise the id inside the token, or the client id.
     #[arg(
@@ -318,11 +332,27 @@ pub struct Forget {
 
 /// `panup login`
 #[derive(Debug, clap::Args)]
+#[command(after_help = KEYS)]
 pub struct Login {
+    /// Keep an application of OAuth and its refresh token instead; taken from PANUP_OAUTH_CLIENT_ID,
+    /// PANUP_OAUTH_CLIENT_SECRET and PANUP_OAUTH_REFRESH_TOKEN where they are set. The refresh token
+    /// works once: panup keeps the one that comes in its place.
+    #[arg(long)]
+    pub oauth: bool,
+
     /// The service and the account.
     #[command(flatten)]
     pub account: Account,
 }
+
+/// Where keys come from: at the end of `panup login --help`, and before anything is asked.
+pub const KEYS: &str = "\
+A client id and secret come from https://www.123pan.com/developer and, since January 2026, with a paid \
+plan for developers only; the price is said there. At most three tokens of one client id live at once, \
+so panup fetches one and shares it among all its runs.
+Without such a plan: an application of OAuth (--oauth asks for its refresh token, which works once and for \
+90 days), or, where an application hands out tokens at an address of its own, `panup upload --token-command CMD`.
+Without an account: `panup upload --emulator`.";
 
 /// `panup logout`
 #[derive(Debug, clap::Args)]
