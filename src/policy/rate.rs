@@ -156,8 +156,8 @@ impl Rate {
     }
 
     /// Calls per second at present.
-    #[cfg(test)]
-    fn per_second(&self) -> f64 {
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
         self.per_second
     }
 

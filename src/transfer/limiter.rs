@@ -131,6 +131,12 @@ impl ConcurrencyLimiter {
         (state.in_flight, state.permits())
     }
 
+    /// Bodies that wait for a permit.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     fn permit(self: &Arc<Self>) -> Permit {
         Permit {
             limiter: Some(Arc::clone(self)),

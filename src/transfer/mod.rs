@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+mod activity;
 mod cancel;
 mod explain;
 mod limiter;
@@ -16,6 +17,7 @@ mod servers;
 mod signals;
 mod trust;
 
+pub use activity::{Activity, Steps, Wait};
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
 pub use limiter::Permit;
@@ -98,6 +100,8 @@ pub struct Scope {
     pub sent: Arc<AtomicU64>,
     /// Attempts that were repeated.
     pub retries: Arc<AtomicU64>,
+    /// Its calls that have not ended.
+    pub activity: Arc<Activity>,
     budget: Mutex<RetryBudget>,
     /// What ended the run: the next call would meet it as well.
     end: Mutex<Option<Error>>,
@@ -297,6 +301,19 @@ impl Transfer {
         self.limiter.load()
     }
 
+    /// Bodies that wait for a permit.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.limiter.queued()
+    }
+
+    /// Calls of this sort that may be made in a second, as far as is known now; `None` where they are not
+    /// limited.
+    #[must_use]
+    pub fn call_rate(&self, operation: Operation) -> Option<f64> {
+        self.rates.per_second(operation)
+    }
+
     /// Connections and requests so far, by server.
     #[must_use]
     pub fn stats(&self) -> Vec<(Origin, ServerStats)> {
@@ -322,6 +339,7 @@ impl Scope {
             bytes: Arc::default(),
             sent,
             retries: Arc::default(),
+            activity: Arc::default(),
             budget: Mutex::new(RetryBudget::of_a_run()),
             end: Mutex::default(),
             hedge: Mutex::new(Hedge::new()),

@@ -106,6 +106,11 @@ impl Rates {
         }
     }
 
+    /// Calls per second at present; `None` where they are not limited.
+    pub fn per_second(&self, operation: Operation) -> Option<f64> {
+        Some(self.of(operation)?.lock().per_second())
+    }
+
     fn all(&self) -> [&Mutex<Rate>; 8] {
         [
             &self.create,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::activity::CallWatch;
 use super::cancel::Cancel;
 use super::explain::{Attempted, explain};
 use super::limiter::Permit;
@@ -52,13 +53,17 @@ trait Call: Send {
     /// Which call it is.
     fn operation(&self) -> Operation;
     /// Waits until an attempt may leave.
-    fn ready(&mut self, transfer: &Transfer) -> impl Future<Output = ()> + Send;
+    fn ready(
+        &mut self,
+        transfer: &Transfer,
+        watch: &CallWatch,
+    ) -> impl Future<Output = ()> + Send;
     /// One attempt.
     fn attempt(
         &mut self,
         transfer: &Transfer,
         scope: &Scope,
-        token: Option<&Secret>,
+        with: (Option<&Secret>, &CallWatch),
     ) -> impl Future<Output = Result<Self::Answer>> + Send;
     /// After an attempt that failed: whether another one makes sense at all.
     fn check(&self) -> impl Future<Output = Result<()>> + Send {
@@ -156,14 +161,16 @@ impl Transfer {
     async fn repeat<C: Call>(&self, terms: Terms<'_>, mut call: C) -> Result<Answer<C::Answer>> {
         let Terms { scope, .. } = terms;
         let operation = call.operation();
-        let mut attempts = Attempts::new(self, terms);
+        let mut attempts = Attempts::new(self, terms, operation);
         loop {
+            attempts.watch.rests();
             tokio::select! {
-                () = call.ready(self) => {}
+                () = call.ready(self, &attempts.watch) => {}
                 () = scope.cancel.cancelled() => return Err(Cancel::error()),
             }
             let token = attempts.begin(operation).await?;
-            let error = match call.attempt(self, scope, token.as_ref()).await {
+            let with = (token.as_ref(), &attempts.watch);
+            let error = match call.attempt(self, scope, with).await {
                 Ok(value) => {
                     attempts.succeeded(operation);
                     let lost_one = attempts.lost_one;
@@ -191,12 +198,16 @@ struct Attempts<'a> {
     /// What the last attempt went with.
     token: Option<Secret>,
     lost_one: bool,
+    /// Shows what it waits for.
+    watch: CallWatch,
 }
 
 impl<'a> Attempts<'a> {
-    fn new(transfer: &'a Transfer, terms: Terms<'a>) -> Attempts<'a> {
+    fn new(transfer: &'a Transfer, terms: Terms<'a>, operation: Operation) -> Attempts<'a> {
+        let activity = &terms.scope.activity;
         Attempts {
             transfer,
+            watch: activity.call(operation, transfer.retry.attempts),
             terms,
             attempt: Attempt::first(),
             began: Instant::now(),
@@ -215,7 +226,13 @@ impl<'a> Attempts<'a> {
             self.token = Some(token.inspect_err(|error| scope.note(error))?);
         }
         self.began = Instant::now();
+        self.watch.leaves(self.number(), self.began);
         Ok(self.token.clone())
+    }
+
+    /// Which attempt this is, those that do not count included.
+    fn number(&self) -> u32 {
+        self.attempt.number + self.attempt.uncounted
     }
 
     fn succeeded(&self, operation: Operation) {
@@ -242,11 +259,12 @@ impl<'a> Attempts<'a> {
         self.attempt = self.attempt.used(self.began.elapsed(), retry);
         let chance = &mut fastrand::Rng::new();
         let decision = retry.decide(&error, &self.attempt, self.terms.repeat, chance);
-        let tried = self.attempt.number + self.attempt.uncounted;
+        let tried = self.number();
         tracing::debug!(%error, attempt = tried, ?decision, "attempt failed");
         self.attempt = self.attempt.next(&error, decision, retry);
         let next = match decision {
             Decision::Again { after, elsewhere } if self.spend() => {
+                self.watch.pauses(tried + 1, after, &error);
                 self.wait(after, &error).await?;
                 if elsewhere {
                     Next::Elsewhere
@@ -366,15 +384,16 @@ where
         self.operation
     }
 
-    fn ready(&mut self, transfer: &Transfer) -> impl Future<Output = ()> + Send {
-        transfer.rates.turn(self.operation)
+    async fn ready(&mut self, transfer: &Transfer, watch: &CallWatch) {
+        let _turn = watch.turn();
+        transfer.rates.turn(self.operation).await;
     }
 
     fn attempt(
         &mut self,
         _: &Transfer,
         _: &Scope,
-        token: Option<&Secret>,
+        (token, _): (Option<&Secret>, &CallWatch),
     ) -> impl Future<Output = Result<T>> + Send {
         (self.once)(token)
     }
@@ -512,9 +531,11 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         B::OPERATION
     }
 
-    async fn ready(&mut self, transfer: &Transfer) {
+    async fn ready(&mut self, transfer: &Transfer, watch: &CallWatch) {
         if self.permit.is_none() {
+            let turn = watch.turn();
             transfer.rates.turn(B::OPERATION).await;
+            drop(turn);
             self.permit = Some(transfer.limiter.acquire().await);
         }
         // The permit is kept meanwhile: while every call pauses, no further body sets out.
@@ -525,7 +546,7 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         &mut self,
         transfer: &Transfer,
         scope: &Scope,
-        token: Option<&Secret>,
+        (token, watch): (Option<&Secret>, &CallWatch),
     ) -> Result<B::Answer> {
         let (Some(permit), Some(token)) = (self.permit.take(), token) else {
             unreachable!("ready() has waited for a permit, and only a login has no token");
@@ -540,6 +561,7 @@ impl<B: Payload> Call for BodyCall<'_, B> {
                 transfer,
                 scope,
                 token,
+                watch,
             },
             (assignment, permit),
         )
@@ -579,6 +601,7 @@ struct Means<'a> {
     transfer: &'a Transfer,
     scope: &'a Scope,
     token: &'a Secret,
+    watch: &'a CallWatch,
 }
 
 impl<B: Payload> BodyCall<'_, B> {
@@ -626,6 +649,9 @@ impl<B: Payload> BodyCall<'_, B> {
             length,
             sent: self.route.sent,
         };
+        let _flight = means
+            .watch
+            .flies(&assignment.origin, &assignment.taken, length);
         let options = RequestOptions {
             server: assignment.origin.clone(),
             version: assignment.preference(),

@@ -14,6 +14,7 @@ use super::Item;
 use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::turn::{self, Turn};
+use super::under_way::{FileWatch, Step};
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
@@ -45,6 +46,8 @@ pub struct Hashed {
     pub started: Instant,
     /// The item's tag.
     pub tag: Option<Arc<str>>,
+    /// Shows it as under way.
+    pub watch: Arc<FileWatch>,
 }
 
 /// What admission hands on.
@@ -67,6 +70,7 @@ pub struct Admission {
     is_file: bool,
     /// Known once it was opened.
     task: Option<Task>,
+    watch: Option<FileWatch>,
     started: Instant,
     told: Cell<bool>,
 }
@@ -86,6 +90,7 @@ impl Admission {
             size,
             is_file,
             task: None,
+            watch: None,
             started: Instant::now(),
             told: Cell::new(false),
         }
@@ -216,25 +221,29 @@ impl Job for Admission {
         trip::sure(trip::Step::Hash, &self.item.path);
         let known = self.remembered(&task);
         self.task = Some(task);
+        let under_way = &self.shared.progress.under_way;
+        self.watch = Some(under_way.enter(&self.item.path, self.size));
         Ok(match known {
             Some(digest) => OpenedJob::Known(source, digest),
             None => OpenedJob::File(source),
         })
     }
 
-    fn done(self, digested: Digested<'_>, ahead: BudgetGuard) {
+    fn done(mut self, digested: Digested<'_>, ahead: BudgetGuard) {
         let Digested {
             source,
             digest,
             is_known,
             content,
         } = digested;
-        let (Some(source), Some(task)) = (source, self.task.clone()) else {
+        let (Some(source), Some(task), Some(watch)) = (source, self.task.clone(), self.watch.take())
+        else {
             return;
         };
         if let Err(error) = self.is_expected(&digest.md5) {
             return self.failed(error);
         }
+        watch.step(Step::Queued);
         // What there is may be more or less than the size that was counted.
         let (total, counted) = (&self.shared.progress.bytes, source.identity().size);
         Progress::add(total, source.len().saturating_sub(counted));
@@ -264,6 +273,7 @@ impl Job for Admission {
             _ahead: ahead,
             started: self.started,
             tag: self.item.tag.clone(),
+            watch: Arc::new(watch),
         };
         self.hand_on(Admitted::Ready(Box::new(hashed)));
     }

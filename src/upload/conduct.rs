@@ -14,6 +14,7 @@ use super::admit::{Admission, Admitted, Hashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::file;
+use super::look::Looks;
 use super::run::Shared;
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
@@ -165,7 +166,12 @@ impl Files {
             status: self.status(outcome.status, &outcome.path).await,
             ..outcome
         };
-        Progress::add(&self.shared.progress.files_done, 1);
+        let progress = &self.shared.progress;
+        if let Status::Failed(_) = outcome.status {
+            Progress::add(&progress.failed, 1);
+            Progress::add(&progress.failed_bytes, outcome.size);
+        }
+        Progress::add(&progress.files_done, 1);
         self.shared.tell(Event::File(outcome)).await;
         self.shared.places.add_permits(1);
     }
@@ -246,29 +252,26 @@ async fn tell_warnings(shared: &Shared) {
     }
 }
 
-/// Ten times a second: has the limiter look at the connections, shows its load, and tells what the journal cannot do.
+/// Ten times a second: looks at what the run does, and tells what the journal cannot do.
 async fn tick(shared: std::sync::Weak<Shared>) {
-    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let mut beat = tokio::time::interval(LOOK);
+    let mut looks = Looks::new();
     loop {
         beat.tick().await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let transfer = &shared.core.transfer;
-        transfer.sample(Instant::now());
+        looks.look(&shared, Instant::now());
         // Told as it comes: a login may be waited for while nothing else happens.
-        while let Some(warning) = transfer.take_warning() {
+        while let Some(warning) = shared.core.transfer.take_warning() {
             shared.tell(Event::Warning(warning)).await;
         }
-        let (in_flight, permits) = transfer.load();
-        shared
-            .progress
-            .in_flight
-            .store(in_flight, Ordering::Relaxed);
-        shared.progress.permits.store(permits, Ordering::Relaxed);
         tell_warnings(&shared).await;
     }
 }
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Interrupted: what is in flight may take this long to land.
 const GRACE: Duration = Duration::from_secs(5);

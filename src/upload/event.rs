@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use super::held::{Held, TimeSpent};
+use super::under_way::{FileNow, Step, UnderWay};
 use crate::digest::Md5;
 use crate::error::Error;
-use crate::transfer::Scope;
+use crate::sync::Mutex;
+use crate::transfer::{Activity, Scope, Wait};
 
 /// How one file ended.
 #[derive(Debug, Clone)]
@@ -107,10 +110,29 @@ pub struct Progress {
     retries: Arc<AtomicU64>,
     pub(super) in_flight: AtomicUsize,
     pub(super) permits: AtomicUsize,
+    /// Files that failed, and their bytes.
+    pub(super) failed: AtomicU64,
+    pub(super) failed_bytes: AtomicU64,
+    pub(super) resumed: AtomicU64,
+    pub(super) is_listed: AtomicBool,
+    pub(super) under_way: Arc<UnderWay>,
+    pub(super) spent: TimeSpent,
+    /// What was found at the last look, ten times a second.
+    pub(super) looked: Mutex<Looked>,
+    activity: Arc<Activity>,
+}
+
+/// What the run's own look found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Looked {
+    pub held: Option<Held>,
+    /// Content bytes of bodies in flight that sockets took.
+    pub on_wire: u64,
+    pub call_rate: Option<f64>,
 }
 
 /// What a [`Progress`] says at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Files that were handed in so far.
@@ -131,6 +153,26 @@ pub struct Snapshot {
     pub in_flight: usize,
     /// Bodies that may be in flight at once, as the limiter sees it now.
     pub permits: usize,
+    /// Files that failed.
+    pub files_failed: u64,
+    /// Bytes of the files that failed: they are in `bytes`, and not to be waited for.
+    pub failed: u64,
+    /// Bytes of files sent in slices that an earlier run had sent; in `acked` as well.
+    pub resumed: u64,
+    /// Content bytes that sockets took, of bodies that are not acknowledged yet.
+    pub on_wire: u64,
+    /// No more files will be handed in.
+    pub is_listed: bool,
+    /// Files of which the MD5 is worked out.
+    pub hashing: usize,
+    /// Files that are sent.
+    pub sending: usize,
+    /// Files that the service has and verifies.
+    pub verifying: usize,
+    /// What holds the run back; `None` before the first look.
+    pub held: Option<Held>,
+    /// Calls per second that are granted now, of the call for which files wait.
+    pub call_rate: Option<f64>,
 }
 
 impl Progress {
@@ -138,6 +180,7 @@ impl Progress {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let looked = *self.looked.lock();
         Snapshot {
             files: read(&self.files),
             files_done: read(&self.files_done),
@@ -148,7 +191,41 @@ impl Progress {
             retries: read(&self.retries),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             permits: self.permits.load(Ordering::Relaxed),
+            files_failed: read(&self.failed),
+            failed: read(&self.failed_bytes),
+            resumed: read(&self.resumed),
+            on_wire: looked.on_wire,
+            is_listed: self.is_listed.load(Ordering::Relaxed),
+            hashing: self.under_way.count(Step::Hashing),
+            sending: self.under_way.count(Step::Sending),
+            verifying: self.under_way.count(Step::Verifying),
+            held: looked.held,
+            call_rate: looked.call_rate,
         }
+    }
+
+    /// The `most` files at `step` that have been under way for longest.
+    #[must_use]
+    pub fn files_at(&self, step: Step, most: usize) -> Vec<FileNow> {
+        self.under_way.first(step, most)
+    }
+
+    /// Slices of the files under way that the service acknowledged, and how many these files have.
+    #[must_use]
+    pub fn slices(&self) -> (u64, u64) {
+        self.under_way.slices()
+    }
+
+    /// The `most` calls of which nothing has been heard for longest, from `least` on.
+    #[must_use]
+    pub fn waits(&self, least: Duration, most: usize) -> Vec<Wait> {
+        self.activity.waits(Instant::now(), least, most)
+    }
+
+    /// For how long the run was held back by what, the longest first: looked at ten times a second.
+    #[must_use]
+    pub fn time_spent(&self) -> Vec<(Held, Duration)> {
+        self.spent.shares()
     }
 
     /// Counters of the run of `scope`, which counts what is sent.
@@ -157,6 +234,7 @@ impl Progress {
             bytes: Arc::clone(&scope.bytes),
             sent: Arc::clone(&scope.sent),
             retries: Arc::clone(&scope.retries),
+            activity: Arc::clone(&scope.activity),
             ..Progress::default()
         }
     }

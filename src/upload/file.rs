@@ -12,6 +12,7 @@ use super::event::{Outcome, Progress, Status};
 use super::run::Shared;
 use super::slices::SlicedFile;
 use super::turn::{self, Known, Turn};
+use super::under_way::Step;
 use crate::auth::Secret;
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
@@ -303,10 +304,26 @@ impl FileUpload<'_> {
             journal: begun.id,
             md5s: self.slice_md5s(&plan),
             remembered: (self.hashed.remembered).then(|| self.hashed.task.path.clone()),
+            watch: Arc::clone(&self.hashed.watch),
             counted: AtomicU64::new(0),
         });
-        file.count(plan.acked_bytes(&begun.acked));
+        let resumed = plan.acked_bytes(&begun.acked);
+        self.resumes(&plan, resumed, file.plan.left(&begun.acked).len());
+        file.count(resumed);
         Ok(file)
+    }
+
+    /// Shows what an earlier run has sent.
+    fn resumes(&self, plan: &Plan, bytes: u64, left: usize) {
+        let watch = &self.hashed.watch;
+        watch.step(Step::Sending);
+        let acked = plan.count().saturating_sub(u32::try_from(left).unwrap_or(u32::MAX));
+        watch.cut(plan.count(), (acked, bytes));
+        Progress::add(&self.shared.progress.resumed, bytes);
+        if bytes > 0 {
+            let (path, percent) = (self.hashed.source.path(), bytes * 100 / self.facts.size);
+            tracing::info!("{} goes on at {percent} %", path.display());
+        }
     }
 
     /// The slices' MD5s, where the hashers knew the slice size beforehand. A file of one slice
@@ -369,6 +386,9 @@ impl FileUpload<'_> {
             let answer = transfer.call(Operation::Complete, terms, &once).await;
             let answer =
                 answer.map_err(|error| self.unless_asked(error, asked.load(Ordering::Relaxed)))?;
+            if answer.value == Completed::Pending {
+                self.hashed.watch.step(Step::Verifying);
+            }
             match answer.value {
                 Completed::Done(id) => return Ok(id),
                 Completed::Pending if !patience.spend(POLL + began.elapsed()) => {

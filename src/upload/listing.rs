@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 use tokio::sync::SemaphorePermit;
@@ -98,7 +99,9 @@ fn list(
             }
         }
     });
-    if catch_unwind(all).is_err() {
+    let ended = catch_unwind(all);
+    shared.progress.is_listed.store(true, Ordering::Relaxed);
+    if ended.is_err() {
         // A run without the rest is no success.
         let outcome = nameless(broken(Operation::Read).context("listing the files"));
         drop(out.try_send(Admitted::Ended(Box::new(outcome))));

@@ -12,7 +12,9 @@ mod disk;
 mod event;
 mod file;
 mod folders;
+mod held;
 mod listing;
+mod look;
 mod pending;
 mod run;
 mod runtime;
@@ -21,15 +23,20 @@ mod slices;
 mod state;
 mod targets;
 mod turn;
+mod under_way;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use client::{Client, Interrupter, Run, ServerReport};
 pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
+pub use held::Held;
 pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};
+pub use under_way::{FileNow, Step};
+
+pub use crate::transfer::Wait;
 
 use crate::digest::Md5;
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::event::{Progress, Status};
 use super::file::FileUpload;
+use super::under_way::Step;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::policy::Repeat;
 use crate::transfer::{Boxed, Content, Route, SingleCall};
@@ -68,6 +69,7 @@ impl FileUpload<'_> {
 
 impl Content for FileUpload<'_> {
     fn leaving(&self) -> Boxed<'_, ()> {
+        self.hashed.watch.step(Step::Sending);
         Box::pin(self.mark_pending())
     }
 

@@ -17,6 +17,7 @@ use super::contents::Contents;
 use super::core::{READ_AHEAD_UNIT, READ_AHEAD_UNITS};
 use super::event::Progress;
 use super::run::Shared;
+use super::under_way::FileWatch;
 use crate::digest::{self, Md5};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash;
@@ -53,6 +54,8 @@ pub struct SlicedFile {
     pub md5s: Option<Vec<Md5>>,
     /// The path by which the journal knows the MD5s, where they are an earlier run's.
     pub remembered: Option<PathBuf>,
+    /// Shows how far it is.
+    pub watch: Arc<FileWatch>,
     /// Content bytes counted as acknowledged in the run's progress.
     pub counted: AtomicU64,
 }
@@ -202,6 +205,7 @@ impl SlicedFile {
         let journal = &self.shared.core.journal;
         journal.ack(self.journal, Ack::new(slice.number));
         self.source.release(self.plan.range(slice.number));
+        self.watch.acked(length);
         self.count(length);
         Ok(())
     }

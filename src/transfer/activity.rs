@@ -1,0 +1,384 @@
+//! What a run waits for just now. In: each call's steps, as it takes them. Out: how many calls are at
+//! which step, the bodies in flight with their bytes, and the calls without an answer. Never: an event,
+//! or anything of a call that has ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Operation};
+use crate::net::Origin;
+use crate::sync::Mutex;
+
+/// The calls of one run that have not ended.
+#[derive(Debug, Default)]
+pub struct Activity {
+    /// Calls that wait for their turn at the call rate, by [`index`].
+    turns: [AtomicUsize; RATED.len()],
+    attempts: Mutex<Entries<AttemptState>>,
+    flights: Mutex<Entries<Flight>>,
+}
+
+/// How many calls are at which step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Waiting for their turn at the call rate.
+    pub turns: usize,
+    /// The call for whose turn most wait.
+    pub rated: Option<Operation>,
+    /// Bodies of which bytes are left to send.
+    pub sending: usize,
+    /// Bodies that were sent and not answered.
+    pub unanswered: usize,
+    /// Calls without content that were not answered.
+    pub calling: usize,
+    /// Calls that failed, before their next attempt.
+    pub pausing: usize,
+    /// Content bytes that sockets took, of bodies in flight.
+    pub taken: u64,
+}
+
+/// A call that has no answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Wait {
+    /// Which call.
+    pub operation: Operation,
+    /// The server that it goes to, where that is an upload server.
+    pub server: Option<String>,
+    /// For how long nothing has been heard: since the attempt left, since its body last moved, or since
+    /// the first attempt that failed.
+    pub silent: Duration,
+    /// Which attempt it is, or the next one will be; the first is 1.
+    pub attempt: u32,
+    /// Attempts at most, as far as the failures count.
+    pub attempts: u32,
+    /// The next attempt leaves after this; `None` where one is under way.
+    pub next: Option<Duration>,
+    /// How the last attempt failed.
+    pub error: Option<Error>,
+    /// Its body was sent in full.
+    pub is_sent: bool,
+}
+
+#[derive(Debug)]
+struct AttemptState {
+    operation: Operation,
+    attempt: u32,
+    attempts: u32,
+    error: Option<Error>,
+    /// Since the attempt left, or the first failure.
+    since: Instant,
+    until: Option<Instant>,
+    has_body: bool,
+}
+
+/// A request with a body, under way.
+#[derive(Debug)]
+struct Flight {
+    call: u64,
+    server: Origin,
+    taken: Arc<AtomicU64>,
+    length: u64,
+    /// What was taken at the last look, and when that was new.
+    seen: u64,
+    moved: Instant,
+}
+
+impl Activity {
+    /// A call that begins.
+    pub(super) fn call(self: &Arc<Self>, operation: Operation, attempts: u32) -> CallWatch {
+        CallWatch {
+            activity: Arc::clone(self),
+            operation,
+            attempts,
+            failed: None,
+            id: None,
+        }
+    }
+
+    /// Counts, and notes which bodies have moved.
+    #[must_use]
+    pub fn look(&self, now: Instant) -> Steps {
+        let mut steps = Steps::default();
+        let mut most = 0;
+        for (&operation, turns) in RATED.iter().zip(&self.turns) {
+            let turns = turns.load(Ordering::Relaxed);
+            steps.turns += turns;
+            if turns > most {
+                (most, steps.rated) = (turns, Some(operation));
+            }
+        }
+        for flight in self.flights.lock().all.values_mut() {
+            let taken = flight.taken.load(Ordering::Relaxed).min(flight.length);
+            if taken != flight.seen {
+                (flight.seen, flight.moved) = (taken, now);
+            }
+            steps.taken += taken;
+            match taken < flight.length {
+                true => steps.sending += 1,
+                false => steps.unanswered += 1,
+            }
+        }
+        for attempt in self.attempts.lock().all.values() {
+            match attempt.until {
+                Some(_) => steps.pausing += 1,
+                None if !attempt.has_body => steps.calling += 1,
+                None => {}
+            }
+        }
+        steps
+    }
+
+    /// The calls that wait for longest, from `least` on, `most` of them.
+    #[must_use]
+    pub fn waits(&self, now: Instant, least: Duration, most: usize) -> Vec<Wait> {
+        let mut bodies = HashMap::new();
+        for flight in self.flights.lock().all.values() {
+            let moved = now.saturating_duration_since(flight.moved);
+            let server = flight.server.to_string();
+            let is_sent = flight.seen >= flight.length;
+            bodies.insert(flight.call, (server, moved, is_sent));
+        }
+        let mut waits = Vec::new();
+        for (id, attempt) in &self.attempts.lock().all {
+            let since = now.saturating_duration_since(attempt.since);
+            let (server, silent, is_sent) = match bodies.remove(id) {
+                Some((server, moved, is_sent)) => (Some(server), moved, is_sent),
+                None => (None, since, false),
+            };
+            if silent >= least {
+                waits.push(Wait {
+                    operation: attempt.operation,
+                    server,
+                    silent,
+                    attempt: attempt.attempt,
+                    attempts: attempt.attempts,
+                    next: attempt
+                        .until
+                        .map(|until| until.saturating_duration_since(now)),
+                    error: attempt.error.clone(),
+                    is_sent,
+                });
+            }
+        }
+        waits.sort_by_key(|wait| std::cmp::Reverse(wait.silent));
+        waits.truncate(most);
+        waits
+    }
+}
+
+/// One call, as the retry loop goes through its steps.
+#[derive(Debug)]
+pub(super) struct CallWatch {
+    activity: Arc<Activity>,
+    operation: Operation,
+    attempts: u32,
+    /// When the first attempt failed, and how the last one did.
+    failed: Option<(Instant, Error)>,
+    id: Option<u64>,
+}
+
+impl CallWatch {
+    /// It waits for its turn at the call rate, as long as the answer is held.
+    pub(super) fn turn(&self) -> Option<TurnWatch> {
+        let index = index(self.operation)?;
+        self.activity.turns[index].fetch_add(1, Ordering::Relaxed);
+        Some(TurnWatch(Arc::clone(&self.activity), index))
+    }
+
+    /// Attempt `number` leaves.
+    pub(super) fn leaves(&mut self, number: u32, now: Instant) {
+        self.enter(number, now, None);
+    }
+
+    /// Attempt `number` leaves after `delay`, since the one before failed with `error`.
+    pub(super) fn pauses(&mut self, number: u32, delay: Duration, error: &Error) {
+        let now = Instant::now();
+        let first = self.failed.as_ref().map_or(now, |(first, _)| *first);
+        self.failed = Some((first, error.clone()));
+        self.enter(number, first, Some(now + delay));
+    }
+
+    /// It waits for a permit or a turn, which are counted elsewhere.
+    pub(super) fn rests(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.activity.attempts.lock().all.remove(&id);
+        }
+    }
+
+    fn enter(&mut self, attempt: u32, since: Instant, until: Option<Instant>) {
+        self.rests();
+        let state = AttemptState {
+            operation: self.operation,
+            attempt,
+            attempts: self.attempts,
+            error: self.failed.as_ref().map(|(_, error)| error.clone()),
+            since,
+            until,
+            has_body: matches!(self.operation, Operation::Slice | Operation::Single),
+        };
+        self.id = self.activity.attempts.lock().insert(state);
+    }
+
+    /// Its body goes to `server`, until the answer is dropped.
+    pub(super) fn flies(
+        &self,
+        server: &Origin,
+        taken: &Arc<AtomicU64>,
+        length: u64,
+    ) -> FlightWatch {
+        let flight = Flight {
+            call: self.id.unwrap_or_default(),
+            server: server.clone(),
+            taken: Arc::clone(taken),
+            length,
+            seen: 0,
+            moved: Instant::now(),
+        };
+        let id = self.activity.flights.lock().insert(flight);
+        FlightWatch(Arc::clone(&self.activity), id)
+    }
+}
+
+impl Drop for CallWatch {
+    fn drop(&mut self) {
+        self.rests();
+    }
+}
+
+/// A call waits for its turn while this lives.
+#[derive(Debug)]
+pub(super) struct TurnWatch(Arc<Activity>, usize);
+
+impl Drop for TurnWatch {
+    fn drop(&mut self) {
+        self.0.turns[self.1].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request is under way while this lives.
+#[derive(Debug)]
+pub(super) struct FlightWatch(Arc<Activity>, Option<u64>);
+
+impl Drop for FlightWatch {
+    fn drop(&mut self) {
+        if let Some(id) = self.1 {
+            self.0.flights.lock().all.remove(&id);
+        }
+    }
+}
+
+/// What has not ended, by a number of its own; what does not fit is not watched.
+#[derive(Debug)]
+struct Entries<T> {
+    last: u64,
+    all: HashMap<u64, T>,
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Entries {
+            last: 0,
+            all: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Entries<T> {
+    fn insert(&mut self, entry: T) -> Option<u64> {
+        if self.all.len() >= MOST {
+            return None;
+        }
+        self.last += 1;
+        self.all.insert(self.last, entry);
+        Some(self.last)
+    }
+}
+
+fn index(operation: Operation) -> Option<usize> {
+    RATED.iter().position(|&rated| rated == operation)
+}
+
+/// The calls whose rate is limited.
+const RATED: [Operation; 8] = [
+    Operation::Create,
+    Operation::Complete,
+    Operation::Single,
+    Operation::List,
+    Operation::Detail,
+    Operation::Infos,
+    Operation::Mkdir,
+    Operation::Trash,
+];
+
+/// Calls and bodies that are watched at once: more than are ever in flight.
+const MOST: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_call_is_seen_at_each_of_its_steps_and_not_after() {
+        let activity = Arc::<Activity>::default();
+        let mut call = activity.call(Operation::Create, 8);
+        let now = Instant::now();
+        assert_eq!(activity.look(now), Steps::default());
+        let turn = call.turn();
+        let steps = activity.look(now);
+        assert_eq!((steps.turns, steps.rated), (1, Some(Operation::Create)));
+        drop(turn);
+        call.leaves(1, now);
+        assert_eq!(activity.look(now).calling, 1);
+        let error = Error::new(Kind::Transport, Operation::Create, "refused");
+        call.pauses(2, 12 * SECOND, &error);
+        assert_eq!(activity.look(now).pausing, 1);
+        let waits = activity.waits(Instant::now() + 6 * SECOND, 5 * SECOND, 3);
+        let [wait] = &waits[..] else {
+            panic!("{waits:?}")
+        };
+        assert_eq!((wait.attempt, wait.attempts), (2, 8));
+        assert!(wait.next.is_some_and(|next| next <= 6 * SECOND), "{wait:?}");
+        assert_eq!(wait.error, Some(error));
+        drop(call);
+        assert_eq!(activity.look(now), Steps::default());
+        assert_eq!(activity.waits(now + 60 * SECOND, SECOND, 3), []);
+    }
+
+    #[test]
+    fn a_body_that_moves_is_not_waited_for() {
+        let activity = Arc::<Activity>::default();
+        let mut call = activity.call(Operation::Slice, 8);
+        let server = Origin::parse("upload.example", crate::net::Scheme::Https).expect("a name");
+        let (taken, now) = (Arc::<AtomicU64>::default(), Instant::now());
+        call.leaves(1, now);
+        let flight = call.flies(&server, &taken, 100);
+        let later = now + 7 * SECOND;
+        assert_eq!(activity.look(later).sending, 1);
+        let waits = activity.waits(later, 5 * SECOND, 3);
+        assert!(
+            waits[0]
+                .server
+                .as_ref()
+                .is_some_and(|name| name.contains("upload.example"))
+        );
+        taken.store(60, Ordering::Relaxed);
+        assert_eq!(activity.look(later).taken, 60);
+        assert_eq!(activity.waits(later, 5 * SECOND, 3), []);
+        // Headers come on top of the content.
+        taken.store(130, Ordering::Relaxed);
+        let steps = activity.look(later);
+        assert_eq!(
+            (steps.taken, steps.sending, steps.unanswered),
+            (100, 0, 1),
+            "its answer is missing"
+        );
+        drop(flight);
+        assert_eq!(activity.look(later).taken, 0);
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+}

@@ -1,0 +1,199 @@
+//! Files under way, by name and step: what a screen shows. In: each file's steps. Out: how many are at
+//! which step, and the first few of them. Never: a file that has ended.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::sync::Mutex;
+
+/// What becomes of a file just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Its MD5 is worked out.
+    Hashing,
+    /// It waits for its turn, or for an answer that does not concern its content.
+    Queued,
+    /// Its content is sent.
+    Sending,
+    /// The service has all of it and works out the MD5.
+    Verifying,
+}
+
+/// A file under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileNow {
+    /// The local file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What becomes of it.
+    pub step: Step,
+    /// Bytes of it that the service acknowledged, now or in an earlier run.
+    pub acked: u64,
+    /// Its slices; 0 where it goes in one piece, or that is not known yet.
+    pub slices: u32,
+    /// Slices that the service acknowledged.
+    pub acked_slices: u32,
+}
+
+/// The files of one run that have not ended.
+#[derive(Debug, Default)]
+pub struct UnderWay {
+    counts: [AtomicUsize; 4],
+    list: Mutex<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    last: u64,
+    files: BTreeMap<u64, Arc<Facts>>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    path: PathBuf,
+    size: u64,
+    step: AtomicU8,
+    acked: AtomicU64,
+    slices: AtomicU32,
+    acked_slices: AtomicU32,
+}
+
+/// One file, listed until this is dropped.
+#[derive(Debug)]
+pub struct FileWatch {
+    all: Arc<UnderWay>,
+    id: u64,
+    facts: Arc<Facts>,
+}
+
+impl UnderWay {
+    /// Lists a file whose MD5 is about to be worked out.
+    pub fn enter(self: &Arc<Self>, path: &Path, size: u64) -> FileWatch {
+        let facts = Arc::new(Facts {
+            path: path.to_owned(),
+            size,
+            step: AtomicU8::new(Step::Hashing as u8),
+            acked: AtomicU64::new(0),
+            slices: AtomicU32::new(0),
+            acked_slices: AtomicU32::new(0),
+        });
+        self.counts[Step::Hashing as usize].fetch_add(1, Ordering::Relaxed);
+        let mut list = self.list.lock();
+        list.last += 1;
+        let id = list.last;
+        list.files.insert(id, Arc::clone(&facts));
+        FileWatch {
+            all: Arc::clone(self),
+            id,
+            facts,
+        }
+    }
+
+    /// How many files are at `step`.
+    #[must_use]
+    pub fn count(&self, step: Step) -> usize {
+        self.counts[step as usize].load(Ordering::Relaxed)
+    }
+
+    /// The `most` files at `step` that have been under way for longest.
+    #[must_use]
+    pub fn first(&self, step: Step, most: usize) -> Vec<FileNow> {
+        let list = self.list.lock();
+        let files = list.files.values().map(|facts| facts.now());
+        files.filter(|file| file.step == step).take(most).collect()
+    }
+
+    /// Slices of all files under way that were acknowledged, and how many there are.
+    #[must_use]
+    pub fn slices(&self) -> (u64, u64) {
+        let list = self.list.lock();
+        list.files.values().fold((0, 0), |(acked, all), facts| {
+            let read = |count: &AtomicU32| u64::from(count.load(Ordering::Relaxed));
+            (acked + read(&facts.acked_slices), all + read(&facts.slices))
+        })
+    }
+}
+
+impl FileWatch {
+    /// The file takes a step.
+    pub fn step(&self, step: Step) {
+        let before = self.facts.step.swap(step as u8, Ordering::Relaxed);
+        self.all.counts[before as usize].fetch_sub(1, Ordering::Relaxed);
+        self.all.counts[step as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It goes in so many slices; of them the service has these, and these bytes.
+    pub fn cut(&self, slices: u32, acked: (u32, u64)) {
+        self.facts.slices.store(slices, Ordering::Relaxed);
+        self.facts.acked_slices.store(acked.0, Ordering::Relaxed);
+        self.facts.acked.store(acked.1, Ordering::Relaxed);
+    }
+
+    /// One more slice of so many bytes was acknowledged.
+    pub fn acked(&self, bytes: u64) {
+        self.facts.acked_slices.fetch_add(1, Ordering::Relaxed);
+        self.facts.acked.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for FileWatch {
+    fn drop(&mut self) {
+        let step = self.facts.step.load(Ordering::Relaxed);
+        self.all.counts[step as usize].fetch_sub(1, Ordering::Relaxed);
+        self.all.list.lock().files.remove(&self.id);
+    }
+}
+
+impl Facts {
+    fn now(&self) -> FileNow {
+        FileNow {
+            path: self.path.clone(),
+            size: self.size,
+            step: self.step(),
+            acked: self.acked.load(Ordering::Relaxed),
+            slices: self.slices.load(Ordering::Relaxed),
+            acked_slices: self.acked_slices.load(Ordering::Relaxed),
+        }
+    }
+
+    fn step(&self) -> Step {
+        let all = [Step::Hashing, Step::Queued, Step::Sending, Step::Verifying];
+        all[usize::from(self.step.load(Ordering::Relaxed))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_listed_by_step_until_they_end() {
+        let all = Arc::<UnderWay>::default();
+        let first = all.enter(Path::new("a"), 100);
+        let second = all.enter(Path::new("b"), 200);
+        let names = |step| -> Vec<_> {
+            let files = all.first(step, 9).into_iter();
+            files.map(|file| file.path.display().to_string()).collect()
+        };
+        assert_eq!(names(Step::Hashing), ["a", "b"]);
+        first.step(Step::Queued);
+        first.step(Step::Sending);
+        first.cut(4, (1, 25));
+        first.acked(25);
+        assert_eq!((all.count(Step::Hashing), all.count(Step::Sending)), (1, 1));
+        let [file] = &all.first(Step::Sending, 1)[..] else {
+            panic!("one is sent")
+        };
+        assert_eq!((file.acked, file.acked_slices, file.slices), (50, 2, 4));
+        assert_eq!(all.slices(), (2, 4));
+        drop((first, second));
+        for step in [Step::Hashing, Step::Queued, Step::Sending, Step::Verifying] {
+            assert_eq!((all.count(step), names(step).len()), (0, 0));
+        }
+    }
+}
