@@ -76,8 +76,8 @@ pub use source::prepare_process;
 pub use upload::runtime;
 pub use upload::{Claimed, Targets};
 pub use upload::{
-    Client, Event, FileNow, Held, Interrupter, Item, Outcome, Progress, Run, ServerReport, Snapshot,
-    State, Status, Step, Summary, Wait,
+    Client, Event, FileNow, Held, Interrupter, Item, Outcome, Progress, Run, ServerReport,
+    Snapshot, State, Status, Step, Summary, Wait,
 };
 pub use wire::{Conflict, remote_folder};
 

@@ -2,8 +2,11 @@
 //! name that acts on a terminal or ends its line, or lost output that counts as success.
 
 use std::borrow::Cow;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::screen;
 
 /// A line for people on standard output.
 pub fn say(line: &str) {
@@ -23,8 +26,11 @@ pub fn say_bytes(bytes: &[u8]) {
     if LOST.load(Ordering::Relaxed) {
         return;
     }
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
+    let mut written = Ok(());
+    on(&STDOUT_IS_TERMINAL, || {
+        let mut out = std::io::stdout().lock();
+        written = out.write_all(bytes).and_then(|()| out.flush());
+    });
     // A reader that went away has seen enough; an upload goes on, and its exit code says how it ended.
     let lost = written
         .err()
@@ -49,8 +55,22 @@ pub fn is_lost() -> bool {
 /// A line for people on standard error. Errors are ignored: standard error is the last resort.
 pub fn complain(line: &str) {
     let line = in_words_of_the_command(line);
-    drop(writeln!(std::io::stderr().lock(), "{}", shown(&line)));
+    on(&STDERR_IS_TERMINAL, || {
+        drop(writeln!(std::io::stderr().lock(), "{}", shown(&line)));
+    });
 }
+
+/// Prints above what stands at the foot of the terminal, where it goes there.
+fn on(is_terminal: &LazyLock<bool>, print: impl FnOnce()) {
+    if **is_terminal {
+        screen::above(print);
+    } else {
+        print();
+    }
+}
+
+static STDOUT_IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| std::io::stdout().is_terminal());
+static STDERR_IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| std::io::stderr().is_terminal());
 
 /// Standard error for a log that writes a line at a time.
 pub struct Log;

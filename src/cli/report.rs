@@ -65,9 +65,7 @@ impl Report {
             // What ended the run was told once, and what was interrupted is counted.
             Status::Failed(error) if self.stopped_by.is_some() && error.is_of_the_run() => {}
             Status::Interrupted(error) => self.keep_failure(error),
-            Status::Failed(error) => self
-                .screen
-                .hidden(|| complain(&format!("failed    {error}"))),
+            Status::Failed(error) => complain(&format!("failed    {error}")),
             status if !self.output.quiet && self.shows_lines => {
                 let id = status
                     .file_id()
@@ -94,8 +92,7 @@ impl Report {
     /// Something ended the run.
     pub fn stopped(&mut self, error: &Error) {
         if !self.output.json {
-            self.screen
-                .hidden(|| complain(&format!("failed    {error}")));
+            complain(&format!("failed    {error}"));
         }
         self.stopped_by = Some(error.clone());
     }
@@ -133,8 +130,7 @@ impl Report {
         self.summary.failed += 1;
         self.for_good += u64::from(refused.error.is_final());
         if !self.object(|| objects::refused(refused)) {
-            self.screen
-                .hidden(|| complain(&format!("failed    {}", refused.error)));
+            complain(&format!("failed    {}", refused.error));
         }
     }
 
@@ -167,17 +163,26 @@ impl Report {
         if self.output.json {
             say_object(&objects::warning(error));
         }
-        self.screen
-            .hidden(|| complain(&format!("warning   {error}")));
+        complain(&format!("warning   {error}"));
     }
 
     /// Prints a note.
     pub fn note(&self, text: &str) {
-        self.screen.hidden(|| complain(text));
+        complain(text);
+    }
+
+    /// Whether there is something at the foot of a terminal.
+    pub fn is_live(&self) -> bool {
+        self.screen.is_live()
+    }
+
+    /// Says now how far it is.
+    pub fn tell(&mut self) {
+        self.screen.tell();
     }
 
     /// Redraws.
-    pub fn beat(&self) {
+    pub fn beat(&mut self) {
         self.screen.draw();
     }
 

@@ -88,6 +88,92 @@ impl Signals {
     }
 }
 
+/// Signals that end nothing.
+pub struct Wishes {
+    /// SIGUSR1: to be told now how far it is.
+    #[cfg(unix)]
+    tell: Option<tokio::signal::unix::Signal>,
+    /// SIGTSTP: Ctrl-Z.
+    #[cfg(unix)]
+    stop: Option<tokio::signal::unix::Signal>,
+}
+
+/// What was wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To be told how far it is.
+    Tell,
+    /// To stop until it is continued: see [`Wishes::stop`].
+    Stop,
+}
+
+impl Wishes {
+    /// From now on they are caught; the wish to stop only where something `is_drawn` that would stay
+    /// behind. Otherwise the system stops the process by itself.
+    pub fn new(is_drawn: bool) -> Wishes {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let caught = |kind: SignalKind| match is_ignored(kind) {
+                true => None,
+                false => signal(kind).ok(),
+            };
+            let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+            Wishes {
+                tell: caught(SignalKind::user_defined1()),
+                stop: is_drawn.then(|| caught(stop)).flatten(),
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = is_drawn;
+            Wishes {}
+        }
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Wish {
+        #[cfg(unix)]
+        {
+            std::future::poll_fn(|cx| {
+                let came = |signal: &mut Option<tokio::signal::unix::Signal>, cx: &mut _| {
+                    let signal = signal.as_mut();
+                    signal.is_some_and(|signal| signal.poll_recv(cx).is_ready())
+                };
+                if came(&mut self.tell, cx) {
+                    return std::task::Poll::Ready(Wish::Tell);
+                }
+                match came(&mut self.stop, cx) {
+                    true => std::task::Poll::Ready(Wish::Stop),
+                    false => std::task::Poll::Pending,
+                }
+            })
+            .await
+        }
+        #[cfg(not(unix))]
+        std::future::pending().await
+    }
+
+    /// Stops the process until it is continued.
+    pub fn stop() {
+        #[cfg(unix)]
+        {
+            use rustix::process::{Signal, getpid, kill_process};
+            let _: Result<(), _> = kill_process(getpid(), Signal::STOP);
+        }
+    }
+}
+
+/// What the parent had set to be ignored stays so, as nohup and a shell's & want it. SIGHUP keeps the
+/// meaning that it had where that is not known.
+#[cfg(unix)]
+fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
+    match ignored() {
+        Some(mask) => mask >> (kind.as_raw_value() - 1) & 1 == 1,
+        None => kind == tokio::signal::unix::SignalKind::hangup(),
+    }
+}
+
 /// The system's side.
 struct Caught {
     #[cfg(unix)]
@@ -103,13 +189,7 @@ impl Caught {
             SignalKind::terminate(),
             SignalKind::hangup(),
         ];
-        let ignored = ignored();
-        // What the parent had set to be ignored stays so, as nohup and a shell's & want it.
-        let heeded = |kind: &SignalKind| match ignored {
-            Some(mask) => mask >> (kind.as_raw_value() - 1) & 1 == 0,
-            None => *kind != SignalKind::hangup(),
-        };
-        let kinds = kinds.into_iter().filter(heeded);
+        let kinds = kinds.into_iter().filter(|&kind| !is_ignored(kind));
         let signals = kinds.filter_map(|kind| signal(kind).ok());
         Caught {
             signals: signals.collect(),

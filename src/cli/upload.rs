@@ -20,8 +20,8 @@ use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::report::Report;
 use super::report_file::ReportFile;
-use super::screen::Screen;
-use super::signals::Signals;
+use super::screen::{self, Screen};
+use super::signals::{Signals, Wish, Wishes};
 use super::walk::{News, Refused, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
@@ -157,7 +157,9 @@ async fn watch(
     let mut report = Report::new(upload.output, screen, file);
     let mut deadline = None;
     let mut refused = false;
-    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let mut wishes = Wishes::new(report.is_live());
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let late = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now));
         tokio::select! {
@@ -184,6 +186,13 @@ async fn watch(
                 report.unended(now.files.saturating_sub(now.files_done).max(ahead.unprinted()));
                 break;
             }
+            wish = wishes.next() => match wish {
+                Wish::Tell => report.tell(),
+                Wish::Stop => {
+                    screen::clear();
+                    Wishes::stop();
+                }
+            },
             _ = beat.tick() => report.beat(),
         }
         news.try_iter().for_each(|news| report.news(&news));
@@ -281,5 +290,7 @@ const COUNTING_BRIEFLY: Patience = Patience {
     in_all: Duration::from_secs(2),
     for_one: Duration::from_secs(2),
 };
+/// How often a run is looked at and shown.
+const BEAT: Duration = Duration::from_millis(100);
 /// Not noticed by a person, and hundreds of files long where they are small.
 const MOMENT: Duration = Duration::from_millis(2);

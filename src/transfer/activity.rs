@@ -18,6 +18,8 @@ pub struct Activity {
     turns: [AtomicUsize; RATED.len()],
     attempts: Mutex<Entries<AttemptState>>,
     flights: Mutex<Entries<Flight>>,
+    /// From the last byte that a socket took to the answer, of late bodies.
+    answering: Mutex<Option<Duration>>,
 }
 
 /// How many calls are at which step.
@@ -96,6 +98,23 @@ impl Activity {
             failed: None,
             id: None,
         }
+    }
+
+    /// From the last byte that a socket took to the answer, as it was for the bodies of late: what sockets
+    /// and servers hold takes so long.
+    #[must_use]
+    pub fn answering(&self) -> Option<Duration> {
+        *self.answering.lock()
+    }
+
+    fn answered(&self, flight: &Flight) {
+        // One that was answered between two looks took no time to speak of.
+        let took = match flight.seen < flight.length {
+            true => Duration::ZERO,
+            false => flight.moved.elapsed(),
+        };
+        let mut answering = self.answering.lock();
+        *answering = Some(answering.map_or(took, |before| before * 4 / 5 + took / 5));
     }
 
     /// Counts, and notes which bodies have moved.
@@ -265,7 +284,11 @@ pub(super) struct FlightWatch(Arc<Activity>, Option<u64>);
 impl Drop for FlightWatch {
     fn drop(&mut self) {
         if let Some(id) = self.1 {
-            self.0.flights.lock().all.remove(&id);
+            let flight = self.0.flights.lock().all.remove(&id);
+            let is_sent = |flight: &Flight| flight.taken.load(Ordering::Relaxed) >= flight.length;
+            if let Some(flight) = flight.filter(is_sent) {
+                self.0.answered(&flight);
+            }
         }
     }
 }
@@ -376,8 +399,10 @@ mod tests {
             (100, 0, 1),
             "its answer is missing"
         );
+        assert_eq!(activity.answering(), None);
         drop(flight);
         assert_eq!(activity.look(later).taken, 0);
+        assert!(activity.answering().is_some());
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -53,11 +53,7 @@ trait Call: Send {
     /// Which call it is.
     fn operation(&self) -> Operation;
     /// Waits until an attempt may leave.
-    fn ready(
-        &mut self,
-        transfer: &Transfer,
-        watch: &CallWatch,
-    ) -> impl Future<Output = ()> + Send;
+    fn ready(&mut self, transfer: &Transfer, watch: &CallWatch) -> impl Future<Output = ()> + Send;
     /// One attempt.
     fn attempt(
         &mut self,

@@ -236,7 +236,8 @@ impl Job for Admission {
             is_known,
             content,
         } = digested;
-        let (Some(source), Some(task), Some(watch)) = (source, self.task.clone(), self.watch.take())
+        let (Some(source), Some(task), Some(watch)) =
+            (source, self.task.clone(), self.watch.take())
         else {
             return;
         };

@@ -173,6 +173,8 @@ pub struct Snapshot {
     pub held: Option<Held>,
     /// Calls per second that are granted now, of the call for which files wait.
     pub call_rate: Option<f64>,
+    /// From the last byte of a body that a socket took to the service's answer, of late.
+    pub answering: Option<Duration>,
 }
 
 impl Progress {
@@ -201,6 +203,7 @@ impl Progress {
             verifying: self.under_way.count(Step::Verifying),
             held: looked.held,
             call_rate: looked.call_rate,
+            answering: self.activity.answering(),
         }
     }
 

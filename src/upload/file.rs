@@ -317,7 +317,9 @@ impl FileUpload<'_> {
     fn resumes(&self, plan: &Plan, bytes: u64, left: usize) {
         let watch = &self.hashed.watch;
         watch.step(Step::Sending);
-        let acked = plan.count().saturating_sub(u32::try_from(left).unwrap_or(u32::MAX));
+        let acked = plan
+            .count()
+            .saturating_sub(u32::try_from(left).unwrap_or(u32::MAX));
         watch.cut(plan.count(), (acked, bytes));
         Progress::add(&self.shared.progress.resumed, bytes);
         if bytes > 0 {

@@ -120,7 +120,8 @@ impl TimeSpent {
     /// For how long it was held by each, the longest first; what did not hold it is left out.
     #[must_use]
     pub fn shares(&self) -> Vec<(Held, Duration)> {
-        let time = |held: Held| Duration::from_micros(self.0[held as usize].load(Ordering::Relaxed));
+        let time =
+            |held: Held| Duration::from_micros(self.0[held as usize].load(Ordering::Relaxed));
         let mut shares: Vec<_> = Held::ALL.map(|held| (held, time(held))).into();
         shares.retain(|(_, time)| !time.is_zero());
         shares.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
@@ -143,8 +144,8 @@ impl fmt::Display for Held {
     }
 }
 
-/// One hashing thread that never waits for the disk uses nearly a whole processor.
-const BUSY: f64 = 0.6;
+/// One hashing thread that never waits for the disk uses a whole processor, or the half that others leave it.
+const BUSY: f64 = 0.4;
 
 #[cfg(test)]
 mod tests {
@@ -252,7 +253,10 @@ mod tests {
         spent.add(Held::Waiting, 3 * second);
         spent.add(Held::Link, second);
         let shares = spent.shares();
-        assert_eq!(shares, [(Held::Waiting, 3 * second), (Held::Link, 2 * second)]);
+        assert_eq!(
+            shares,
+            [(Held::Waiting, 3 * second), (Held::Link, 2 * second)]
+        );
         for held in Held::ALL {
             assert_eq!(Held::ALL[held as usize], held);
         }

@@ -8,4 +8,5 @@ mod budgets;
 mod interrupt;
 mod others;
 mod output;
+mod progress;
 mod selection;

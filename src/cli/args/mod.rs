@@ -285,6 +285,10 @@ pub struct Output {
     /// Print errors only.
     #[arg(short, long)]
     pub quiet: bool,
+
+    /// No progress: neither on a terminal, nor a line every ten seconds elsewhere, nor objects with --json.
+    #[arg(long)]
+    pub no_progress: bool,
 }
 
 /// `panup status`

@@ -1,0 +1,228 @@
+//! A run, shown while it goes on: lines at the foot of a terminal, a line now and then in a log, or an
+//! object a second for a script. In: the run's counters, sampled. Out: what there is to see of them.
+//! Never: an event asked of the run.
+
+mod block;
+mod pace;
+pub mod text;
+mod view;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use panup::{Progress, Step, Wait};
+
+use super::args::Output;
+use super::{complain, say_object};
+use pace::Pace;
+use view::{Paint, View};
+
+pub use block::{above, clear};
+
+/// Samples a run's counters, and shows them.
+pub struct Screen {
+    progress: Arc<Progress>,
+    shows: Shows,
+    pace: Pace,
+    paint: Paint,
+    has_taskbar: bool,
+    started: Instant,
+    /// When a line or an object was last written.
+    told: Instant,
+    /// Bytes sent and acknowledged, and files ended; and when that was new.
+    moved: ((u64, u64, u64), Instant),
+    ending: Option<String>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// Lines at the foot of a terminal.
+    Foot,
+    /// A line every ten seconds.
+    Line,
+    /// An object every second.
+    Object,
+    Nothing,
+}
+
+impl Screen {
+    /// What suits standard error and the user's wishes.
+    pub fn new(progress: Arc<Progress>, output: Output) -> Screen {
+        let now = Instant::now();
+        let shows = Screen::wanted(output);
+        if shows == Shows::Foot {
+            block::begin();
+        }
+        Screen {
+            progress,
+            shows,
+            pace: Pace::default(),
+            paint: match std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+                true => Paint::Coloured,
+                false => Paint::Plain,
+            },
+            has_taskbar: has_taskbar(|name| std::env::var(name).ok()),
+            started: now,
+            told: now,
+            moved: ((0, 0, 0), now),
+            ending: None,
+        }
+    }
+
+    fn wanted(output: Output) -> Shows {
+        // A terminal that cannot move its cursor shows lines, as a file does.
+        let draws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        match () {
+            () if output.no_progress => Shows::Nothing,
+            () if output.json => Shows::Object,
+            () if output.quiet => Shows::Nothing,
+            () if draws && std::io::stderr().is_terminal() => Shows::Foot,
+            () => Shows::Line,
+        }
+    }
+
+    /// Whether lines are drawn at the foot of a terminal.
+    pub fn is_live(&self) -> bool {
+        self.shows == Shows::Foot
+    }
+
+    /// Takes a sample, and shows it where it is time.
+    pub fn draw(&mut self) {
+        let at = self.started.elapsed();
+        let now = self.progress.snapshot();
+        self.pace.note(at, &now);
+        if (now.sent, now.acked, now.files_done) != self.moved.0 {
+            self.moved = ((now.sent, now.acked, now.files_done), Instant::now());
+        }
+        match self.shows {
+            Shows::Foot => self.draw_foot(),
+            Shows::Line if self.told.elapsed() >= LINE => self.tell(),
+            Shows::Object if self.told.elapsed() >= OBJECT => self.tell(),
+            _ => {}
+        }
+    }
+
+    /// One line, or one object, of how it is now.
+    pub fn tell(&mut self) {
+        self.told = Instant::now();
+        let view = self.view();
+        match self.shows {
+            Shows::Object => say_object(&view.object()),
+            _ => complain(&view.line()),
+        }
+    }
+
+    /// What is shown of an interrupted run.
+    pub fn ending(&mut self, text: String) {
+        self.ending = Some(text);
+    }
+
+    /// Takes the lines away.
+    pub fn clear(&mut self) {
+        if self.is_live() {
+            block::end();
+            self.shows = Shows::Nothing;
+        }
+    }
+
+    fn draw_foot(&self) {
+        let size = console::Term::stderr().size_checked();
+        let (height, width) = size.map_or((24, 80), |(h, w)| (usize::from(h), usize::from(w)));
+        let view = self.view();
+        // Room for a `^C` behind the last line.
+        let room = (width.saturating_sub(MARGIN).max(1), height);
+        let lines = view.lines(room, self.paint);
+        let plain = view.lines(room, Paint::Plain);
+        let lines: Vec<_> = lines
+            .into_iter()
+            .zip(&plain)
+            .map(|(line, plain)| (line, text::columns(plain)))
+            .collect();
+        block::draw(&lines, width);
+        if self.has_taskbar {
+            block::taskbar(view.percent());
+        }
+    }
+
+    fn view(&self) -> View {
+        let progress = &self.progress;
+        View {
+            now: progress.snapshot(),
+            speed: self.pace.speed(),
+            hash_speed: self.pace.hashing(),
+            left: self.pace.left().filter(|_| self.ending.is_none()),
+            hashing: progress.files_at(Step::Hashing, 1),
+            sending: progress.files_at(Step::Sending, MOST_SENDING),
+            verifying: progress.files_at(Step::Verifying, 1),
+            waits: self.waits(),
+            ending: self.ending.clone(),
+        }
+    }
+}
+
+impl Screen {
+    /// Calls of which nothing has been heard for a while. Bodies that were sent are waited for where nothing
+    /// else happens either: what sockets hold takes its time on a slow link.
+    fn waits(&self) -> Vec<Wait> {
+        let mut waits = self.progress.waits(PATIENCE, MOST_WAITS);
+        let stands = self.moved.1.elapsed() >= PATIENCE;
+        waits.retain(|wait| stands || !wait.is_sent);
+        waits
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Terminals that show a share of the whole in their taskbar or tab. Others print the sequence, so it goes to
+/// those that are known.
+fn has_taskbar(variable: impl Fn(&str) -> Option<String>) -> bool {
+    if variable("TERM").is_none_or(|term| term == "dumb") {
+        return false;
+    }
+    let program = variable("TERM_PROGRAM").unwrap_or_default();
+    variable("WT_SESSION").is_some()
+        || variable("ConEmuANSI").is_some_and(|value| value == "ON")
+        || ["ghostty", "WezTerm", "iTerm.app"].contains(&program.as_str())
+}
+
+/// Columns left free at the end of each line.
+const MARGIN: usize = 4;
+/// Files that are sent, by name.
+const MOST_SENDING: usize = 3;
+/// Calls that are waited for, before those that wait for the same are put together.
+const MOST_WAITS: usize = 64;
+/// What is not heard of for so long is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two lines in a log.
+const LINE: Duration = Duration::from_secs(10);
+/// Between two objects.
+const OBJECT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_terminals_that_are_known_get_a_taskbar() {
+        let has = |set: &[(&str, &str)]| {
+            has_taskbar(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let term = ("TERM", "xterm-256color");
+        assert!(has(&[term, ("WT_SESSION", "x")]));
+        assert!(has(&[term, ("ConEmuANSI", "ON")]));
+        assert!(has(&[term, ("TERM_PROGRAM", "ghostty")]));
+        assert!(!has(&[term, ("ConEmuANSI", "OFF")]));
+        assert!(!has(&[term, ("TERM_PROGRAM", "vscode")]));
+        assert!(!has(&[("TERM", "dumb"), ("WT_SESSION", "x")]));
+        assert!(!has(&[("WT_SESSION", "x")]));
+    }
+}
