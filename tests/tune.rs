@@ -15,7 +15,7 @@ fn a_table_within_the_budget_and_the_flag_to_use() {
     let run = run.success();
     let told = text(&run.get_output().stderr);
     assert!(
-        told.contains("panup-tune") && told.contains("delete"),
+        told.contains("3 files of this run are in the trash") && told.contains("panup-tune"),
         "{told}"
     );
     let out = text(&run.get_output().stdout);
@@ -45,7 +45,8 @@ fn a_table_within_the_budget_and_the_flag_to_use() {
         "the budget is there to be used"
     );
     assert_eq!(stats.of(Operation::Create).reused, 0, "the content was new");
-    let files = emulator.files();
+    assert_eq!(emulator.files(), []);
+    let files = emulator.trash();
     assert_eq!(files.len(), 3);
     for file in &files {
         assert!(file.path.starts_with("panup-tune/"), "{}", file.path);
@@ -172,7 +173,92 @@ fn a_file_that_fails_is_told_and_the_rest_is_measured() {
     assert!(
         text(&output.stdout).contains("--concurrency") || text(&output.stdout).contains("no flag")
     );
-    assert_eq!(emulator.files().len(), 2);
+    assert_eq!((emulator.files().len(), emulator.trash().len()), (0, 2));
+}
+
+#[test]
+fn an_account_gets_nothing_without_a_yes() {
+    let emulator = emulator();
+    let room = tempfile::tempdir().expect("a folder");
+    let mut unasked = command(room.path());
+    unasked.args(["tune", "--api", &emulator.api(), "--budget", "4M"]);
+    unasked
+        .env("PANUP_TOKEN", emulator.token())
+        .write_stdin("y\n");
+    let run = unasked.assert().code(2);
+    let told = text(&run.get_output().stderr);
+    for words in ["4.00 MiB", "panup-tune", &emulator.api(), "--yes"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert_eq!(emulator.stats().calls_of(Operation::Create).count(), 0);
+    assert_eq!(left_in(room.path()), 0);
+}
+
+#[test]
+fn what_it_finds_and_what_it_cannot_move_stays_and_is_told() {
+    let emulator = emulator();
+    let room = tempfile::tempdir().expect("a folder");
+    // Somebody's own file in that folder.
+    let own = room.path().join("own");
+    std::fs::write(&own, "own").expect("room");
+    let mut upload = command(room.path());
+    upload.args([
+        "upload",
+        "--no-resume",
+        "--dest",
+        "panup-tune",
+        "--api",
+        &emulator.api(),
+    ]);
+    upload.arg(&own).env("PANUP_TOKEN", emulator.token());
+    upload.assert().success();
+    let flags = ["--budget", "2M", "--try", "1"];
+    tune(&emulator, room.path(), &flags).assert().success();
+    let names = |files: Vec<panup_emulator::StoredFile>| -> Vec<String> {
+        files.into_iter().map(|file| file.path).collect()
+    };
+    assert_eq!(names(emulator.files()), ["panup-tune/own"]);
+    assert_eq!(emulator.trash().len(), 2);
+    emulator.inject(Fault::on(Operation::Trash, Action::status(403)));
+    let run = tune(&emulator, room.path(), &flags).assert().success();
+    let told = text(&run.get_output().stderr);
+    assert!(told.contains("please delete them (ids "), "{told}");
+    assert_eq!(emulator.trash().len(), 2);
+}
+
+/// Interrupted in the middle, it still moves what has arrived.
+#[test]
+fn an_interrupt_cleans_up_too() {
+    let emulator = emulator();
+    let room = tempfile::tempdir().expect("a folder");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_panup"));
+    command.args([
+        "tune",
+        "--yes",
+        "--budget",
+        "64M",
+        "--try",
+        "1",
+        "--api",
+        &emulator.api(),
+    ]);
+    command
+        .env("PANUP_TOKEN", emulator.token())
+        .env("TMPDIR", room.path());
+    let second = Fault::on(Operation::Create, Action::StallAnswer { millis: 20_000 });
+    emulator.inject(second.from(2));
+    let mut child = command.spawn().expect("started");
+    let started = std::time::Instant::now();
+    while emulator.stats().of(Operation::Create).calls < 2 {
+        assert!(started.elapsed().as_secs() < 30, "in vain");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let id = i32::try_from(child.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not 0");
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(child.wait().expect("ours").code(), Some(130));
+    assert_eq!((emulator.files().len(), emulator.trash().len()), (0, 1));
+    assert_eq!(left_in(room.path()), 0);
 }
 
 #[test]
@@ -198,7 +284,7 @@ fn emulator() -> Emulator {
 fn tune(emulator: &Emulator, room: &Path, flags: &[&str]) -> Command {
     let mut command = command(room);
     command
-        .args(["tune", "--api", &emulator.api()])
+        .args(["tune", "--yes", "--api", &emulator.api()])
         .args(flags)
         .env("PANUP_TOKEN", emulator.token());
     command
@@ -212,6 +298,7 @@ fn command(room: &Path) -> Command {
         "PANUP_CLIENT_ID",
         "PANUP_CLIENT_SECRET",
         "PANUP_STATE_DIR",
+        "PANUP_TOKEN_COMMAND",
     ] {
         command.env_remove(variable);
     }

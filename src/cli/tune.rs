@@ -1,12 +1,13 @@
 //! `panup tune`: how many bodies in flight a link wants. In: a budget in bytes. Out: a table, and
-//! the flag to use. Never: more bytes than the budget, or the same content twice, which the service
-//! would not ask for again.
+//! the flag to use. Never: more bytes than the budget, a byte to an account without a yes, or the same
+//! content twice, which the service would not ask for again.
 
+mod left;
 mod meter;
 mod plan;
 mod verdict;
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,10 @@ use super::account::account_options;
 use super::args::Tune;
 use super::signals::Signals;
 use super::size::human;
-use super::{INTERRUPTED, SOME_FAILED, complain, credentials, dest, say, say_object, state_dir};
+use super::{
+    INTERRUPTED, SOME_FAILED, complain, credentials, dest, say, say_object, state_dir, usage,
+};
+use left::Left;
 use meter::Meter;
 use plan::{Trial, plan};
 use verdict::{Row, Table};
@@ -35,20 +39,62 @@ pub fn run(tune: &Tune) -> Result<u8, Error> {
     })?;
     dest(&tune.dest)?;
     let target = Target::new(tune)?;
+    if target.is_an_account() && !tune.yes && !asked(tune)? {
+        complain("nothing was sent");
+        return Ok(INTERRUPTED);
+    }
     let folder = Folder::new()?;
     let runtime = panup::runtime()?;
-    let code = runtime.block_on(measure_all(tune, &trials, &target, &folder));
+    let code = runtime.block_on(measure_and_clean(tune, &trials, &target, &folder));
     runtime.shutdown_background();
     code
 }
 
-async fn measure_all(
+/// Whether the user says yes.
+///
+/// # Errors
+/// There is nobody to ask.
+fn asked(tune: &Tune) -> Result<bool, Error> {
+    let (budget, dest, api) = (human(tune.budget.0), &tune.dest, &tune.account.api);
+    let what =
+        format!("up to {budget} of random content go to {dest:?} at {api}, and then to its trash");
+    if !std::io::stdin().is_terminal() {
+        let message = format!("{what}; --yes says that this is wanted");
+        return Err(usage(message));
+    }
+    drop(write!(std::io::stderr(), "{what}. Go on? [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
+/// What was sent goes to the trash, however the measuring ended.
+async fn measure_and_clean(
     tune: &Tune,
     trials: &[Trial],
     target: &Target,
     folder: &Folder,
 ) -> Result<u8, Error> {
     let signals = Signals::new();
+    let mut left = Left::default();
+    let code = measure_all(tune, trials, (target, folder), &signals, &mut left).await;
+    if target.is_an_account() {
+        left.clean_up(&target.options, &tune.dest).await;
+    }
+    code
+}
+
+async fn measure_all(
+    tune: &Tune,
+    trials: &[Trial],
+    (target, folder): (&Target, &Folder),
+    signals: &Signals,
+    left: &mut Left,
+) -> Result<u8, Error> {
     let mut table = Table::new(tune.output, tune.budget.0);
     for trial in trials {
         // Resends of earlier settings may have used up what was meant for this one.
@@ -57,16 +103,19 @@ async fn measure_all(
             continue;
         }
         let path = folder.generate(trial)?;
-        let left = tune.budget.0 - table.sent();
+        let rest = tune.budget.0 - table.sent();
+        let item = item(tune, &path);
+        left.begun(&item.remote);
         let measured = tokio::select! {
-            row = measure(tune, target, *trial, &path, left) => row,
+            measured = measure(tune, target, *trial, item, rest) => measured,
             () = signals.first() => return Ok(INTERRUPTED),
         };
         folder.remove(&path);
-        table.add(measured?);
+        let (row, status) = measured?;
+        left.ended(status.as_ref(), row.sent < trial.bytes);
+        table.add(row);
     }
     table.finish();
-    target.farewell(tune);
     Ok(if table.failed() { SOME_FAILED } else { 0 })
 }
 
@@ -75,15 +124,15 @@ async fn measure(
     tune: &Tune,
     target: &Target,
     trial: Trial,
-    path: &Path,
-    left: u64,
-) -> Result<Row, Error> {
+    item: Item,
+    rest: u64,
+) -> Result<(Row, Option<Status>), Error> {
     let mut options = target.options.clone();
     options.concurrency = trial.concurrency;
     let client = Client::new(options)?;
-    let mut run = client.start([item(tune, path)])?;
+    let mut run = client.start([item])?;
     let limit = Limit {
-        bytes: left,
+        bytes: rest,
         time: Duration::from_secs(tune.seconds),
     };
     let mut meter = Meter::new();
@@ -93,7 +142,7 @@ async fn measure(
     {
         return Err(error.clone());
     }
-    Ok(row(trial, &meter, run.progress(), status))
+    Ok((row(trial, &meter, run.progress(), status.as_ref()), status))
 }
 
 /// When to end a setting that does not end by itself.
@@ -134,10 +183,10 @@ fn see(meter: &mut Meter, progress: &Progress) {
     meter.see(now.sent, now.acked);
 }
 
-fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<Status>) -> Row {
+fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<&Status>) -> Row {
     let (error, rate, time) = match status {
         Some(Status::Failed(error) | Status::Interrupted(error)) => {
-            (Some(error), 0.0, meter.sending())
+            (Some(error.clone()), 0.0, meter.sending())
         }
         Some(_) => (None, meter.whole(), meter.until_acked()),
         None => (None, meter.later_part(), meter.sending()),
@@ -175,7 +224,7 @@ fn item(tune: &Tune, path: &Path) -> Item {
 struct Target {
     options: Options,
     #[cfg(feature = "emulator")]
-    _emulator: Option<panup_emulator::Emulator>,
+    emulator: Option<panup_emulator::Emulator>,
 }
 
 impl Target {
@@ -186,7 +235,7 @@ impl Target {
             let options = account(tune)?;
             return Ok(Target {
                 options,
-                _emulator: None,
+                emulator: None,
             });
         }
         // Its hashing would take processors from the client that is measured.
@@ -200,7 +249,7 @@ impl Target {
         options.api = emulator.api();
         Ok(Target {
             options: settle(options),
-            _emulator: Some(emulator),
+            emulator: Some(emulator),
         })
     }
 
@@ -210,16 +259,12 @@ impl Target {
         Ok(Target { options })
     }
 
-    /// What is left behind on the other side.
-    fn farewell(&self, tune: &Tune) {
+    /// Whether what is sent goes to somebody's account, and stays there.
+    fn is_an_account(&self) -> bool {
         #[cfg(feature = "emulator")]
-        if tune.emulator {
-            return;
-        }
-        complain(&format!(
-            "the files stay in {:?}: panup has no call to delete them, please do",
-            tune.dest
-        ));
+        return self.emulator.is_none();
+        #[cfg(not(feature = "emulator"))]
+        true
     }
 }
 
@@ -307,3 +352,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Written at a time.
 const BLOCK: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::is_yes;
+
+    #[test]
+    fn only_a_yes_is_one() {
+        for answer in ["y\n", "YES\n", " yes \r\n"] {
+            assert!(is_yes(answer), "{answer:?}");
+        }
+        for answer in ["", "\n", "n\n", "yesterday\n", "ja\n"] {
+            assert!(!is_yes(answer), "{answer:?}");
+        }
+    }
+}

@@ -179,6 +179,10 @@ pub struct Tune {
     #[arg(long, conflicts_with_all = ["api", "token_file", "token_command"])]
     pub emulator: bool,
 
+    /// Do not ask before generated files go to the account.
+    #[arg(short, long)]
+    pub yes: bool,
+
     /// Bytes to send at most, resends included. 1G is enough for up to 16 slices of 16 MiB at
     /// once, each doubling of that number takes a doubled budget.
     #[arg(
@@ -201,7 +205,8 @@ pub struct Tune {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..), help_heading = "Where to")]
     pub parent_id: i64,
 
-    /// A remote folder below that for the generated files. They stay there until you delete them.
+    /// A remote folder below that for the generated files. They are moved to the trash in the end, the
+    /// folder stays.
     #[arg(
         long,
         value_name = "PATH",
