@@ -88,7 +88,7 @@ pub fn login(login: &Login) -> Result<u8, Error> {
 }
 
 fn ask_for(oauth: bool) -> Result<Credential, Error> {
-    complain(KEYS);
+    KEYS.lines().for_each(complain);
     let (id, secret) = (ask("client id: ")?, ask_hidden("client secret: ")?);
     let secret = Secret::new(&secret);
     if !oauth {

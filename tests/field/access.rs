@@ -397,6 +397,7 @@ fn login_says_where_keys_come_from_and_keeps_a_refresh_token() {
     ] {
         assert!(done.stderr.contains(words), "{words}: {done:?}");
     }
+    assert_eq!(done.stderr.lines().count(), 4, "{done:?}");
     done.hides(CLIENT_SECRET).hides(REFRESH_TOKEN);
     let path = scene.path("state/credentials");
     let mode = fs::metadata(&path).expect("kept").permissions().mode();

@@ -356,9 +356,9 @@ pub struct Login {
 
 /// Where keys come from: at the end of `panup login --help`, and before anything is asked.
 pub const KEYS: &str = "\
-A client id and secret come from https://www.123pan.com/developer and, since January 2026, with a paid \
-plan for developers only; the price is said there. At most three tokens of one client id live at once, \
-so panup fetches one and shares it among all its runs.
+A client id and secret come from https://www.123pan.com/developer and, since January 2026, only with a paid \
+plan for developers; the price is said there. At most three tokens of one client id live at once, so panup \
+fetches one and shares it among all its runs.
 Without such a plan: an application of OAuth (--oauth asks for its refresh token, which works once and for \
 90 days), or, where an application hands out tokens at an address of its own, `panup upload --token-command CMD`.
 Without an account: `panup upload --emulator`.";
