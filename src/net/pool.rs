@@ -26,7 +26,14 @@ pub struct Pool(Arc<PoolInner>);
 struct PoolInner {
     context: HostContext,
     defaults: RequestDefaults,
-    hosts: Mutex<HashMap<Origin, Arc<Host>>>,
+    hosts: Mutex<Hosts>,
+}
+
+#[derive(Debug, Default)]
+struct Hosts {
+    by_origin: HashMap<Origin, Arc<Host>>,
+    /// The number of them at which those out of use are looked for.
+    swept_at: usize,
 }
 
 impl Pool {
@@ -110,13 +117,14 @@ impl Pool {
     #[must_use]
     pub fn round_trip(&self, origin: &Origin) -> Option<Duration> {
         let hosts = self.0.hosts();
-        hosts.get(origin)?.metrics().round_trip()
+        hosts.by_origin.get(origin)?.metrics().round_trip()
     }
 
-    /// What was done so far, by server.
+    /// What was done so far, by server. Of servers that are out of use only the last some hundred are
+    /// known.
     #[must_use]
     pub fn stats(&self) -> Vec<(Origin, ServerStats)> {
-        let hosts: Vec<_> = self.0.hosts().values().cloned().collect();
+        let hosts: Vec<_> = self.0.hosts().by_origin.values().cloned().collect();
         let mut stats: Vec<_> = hosts
             .iter()
             .map(|host| (host.origin.clone(), host.metrics().stats()))
@@ -129,19 +137,40 @@ impl Pool {
 impl PoolInner {
     fn host(&self, origin: &Origin) -> Arc<Host> {
         let mut hosts = self.hosts();
-        if let Some(host) = hosts.get(origin) {
+        if let Some(host) = hosts.by_origin.get(origin) {
             return Arc::clone(host);
         }
+        if hosts.by_origin.len() >= hosts.swept_at {
+            self.forget_unused(&mut hosts);
+        }
         let host = Host::new(origin.clone(), self.context.clone());
-        hosts.insert(origin.clone(), Arc::clone(&host));
+        hosts.by_origin.insert(origin.clone(), Arc::clone(&host));
         host
     }
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Host>>> {
+    /// A service may name ever new servers: those without a connection, a dial or a request are let go,
+    /// where there are many.
+    fn forget_unused(&self, hosts: &mut Hosts) {
+        if hosts.by_origin.len() >= MANY_HOSTS {
+            // Whoever works with one holds it; no one else can take it while the map is locked.
+            let is_used = |host: &Arc<Host>| Arc::strong_count(host) > 1 || host.is_connected();
+            hosts.by_origin.retain(|_, host| is_used(host));
+            self.context
+                .hosts
+                .lock()
+                .retain(|host| host.strong_count() > 0);
+        }
+        hosts.swept_at = (hosts.by_origin.len() * 2).max(MANY_HOSTS);
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, Hosts> {
         // The map is whole at every moment that could panic.
         self.hosts.lock()
     }
 }
+
+/// Servers that are kept, in use or not: what is known of one is some kilobytes.
+const MANY_HOSTS: usize = 256;
 
 /// Streams on one HTTP/2 connection by default: few, so that one TCP connection and one
 /// flow-control window are not the ceiling.

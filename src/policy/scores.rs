@@ -1,16 +1,18 @@
 //! The choice of a server for a slice. In: slices begun, acknowledged and failed, for each server. Out:
-//! the server whose next slice is expected to be done first. Never: a connection, nor a server
-//! forgotten for good.
+//! the server whose next slice is expected to be done first. Never: a connection, nor a server given up
+//! for good.
 
 use std::time::{Duration, Instant};
 
 use crate::error::Kind;
 
 /// All servers with their scores, and with what else the caller knows of each, `T`. An index is a
-/// server's name.
+/// server's name, until it is forgotten.
 #[derive(Debug, Clone)]
 pub struct ServerScores<T> {
-    servers: Vec<ServerScore<T>>,
+    servers: Vec<Option<ServerScore<T>>>,
+    /// Indexes of those that were forgotten, to be used again.
+    free: Vec<usize>,
     /// A slice's bytes of late: what one more slice would cost.
     slice: f64,
 }
@@ -36,6 +38,7 @@ impl<T> Default for ServerScores<T> {
     fn default() -> Self {
         ServerScores {
             servers: Vec::new(),
+            free: Vec::new(),
             slice: 0.0,
         }
     }
@@ -44,24 +47,51 @@ impl<T> Default for ServerScores<T> {
 impl<T> ServerScores<T> {
     /// One more server; returns its index.
     pub fn add(&mut self, known: T) -> usize {
-        self.servers.push(ServerScore::new(known));
-        self.servers.len() - 1
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.servers.push(None);
+            self.servers.len() - 1
+        });
+        self.servers[index] = Some(ServerScore::new(known));
+        index
+    }
+
+    /// Forgets server `index`, which nobody names any more. One that has slices stays; whether it went.
+    pub fn forget(&mut self, index: usize) -> bool {
+        let idle = |server: &ServerScore<T>| server.slices_in_flight == 0;
+        let goes = self.get(index).is_some_and(idle);
+        if goes {
+            self.servers[index] = None;
+            self.free.push(index);
+        }
+        goes
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.servers.len()
+        self.servers.len() - self.free.len()
     }
 
-    /// What the caller knows of each server, by index.
+    /// What the caller knows of each server.
     pub fn known(&self) -> impl Iterator<Item = &T> {
-        self.servers.iter().map(|server| &server.known)
+        self.all().map(|server| &server.known)
     }
 
     /// What the caller knows of server `index`, to be changed.
-    pub fn known_mut(&mut self, index: usize) -> &mut T {
-        &mut self.servers[index].known
+    pub fn known_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.get_mut(index).map(|server| &mut server.known)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &ServerScore<T>> {
+        self.servers.iter().flatten()
+    }
+
+    fn get(&self, index: usize) -> Option<&ServerScore<T>> {
+        self.servers.get(index)?.as_ref()
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut ServerScore<T>> {
+        self.servers.get_mut(index)?.as_mut()
     }
 
     /// The server for the next slice among `candidates`, which are known: the one expected to be done
@@ -74,26 +104,29 @@ impl<T> ServerScores<T> {
         rng: &mut fastrand::Rng,
         candidates: impl Iterator<Item = usize> + Clone,
     ) -> Option<usize> {
-        let candidates = || candidates.clone();
+        let known = |index: usize| Some((index, self.get(index)?));
+        let candidates = || candidates.clone().filter_map(known);
         let typical = self.typical_pace();
-        let cost = |index: usize| self.servers[index].cost(now, self.slice, typical);
-        let awake = candidates().filter(|&index| self.servers[index].takes_work(now));
+        let awake = candidates().filter(|(_, server)| server.takes_work(now));
         // An untried server that has its first slice gets no second one while others take it.
-        let proven = candidates()
-            .any(|index| !self.servers[index].is_proving() && self.servers[index].takes_work(now));
-        let awake = awake.filter(|&index| !proven || !self.servers[index].is_proving());
+        let proven = awake.clone().any(|(_, server)| !server.is_proving());
+        let awake = awake.filter(|(_, server)| !proven || !server.is_proving());
         // Equal costs are common at the start; chance keeps a hundred runs from starting alike.
+        let cost = |server: &ServerScore<T>| server.cost(now, self.slice, typical);
         awake
-            .map(|index| (index, cost(index) * (1.0 + 0.01 * rng.f64())))
+            .map(|(index, server)| (index, cost(server) * (1.0 + 0.01 * rng.f64())))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(index, _)| index)
-            .or_else(|| candidates().min_by_key(|&index| self.servers[index].failed_at))
+            .or_else(|| {
+                let oldest = candidates().min_by_key(|(_, server)| server.failed_at);
+                oldest.map(|(index, _)| index)
+            })
     }
 
     /// Whether the last that was heard of server `index` is that it works.
     #[must_use]
     pub fn works(&self, index: usize) -> bool {
-        let server = self.servers.get(index);
+        let server = self.get(index);
         server.is_some_and(|server| server.pace.is_some() && server.failures == 0)
     }
 
@@ -105,11 +138,7 @@ impl<T> ServerScores<T> {
         if candidates.len() < 2 {
             return false;
         }
-        let of = || {
-            candidates
-                .iter()
-                .filter_map(|&index| self.servers.get(index))
-        };
+        let of = || candidates.iter().filter_map(|&index| self.get(index));
         let typical = of()
             .any(|server| server.pace.is_some())
             .then(|| self.typical_pace());
@@ -120,7 +149,7 @@ impl<T> ServerScores<T> {
 
     /// A slice of `bytes` goes to server `index`.
     pub fn started(&mut self, index: usize, bytes: u64, now: Instant) {
-        let Some(server) = self.servers.get_mut(index) else {
+        let Some(server) = self.get_mut(index) else {
             return;
         };
         if server.slices_in_flight == 0 {
@@ -136,7 +165,7 @@ impl<T> ServerScores<T> {
 
     /// A slice of `bytes` was acknowledged `took` after it began.
     pub fn acked(&mut self, index: usize, bytes: u64, took: Duration, now: Instant) {
-        let Some(server) = self.servers.get_mut(index) else {
+        let Some(server) = self.get_mut(index) else {
             return;
         };
         server.ended(bytes);
@@ -152,7 +181,7 @@ impl<T> ServerScores<T> {
     /// A slice of `bytes` failed. Failures of the wire and refusals put a server to rest: two in
     /// a row, one second, doubled each time up to a minute.
     pub fn failed(&mut self, index: usize, bytes: u64, now: Instant, kind: Kind) {
-        let Some(server) = self.servers.get_mut(index) else {
+        let Some(server) = self.get_mut(index) else {
             return;
         };
         server.ended(bytes);
@@ -171,7 +200,7 @@ impl<T> ServerScores<T> {
 
     /// A slice of `bytes` was given up without an outcome: the loser of a hedged pair, a cancel.
     pub fn dropped(&mut self, index: usize, bytes: u64) {
-        if let Some(server) = self.servers.get_mut(index) {
+        if let Some(server) = self.get_mut(index) {
             server.ended(bytes);
         }
     }
@@ -180,13 +209,13 @@ impl<T> ServerScores<T> {
     /// while nothing is known.
     #[must_use]
     pub fn expected(&self, index: usize, bytes: u64) -> Option<Duration> {
-        let pace = self.servers.get(index)?.pace?;
+        let pace = self.get(index)?.pace?;
         Duration::try_from_secs_f64(pace * (bytes as f64 + REQUEST)).ok()
     }
 
     /// The best pace known: what an untried server is taken to be worth.
     fn typical_pace(&self) -> f64 {
-        let paces = self.servers.iter().filter_map(|server| server.pace);
+        let paces = self.all().filter_map(|server| server.pace);
         paces.min_by(f64::total_cmp).unwrap_or(1.0)
     }
 }

@@ -1,9 +1,9 @@
 //! The upload servers. Names come from `create` and `domain`; each body is assigned to the server
 //! that [`crate::policy`] expects to be done with it first, over the version that it found faster.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -16,7 +16,7 @@ use crate::policy::{ServerScores, Trial};
 use crate::service::TransferStats;
 use crate::sync::{Mutex, MutexGuard};
 
-/// All servers that were ever returned, with their scores.
+/// The servers that were returned lately, with their scores.
 #[derive(Debug)]
 pub struct Servers {
     trust: Trust,
@@ -35,9 +35,15 @@ const PROVING: Duration = Duration::from_secs(3);
 /// Servers that may fail a body before it goes to one that has proven itself, if there is one.
 const CURIOUS: usize = 2;
 
-/// Servers of which all new ones of a list are taken in. Beyond that a list whose servers are all
-/// new gets one of them.
+/// Servers that are known at once. Beyond that those that no upload has are forgotten, those that were
+/// named longest ago first; where all of them are in use, a list whose servers are all new gets one of them.
 const MOST_SERVERS: usize = 4_096;
+
+/// Those that remain where some are forgotten, so that this is seldom done.
+const KEPT_SERVERS: usize = MOST_SERVERS / 2;
+
+/// Sets that cost nothing to look through.
+const FEW_SETS: usize = 256;
 
 /// Warnings that are kept, and remembered as said: beyond that the oldest is forgotten.
 const MOST_WARNINGS: usize = 32;
@@ -55,6 +61,12 @@ pub enum Plain {
 struct ServerTable {
     known: HashMap<Origin, usize>,
     scores: ServerScores<Server>,
+    /// What uploads may still have, and some that are gone.
+    sets: Vec<Weak<[usize]>>,
+    /// The number of sets at which those that are gone are looked for.
+    sets_swept_at: usize,
+    /// Lists that were read.
+    lists: u64,
     chance: fastrand::Rng,
     /// What there is to say of servers, the latest of it.
     warnings: VecDeque<Error>,
@@ -68,9 +80,11 @@ struct Server {
     trial: Trial,
     /// The plain server of that name, for as long as TLS has not been seen to work.
     fallback: Option<Origin>,
+    /// The number of the last list that named it.
+    named: u64,
 }
 
-/// The servers of one upload.
+/// The servers of one upload, which are not forgotten before it is dropped.
 pub type ServerSet = Arc<[usize]>;
 
 /// A body assigned to a server, until it is settled one way or the other.
@@ -113,6 +127,7 @@ impl Servers {
     /// Where none is left, or no name of the list can be read.
     pub fn set_of(&self, names: &[String]) -> Result<ServerSet> {
         let mut state = self.lock();
+        state.lists += 1;
         let (mut set, mut new) = (Vec::new(), Vec::new());
         let mut refused = None;
         for name in names {
@@ -125,8 +140,11 @@ impl Servers {
                 Err(error) => refused = Some(error.with_kind(Kind::Protocol)),
             }
         }
+        if state.scores.count() + new.len() > MOST_SERVERS {
+            state.make_room(&set);
+        }
         for origin in new {
-            // Each is remembered for as long as the client lives; one is enough to go on with.
+            // One is enough to go on with.
             if state.scores.count() < MOST_SERVERS || set.is_empty() {
                 set.push(state.intern(origin, self));
             }
@@ -138,7 +156,7 @@ impl Servers {
             Some(error) if error.is_of_the_run() => state.warn(error),
             _ => {}
         }
-        Ok(set.into())
+        Ok(state.lend(set))
     }
 
     /// Assigns as [`Servers::assign_now`] does, but not before a server of `set` has proven itself: each gets
@@ -187,10 +205,11 @@ impl Servers {
             .pick(now, chance, working)
             .or_else(|| scores.pick(now, chance, others))
             .or_else(|| scores.pick(now, chance, all));
-        // A set is never empty, and servers are never removed.
+        // A set is never empty, and its servers are not forgotten.
         let index = picked.unwrap_or(set[0]);
         scores.started(index, bytes, now);
         let server = scores.known_mut(index);
+        let server = server.expect("whoever has a set has its servers");
         let version = server.trial.choose(chance);
         let origin = server.origin.clone();
         Assignment {
@@ -266,9 +285,42 @@ impl ServerTable {
             origin,
             trial,
             fallback,
+            named: self.lists,
         });
         self.known.insert(named, index);
         index
+    }
+
+    /// A set for an upload.
+    fn lend(&mut self, indexes: Vec<usize>) -> ServerSet {
+        for &index in &indexes {
+            if let Some(server) = self.scores.known_mut(index) {
+                server.named = self.lists;
+            }
+        }
+        let set: ServerSet = indexes.into();
+        if self.sets.len() >= self.sets_swept_at {
+            self.sets.retain(|set| set.strong_count() > 0);
+            self.sets_swept_at = (self.sets.len() * 2).max(FEW_SETS);
+        }
+        self.sets.push(Arc::downgrade(&set));
+        set
+    }
+
+    /// Forgets servers that no upload has, and neither `wanted`, down to [`KEPT_SERVERS`].
+    fn make_room(&mut self, wanted: &[usize]) {
+        let lent: Vec<ServerSet> = self.sets.iter().filter_map(Weak::upgrade).collect();
+        let used: HashSet<usize> = lent.iter().flat_map(|set| set.iter().copied()).collect();
+        let is_used = |index: &usize| used.contains(index) || wanted.contains(index);
+        let unused = self.known.values().copied().filter(|at| !is_used(at));
+        let mut unused: Vec<(u64, usize)> = unused
+            .filter_map(|index| Some((self.scores.known_mut(index)?.named, index)))
+            .collect();
+        unused.sort_unstable();
+        let surplus = self.scores.count().saturating_sub(KEPT_SERVERS);
+        let oldest = unused.into_iter().take(surplus).map(|(_, index)| index);
+        let forgotten: HashSet<usize> = oldest.filter(|&at| self.scores.forget(at)).collect();
+        self.known.retain(|_, index| !forgotten.contains(index));
     }
 
     /// Says `warning` unless it was said lately.
@@ -324,7 +376,9 @@ impl Assignment {
         let took = now.saturating_duration_since(self.started);
         let mut state = self.servers.lock();
         state.scores.acked(self.index, self.bytes, took, now);
-        let server = state.scores.known_mut(self.index);
+        let Some(server) = state.scores.known_mut(self.index) else {
+            return;
+        };
         server.fallback = None;
         let Some(stats) = stats else { return };
         if let Some(offers) = stats.offers_h2 {
@@ -346,7 +400,9 @@ impl Assignment {
         state
             .scores
             .failed(self.index, self.bytes, now, error.kind());
-        let server = state.scores.known_mut(self.index);
+        let Some(server) = state.scores.known_mut(self.index) else {
+            return;
+        };
         if error.kind() != Kind::Transport {
             return;
         }
@@ -503,7 +559,57 @@ mod tests {
             let again = servers.set_of(&names[..1]).expect("a known one");
             assert_eq!(again.len(), 1);
         }
-        assert!(servers.lock().scores.count() < MOST_SERVERS + 1_024 + 50);
+        let state = servers.lock();
+        assert!(state.scores.count() <= MOST_SERVERS);
+        assert_eq!(state.known.len(), state.scores.count());
+    }
+
+    #[test]
+    fn servers_that_are_named_no_more_are_forgotten_and_those_in_use_stay() {
+        let servers = servers(Plain::Refused);
+        let first = |name: &str| servers.set_of(&names(&[name])).expect("a server");
+        let (held, body) = (first("held.example"), first("body.example"));
+        let body = servers.assign_now(&body, &[], 1, Instant::now());
+        drop(first("often.example"));
+        for n in 0..5 * MOST_SERVERS {
+            let set = first(&format!("s{n}.example"));
+            let taken = servers.assign_now(&set, &[], 1, Instant::now());
+            taken.acked(None, Instant::now());
+            if n % 1_000 == 0 {
+                drop(first("often.example"));
+            }
+        }
+        let state = servers.lock();
+        assert!(state.scores.count() <= MOST_SERVERS);
+        assert!(state.sets.len() <= 2 * FEW_SETS, "{}", state.sets.len());
+        let is_known = |name: &str| {
+            let origin = Origin::parse(name, Scheme::Https).expect("an address");
+            state.known.contains_key(&origin)
+        };
+        for name in ["held.example", "body.example", "often.example"] {
+            assert!(is_known(name), "{name}");
+        }
+        assert!(!is_known("s0.example"));
+        drop(state);
+        body.acked(None, Instant::now());
+        let again = servers.assign_now(&held, &[], 1, Instant::now());
+        assert_eq!(again.origin.to_string(), "https://held.example");
+    }
+
+    /// A list of any length, nearly all of which refuse, costs a body no more than a look at each.
+    #[test]
+    fn one_list_of_more_servers_than_are_known_at_once_is_a_list() {
+        let servers = servers(Plain::Refused);
+        let names: Vec<String> = (0..3 * MOST_SERVERS)
+            .map(|n| format!("s{n}.example"))
+            .collect();
+        let (set, other) = (
+            servers.set_of(&names),
+            servers.set_of(&names[MOST_SERVERS..]),
+        );
+        assert_eq!(set.expect("servers").len(), MOST_SERVERS);
+        // Room is made only by those that are not in use.
+        assert_eq!(other.expect("one more").len(), 1);
     }
 
     #[test]

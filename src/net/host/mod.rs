@@ -114,6 +114,11 @@ impl Host {
         self.inner().state.offers_h2()
     }
 
+    /// Whether it has a connection, in use or not.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.inner().links.is_empty()
+    }
+
     /// Closes every unused connection, because one of them turned out to be dead.
     pub(super) fn drop_idle(&self) {
         let mut inner = self.inner();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_probe::started;
 use tokio::sync::Semaphore;
 
+use super::super::Origin;
 use super::server::{Manner, Server, listener};
 use super::{asking, http, https, pattern, pool, post};
 use crate::error::Kind;
@@ -305,4 +306,34 @@ async fn a_busy_server_gives_way() {
     let before = busy.seen.requests.all();
     until(|| busy.seen.requests.all() > before + 10).await;
     streams.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Each of ever new servers that a service names is one to remember, if only for a while.
+#[tokio::test]
+async fn servers_out_of_use_are_forgotten_and_a_connection_is_kept() {
+    let server = Server::start(Manner::plain()).await;
+    let pool = pool(|_| {});
+    let sent = pool.send(&http(server.port), post("/", "x")).await;
+    sent.expect("a reply");
+    // Nobody listens there.
+    let (_, closed) = listener().await;
+    for number in 0..2_000 {
+        let host = format!("127.1.{}.{}", number / 250, number % 250 + 1);
+        let origin = Origin {
+            host,
+            ..http(closed)
+        };
+        let refused = pool.send(&origin, post("/", "x")).await;
+        assert_eq!(
+            refused.err().map(|error| error.kind()),
+            Some(Kind::Transport)
+        );
+    }
+    let known = pool.stats();
+    assert!(known.len() <= 512, "{} servers", known.len());
+    let (_, kept) = known
+        .iter()
+        .find(|(origin, _)| *origin == http(server.port))
+        .expect("it has a connection");
+    assert_eq!((kept.opened, kept.open), (1, 1));
 }

@@ -314,7 +314,7 @@ fn scores(servers: usize) -> ServerScores<()> {
 
 /// Whether the first server is left alone.
 fn is_resting(scores: &ServerScores<()>, now: Instant) -> bool {
-    !scores.servers[0].takes_work(now)
+    !scores.get(0).expect("added").takes_work(now)
 }
 
 #[test]
@@ -432,4 +432,25 @@ fn peers_prove_themselves_before_the_first_gets_all() {
         !servers.unproven(&set[..1], start),
         "one server is never waited for"
     );
+}
+
+#[test]
+fn an_index_is_used_again_and_nothing_is_left_of_who_had_it() {
+    let (mut scores, now) = (ServerScores::default(), Instant::now());
+    let mut rng = fastrand::Rng::with_seed(7);
+    let (slow, busy) = (scores.add("slow"), scores.add("busy"));
+    scores.started(slow, 1, now);
+    scores.acked(slow, 1, Duration::from_secs(100), now);
+    scores.started(busy, 1, now);
+    assert!(!scores.forget(busy), "it has a slice");
+    assert!(scores.forget(slow) && !scores.forget(slow));
+    assert_eq!((scores.count(), scores.expected(slow, 1)), (1, None));
+    assert_eq!(scores.pick(now, &mut rng, [slow].into_iter()), None);
+    scores.failed(slow, 1, now, Kind::Transport);
+    let next = scores.add("next");
+    assert_eq!((next, scores.count()), (slow, 2));
+    assert_eq!(scores.expected(next, 1), None, "it is another server");
+    assert_eq!(scores.pick(now, &mut rng, [next].into_iter()), Some(next));
+    let known: Vec<_> = scores.known().copied().collect();
+    assert_eq!(known, ["next", "busy"]);
 }
