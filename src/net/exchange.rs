@@ -40,6 +40,8 @@ pub(super) enum Processed {
     Never,
     /// The connection was unused for a while, and then dead.
     ConnectionWasDead,
+    /// It has not, and wants it over HTTP/1.1.
+    WantsH1,
 }
 
 /// What all requests of a pool have in common.
@@ -188,12 +190,17 @@ impl Exchange<'_> {
     ) -> ExchangeError {
         let returned = error.take_message().is_some();
         let error = error.into_error();
+        let wants_h1 = fault::wants_h1(&error);
         let unseen = returned || fault::is_refused_unseen(&error);
         let closed = error.is_closed() || error.is_incomplete_message() || fault::is_cut(&error);
         let error = self.failed(Failure::exchange(self.origin, error), pooled);
-        if unseen {
+        if unseen || wants_h1 {
+            let processed = match wants_h1 {
+                true => Processed::WantsH1,
+                false => Processed::Never,
+            };
             return ExchangeError {
-                processed: Processed::Never,
+                processed,
                 delivery: Delivery::NotDone,
                 ..error
             };

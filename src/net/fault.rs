@@ -237,6 +237,12 @@ pub(super) fn is_refused_unseen(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
+/// Whether the peer wants this request over HTTP/1.1 (RFC 9113, 7): it has not done it.
+pub(super) fn wants_h1(error: &(dyn StdError + 'static)) -> bool {
+    let wants = |error: &h2::Error| error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED);
+    h2_error(error).is_some_and(|error| error.is_remote() && wants(error))
+}
+
 /// Whether the connection was cut from the other side.
 pub(super) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};

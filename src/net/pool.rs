@@ -72,8 +72,8 @@ impl Pool {
 
     /// Sends one request and reads its response to the end, on the least busy connection to `origin`.
     ///
-    /// A request that its server did not look at, because the connection was already closing, is
-    /// sent once more without a word. Dropping the future gives everything back: the place in the
+    /// A request that its server did not look at, because the connection was already closing, or
+    /// that it wants over HTTP/1.1, is sent once more without a word. Dropping the future gives everything back: the place in the
     /// queue, the stream (HTTP/2) or the connection (HTTP/1.1). Needs a tokio runtime with time
     /// and I/O.
     ///
@@ -106,8 +106,10 @@ impl Pool {
                 return Err(failure.of(request.operation, delivery));
             }
             silent += 1;
-            if processed == Processed::ConnectionWasDead {
-                host.drop_idle();
+            match processed {
+                Processed::ConnectionWasDead => host.drop_idle(),
+                Processed::WantsH1 => host.require_h1(),
+                Processed::Never | Processed::Maybe => {}
             }
         }
     }

@@ -127,6 +127,14 @@ impl Host {
         }
     }
 
+    /// From now on HTTP/1.1 only: the server says so. Requests on other connections may end there.
+    pub(super) fn require_h1(&self) {
+        let mut inner = self.inner();
+        for link in inner.state.require_h1() {
+            inner.links.remove(&link);
+        }
+    }
+
     /// Closes one unused connection, so that another server gets its socket.
     pub(super) fn close_one_idle(&self) -> bool {
         let mut inner = self.inner();

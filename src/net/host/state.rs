@@ -22,6 +22,8 @@ pub(super) struct HostState {
     refusals: u32,
     ceiling: Option<Ceiling>,
     offers_h2: Option<bool>,
+    /// It offers HTTP/2, and then says that it wants HTTP/1.1.
+    requires_h1: bool,
     next_id: u64,
 }
 
@@ -107,6 +109,7 @@ impl HostState {
             refusals: 0,
             ceiling: None,
             offers_h2,
+            requires_h1: false,
             next_id: 0,
         }
     }
@@ -132,7 +135,7 @@ impl HostState {
     pub(super) fn opened(&mut self, alpn: Alpn, version: Version, now: Instant) -> u64 {
         self.dial_ended(alpn);
         self.refusals = 0;
-        if alpn == Alpn::Both {
+        if alpn == Alpn::Both && !self.requires_h1 {
             self.offers_h2 = Some(version == Version::H2);
         }
         let id = self.fresh_id();
@@ -142,7 +145,7 @@ impl HostState {
             busy: 0,
             capacity: 1,
             settings_known: version == Version::H1,
-            open: true,
+            open: version == Version::H1 || !self.requires_h1,
             since: now,
         });
         id
@@ -234,6 +237,22 @@ impl HostState {
             link.open = false;
         }
         self.links.retain(|kept| kept.id != link || kept.busy > 0);
+    }
+
+    /// HTTP/2 takes nothing new from now on, here; answers its connections, which count until their last
+    /// request is done.
+    pub(super) fn require_h1(&mut self) -> Vec<u64> {
+        (self.requires_h1, self.offers_h2) = (true, Some(false));
+        let h2 = self.links.iter_mut();
+        let h2 = h2.filter(|link| link.version == Version::H2);
+        let closed = h2
+            .map(|link| {
+                link.open = false;
+                link.id
+            })
+            .collect();
+        self.links.retain(|link| link.open || link.busy > 0);
+        closed
     }
 
     /// Forgets every unused connection: one of them turned out to be dead.

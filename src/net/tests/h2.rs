@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use h2::Reason;
+use http_body_util::{BodyExt as _, Full};
 use hyper::Response;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
@@ -287,4 +290,67 @@ async fn a_dead_proxy_is_named_and_loopback_needs_none() {
     pool.send(&https(server.port), post("/", "x"))
         .await
         .expect("loopback is never proxied");
+}
+
+/// RFC 9113, 7: a server, or a gateway before it, that offers HTTP/2 and wants HTTP/1.1 for what it is
+/// asked.
+#[tokio::test]
+async fn a_server_that_requires_http_1_1_gets_it() {
+    let (port, asked) = wants_h1().await;
+    let pool = pool(|_| ());
+    let sending: Vec<_> = (0..6)
+        .map(|number| {
+            let (pool, origin) = (pool.clone(), https(port));
+            let preference = [Preference::H2, Preference::Auto][number % 2];
+            let request = asking(preference, post("/", pattern(200_000)));
+            tokio::spawn(async move { pool.send(&origin, request).await })
+        })
+        .collect();
+    for send in sending {
+        let reply = send.await.expect("no panic").expect("a reply");
+        assert_eq!((reply.version, reply.offers_h2), (Version::H1, Some(false)));
+        assert_eq!(&reply.body[..], b"ok");
+    }
+    // It is remembered: nothing is asked over HTTP/2 again.
+    let before = asked.load(Ordering::SeqCst);
+    for _ in 0..3 {
+        let request = asking(Preference::H2, post("/", "x"));
+        let reply = pool.send(&https(port), request).await.expect("a reply");
+        assert_eq!(reply.version, Version::H1);
+    }
+    assert!(before > 0 && asked.load(Ordering::SeqCst) == before);
+}
+
+/// Offers both versions, and answers HTTP/1.1 only; counts what it was asked over HTTP/2.
+async fn wants_h1() -> (u16, Arc<AtomicUsize>) {
+    let (listener, port) = listener().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let stream = listener.accept().await.expect("bound").0;
+            let counter = Arc::clone(&counter);
+            tokio::spawn(async move {
+                let accepted = acceptor(&["h2", "http/1.1"]).accept(stream).await;
+                let Ok(stream) = accepted else { return };
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    let service = hyper::service::service_fn(answer_ok);
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                    return;
+                }
+                let mut connection = h2::server::handshake(stream).await.expect("HTTP/2");
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    respond.send_reset(Reason::HTTP_1_1_REQUIRED);
+                }
+            });
+        }
+    });
+    (port, asked)
+}
+
+async fn answer_ok(request: hyper::Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
+    let whole = request.into_body().collect().await;
+    whole.map(|_| Response::new(Full::new(Bytes::from_static(b"ok"))))
 }

@@ -259,3 +259,29 @@ fn a_connection_of_the_wrong_version_is_no_reason_to_stop() {
     state.leave(waiter);
     assert!(!state.starves(Alpn::H1, now), "no request waits for it");
 }
+
+#[test]
+fn where_http_1_1_is_required_h2_takes_nothing_new_however_late_it_comes() {
+    let (mut state, now) = (state(Some(4)), Instant::now());
+    let first = state.join(Preference::H2);
+    state.join(Preference::H2);
+    assert_eq!(dials(&state.settle(now)), 2);
+    let h2 = state.opened(Alpn::Both, Version::H2, now);
+    assert_eq!(granted(&state.settle(now)), [(first, h2)]);
+    assert_eq!(state.require_h1(), [h2]);
+    assert_eq!(state.offers_h2(), Some(false));
+    // The other dial was on its way, and comes out as HTTP/2.
+    let late = state.opened(Alpn::Both, Version::H2, now);
+    assert_eq!(state.offers_h2(), Some(false));
+    for preference in [Preference::Auto, Preference::H1] {
+        state.join(preference);
+    }
+    let actions = state.settle(now);
+    assert_eq!(granted(&actions), []);
+    assert!(actions.contains(&Action::Dial(Alpn::H1)), "{actions:?}");
+    state.released(h2, Reuse::Keep, now);
+    state.ended(late);
+    let h1 = state.opened(Alpn::H1, Version::H1, now);
+    let served = granted(&state.settle(now));
+    assert!(!served.is_empty() && served.iter().all(|(_, link)| *link == h1));
+}
