@@ -35,6 +35,11 @@ impl ByteBudget {
         ByteBudget { limit, used }
     }
 
+    /// Whether nothing has to be counted.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.limit == Size::UNLIMITED
+    }
+
     pub(super) fn fits(&self, bytes: u64) -> bool {
         let Size { files, bytes: used } = self.used;
         files == 0 || (files < self.limit.files && used.saturating_add(bytes) <= self.limit.bytes)
@@ -69,13 +74,14 @@ pub(super) trait Budgets: Send + Sync {
 
 /// A file's part of a budget; dropping it makes room.
 pub struct BudgetGuard {
-    budgets: Arc<dyn Budgets>,
+    /// `None` where there is no limit.
+    budgets: Option<Arc<dyn Budgets>>,
     class: Class,
     bytes: u64,
 }
 
 impl BudgetGuard {
-    pub(super) fn new(budgets: Arc<dyn Budgets>, class: Class, bytes: u64) -> BudgetGuard {
+    pub(super) fn new(budgets: Option<Arc<dyn Budgets>>, class: Class, bytes: u64) -> BudgetGuard {
         BudgetGuard {
             budgets,
             class,
@@ -86,15 +92,21 @@ impl BudgetGuard {
     /// The file turned out to have so many bytes: counted, even where they are too many.
     pub(super) fn resize(&mut self, bytes: u64) {
         if bytes != self.bytes {
-            Arc::clone(&self.budgets).change(self.class, self.bytes, Some(bytes));
+            self.change(Some(bytes));
             self.bytes = bytes;
+        }
+    }
+
+    fn change(&self, to: Option<u64>) {
+        if let Some(budgets) = &self.budgets {
+            Arc::clone(budgets).change(self.class, self.bytes, to);
         }
     }
 }
 
 impl Drop for BudgetGuard {
     fn drop(&mut self) {
-        Arc::clone(&self.budgets).change(self.class, self.bytes, None);
+        self.change(None);
     }
 }
 

@@ -3,15 +3,16 @@
 //! that goes on for ever.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batches, LANES_FROM, SMALL_BATCH, Settings};
 use super::budget::{BudgetGuard, Budgets, ByteBudget, Class, Size};
+use super::condvar::Condvar;
 use super::job::{Job, Taken, Ticket};
 use super::pools::Pools;
 use super::watch::Watch;
-use crate::sync::{Mutex, MutexGuard, unpoisoned};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Starts an engine: jobs go into the [`Intake`], and the work goes on as long as [`Running`] lives.
 /// Files hashed and not yet used up are bounded by `small` and `large`.
@@ -22,7 +23,9 @@ pub fn start<J: Job>(
     watch: Watch,
 ) -> (Intake<J>, Running<J>) {
     let queue = |class, limit| JobQueue {
+        class,
         jobs: VecDeque::new(),
+        bytes: 0,
         budget: ByteBudget::new(limit),
         slots: pools.of(class).current_num_threads(),
         running: 0,
@@ -35,8 +38,8 @@ pub fn start<J: Job>(
             is_ended: false,
             is_stopped: false,
         }),
-        arrived: Condvar::new(),
-        taken: Condvar::new(),
+        arrived: Condvar::default(),
+        taken: Condvar::default(),
         batches: Batches::new(pools, settings, watch),
     });
     (Intake(Arc::clone(&engine)), Running(engine))
@@ -56,18 +59,19 @@ impl<J: Job> Intake<J> {
         let is_full = |state: &mut EngineState<J>| {
             !engine.is_stopped(state) && state.queue(class).jobs.len() >= LOOK_AHEAD
         };
-        let waited = engine.taken.wait_while(engine.state.lock(), is_full);
-        let mut state = unpoisoned(waited);
+        let mut state = engine.taken.wait_while(engine.state.lock(), is_full);
         if engine.is_stopped(&state) {
             drop(state);
             return false;
         }
-        state.queue(class).jobs.push_back(ticket);
-        engine.start_tasks(&mut state);
+        let queue = state.queue(class);
+        queue.bytes += ticket.size().unwrap_or(0);
+        queue.jobs.push_back(ticket);
         // Not at each of them: whoever is woken takes the processor from the thread that lists them.
-        let is_company = state.large.jobs.len() >= engine.enough();
+        let is_company = engine.has_company(queue);
+        engine.start_tasks(&mut state);
         drop(state);
-        if class == Class::Large && is_company {
+        if is_company {
             engine.arrived.notify_all();
         }
         true
@@ -76,7 +80,10 @@ impl<J: Job> Intake<J> {
 
 impl<J: Job> Drop for Intake<J> {
     fn drop(&mut self) {
-        self.0.state.lock().is_ended = true;
+        let mut state = self.0.state.lock();
+        state.is_ended = true;
+        self.0.start_tasks(&mut state);
+        drop(state);
         self.0.arrived.notify_all();
     }
 }
@@ -100,7 +107,7 @@ impl<J: Job> Drop for Running<J> {
 
 struct Engine<J: Job> {
     state: Mutex<EngineState<J>>,
-    /// Enough large jobs came, or the last of all.
+    /// Enough jobs of a class came, or the last of all.
     arrived: Condvar,
     /// Jobs were taken from a queue.
     taken: Condvar,
@@ -117,7 +124,10 @@ struct EngineState<J: Job> {
 
 /// Jobs that wait, and what bounds the work at them.
 struct JobQueue<J: Job> {
+    class: Class,
     jobs: VecDeque<Ticket<J>>,
+    /// Of all jobs, as far as is known.
+    bytes: u64,
     budget: ByteBudget,
     /// Tasks at a time.
     slots: usize,
@@ -137,12 +147,20 @@ impl<J: Job> EngineState<J> {
 }
 
 impl<J: Job> JobQueue<J> {
-    /// Whether one more task has something to do.
-    fn is_ready(&self) -> bool {
+    /// Whether one more task has something to do. Small files are worth another thread in batches only,
+    /// unless no more come.
+    fn is_ready(&self, is_ended: bool) -> bool {
         let room = |ticket: &Ticket<J>| self.budget.fits(ticket.size().unwrap_or(0));
+        let tasks = self.starting + 1;
+        let is_worth = self.class == Class::Large
+            || self.running == 0
+            || is_ended
+            || self.jobs.len() >= tasks * SMALL_BATCH
+            || self.bytes >= tasks as u64 * WORTH_A_THREAD;
         self.running < self.slots
             && self.starting < self.jobs.len()
             && self.jobs.front().is_some_and(room)
+            && is_worth
     }
 
     /// Takes up to `most` jobs that there is room for, of up to `bytes`, but for the first one. A
@@ -157,7 +175,10 @@ impl<J: Job> JobQueue<J> {
             if !self.budget.fits(size) || is_stream && !batch.is_empty() {
                 break;
             }
-            self.budget.take(size);
+            if !self.budget.is_unlimited() {
+                self.budget.take(size);
+            }
+            self.bytes -= size;
             total += size;
             batch.extend(self.jobs.pop_front().map(|ticket| (ticket, size)));
             if is_stream {
@@ -186,9 +207,10 @@ impl<J: Job> Engine<J> {
         if self.is_stopped(state) {
             return;
         }
+        let is_ended = state.is_ended;
         for class in [Class::Large, Class::Small] {
             let queue = state.queue(class);
-            while queue.is_ready() {
+            while queue.is_ready(is_ended) {
                 queue.running += 1;
                 queue.starting += 1;
                 let engine = Arc::clone(self);
@@ -208,41 +230,52 @@ impl<J: Job> Engine<J> {
     }
 
     fn take(self: &Arc<Self>, class: Class) -> Vec<Taken<J>> {
-        let mut state = self.state.lock();
+        let mut state = self.with_company(self.state.lock(), class);
         let (most, bytes) = match class {
             Class::Small => (SMALL_BATCH, self.batches.settings().small_batch),
-            Class::Large => {
-                state = self.with_company(state);
-                (self.share(state.large.jobs.len()), u64::MAX)
-            }
+            Class::Large => (self.share(state.large.jobs.len()), u64::MAX),
         };
         let queue = state.queue(class);
         queue.starting -= 1;
         let batch = queue.take(most, bytes);
+        let is_limited = !queue.budget.is_unlimited();
         drop(state);
         self.taken.notify_all();
-        let budgets: Arc<dyn Budgets> = Arc::clone(self) as _;
         let files = batch.into_iter().map(|(ticket, size)| {
-            Taken::new(ticket, BudgetGuard::new(Arc::clone(&budgets), class, size))
+            let budgets = is_limited.then(|| Arc::clone(self) as Arc<dyn Budgets>);
+            Taken::new(ticket, BudgetGuard::new(budgets, class, size))
         });
         files.collect()
     }
 
-    /// Waits a moment for large files to hash together: the list needs microseconds for
-    /// the next ones, and alone, a file gets one slow chain.
+    /// Waits a moment for files to hash together: the list needs microseconds for the next ones, alone,
+    /// a large file gets one slow chain, and a small one costs as much as a batch.
     fn with_company<'s>(
         &self,
         mut state: MutexGuard<'s, EngineState<J>>,
+        class: Class,
     ) -> MutexGuard<'s, EngineState<J>> {
-        let deadline = Instant::now() + COMPANY;
-        while !state.is_ended && !self.is_stopped(&state) && state.large.jobs.len() < self.enough()
-        {
+        let longest = match class {
+            Class::Large => COMPANY,
+            Class::Small => SMALL_COMPANY,
+        };
+        let mut deadline = None;
+        while !state.is_ended && !self.is_stopped(&state) && !self.has_company(state.queue(class)) {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + longest);
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 break;
             };
-            (state, _) = unpoisoned(self.arrived.wait_timeout(state, left));
+            state = self.arrived.wait_timeout(state, left);
         }
         state
+    }
+
+    /// Whether what waits is worth a batch.
+    fn has_company(&self, queue: &JobQueue<J>) -> bool {
+        match queue.class {
+            Class::Large => queue.jobs.len() >= self.enough(),
+            Class::Small => queue.jobs.len() >= SMALL_BATCH || queue.bytes >= WORTH_A_THREAD,
+        }
     }
 
     /// Large files that fill the lanes of all threads.
@@ -310,6 +343,12 @@ const LARGE_BATCH: usize = 32;
 
 /// The longest wait for more large files.
 const COMPANY: Duration = Duration::from_millis(2);
+
+/// The longest wait for more small files: a list finds a hundred in it.
+const SMALL_COMPANY: Duration = Duration::from_micros(300);
+
+/// Bytes of small files that take longer to read and hash than a thread takes to be woken.
+const WORTH_A_THREAD: u64 = 256 << 10;
 
 #[cfg(test)]
 mod tests {

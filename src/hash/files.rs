@@ -2,6 +2,7 @@
 //! MD5s, or why not, in the order in which they were handed in. Never: an input that stops
 //! another, memory that grows with the number of inputs, the MD5 of a file that changed meanwhile.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -67,6 +68,7 @@ where
     let (intake, running) = start(pools, settings, limits, watch.clone());
     let sums = FileSums {
         call: Arc::clone(&call),
+        ready: VecDeque::new(),
         watch,
         _running: running,
     };
@@ -111,6 +113,8 @@ pub struct FileSum {
 /// The MD5s as they become known, in the order of the inputs.
 pub struct FileSums {
     call: Arc<HashCall>,
+    /// Known, and not given out yet.
+    ready: VecDeque<FileSum>,
     watch: Watch,
     _running: Running<FileJob>,
 }
@@ -127,7 +131,10 @@ impl Iterator for FileSums {
     type Item = FileSum;
 
     fn next(&mut self) -> Option<FileSum> {
-        self.call.sums.next()
+        if self.ready.is_empty() {
+            self.call.sums.take_ready(&mut self.ready);
+        }
+        self.ready.pop_front()
     }
 }
 
@@ -205,13 +212,13 @@ impl HashCall {
 
     /// `None` where there is no reader any more.
     fn job(self: &Arc<Self>, input: Input) -> Option<FileJob> {
-        let size = match &input {
-            Input::Stdin => None,
+        let (size, is_file) = match &input {
+            Input::Stdin => (None, false),
             Input::File(path) => match std::fs::metadata(path) {
-                Ok(facts) if facts.is_file() => Some(facts.len()),
-                Ok(facts) if !facts.is_dir() => None,
+                Ok(facts) if facts.is_file() => (Some(facts.len()), true),
+                Ok(facts) if !facts.is_dir() => (None, false),
                 // Refused when it is opened.
-                _ => Some(0),
+                _ => (Some(0), false),
             },
         };
         let number = self.sums.take_place()?;
@@ -221,6 +228,7 @@ impl HashCall {
             number,
             input,
             size,
+            is_file,
         })
     }
 }
@@ -232,6 +240,8 @@ struct FileJob {
     input: Input,
     /// `None` for a stream.
     size: Option<u64>,
+    /// A regular file was seen there.
+    is_file: bool,
 }
 
 impl Job for FileJob {
@@ -245,7 +255,10 @@ impl Job for FileJob {
             return Ok(self.stream(Path::new("-"), from));
         };
         if self.size.is_some() {
-            let source = Source::open(path, &self.call.source)?;
+            let source = match self.is_file {
+                true => Source::open_seen(path, &self.call.source)?,
+                false => Source::open(path, &self.call.source)?,
+            };
             trip::here(trip::Step::Hash, path)?;
             if !source.is_empty() {
                 return Ok(OpenedJob::File(source));

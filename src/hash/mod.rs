@@ -5,6 +5,7 @@
 mod batch;
 mod budget;
 mod chain;
+mod condvar;
 mod engine;
 mod files;
 mod job;

@@ -2,9 +2,10 @@
 //! one that was not given out yet. Never: more places than the bound.
 
 use std::collections::VecDeque;
-use std::sync::Condvar;
+use std::time::Duration;
 
-use crate::sync::{Mutex, unpoisoned};
+use super::condvar::Condvar;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A queue of places that are taken first and filled later.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl<T> InOrder<T> {
                 is_closed: false,
             }),
             most,
-            changed: Condvar::new(),
+            changed: Condvar::default(),
         }
     }
 
@@ -41,7 +42,7 @@ impl<T> InOrder<T> {
     pub(super) fn take_place(&self) -> Option<u64> {
         let is_full =
             |state: &mut OrderState<T>| !state.is_closed && state.places.len() >= self.most;
-        let mut state = unpoisoned(self.changed.wait_while(self.state.lock(), is_full));
+        let mut state = self.changed.wait_while(self.state.lock(), is_full);
         if state.is_closed {
             return None;
         }
@@ -64,21 +65,38 @@ impl<T> InOrder<T> {
         }
     }
 
-    /// What was put into the first place, once it was; `None` where that is closed and empty.
-    pub(super) fn next(&self) -> Option<T> {
+    /// Moves to `ready` what was put into the first places, once the first one is known; nothing where
+    /// they are closed and empty. Where few are known, the others are given a moment: to be woken for
+    /// each costs more than to hash a small file.
+    pub(super) fn take_ready(&self, ready: &mut VecDeque<T>) {
         let is_waiting = |state: &mut OrderState<T>| match state.places.front() {
             Some(first) => first.is_none(),
             None => !state.is_closed,
         };
-        let mut state = unpoisoned(self.changed.wait_while(self.state.lock(), is_waiting));
-        let result = state.places.pop_front()?;
-        state.first += 1;
-        let was_full = state.places.len() + 1 == self.most;
+        let state = self.changed.wait_while(self.state.lock(), is_waiting);
+        if self.take_known(state, ready) && ready.len() < WORTH_WAKING {
+            std::thread::sleep(MOMENT);
+            self.take_known(self.state.lock(), ready);
+        }
+    }
+
+    /// Moves what is known now; whether more can come.
+    fn take_known(
+        &self,
+        mut state: MutexGuard<'_, OrderState<T>>,
+        ready: &mut VecDeque<T>,
+    ) -> bool {
+        let was_full = state.places.len() >= self.most;
+        while let Some(Some(_)) = state.places.front() {
+            ready.extend(state.places.pop_front().flatten());
+            state.first += 1;
+        }
+        let is_open = !state.is_closed || !state.places.is_empty();
         drop(state);
         if was_full {
             self.changed.notify_all();
         }
-        result
+        is_open
     }
 
     /// Takes no more places; those that were taken are still waited for.
@@ -87,6 +105,12 @@ impl<T> InOrder<T> {
         self.changed.notify_all();
     }
 }
+
+/// So many results are worth a reader's while.
+const WORTH_WAKING: usize = 64;
+
+/// How long the reader waits for more of them.
+const MOMENT: Duration = Duration::from_micros(200);
 
 #[cfg(test)]
 mod tests {
@@ -108,10 +132,15 @@ mod tests {
             }
         });
         results.fill(places[0], "first");
-        let found = [(); 3].map(|()| results.next().expect("three"));
-        assert_eq!(found, ["first", "second", "third"]);
+        let mut ready = VecDeque::new();
+        while ready.len() < 3 {
+            results.take_ready(&mut ready);
+        }
+        assert_eq!(ready, ["first", "second", "third"]);
         assert_eq!(third.join().expect("no panic"), Some(2));
         results.close();
-        assert_eq!((results.next(), results.take_place()), (None, None));
+        ready.clear();
+        results.take_ready(&mut ready);
+        assert_eq!((ready.len(), results.take_place()), (0, None));
     }
 }

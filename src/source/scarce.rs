@@ -50,39 +50,54 @@ pub(super) struct CountedFile(());
 
 impl CountedFile {
     pub(super) fn new() -> CountedFile {
-        *OPEN.lock() += 1;
+        OPEN.lock().open += 1;
         CountedFile(())
     }
 }
 
 impl Drop for CountedFile {
     fn drop(&mut self) {
-        *OPEN.lock() -= 1;
-        OPEN.closed.notify_all();
+        let mut count = OPEN.lock();
+        count.open -= 1;
+        // Telling nobody is a system call too, for each of a million files.
+        if count.waiting > 0 {
+            OPEN.closed.notify_all();
+        }
     }
 }
 
 /// How many of our files are open in this process.
 struct OpenCount {
-    count: Mutex<usize>,
+    count: Mutex<Count>,
     closed: Condvar,
 }
 
+struct Count {
+    open: usize,
+    /// Threads that wait for one to be closed.
+    waiting: usize,
+}
+
 impl OpenCount {
-    fn lock(&self) -> crate::sync::MutexGuard<'_, usize> {
+    fn lock(&self) -> crate::sync::MutexGuard<'_, Count> {
         self.count.lock()
     }
 
     /// Waits until one is closed, or so long; how many are open then.
     fn wait(&self, longest: Duration) -> usize {
-        let count = self.lock();
-        let (count, _) = unpoisoned(self.closed.wait_timeout(count, longest));
-        *count
+        let mut count = self.lock();
+        count.waiting += 1;
+        let (mut count, _) = unpoisoned(self.closed.wait_timeout(count, longest));
+        count.waiting -= 1;
+        count.open
     }
 }
 
 static OPEN: OpenCount = OpenCount {
-    count: Mutex::new(0),
+    count: Mutex::new(Count {
+        open: 0,
+        waiting: 0,
+    }),
     closed: Condvar::new(),
 };
 
