@@ -8,6 +8,7 @@ mod credentials;
 mod duration;
 mod echo;
 mod emulator;
+mod folders;
 mod globs;
 mod hash;
 mod journal;

@@ -8,6 +8,7 @@ use panup::{Error, Item, Outcome};
 use serde_json::{Value, json};
 
 use super::echo::Echo;
+use super::folders::Folder;
 use super::left_out::Why;
 use super::walk::Refused;
 
@@ -70,6 +71,13 @@ pub fn planned(item: &Item, size: u64) -> Value {
     let mut line = json!({ "event": "planned", "remote": item.remote, "size": size });
     add_path(&mut line, &item.path);
     Echo::from_tag(item.tag.as_deref()).add_to(&mut line);
+    line
+}
+
+/// An empty folder that was made, or would be.
+pub fn folder(folder: &Folder, status: &str) -> Value {
+    let mut line = json!({ "event": "folder", "remote": folder.remote, "status": status });
+    add_path(&mut line, &folder.path);
     line
 }
 

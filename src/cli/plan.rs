@@ -47,6 +47,14 @@ impl Plan {
         match news {
             News::Refused(refused) => self.refused(refused),
             News::LeftOut(path, why) => say_object(&objects::left_out(path, *why)),
+            News::Folder(folder) if self.output.json => {
+                say_object(&objects::folder(folder, "planned"))
+            }
+            News::Folder(_) if self.output.quiet => {}
+            News::Folder(folder) => {
+                let path = folder.path.display();
+                say(&format!("{path} -> {} (an empty folder)", folder.remote));
+            }
             News::Warning(error) => {
                 if self.output.json {
                     say_object(&objects::warning(error));

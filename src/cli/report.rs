@@ -7,6 +7,8 @@ use panup::{Error, Item, Kind, Operation, Outcome, Status, Summary};
 use serde_json::json;
 
 use super::args::Output;
+use super::echo::Echo;
+use super::folders::{self, Folder};
 use super::left_out::LeftOut;
 use super::objects::{self, rounded};
 use super::report_file::ReportFile;
@@ -32,6 +34,9 @@ pub struct Report {
     last_failure: Option<Error>,
     /// Those that failed for good.
     for_good: u64,
+    /// Empty folders that are to be made, and how many were.
+    folders: Vec<Folder>,
+    folders_made: u64,
     started: Instant,
 }
 
@@ -48,6 +53,8 @@ impl Report {
             unstarted: 0,
             stopped_by: None,
             last_failure: None,
+            folders: Vec::new(),
+            folders_made: 0,
             started: Instant::now(),
         }
     }
@@ -121,7 +128,40 @@ impl Report {
         match news {
             News::Refused(refused) => self.refused(refused),
             News::LeftOut(path, why) => say_object(&objects::left_out(path, *why)),
+            News::Folder(folder) if self.folders.len() < folders::MOST => {
+                self.folders.push(folder.clone());
+            }
+            News::Folder(folder) => {
+                let message = format!("there are more than {} empty folders", folders::MOST);
+                let error = Error::new(Kind::Invalid, Operation::Upload, message);
+                self.folder(folder.clone(), Err(error.with_path(&folder.path)));
+            }
             News::Warning(error) => self.warning(error),
+        }
+    }
+
+    /// The empty folders that are to be made now.
+    pub fn take_folders(&mut self) -> Vec<Folder> {
+        std::mem::take(&mut self.folders)
+    }
+
+    /// An empty folder was made, or could not be.
+    pub fn folder(&mut self, folder: Folder, made: Result<(), Error>) {
+        match made {
+            Ok(()) => {
+                self.folders_made += 1;
+                let is_told = self.object(|| objects::folder(&folder, "made"));
+                if !is_told && !self.output.quiet && self.shows_lines {
+                    let path = folder.path.display();
+                    say(&format!("{:<9} {path} -> {}", "folder", folder.remote));
+                }
+            }
+            Err(error) => self.refused(&Refused {
+                path: folder.path,
+                remote: folder.remote,
+                echo: Echo::default(),
+                error,
+            }),
         }
     }
 
@@ -164,6 +204,11 @@ impl Report {
             say_object(&objects::warning(error));
         }
         complain(&format!("warning   {error}"));
+    }
+
+    /// Whether something ended the run.
+    pub fn has_stopped(&self) -> bool {
+        self.stopped_by.is_some()
     }
 
     /// Prints a note.
@@ -212,6 +257,7 @@ impl Report {
                 "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
                 "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
                 "seconds": rounded(seconds), "unstarted": self.unstarted,
+                "folders": self.folders_made,
             });
             left_out.add_to(&mut line);
             say_object(&line);
@@ -223,9 +269,13 @@ impl Report {
                 0 => String::new(),
                 _ => format!(", {interrupted} interrupted"),
             };
+            let folders = match self.folders_made {
+                0 => String::new(),
+                made => format!(", {made} empty folders made"),
+            };
             let pace = human((sent as f64 / seconds.max(0.001)) as u64);
             say(&format!(
-                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}{}; \
+                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}{folders}{}; \
                  {} in {seconds:.1} s, {} sent ({pace}/s)",
                 left_out.summary(),
                 human(bytes),

@@ -10,12 +10,14 @@ use panup::{
 };
 
 use tokio::runtime::{Runtime, RuntimeFlavor};
+use tokio::sync::mpsc;
 
 use super::account::account_options;
 use super::ahead::{Ahead, Patience};
 use super::args::{HttpVersion, OnConflict, Upload};
 use super::echo::Echo;
 use super::emulator::Local;
+use super::folders::{self, Ended, Folder};
 use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::report::Report;
@@ -56,7 +58,15 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
-        let code = watch(run, (upload, &left_out), (&news, file), &signals, &ahead).await;
+        let make = |found| folders::make(&client, upload.parent_id, found, work.handle());
+        let code = watch(
+            run,
+            (upload, &left_out),
+            (&news, file),
+            (&signals, &make),
+            &ahead,
+        )
+        .await;
         if verbose {
             servers(&client);
         }
@@ -150,7 +160,7 @@ async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
     (news, file): (&Receiver<News>, Option<ReportFile>),
-    signals: &Signals,
+    (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
     ahead: &Ahead<Item>,
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
@@ -203,11 +213,38 @@ async fn watch(
         report.note("not all files that were not tried are counted: a folder does not answer, or they are many");
     }
     news.try_iter().for_each(|news| report.news(&news));
+    let found = report.take_folders();
+    let mut cut_off = deadline.is_some();
+    if !found.is_empty() && !report.has_stopped() && !cut_off {
+        cut_off = !make_folders(make(found), &mut report, signals).await;
+    }
     let tally = report.summary(left_out);
-    match (refused, deadline) {
+    match (refused, cut_off) {
         (true, ..) => REFUSED,
-        (_, Some(_)) => INTERRUPTED,
+        (_, true) => INTERRUPTED,
         _ => tally.code(),
+    }
+}
+
+/// Follows the making of empty folders; `false` where it was interrupted.
+async fn make_folders(
+    mut ends: mpsc::Receiver<Ended>,
+    report: &mut Report,
+    signals: &Signals,
+) -> bool {
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            end = ends.recv() => match end {
+                Some((folder, made)) => report.folder(folder, made),
+                None => return true,
+            },
+            () = signals.first() => {
+                report.note("interrupted: not all empty folders are made; the same command makes the rest");
+                return false;
+            }
+            _ = beat.tick() => report.beat(),
+        }
     }
 }
 

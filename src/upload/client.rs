@@ -145,6 +145,17 @@ impl Client {
             .await
     }
 
+    /// Sees that there is a remote folder `name` below the folder `parent` (0 is the root): makes it
+    /// where it is not there. Costs one call, whatever is there.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn ensure_folder(&self, parent: i64, name: &str) -> Result<()> {
+        let transfer = &self.core.transfer;
+        let scope = transfer.own_scope();
+        transfer.ensure_folder(scope, parent, name).await
+    }
+
     /// Moves files to the trash, from where the account's owner can take them back.
     ///
     /// # Errors

@@ -74,6 +74,11 @@ pub struct Select {
     #[arg(long, value_enum, default_value_t = Empty::Fail)]
     pub empty: Empty,
 
+    /// Make folders with nothing in them there too, when the files are there. They are left out, and
+    /// counted, otherwise.
+    #[arg(long)]
+    pub empty_dirs: bool,
+
     /// Names that the service refuses: with \ : * ? " < > or |, of blanks only, or too long.
     #[arg(long, value_enum, default_value_t = BadNames::Fail)]
     pub bad_names: BadNames,

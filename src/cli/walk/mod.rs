@@ -18,6 +18,7 @@ use panup::{Error, Item, Kind, Operation};
 
 use super::args::{BadNames, Empty, Order, Select, Upload};
 use super::echo::Echo;
+use super::folders::Folder;
 use super::globs::{Globs, Root};
 use super::left_out::{LeftOut, Why};
 use super::{dest, text, usage};
@@ -33,6 +34,8 @@ pub enum News {
     Refused(Refused),
     /// A path that is left out, without having failed.
     LeftOut(PathBuf, Why),
+    /// A folder with nothing in it, which is to be made.
+    Folder(Folder),
     /// Something to know that stops nothing.
     Warning(Error),
 }
@@ -78,6 +81,7 @@ struct Rules {
     newer_than: Option<SystemTime>,
     older_than: Option<SystemTime>,
     empty: Empty,
+    empty_folders: bool,
     bad_names: BadNames,
     /// Whether each file's facts are wanted, whatever the other rules.
     sorted: bool,
@@ -237,6 +241,7 @@ impl Rules {
             newer_than: select.newer_than.map(|moment| moment.0),
             older_than: select.older_than.map(|moment| moment.0),
             empty: select.empty,
+            empty_folders: select.empty_dirs,
             bad_names: select.bad_names,
             sorted: matches!(select.order, Order::Size | Order::Mtime),
             follow: select.follow,
@@ -517,8 +522,32 @@ impl Rules {
             return self.tell_left_out(entry.path(), why);
         }
         let is_empty = || std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none());
-        if is_empty() {
-            self.leave_out(entry.path(), Why::EmptyFolder);
+        if !is_empty() {
+            return;
+        }
+        match self.empty_folders {
+            true => self.empty_folder(start, entry.path(), below),
+            false => self.leave_out(entry.path(), Why::EmptyFolder),
+        }
+    }
+
+    /// One that is to be made, unless it is the folder that all goes to.
+    fn empty_folder(&self, start: &Start, path: &Path, below: &Path) {
+        let remote = start.remote.as_deref();
+        let remote = remote.and_then(|remote| join(remote, below));
+        if remote.as_deref() == Some("") {
+            return;
+        }
+        let Some(found) = found(start, path, remote, None, self) else {
+            return;
+        };
+        let remote = found.item.remote;
+        match panup::remote_folder(&remote) {
+            Ok(remote) => {
+                let path = path.to_owned();
+                drop(self.news.send(News::Folder(Folder { path, remote })));
+            }
+            Err(error) => self.refuse(path, &start.said, error.for_good()),
         }
     }
 }
