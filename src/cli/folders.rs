@@ -18,8 +18,8 @@ pub struct Folder {
     pub remote: String,
 }
 
-/// How one ended.
-pub type Ended = (Folder, Result<(), Error>);
+/// How one ended: whether it was made, or there already.
+pub type Ended = (Folder, Result<bool, Error>);
 
 /// Makes `folders` below the folder `parent`, one after the other, on `runtime`; each end is told.
 /// Dropping the answer stops it.
@@ -58,7 +58,7 @@ async fn make_one(
     parent: i64,
     remote: &str,
     known: &mut HashMap<String, i64>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let (above, name) = remote.rsplit_once('/').unwrap_or(("", remote));
     let mut at = parent;
     let mut so_far = String::new();

@@ -145,10 +145,13 @@ impl Report {
         std::mem::take(&mut self.folders)
     }
 
-    /// An empty folder was made, or could not be.
-    pub fn folder(&mut self, folder: Folder, made: Result<(), Error>) {
+    /// An empty folder was made, was there already, or could not be made.
+    pub fn folder(&mut self, folder: Folder, made: Result<bool, Error>) {
         match made {
-            Ok(()) => {
+            Ok(false) => {
+                self.object(|| objects::folder(&folder, "there"));
+            }
+            Ok(true) => {
                 self.folders_made += 1;
                 let is_told = self.object(|| objects::folder(&folder, "made"));
                 if !is_told && !self.output.quiet && self.shows_lines {

@@ -69,16 +69,17 @@ impl Transfer {
         Err(Error::new(Kind::Protocol, Operation::Mkdir, message))
     }
 
-    /// Sees that there is a folder `name` below `parent`.
+    /// Sees that there is a folder `name` below `parent`; whether it was made.
     ///
     /// # Errors
     /// As the call fails.
-    pub async fn ensure_folder(&self, scope: &Scope, parent: i64, name: &str) -> Result<()> {
+    pub async fn ensure_folder(&self, scope: &Scope, parent: i64, name: &str) -> Result<bool> {
         let service = self.service();
         let once = |token: Secret| async move { service.mkdir(token.expose(), parent, name).await };
         match self.ask(Operation::Mkdir, scope, once).await {
-            Err(error) if !wire::is_folder_there(&error) => Err(error),
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if wire::is_folder_there(&error) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

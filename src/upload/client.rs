@@ -146,11 +146,11 @@ impl Client {
     }
 
     /// Sees that there is a remote folder `name` below the folder `parent` (0 is the root): makes it
-    /// where it is not there. Costs one call, whatever is there.
+    /// where it is not there, and says whether it did. Costs one call, whatever is there.
     ///
     /// # Errors
     /// As the service or the way to it fails.
-    pub async fn ensure_folder(&self, parent: i64, name: &str) -> Result<()> {
+    pub async fn ensure_folder(&self, parent: i64, name: &str) -> Result<bool> {
         let transfer = &self.core.transfer;
         let scope = transfer.own_scope();
         transfer.ensure_folder(scope, parent, name).await
