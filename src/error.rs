@@ -120,6 +120,18 @@ impl Operation {
             Operation::Upload => "upload",
         }
     }
+
+    /// Whether it is one of the service's calls, and no step on this machine.
+    fn is_call(self) -> bool {
+        !matches!(
+            self,
+            Operation::Configure
+                | Operation::Read
+                | Operation::Check
+                | Operation::Journal
+                | Operation::Upload
+        )
+    }
 }
 
 /// Whether a failed request can have been carried out by the service all the same.
@@ -289,7 +301,11 @@ impl Error {
     /// How a file ends that was not done when the run ended with this error.
     #[must_use]
     pub fn cuts_off(&self, path: &Path) -> Error {
-        let message = format!("not sent: {}: {}", self.0.operation.name(), self.0.message);
+        let call = match self.0.operation.is_call() {
+            true => format!("{}: ", self.0.operation.name()),
+            false => String::new(),
+        };
+        let message = format!("not sent: {call}{}", self.0.message);
         let error = self.clone().with_path(path);
         error.with(|facts| (facts.operation, facts.message) = (Operation::Upload, message))
     }
@@ -451,14 +467,18 @@ fn is_scarcity(error: &std::io::Error) -> bool {
         .is_some_and(|code| scarce.contains(&code))
 }
 
-/// `path: call: message (slice 3, HTTP 200, code 1, trace id …)`, without what is not known.
+/// `path: call: message (slice 3, HTTP 200, code 1, trace id …)`, without what is not known; a step on
+/// this machine is no call.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let facts = &*self.0;
         if let Some(path) = &facts.path {
             write!(f, "{}: ", path.display())?;
         }
-        write!(f, "{}: {}", facts.operation.name(), facts.message)?;
+        if facts.operation.is_call() {
+            write!(f, "{}: ", facts.operation.name())?;
+        }
+        write!(f, "{}", facts.message)?;
         let details: Vec<String> = [
             facts.slice.map(|slice| format!("slice {slice}")),
             facts
@@ -533,6 +553,20 @@ mod tests {
             let error = std::io::Error::from_raw_os_error(code);
             let error = Error::read(Path::new("f"), error);
             assert_eq!(error.is_scarcity(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_call_of_the_service_is_named_as_one() {
+        for (operation, said) in [
+            (Operation::Read, "f: gone"),
+            (Operation::Configure, "f: gone"),
+            (Operation::Single, "f: single/create: gone"),
+        ] {
+            let error = Error::new(Kind::Source, operation, "gone").with_path("f");
+            assert_eq!(error.to_string(), said);
+            let cut = error.cuts_off(Path::new("g")).to_string();
+            assert_eq!(cut, said.replace("f: ", "g: not sent: "));
         }
     }
 

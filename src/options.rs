@@ -70,6 +70,9 @@ pub struct Options {
     /// them the API base does and, of those that the service names, the ones below `123pan.com` and
     /// `123242.com`; with an API base elsewhere, those below its own domain and loopback.
     pub trusted_hosts: Vec<String>,
+    /// Whether the proxies that the environment names are used, which is the default: a variable that
+    /// is set and cannot be read is then an error. Loopback addresses are never proxied.
+    pub environment_proxies: bool,
     /// Certificates to trust besides the system's: contents of PEM files.
     pub roots: Vec<Vec<u8>>,
     /// Where the journal and the token cache live; `None` (default) keeps nothing.
@@ -117,6 +120,7 @@ impl Options {
             call_rates: CallRates::default(),
             allow_http: false,
             trusted_hosts: Vec::new(),
+            environment_proxies: true,
             roots: Vec::new(),
             state_dir: None,
             journal_limit: journal::Settings::default().limit,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::{Forget, Status};
 use super::size::human;
-use super::{complain, say, say_object, state_dir};
+use super::{SOME_FAILED, complain, say, say_object, state_dir};
 
 /// Shows unfinished uploads, the newest finished files, and how many there are.
 ///
@@ -43,15 +43,19 @@ pub fn forget(forget: &Forget) -> Result<u8, Error> {
         let dropped = entries(state.forget(what)?);
         say(&format!("{dropped} forgotten in {}", dir.display()));
     }
+    let mut code = 0;
     for path in &forget.paths {
-        let dropped = state.forget(panup::Forget::Path(path.clone()))?;
-        say(&match dropped {
-            0 => format!("{}: nothing is known of it", path.display()),
-            _ => format!("{}: {} forgotten", path.display(), entries(dropped)),
-        });
+        let name = path.display();
+        match state.forget(panup::Forget::Path(path.clone()))? {
+            0 => {
+                complain(&format!("{name}: nothing is known of it"));
+                code = SOME_FAILED;
+            }
+            dropped => say(&format!("{name}: {} forgotten", entries(dropped))),
+        }
     }
     warn(&state);
-    Ok(0)
+    Ok(code)
 }
 
 fn open(asked: Option<&Path>) -> Result<(State, PathBuf), Error> {

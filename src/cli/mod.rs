@@ -13,7 +13,9 @@ mod globs;
 mod hash;
 mod journal;
 mod left_out;
+mod mistakes;
 mod moment;
+mod number;
 mod objects;
 mod out;
 mod plan;
@@ -31,7 +33,7 @@ mod walk;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use panup::{Error, Kind, Operation};
 
 use args::{Args, Command};
@@ -39,7 +41,8 @@ use out::{complain, say, say_bytes, say_object};
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    keep_memory_private();
+    let args = mistakes::arguments();
     log(args.verbose);
     let outcome = match args.command {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
@@ -61,6 +64,16 @@ pub fn run() -> ExitCode {
         Ok(0 | FOR_GOOD) if out::is_lost() => ExitCode::from(SOME_FAILED),
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
+    }
+}
+
+/// A core dump would hold the token in several copies, and whoever runs as the same user could read it
+/// out of the memory. `RLIMIT_CORE` is not enough: a dump that is piped to a program does not heed it.
+fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        drop(set_dumpable_behavior(DumpableBehavior::NotDumpable));
     }
 }
 

@@ -104,6 +104,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Options::roots`", "--ca-cert"),
     ("`Options::trusted_hosts`", "--trust-host"),
     ("`Options::state_dir`", "--state-dir"),
+    ("`Options::concurrency`", "--concurrency"),
 ];
 
 /// A line with nothing in it that a terminal would act on, that would end it, or that would turn it

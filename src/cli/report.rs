@@ -299,6 +299,12 @@ impl Report {
             interrupted,
             ..
         } = self.summary;
+        if skipped > 0 && !self.output.quiet {
+            complain(&format!(
+                "{skipped} of them skipped: the journal knows them as uploaded, and the service was not asked; --force \
+                 sends them again"
+            ));
+        }
         if self.stopped_by.is_some() {
             complain(&format!(
                 "the run ended with that: {failed} of {files} files failed or were not tried"

@@ -45,6 +45,38 @@ impl FromStr for Size {
     }
 }
 
+/// Bytes per second: a size, or bits, which are always decimal: `80Mbit` is ten million bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub u64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rate, String> {
+        let refused = || {
+            format!(
+                "{text:?} is no rate; write for example 10M, 10MiB or 10MB for bytes a second, 80Mbit for bits"
+            )
+        };
+        let lower = text.trim().to_ascii_lowercase();
+        let lower = lower.strip_suffix("/s").unwrap_or(&lower);
+        let bits = lower
+            .strip_suffix("bps")
+            .or_else(|| lower.strip_suffix("bit/s"));
+        let Some(bits) = bits.or_else(|| lower.strip_suffix("bit")) else {
+            let Size(bytes) = text.trim().parse().map_err(|_| refused())?;
+            return Ok(Rate(bytes));
+        };
+        // What is left is a number and a power: as of decimal bytes.
+        let bits = match bits.ends_with(|c: char| c.is_ascii_digit()) {
+            true => bits.to_owned(),
+            false => format!("{bits}b"),
+        };
+        let Size(bits) = bits.parse().map_err(|_| refused())?;
+        Ok(Rate(bits / 8))
+    }
+}
+
 /// `create=5,complete=20,single=5`
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates(pub CallRates);
@@ -114,6 +146,33 @@ mod tests {
             "99999999999T",
         ] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_in_bytes_and_bits() {
+        for (text, bytes) in [
+            ("10M", 10 << 20),
+            ("10MB/s", 10_000_000),
+            ("80Mbit", 10_000_000),
+            ("80mbit/s", 10_000_000),
+            ("80Mbps", 10_000_000),
+            ("1.6Gbit", 200_000_000),
+            ("8000000bit", 1_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Rate(bytes)), "{text}");
+        }
+        for bad in [
+            "fast",
+            "bit",
+            "Mbit",
+            "10Mbits",
+            "10 furlongs",
+            "-1Mbit",
+            "",
+        ] {
+            let words = bad.parse::<Rate>().expect_err(bad);
+            assert!(words.contains("80Mbit"), "{words}");
         }
     }
 

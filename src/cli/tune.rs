@@ -247,6 +247,7 @@ impl Target {
             Emulator::start(config).map_err(|error| failed("the emulator cannot start", &error))?;
         let mut options = Options::new(Credential::Token(Secret::new(emulator.token())));
         options.api = emulator.api();
+        options.environment_proxies = false;
         Ok(Target {
             options: settle(options),
             emulator: Some(emulator),

@@ -116,6 +116,8 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     account_options(&mut options, &upload.account)?;
     if let Some(local) = local {
         options.api = local.api();
+        // What is set for a real account may not even be readable here.
+        options.environment_proxies = false;
     }
     options.on_conflict = conflict(upload.on_conflict);
     options.http = match upload.http {

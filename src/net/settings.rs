@@ -56,10 +56,6 @@ pub enum Proxies {
     )]
     Named(String),
     /// None.
-    #[cfg_attr(
-        not(feature = "internals"),
-        allow(dead_code, reason = "for tests and benches")
-    )]
     Off,
 }
 

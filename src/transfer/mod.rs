@@ -2,7 +2,7 @@
 //! terms. Out: the service's answer, or the error that ended the attempts. Never: a look at a file, a
 //! plan or the journal; what it must know of a file it asks through [`Content`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,6 +57,8 @@ pub struct Transfer {
     single: SingleServers,
     /// For logins and other calls that belong to no run.
     own: Scope,
+    /// That bodies take too long for the gateway was said.
+    slow_told: AtomicBool,
     /// For what goes on when the one that asked is gone.
     me: Weak<Transfer>,
 }
@@ -141,6 +143,7 @@ impl Transfer {
             carried: AtomicU64::new(0),
             single: SingleServers::default(),
             own: Scope::with_throttle(Throttle::new(|_| Duration::ZERO), Arc::default()),
+            slow_told: AtomicBool::new(false),
             me: me.clone(),
         }))
     }

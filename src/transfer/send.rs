@@ -362,6 +362,29 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// The gateway gives each body its time. The first that takes longer, of `length` bytes, is told,
+    /// and what helps: the file may fail only minutes later.
+    fn advise_if_slow(&self, error: &Error, length: u64) {
+        let cut = error.is_timeout() && error.status().is_some();
+        if !cut || self.slow_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let needed = length.div_ceil(GATEWAY.as_secs() * 1000);
+        let message = format!(
+            "the gateway ended a body of {length} bytes that had not arrived in time: within its {} s each body in flight \
+             needs {needed} kB/s of this link",
+            GATEWAY.as_secs()
+        );
+        let warning = Error::new(Kind::Throttled, Operation::Upload, message);
+        let advice = "the fewer at once, the more each has: `Options::concurrency`, down to 1";
+        self.servers.tell(warning.advice(advice));
+    }
+}
+
+/// What the gateway gives a body.
+const GATEWAY: Duration = Duration::from_secs(60);
+
 /// A call without content.
 struct JsonCall<O> {
     operation: Operation,
@@ -552,16 +575,14 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         let Route { servers, .. } = self.route;
         let assignment = transfer.servers.assign(servers, &self.avoid, length).await;
         self.server = Some(assignment.server());
-        self.hedged(
-            Means {
-                transfer,
-                scope,
-                token,
-                watch,
-            },
-            (assignment, permit),
-        )
-        .await
+        let means = Means {
+            transfer,
+            scope,
+            token,
+            watch,
+        };
+        let sent = self.hedged(means, (assignment, permit)).await;
+        sent.inspect_err(|error| transfer.advise_if_slow(error, length))
     }
 
     async fn check(&self) -> Result<()> {

@@ -260,6 +260,11 @@ impl Servers {
         self.lock().warnings.pop_front()
     }
 
+    /// Something to say of what goes to them.
+    pub fn tell(&self, warning: Error) {
+        self.lock().warn(warning);
+    }
+
     fn lock(&self) -> MutexGuard<'_, ServerTable> {
         self.state.lock()
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::hash::{LazyPools, processors};
 use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
-use crate::net::{Origin, PoolSettings};
+use crate::net::{Origin, PoolSettings, Proxies};
 use crate::options::Options;
 use crate::policy::{LimitSettings, USUAL_SLICE};
 use crate::source::{self, Descriptors, Memory};
@@ -171,7 +171,12 @@ fn transfer_settings(options: &Options, api: Origin, shares: Shares) -> transfer
 }
 
 fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
+    let proxies = match options.environment_proxies {
+        true => Proxies::Environment,
+        false => Proxies::Off,
+    };
     PoolSettings {
+        proxies,
         connections_per_server: shares.per_server(options.connections),
         connections: shares.connections,
         roots: options.roots.clone(),

@@ -63,7 +63,7 @@ fn every_line_of_json_is_an_object_as_documented() {
     assert_eq!(bad["status"], "failed");
     assert_eq!(bad["error"]["kind"], "source");
     let message = bad["error"]["message"].as_str().expect("words");
-    assert!(message.starts_with("missing: read: "), "{message}");
+    assert!(message.starts_with("missing: No such file"), "{message}");
     for (name, number) in [
         ("files", 2),
         ("uploaded", 1),
@@ -106,7 +106,7 @@ fn quiet_prints_errors_only() {
     assert_eq!((good.stdout.as_str(), good.stderr.as_str()), ("", ""));
     let bad = finish(upload(&scene).args(["-q", "missing"])).exit(1);
     assert_eq!(bad.stdout, "");
-    assert!(bad.stderr.contains("missing: read: "), "{bad:?}");
+    assert!(bad.stderr.contains("missing: No such file"), "{bad:?}");
 }
 
 #[test]

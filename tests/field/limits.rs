@@ -84,3 +84,41 @@ fn one_server_of_a_hundred_is_enough() {
         assert_eq!(scene.emulator.files().len(), 21, "{single_max}");
     }
 }
+
+/// The first body that the gateway ends is told with what helps, long before the file fails.
+#[test]
+fn a_body_that_the_gateway_ends_is_told_with_what_helps() {
+    let deadline = panup_emulator::Deadline {
+        millis: 300,
+        answer: panup_emulator::Late::default(),
+    };
+    let scene = Scene::new(Config {
+        slice_size: 256 << 10,
+        limits: panup_emulator::Limits {
+            body_deadline: Some(deadline),
+            ..panup_emulator::Limits::default()
+        },
+        ..Config::default()
+    });
+    scene.file("f", 1 << 20);
+    let mut command = upload(&scene);
+    command.args([
+        "--limit-rate",
+        "400K",
+        "--single-max",
+        "0",
+        "--retries",
+        "1",
+        "f",
+    ]);
+    let done = finish(&mut command).exit(1);
+    let told: Vec<&str> = done
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("warning"))
+        .collect();
+    assert_eq!(told.len(), 1, "{done:?}");
+    for part in ["262144 bytes", "5 kB/s", "--concurrency"] {
+        assert!(told[0].contains(part), "{part} {done:?}");
+    }
+}

@@ -28,3 +28,4 @@ mod state;
 mod targets;
 mod tasks;
 mod text;
+mod usage;

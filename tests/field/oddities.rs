@@ -70,7 +70,7 @@ fn a_mistake_is_told_with_what_there_is() {
             &["emulate", "--fault", "slice:1=boom"],
             "stall-answer:MILLIS",
         ),
-        (&["upload", "--parent-id", "-5", "f"], "-5 is not in 0.."),
+        (&["upload", "--parent-id", "-5", "f"], "0 for the root"),
     ];
     for (args, said) in mistakes {
         let done = finish(panup(home.path()).args(args)).exit(2);

@@ -1,6 +1,7 @@
 //! Secrets: how orchestrators hand them over, where they are kept, and to whom they are told.
 
 use std::fs;
+use std::process::Stdio;
 
 use panup_emulator::Config;
 
@@ -95,4 +96,33 @@ fn a_server_elsewhere_that_the_service_names_is_not_told_the_token() {
     let mut wrong = upload(&scene);
     let run = finish(wrong.args(["--trust-host", "a b", "0"])).exit(2);
     assert!(run.stderr.contains("trusted host"), "{run:?}");
+}
+
+/// A core dump, or another process of the same user, would find the token in the memory. Linux shows it:
+/// what is known of such a process belongs to root.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_holds_secrets_cannot_be_dumped() {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_panup"));
+    command.env_clear().current_dir("/");
+    command.args(["emulate", "--listen", "127.0.0.1:0", "--discard"]);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    // Its first line says that it has begun.
+    let mut line = String::new();
+    let out = child.stdout.take().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("a line");
+    let owner = std::fs::metadata(format!("/proc/{}/status", child.id()));
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+    assert_eq!(owner.expect("it ran").uid(), 0, "{line}");
 }

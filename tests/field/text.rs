@@ -188,7 +188,7 @@ fn names_for_people_are_quoted_on_every_way_out() {
     let mut missing = upload(&scene);
     let missing = finish(missing.args(names)).exit(1);
     assert_eq!(missing.stderr.lines().count(), names.len(), "{missing:?}");
-    let forget = finish(panup(home).arg("forget").args(names)).exit(0);
+    let forget = finish(panup(home).arg("forget").args(names)).exit(1);
     let hash = finish(panup(home).arg("hash").args(names)).exit(1);
     for done in [&dry, &up, &status, &missing, &forget, &hash] {
         is_plain(done);

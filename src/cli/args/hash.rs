@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::number::whole;
 use super::super::size::Size;
 
 /// `panup hash`
@@ -29,7 +30,7 @@ pub struct Hash {
     pub checking: Checking,
 
     /// Threads; one per processor by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub threads: Option<usize>,
 
     /// Read files instead of mapping them.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::duration::duration;
-use super::size::{Rates, Size};
+use super::number::{folder_id, positive, whole};
+use super::size::{Rate, Rates, Size};
 
 pub use hash::{Checking, Hash, Lines};
 pub use select::{BadNames, Empty, Order, Select};
@@ -70,11 +71,11 @@ pub struct Upload {
     /// No account needed: run the emulator in this process on real sockets, upload there, and keep
     /// the files in DIR (a temporary folder by default).
     #[cfg(feature = "emulator")]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["api", "token_file", "token_command"])]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["token_file", "token_command"])]
     pub emulator: Option<Option<PathBuf>>,
 
     /// The remote folder's id; 0 is the root.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..), help_heading = "Where to")]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = folder_id, help_heading = "Where to")]
     pub parent_id: i64,
 
     /// A remote folder below that; missing folders are made.
@@ -125,19 +126,19 @@ pub struct Upload {
     pub http: HttpVersion,
 
     /// Hashing threads; one per processor by default.
-    #[arg(long, value_name = "N", help_heading = "How")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "How")]
     pub hash_threads: Option<usize>,
 
-    /// Content bytes per second at most, e.g. 10M.
+    /// Content per second at most, in bytes, e.g. 10M, or in bits, e.g. 80Mbit.
     #[arg(long, value_name = "RATE", help_heading = "How")]
-    pub limit_rate: Option<Size>,
+    pub limit_rate: Option<Rate>,
 
     /// Calls per second, e.g. create=5,complete=20,single=5. Without it they adapt.
     #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
     pub call_rate: Option<Rates>,
 
     /// How often a failed call is repeated at most; 7 by default.
-    #[arg(long, value_name = "N", help_heading = "How")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, help_heading = "How")]
     pub retries: Option<u32>,
 
     /// The silence after which a call is given up, to be repeated, e.g. 30s: while it connects,
@@ -176,7 +177,7 @@ pub struct Tune {
 
     /// No account needed: measure against an emulator in this process, which keeps nothing.
     #[cfg(feature = "emulator")]
-    #[arg(long, conflicts_with_all = ["api", "token_file", "token_command"])]
+    #[arg(long, conflicts_with_all = ["token_file", "token_command"])]
     pub emulator: bool,
 
     /// Do not ask before generated files go to the account.
@@ -194,15 +195,15 @@ pub struct Tune {
     pub budget: Size,
 
     /// Bodies in flight to try besides auto; as many doublings from 1 as the budget allows by default.
-    #[arg(long = "try", value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..), help_heading = "How far")]
+    #[arg(long = "try", value_name = "N,…", value_delimiter = ',', value_parser = positive::<u16>, help_heading = "How far")]
     pub settings: Vec<u16>,
 
     /// Seconds for each setting at most.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), help_heading = "How far")]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive::<u64>, help_heading = "How far")]
     pub seconds: u64,
 
     /// The remote folder's id; 0 is the root.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..), help_heading = "Where to")]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = folder_id, help_heading = "Where to")]
     pub parent_id: i64,
 
     /// A remote folder below that for the generated files. They are moved to the trash in the end, the
@@ -301,7 +302,7 @@ pub struct Output {
 #[command(after_help = STATUS_FORMAT)]
 pub struct Status {
     /// Show the newest N finished files.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>)]
     pub finished: u32,
 
     /// The folder for journal, token cache and credentials.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use ignore::WalkBuilder;
-use panup::{Error, Input, Kind, Operation};
+use panup::{Error, Input};
 
 use super::super::left_out::LeftOut;
+use super::super::walk::unreadable;
 
 /// The files at and below `paths`, sorted by name below each; standard input for `-` and for
 /// nothing. Folders that cannot be read go to `refused`.
@@ -59,10 +60,8 @@ fn walk(
             Some(Input::File(entry.into_path()))
         }
         Err(error) => {
-            // It names the path itself; after the last line there is no reader any more.
-            let error =
-                Error::new(Kind::Source, Operation::Read, error.to_string()).with_path(&folder);
-            refused.send(error).ok();
+            // After the last line there is no reader any more.
+            refused.send(unreadable(error, &folder)).ok();
             None
         }
     })

@@ -470,12 +470,8 @@ fn walk(
             None
         }
         Err(error) => {
-            let path = path_of(&error).unwrap_or_else(|| start.path.clone());
-            let words = error.to_string();
-            let error = match error.into_io_error() {
-                Some(io) => Error::read(&path, io),
-                None => Error::new(Kind::Source, Operation::Read, words).with_path(&path),
-            };
+            let error = unreadable(error, &start.path);
+            let path = error.path().unwrap_or(&start.path).to_owned();
             rules.refuse(&path, &start.said, error);
             None
         }
@@ -599,6 +595,16 @@ fn found(
     item.md5 = said.md5;
     item.tag = Echo::new(said.tag.clone(), note).into_tag();
     Some(Found { item, facts })
+}
+
+/// What a walk of `folder` could not read, and why, each said once.
+pub fn unreadable(error: ignore::Error, folder: &Path) -> Error {
+    let path = path_of(&error).unwrap_or_else(|| folder.to_owned());
+    let words = error.to_string();
+    match error.into_io_error() {
+        Some(io) => Error::read(&path, io),
+        None => Error::new(Kind::Source, Operation::Read, words).with_path(&path),
+    }
 }
 
 /// The path that a walk's error is about.
