@@ -73,7 +73,11 @@ fn keep_memory_private() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        drop(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            complain(&format!(
+                "warning   a core dump may hold the token: {error}"
+            ));
+        }
     }
 }
 
