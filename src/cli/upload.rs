@@ -212,7 +212,7 @@ async fn watch(
     news.try_iter().for_each(|news| report.news(&news));
     let patience = deadline.map_or(COUNTING, |_| COUNTING_BRIEFLY);
     if !ahead.rest(patience, |item| report.untried(&item)) {
-        report.note("not all files that were not tried are counted: a folder does not answer, or they are many");
+        report.note("not all files that were not tried are counted: a folder or a list does not answer, or they are many");
     }
     news.try_iter().for_each(|news| report.news(&news));
     let found = report.take_folders();

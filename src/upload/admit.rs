@@ -46,6 +46,8 @@ pub struct Hashed {
     pub started: Instant,
     /// The item's tag.
     pub tag: Option<Arc<str>>,
+    /// What its MD5 must be.
+    pub expected: Option<Md5>,
     /// Shows it as under way.
     pub watch: Arc<FileWatch>,
 }
@@ -182,10 +184,15 @@ impl Admission {
     /// is read anyway.
     fn remembered(&self, task: &Task) -> Option<FileDigest> {
         let core = &self.shared.core;
-        if core.options.resume == Resume::Nothing || self.size < core.source_settings.map_from {
+        if self.size < core.source_settings.map_from {
             return None;
         }
-        let digest = core.journal.hashes(&task.path, &task.identity)?;
+        let told = self.item.md5.filter(|_| self.item.trust_md5);
+        let kept = || match core.options.resume {
+            Resume::Nothing => None,
+            _ => core.journal.hashes(&task.path, &task.identity),
+        };
+        let digest = kept().or_else(|| Some(FileDigest::new(told?, self.size)))?;
         Progress::add(&self.shared.progress.hashed, self.size);
         Some(digest)
     }
@@ -274,6 +281,7 @@ impl Job for Admission {
             _ahead: ahead,
             started: self.started,
             tag: self.item.tag.clone(),
+            expected: self.item.md5,
             watch: Arc::new(watch),
         };
         self.hand_on(Admitted::Ready(Box::new(hashed)));

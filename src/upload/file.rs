@@ -116,6 +116,10 @@ async fn hash_anew(shared: &Shared, hashed: &mut Hashed, refused: Error) -> Resu
     if md5 == hashed.digest.md5 {
         return Err(refused.advice("its MD5 was worked out anew and is the same"));
     }
+    if let Some(expected) = hashed.expected {
+        let message = format!("the file's MD5 is {md5}, and {expected} was expected");
+        return Err(Error::new(Kind::Source, Operation::Check, message).for_good());
+    }
     hashed.digest = FileDigest::new(md5, hashed.source.len());
     Ok(())
 }

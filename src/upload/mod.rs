@@ -56,6 +56,9 @@ pub struct Item {
     pub below: Option<PathBuf>,
     /// What the whole file's MD5 must be: the file fails, before anything is sent, where it is another one.
     pub md5: Option<Md5>,
+    /// Whether `md5` is taken instead of hashing. The service compares what arrives with it; what it has
+    /// already under that MD5 is taken for the file. Files below 4 MiB are hashed all the same.
+    pub trust_md5: bool,
     /// Anything of the caller's, handed back in the file's [`Outcome`].
     pub tag: Option<Arc<str>>,
 }
@@ -75,6 +78,7 @@ impl Item {
             remote,
             below: None,
             md5: None,
+            trust_md5: false,
             tag: None,
         }
     }

@@ -7,11 +7,12 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use assert_cmd::Command;
+use panup::Client;
 use panup_emulator::{Config, Operation};
 use serde_json::{Value, json};
 
-use crate::common::Scene;
-use crate::common::program::{Finished, QUICK, finish, panup, plain, stored, upload};
+use crate::common::program::{Finished, LONGEST, QUICK, finish, panup, plain, stored, upload};
+use crate::common::{Scene, failure, run_within};
 
 #[test]
 fn a_folder_goes_up_as_itself_or_as_its_contents() {
@@ -526,6 +527,87 @@ fn a_report_fed_back_is_what_is_not_done() {
         all.starts_with(&lines) && all.lines().count() == 5,
         "appended: {all}"
     );
+}
+
+#[test]
+fn md5s_of_a_list_are_taken_unless_one_is_wrong() {
+    let scene = Scene::new(Config::default());
+    for (name, size) in [("x/big", 5 << 20), ("x/small", 100)] {
+        scene.file(name, size);
+    }
+    let home = scene.local.path();
+    let sums = finish(panup(home).args(["hash", "x/big", "x/small"]))
+        .exit(0)
+        .stdout;
+    let late = SystemTime::now() + DAY;
+    let written = |text: &str| {
+        fs::write(scene.path("sums"), text).expect("room");
+        aged(&scene, "sums", late);
+    };
+    let from = ["--md5-from", "sums", "--no-resume"];
+    written(&sums);
+    // From another folder the list's paths would be others'.
+    finish(upload(&scene).args(from).arg(scene.path("x"))).exit(0);
+    assert_eq!(stored(&scene.emulator), ["x/big", "x/small"]);
+    let calls = scene.emulator.stats().calls.len();
+    let wrong = format!("{0}  x/big\n{0}  x/small\n", "0".repeat(32));
+    let two = format!("{sums}{}  x/big\n", "0".repeat(32));
+    for (text, why) in [
+        (wrong.as_str(), "the whole list is refused"),
+        (&two, "has two MD5s"),
+        ("x/big\n", "line 1 is no line of md5sum's"),
+    ] {
+        written(text);
+        let done = finish(upload(&scene).args(from).arg("x")).exit(2);
+        assert!(
+            done.stderr.contains(why) && done.stderr.contains("--md5-from sums"),
+            "{done:?}"
+        );
+    }
+    assert_eq!(
+        scene.emulator.stats().calls.len(),
+        calls,
+        "nothing was sent"
+    );
+    // What was modified after the list was written is hashed.
+    written(&wrong);
+    for name in ["x/big", "x/small"] {
+        aged(&scene, name, late + DAY);
+    }
+    let args = ["--on-conflict", "overwrite", "x"];
+    let done = finish(upload(&scene).args(from).args(args)).exit(0);
+    assert!(
+        done.stderr
+            .contains("2 files were modified after it was written"),
+        "{done:?}"
+    );
+    finish(upload(&scene).args(["--md5-from", "none", "x"])).exit(2);
+}
+
+#[test]
+fn a_trusted_md5_is_what_the_service_is_asked_for_and_compares_with() {
+    let scene = Scene::small();
+    let [there, other] =
+        [("there", 1), ("other", 2)].map(|(name, seed)| scene.item(name, 5 << 20, seed));
+    let client = Client::new(scene.sliced()).expect("sensible");
+    let outcomes = run_within(LONGEST, &client, vec![there]);
+    let md5 = outcomes[0].md5;
+    let trusting = |remote: &str, md5| {
+        let mut item = other.clone().to(0, remote);
+        (item.md5, item.trust_md5) = (md5, true);
+        run_within(LONGEST, &client, vec![item]).remove(0)
+    };
+    let taken = trusting("copy", md5);
+    assert_eq!(
+        taken.status.name(),
+        "reused",
+        "not a byte was looked at: {taken:?}"
+    );
+    let refused = trusting("wrong", Some(panup::digest::Md5([7; 16])));
+    let error = failure(&refused);
+    assert!(error.message().contains("was expected"), "{error}");
+    assert!(error.is_final());
+    assert_eq!(stored(&scene.emulator), ["copy", "there"]);
 }
 
 #[test]

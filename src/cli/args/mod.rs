@@ -125,6 +125,12 @@ pub struct Upload {
     #[arg(long, value_enum, default_value_t = HttpVersion::Auto, help_heading = "How")]
     pub http: HttpVersion,
 
+    /// Take the MD5s in FILE, md5sum's output, instead of hashing, but for files that were modified since
+    /// it was written. One in 64, drawn at random, is hashed before anything is sent; one that is
+    /// another refuses the whole list.
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub md5_from: Option<PathBuf>,
+
     /// Hashing threads; one per processor by default.
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "How")]
     pub hash_threads: Option<usize>,

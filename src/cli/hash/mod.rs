@@ -15,6 +15,7 @@ use panup::{Error, FileSum, HashOptions, Input};
 
 use super::args::Hash;
 use super::{SOME_FAILED, USAGE, complain};
+pub use line::{Entry, Reader};
 use print::Printer;
 
 /// Prints MD5s, or checks them.

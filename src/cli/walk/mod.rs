@@ -5,6 +5,7 @@ mod ignored;
 mod listed;
 mod names;
 mod starts;
+mod sums;
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
-use panup::{Error, Item, Kind, Operation};
+use panup::{Error, HashOptions, Item, Kind, Operation};
 
 use super::args::{BadNames, Empty, Order, Select, Upload};
 use super::echo::Echo;
@@ -26,6 +27,7 @@ use ignored::IgnoreFiles;
 use listed::{Entry, Listed, Place};
 use names::full_width;
 use starts::{join, kept_path, means_contents, own_name};
+use sums::Sums;
 
 /// What there is to say while walking, besides the files.
 #[derive(Debug)]
@@ -90,6 +92,8 @@ struct Rules {
     /// `--dest`
     folder: String,
     base: Option<PathBuf>,
+    /// `--md5-from`
+    sums: Option<Sums>,
     json: bool,
     news: Sender<News>,
     handed_out: AtomicU64,
@@ -248,6 +252,7 @@ impl Rules {
             parent_id: upload.parent_id,
             folder: dest(upload.dest.as_deref().unwrap_or(""))?,
             base: select.base.clone(),
+            sums: sums(upload)?,
             json: upload.output.json,
             news,
             handed_out: AtomicU64::new(0),
@@ -365,6 +370,9 @@ impl Rules {
         for line in self.left_out.lines("; --follow follows them") {
             self.warn(line);
         }
+        if let Some(warning) = self.sums.as_ref().and_then(Sums::warning) {
+            self.warn(warning);
+        }
         for glob in self.globs.unused() {
             self.warn(format!("{glob} matched nothing"));
         }
@@ -374,6 +382,14 @@ impl Rules {
             self.warn(message.to_owned());
         }
     }
+}
+
+fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
+    let mut options = HashOptions::default();
+    options.threads = upload.hash_threads;
+    options.maps = !upload.no_mmap;
+    let sums = upload.md5_from.as_deref();
+    sums.map(|list| Sums::checked(list, &options)).transpose()
 }
 
 fn globs(select: &Select) -> Result<Globs, Error> {
@@ -593,6 +609,12 @@ fn found(
     }
     let mut item = Item::new(path).to(rules.parent_id, remote);
     item.md5 = said.md5;
+    if let (None, Some(sums)) = (said.md5, &rules.sums)
+        && let Ok(facts) = std::fs::metadata(path)
+    {
+        item.md5 = sums.of(path, &facts);
+        item.trust_md5 = item.md5.is_some();
+    }
     item.tag = Echo::new(said.tag.clone(), note).into_tag();
     Some(Found { item, facts })
 }
