@@ -528,7 +528,7 @@ fn md5sums_options_are_in_md5sums_places() {
         b"it's", b"x:y", b"q\"r", b"\t", b"d$x", b"~h", b"h~", b"#c", b"p*", b"e=f", b"[", b"]",
         b"{", b"i'\"s", b"it's $x", b"\xffa b", b"n\nl\r", b"it's#", b"@,%+",
     ];
-    let names = names.map(|name| OsStr::from_bytes(name));
+    let names = names.map(OsStr::from_bytes);
     alike(
         &folder,
         std::iter::once(OsStr::new("--")).chain(names.into_iter().filter(|name| *name != "n\nl")),
