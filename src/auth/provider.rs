@@ -19,6 +19,8 @@ pub struct TokenProvider {
     tokens: Arc<Tokens>,
     /// Held by the one task of this process that looks on disk or logs in.
     turn: tokio::sync::Mutex<()>,
+    /// Held while a token is fetched with a credential that works once.
+    using_up: Arc<tokio::sync::Mutex<()>>,
     /// A token fetched in place of a refused one, with which no call has succeeded yet.
     unproven: Mutex<Option<Secret>>,
     /// A call has succeeded since the last token was fetched.
@@ -50,6 +52,7 @@ impl TokenProvider {
         TokenProvider {
             tokens: Arc::new(tokens),
             turn: tokio::sync::Mutex::default(),
+            using_up: Arc::default(),
             unproven: Mutex::default(),
             proven: AtomicBool::new(false),
             account: Mutex::default(),
@@ -89,6 +92,12 @@ impl TokenProvider {
         }
         self.tokens.forget(refused);
         self.other_than(Some(refused), fetch).await
+    }
+
+    /// Waits until no credential that works once is being used: before its answer is kept, the end of
+    /// the process would lose it.
+    pub async fn settled(&self) {
+        drop(self.using_up.lock().await);
     }
 
     /// A call succeeded.
@@ -158,8 +167,18 @@ impl TokenProvider {
         };
         let renewal = refused.is_some();
         let fetching = fetch(turn.ask(refused));
+        let using_up = match self.tokens.credential() {
+            Credential::OAuth { .. } => Some(Arc::clone(&self.using_up).lock_owned().await),
+            _ => None,
+        };
+        let keeping = fetch_and_keep(Arc::clone(&self.tokens), turn, fetching);
         // A task of its own: what was fetched is kept also where the one that asked is gone.
-        let fetched = tokio::spawn(fetch_and_keep(Arc::clone(&self.tokens), turn, fetching)).await;
+        let fetched = tokio::spawn(async move {
+            let kept = keeping.await;
+            drop(using_up);
+            kept
+        });
+        let fetched = fetched.await;
         let fetched = fetched.map_err(|error| broken(&error)).flatten();
         let (token, unkept) = fetched.map_err(|error| self.failed(&error))?;
         self.proven.store(false, Ordering::Relaxed);

@@ -218,6 +218,11 @@ impl Transfer {
         self.tokens.token(&|ask| self.fetch(ask)).await
     }
 
+    /// Waits until no refresh is under way, whose answer would be lost with the process.
+    pub async fn settled(&self) {
+        self.tokens.settled().await;
+    }
+
     /// A token other than `refused`, which failed with `why`.
     async fn renew(&self, refused: &Secret, why: &Error) -> Result<Secret> {
         let fetch = |ask| self.fetch(ask);

@@ -231,6 +231,8 @@ impl Files {
 /// The journal last: what was acknowledged is on disk when the run has ended, or it is said that it
 /// is not.
 async fn finish(shared: &Arc<Shared>) {
+    // An answer that is on its way brings what a credential that works once was used for.
+    let _ = tokio::time::timeout(ANSWER, shared.core.transfer.settled()).await;
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
     while let Some(warning) = shared.core.transfer.take_warning() {
@@ -275,6 +277,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Interrupted: what is in flight may take this long to land.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A refresh takes less than a second where the service answers.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Cutting off what is in flight takes milliseconds; a thread that hangs with it is not waited for.
 const DROPPED: Duration = Duration::from_millis(500);

@@ -256,6 +256,46 @@ fn killed_before_the_answer_the_next_run_says_what_is_lost() {
     );
 }
 
+/// An interrupt is no kill: the answer that is on its way is waited for.
+#[test]
+fn interrupted_before_the_answer_nothing_is_lost() {
+    let scene = scene();
+    let wait = Action::StallAnswer { millis: 1000 };
+    let fault = Fault::on(Operation::OAuth, wait);
+    scene.emulator.inject(fault.first(1));
+    let mut command = plain(scene.local.path());
+    command.args(arguments(&scene)).arg("x").envs(oauth());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("started");
+    scene.wait_in_flight(Operation::OAuth, 1);
+    let id = i32::try_from(child.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not 0");
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+    Finished::from(child.wait_with_output().expect("ours")).exit(130);
+    finish(by_oauth(&scene).arg("x")).exit(0);
+    assert_eq!(refreshed(&scene), 1, "its token was kept");
+}
+
+/// A command that asks somebody does not keep a run that is to end.
+#[test]
+fn an_interrupt_does_not_wait_for_a_command() {
+    let scene = scene();
+    let mut command = plain(scene.local.path());
+    let line = "echo run >> runs; sleep 40";
+    command
+        .args(arguments(&scene))
+        .args(["--token-command", line, "x", "y"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("started");
+    crate::common::wait("it runs", || runs(&scene) == 1);
+    let id = i32::try_from(child.id()).expect("an id");
+    let id = rustix::process::Pid::from_raw(id).expect("not 0");
+    let started = std::time::Instant::now();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+    Finished::from(child.wait_with_output().expect("ours")).exit(130);
+    assert!(started.elapsed() < Duration::from_secs(6));
+}
+
 #[test]
 fn a_refresh_token_that_cannot_be_followed_is_not_used() {
     let scene = scene();
