@@ -71,14 +71,14 @@ pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input, hash_files};
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
-pub use options::{CallRates, DEFAULT_API, Options, Resume, Retry, Timeouts};
+pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::prepare_process;
 pub use upload::runtime;
-pub use upload::{Claimed, Targets};
 pub use upload::{
-    Client, Event, FileNow, Held, Interrupter, Item, Outcome, Progress, Run, ServerReport,
-    Snapshot, State, Status, Step, Summary, Wait,
+    Checker, Client, Event, FileNow, Held, Interrupter, Item, Outcome, Progress, Receipt, Run,
+    ServerReport, Snapshot, State, Status, Step, Summary, Wait,
 };
+pub use upload::{Claimed, Targets};
 pub use wire::{Conflict, remote_folder};
 
 /// README's examples compile.

@@ -46,6 +46,8 @@ pub struct Options {
     pub account: Option<String>,
     /// What happens when a remote name is taken; the file fails by default.
     pub on_conflict: Conflict,
+    /// Whether the service is asked what is there before a file is sent.
+    pub look: Look,
     /// Files up to this many bytes go in one call by single/create; 0 means always slices.
     /// Default 4 MiB: the largest file that is read rather than mapped.
     pub single_max: u64,
@@ -90,6 +92,21 @@ pub struct Options {
     pub timeouts: Timeouts,
 }
 
+/// Whether remote folders are listed before files are sent to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Look {
+    /// Where that takes fewer calls than asking for each file; always where both are kept
+    /// ([`Conflict::KeepBoth`]), where nothing else tells what is there.
+    #[default]
+    Auto,
+    /// Always, to the end; files that the journal knows as uploaded are looked for as well.
+    Always,
+    /// Never: for accounts that may not list. A taken name then fails, whatever its content is, and an
+    /// answer that was lost stays lost.
+    Never,
+}
+
 /// What the journal is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {
@@ -111,6 +128,7 @@ impl Options {
             credential,
             account: None,
             on_conflict: Conflict::Fail,
+            look: Look::Auto,
             single_max: 4 << 20,
             concurrency: None,
             connections: None,

@@ -5,10 +5,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use common::{Scene, noise, outcomes_and_warnings, wait};
-use panup::{Client, Conflict, Item, Kind, Options, Outcome, Run, Status};
-use panup_emulator::{Action, Cut, Fault, Operation, Tls};
+use panup::{Client, Conflict, Item, Kind, Look, Options, Outcome, Run, Status};
+use panup_emulator::{Action, Change, Cut, Fault, Operation, Tls};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -31,7 +32,18 @@ enum Step {
     Fault(Operation, Action, u64),
     /// The service forgets what was not completed.
     Forget,
+    /// Another client, or the website, changes what is stored of a file; the run before knows nothing of
+    /// it.
+    Outside(usize, Outside),
     Run(End),
+}
+
+/// What others do to a stored file.
+#[derive(Clone, Copy, Debug)]
+enum Outside {
+    Deleted,
+    Trashed,
+    Replaced,
 }
 
 /// How a run ends.
@@ -60,11 +72,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..12_u64).prop_map(End::Interrupted),
         1 => ((1..12_u64), file.clone()).prop_map(|(calls, file)| End::Edited(calls, file)),
     ];
+    let outside = prop_oneof![
+        Just(Outside::Deleted),
+        Just(Outside::Trashed),
+        Just(Outside::Replaced)
+    ];
     let step = prop_oneof![
         3 => (file.clone(), size).prop_map(|(file, size)| Step::Write(file, size)),
         1 => file.clone().prop_map(Step::Edit),
         1 => file.clone().prop_map(Step::Append),
-        1 => file.prop_map(Step::Delete),
+        1 => file.clone().prop_map(Step::Delete),
+        2 => (file, outside).prop_map(|(file, what)| Step::Outside(file, what)),
         3 => (operation, actions(), 1..4_u64).prop_map(|(on, what, nth)| Step::Fault(on, what, nth)),
         1 => Just(Step::Forget),
         4 => end.prop_map(Step::Run),
@@ -104,23 +122,29 @@ struct Model {
     there: [bool; FILES],
     /// What a run said was done, and nothing was uploaded since that could replace it.
     settled: BTreeMap<usize, Vec<u8>>,
+    /// What others put in a file's place, ever.
+    foreign: BTreeMap<usize, Vec<Vec<u8>>>,
     faults: u64,
     seeds: u64,
 }
 
 impl Model {
-    fn new(conflict: Conflict) -> Model {
+    fn new(conflict: Conflict, look: Look) -> Model {
         let scene = Scene::small_with(Tls::Off, |config| config.slice_size = SLICE);
         let mut options = scene.sliced();
         options.single_max = SLICE / 2;
         options.concurrency = Some(3);
         options.on_conflict = conflict;
+        options.look = look;
+        // A call whose answer is lost is known as not done after this; the service here is quick.
+        options.timeouts.answer = Duration::from_millis(400);
         Model {
             scene,
             options,
             versions: Default::default(),
             there: [false; FILES],
             settled: BTreeMap::new(),
+            foreign: BTreeMap::new(),
             faults: 0,
             seeds: 0,
         }
@@ -154,8 +178,31 @@ impl Model {
                 self.faults += 1;
                 self.scene.emulator.forget_uploads();
             }
+            Step::Outside(file, what) => self.outside(file, what),
             Step::Run(end) => self.run(end).await,
         }
+    }
+
+    /// Seen by a run that always looks, and by no other.
+    fn outside(&mut self, file: usize, what: Outside) {
+        let path = format!("f{file}");
+        let is_there = self.scene.stored_bytes().contains_key(&path);
+        if !is_there || self.options.look != Look::Always {
+            return;
+        }
+        self.settled.remove(&file);
+        let change = match what {
+            Outside::Deleted => Change::Delete { path },
+            Outside::Trashed => Change::Trash { path },
+            Outside::Replaced => {
+                self.seeds += 1;
+                let content = format!("foreign {}", self.seeds);
+                let all = self.foreign.entry(file).or_default();
+                all.push(content.clone().into_bytes());
+                Change::Put { path, content }
+            }
+        };
+        self.scene.emulator.change(&change).expect("it is there");
     }
 
     fn edit(&mut self, file: usize) {
@@ -253,9 +300,14 @@ impl Model {
         let file = file.expect("nothing else was handed in");
         match &outcome.status {
             Status::Failed(_) | Status::Interrupted(_) => {}
+            // Another content is there, and left.
+            Status::Kept(_) => {}
             status => {
-                let stored = self.scene.stored_bytes();
-                let stored = &stored[&outcome.remote];
+                let stored = self.stored(file);
+                let newest = self.now(file);
+                let stored = stored.iter().find(|stored| *stored == newest);
+                let stored = stored.cloned().or_else(|| self.named(file));
+                let stored = &stored.unwrap_or_else(|| panic!("f{file} is not there"));
                 let versions = &self.versions[file];
                 let count = if edited == Some(file) { 2 } else { 1 };
                 let possible = &versions[versions.len() - count..];
@@ -273,8 +325,24 @@ impl Model {
     /// that, or something newer.
     fn see_that_nothing_is_wrong(&self) {
         let stored = self.scene.stored_bytes();
+        let keeps_both = self.options.on_conflict == Conflict::KeepBoth;
+        for file in 0..FILES {
+            let mut copies = self.stored(file);
+            let count = copies.len();
+            copies.sort();
+            copies.dedup();
+            assert_eq!(copies.len(), count, "f{file} is there twice");
+            assert!(keeps_both || count <= 1, "f{file} has a second name");
+        }
         for (name, bytes) in &stored {
-            let file: usize = name[1..].parse().expect("one of ours");
+            let file: usize = file_of(name);
+            if self
+                .foreign
+                .get(&file)
+                .is_some_and(|all| all.contains(bytes))
+            {
+                continue;
+            }
             let known = self.versions[file].iter().position(|known| known == bytes);
             let at = known.unwrap_or_else(|| panic!("{name} was never that"));
             let settled = self.settled.get(&file);
@@ -282,11 +350,26 @@ impl Model {
                 let mut versions = self.versions[file].iter();
                 versions.position(|known| known == settled)
             });
-            assert!(since.is_none_or(|since| at >= since), "{name} went back");
+            let is_newer = since.is_none_or(|since| at >= since);
+            assert!(keeps_both || is_newer, "{name} went back");
         }
-        for file in self.settled.keys() {
-            assert!(stored.contains_key(&format!("f{file}")), "f{file} is lost");
+        for (file, settled) in &self.settled {
+            let stored = self.stored(*file);
+            assert!(!stored.is_empty(), "f{file} is lost");
+            assert!(!keeps_both || stored.contains(settled), "f{file} is lost");
         }
+    }
+
+    /// All that is stored of a file, under whatever name the service gave it.
+    fn stored(&self, file: usize) -> Vec<Vec<u8>> {
+        let stored = self.scene.stored_bytes().into_iter();
+        let of = stored.filter(|(name, _)| file_of(name) == file);
+        of.map(|(_, bytes)| bytes).collect()
+    }
+
+    /// What is stored under its own name.
+    fn named(&self, file: usize) -> Option<Vec<u8>> {
+        self.scene.stored_bytes().remove(&format!("f{file}"))
     }
 
     fn counts(&self) -> [u64; 3] {
@@ -320,13 +403,15 @@ impl Model {
         // Those of a run killed just before.
         self.faults = self.faults.min(3);
         self.run(End::Whole).await;
-        let stored = self.scene.stored_bytes();
         for file in (0..FILES).filter(|&file| self.there[file]) {
-            let stored = &stored[&format!("f{file}")];
-            // Under `fail` an older version may hold the name.
-            if self.options.on_conflict == Conflict::Overwrite {
-                assert!(stored == self.now(file), "f{file} is not the newest");
-            }
+            let stored = self.stored(file);
+            // Under `fail` and `skip` an older version may hold the name.
+            let (fails, skips) = (Conflict::Fail, Conflict::Skip);
+            let any = [fails, skips].contains(&self.options.on_conflict) && !stored.is_empty();
+            assert!(
+                any || stored.contains(self.now(file)),
+                "f{file} is not the newest"
+            );
         }
         let client = Client::new(self.options.clone()).expect("sound");
         let calls = self.scene.emulator.stats().calls.len();
@@ -335,20 +420,28 @@ impl Model {
         assert!(warnings.is_empty(), "{warnings:?}");
         for outcome in outcomes {
             match outcome.status {
-                Status::Skipped(_) => {}
+                Status::Skipped(_) | Status::Present(_) => {}
+                Status::Kept(_) if self.options.on_conflict == Conflict::Skip => {}
                 Status::Failed(error) if self.options.on_conflict == Conflict::Fail => {
                     assert_eq!(error.kind(), Kind::Rejected, "the name is taken: {error}");
                 }
                 status => panic!("{} is {} again", outcome.remote, status.name()),
             }
         }
-        if self.options.on_conflict == Conflict::Overwrite {
-            assert_eq!(self.scene.emulator.stats().calls.len(), calls, "not a call");
+        let made = self.scene.emulator.stats().calls.len() - calls;
+        if self.options.on_conflict == Conflict::Overwrite && self.options.look != Look::Always {
+            assert_eq!(made, 0, "not a call");
         }
     }
 }
 
-fn play(conflict: Conflict) {
+/// The file whose own or numbered name this is.
+fn file_of(name: &str) -> usize {
+    let number = name[1..].split('(').next().expect("the first part");
+    number.parse().expect("one of ours")
+}
+
+fn play(conflict: Conflict, look: Look) {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 60,
@@ -357,7 +450,7 @@ fn play(conflict: Conflict) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let played = TestRunner::new(config).run(&steps(), |script| {
         runtime.block_on(async {
-            let mut world = Model::new(conflict);
+            let mut world = Model::new(conflict, look);
             for step in script {
                 world.step(step).await;
             }
@@ -378,10 +471,31 @@ fn cases() -> u32 {
 
 #[test]
 fn random_scripts_under_overwrite() {
-    play(Conflict::Overwrite);
+    play(Conflict::Overwrite, Look::Auto);
 }
 
 #[test]
 fn random_scripts_under_fail() {
-    play(Conflict::Fail);
+    play(Conflict::Fail, Look::Auto);
+}
+
+#[test]
+fn random_scripts_under_keep_both() {
+    play(Conflict::KeepBoth, Look::Auto);
+}
+
+/// Others change what is stored as well.
+#[test]
+fn random_scripts_beside_others_under_overwrite() {
+    play(Conflict::Overwrite, Look::Always);
+}
+
+#[test]
+fn random_scripts_beside_others_under_keep_both() {
+    play(Conflict::KeepBoth, Look::Always);
+}
+
+#[test]
+fn random_scripts_beside_others_under_skip() {
+    play(Conflict::Skip, Look::Always);
 }

@@ -473,6 +473,7 @@ async fn lost_answers_never_make_two_files() {
             scene.emulator.inject(Fault::on(operation, lost).nth(1));
             let mut options = scene.sliced();
             options.on_conflict = conflict;
+            options.timeouts.answer = std::time::Duration::from_millis(500);
             if operation == Operation::Single {
                 options.single_max = 4 * SLICE;
             }
@@ -485,17 +486,17 @@ async fn lost_answers_never_make_two_files() {
                     assert!(outcome.is_ok(), "{what}");
                     scene.assert_stored(&[&item]);
                 }
-                (Operation::Single, Fail) => {
-                    // The first call did it, so the second finds the name taken, and says so.
-                    let error = outcome.expect_err(&what);
-                    assert!(error.to_string().contains("may be this file"), "{what}");
-                    assert_eq!(files, 1);
+                (Operation::Single, _) => {
+                    // The first call did it, and a look into the folder tells.
+                    let uploaded = outcome.expect(&what);
+                    assert!(matches!(uploaded.status, Status::Uploaded(_)), "{what}");
+                    assert_eq!(files, 1, "{what}");
                 }
-                (_, KeepBoth) => {
-                    let error = outcome.expect_err(&what);
-                    assert!(error.to_string().contains("may have arrived"), "{what}");
-                    assert!(files <= 1, "{what}");
-                    assert_eq!(scene.calls(operation).1, 1, "not repeated: {what}");
+                (Operation::Create, _) => {
+                    // It made no file yet: once that is sure, the file is sent.
+                    assert!(outcome.is_ok(), "{what}");
+                    assert_eq!(files, 1, "{what}");
+                    scene.assert_stored(&[&item]);
                 }
                 _ => unreachable!(),
             }
@@ -503,9 +504,39 @@ async fn lost_answers_never_make_two_files() {
     }
 }
 
-/// The same under fail: nothing is doubled, as the name is taken, and the error says by whom perhaps.
+/// Where the account may not list, a lost answer stays lost, and nothing is doubled.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
+async fn without_a_listing_lost_answers_are_told_and_never_make_two_files() {
+    use panup::Conflict::{Fail, KeepBoth};
+    for (operation, conflict, word) in [
+        (Operation::Single, Fail, "may be this file"),
+        (Operation::Single, KeepBoth, "may have arrived"),
+        (Operation::Create, KeepBoth, "may have arrived"),
+    ] {
+        let scene = Scene::small();
+        let item = scene.item("f", 3 * SLICE, 1);
+        let lost = Action::Close(Cut::AfterCommit);
+        scene.emulator.inject(Fault::on(operation, lost).nth(1));
+        let mut options = scene.sliced();
+        options.on_conflict = conflict;
+        options.look = panup::Look::Never;
+        if operation == Operation::Single {
+            options.single_max = 4 * SLICE;
+        }
+        let client = panup::Client::new(options).expect("sound");
+        let error = client.upload(item).await.expect_err(word);
+        assert!(error.to_string().contains(word), "{error}");
+        assert!(scene.emulator.files().len() <= 1, "{error}");
+        if conflict == KeepBoth {
+            assert_eq!(scene.calls(operation).1, 1, "not repeated: {error}");
+        }
+        assert_eq!(scene.emulator.stats().of(Operation::List).calls, 0);
+    }
+}
+
+/// The same under fail: the name is taken, and a look tells that it is by this file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completed_upload_that_is_forgotten_is_what_took_the_name() {
     let scene = Scene::small();
     let item = scene.item("f", SIZE, 1);
     // Each, as the first may still be told to wait.
@@ -524,16 +555,9 @@ async fn a_completed_upload_that_is_forgotten_may_be_what_took_the_name() {
     drop(run);
     scene.emulator.clear_faults();
     scene.emulator.forget_uploads();
-    let error = scene
-        .sliced_client()
-        .upload(item.clone())
-        .await
-        .expect_err("taken");
-    assert_eq!(
-        (error.kind(), error.operation()),
-        (Kind::Rejected, panup::Operation::Create)
-    );
-    assert!(error.to_string().contains("may be this file"), "{error}");
+    let outcome = scene.sliced_client().upload(item.clone()).await;
+    let outcome = outcome.expect("it is there");
+    assert!(matches!(outcome.status, Status::Present(_)), "{outcome:?}");
     assert_eq!(scene.emulator.files().len(), 1);
     scene.assert_stored(&[&item]);
 }
@@ -562,8 +586,9 @@ async fn a_completed_upload_that_is_forgotten_is_not_doubled_under_keep_both() {
     scene.emulator.clear_faults();
     scene.emulator.forget_uploads();
     let client = panup::Client::new(options).expect("sound");
-    let error = client.upload(item.clone()).await.expect_err("unknown");
-    assert!(error.to_string().contains("may be there"), "{error}");
+    let outcome = client.upload(item.clone()).await.expect("it is there");
+    assert!(matches!(outcome.status, Status::Present(_)), "{outcome:?}");
+    assert_eq!(outcome.sent, 0);
     assert_eq!(scene.emulator.files().len(), 1);
     assert_eq!(scene.calls(Operation::Create), (1, 1));
 }
@@ -592,14 +617,15 @@ async fn a_token_that_ends_between_slices_costs_nothing_twice() {
     scene.assert_stored(&[&item]);
 }
 
-/// Killed between the service's commit and its answer: the next run cannot know, and does not make
-/// a second copy. What was never sent leaves no such word.
+/// Killed between the service's commit and its answer: the next run looks, and does not make a second
+/// copy. One that may not look refuses, until the file is forgotten.
 #[test]
 fn under_keep_both_a_killed_single_is_not_repeated() {
     let scene = Scene::small();
     let item = scene.item("f", 1000, 1);
     let path = item.path.to_str().expect("Unicode");
-    let upload = || scene.panup(&["upload", "--json", "--on-conflict=keep-both", path]);
+    let kept = ["upload", "--json", "--on-conflict=keep-both", path];
+    let upload = || scene.panup(&[&kept[..], &["--look=never"]].concat());
     let stall = Action::StallAnswer { millis: 600_000 };
     scene
         .emulator
@@ -607,7 +633,7 @@ fn under_keep_both_a_killed_single_is_not_repeated() {
     let process = Killed(upload().spawn().expect("a binary"));
     wait("the file is there", || scene.stored_bytes().len() == 1);
     drop(process);
-    let file = only_file(&upload().output().expect("a binary"), 1);
+    let file = only_file(&upload().output().expect("a binary"), 4);
     assert_eq!(file["error"]["kind"], "rejected");
     let message = file["error"]["message"].as_str().expect("a text");
     assert!(message.contains("may be there"), "{message}");
@@ -616,6 +642,9 @@ fn under_keep_both_a_killed_single_is_not_repeated() {
         1,
         "not asked again"
     );
+    let looked = only_file(&scene.panup(&kept).output().expect("a binary"), 0);
+    assert_eq!(looked["status"], "skipped");
+    assert_eq!(scene.emulator.files().len(), 1);
     let forgot = scene.panup(&["forget", path]).status().expect("a binary");
     assert!(forgot.success());
     assert_eq!(
@@ -638,7 +667,7 @@ fn under_keep_both_a_refused_single_may_be_tried_again() {
         .emulator
         .inject(Fault::on(Operation::Single, refused).nth(1));
     assert_eq!(
-        only_file(&upload().output().expect("a binary"), 1)["error"]["kind"],
+        only_file(&upload().output().expect("a binary"), 4)["error"]["kind"],
         "rejected"
     );
     assert_eq!(

@@ -8,14 +8,20 @@ use serde_json::json;
 
 use super::args::{Forget, Status};
 use super::size::human;
-use super::{SOME_FAILED, complain, say, say_object, state_dir};
+use super::{SOME_FAILED, complain, say, say_object, state_dir, verify};
 
 /// Shows unfinished uploads, the newest finished files, and how many there are.
 ///
 /// # Errors
 /// Where the journal cannot be read.
 pub fn status(status: &Status) -> Result<u8, Error> {
-    let (state, _) = open(status.state_dir.as_deref())?;
+    let (state, _) = open(status.account.state_dir.as_deref())?;
+    if status.check {
+        let finished = state.finished(u32::MAX)?;
+        warn(&state);
+        drop(state);
+        return verify::check(&status.account, finished, status.json);
+    }
     let unfinished = state.unfinished()?;
     let finished = state.finished(status.finished)?;
     let counts = state.counts()?;

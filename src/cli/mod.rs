@@ -28,6 +28,7 @@ mod text;
 mod token_command;
 mod tune;
 mod upload;
+mod verify;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub fn run() -> ExitCode {
     log(args.verbose);
     let outcome = match args.command {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
+        Command::Verify(verify) => verify::run(&verify),
         Command::Hash(hash) => hash::run(&hash),
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => {

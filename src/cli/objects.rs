@@ -22,12 +22,26 @@ pub fn ended(outcome: &Outcome) -> Value {
         status.error(),
     );
     line["file_id"] = json!(outcome.status.file_id());
+    if let Some(note) = outcome.status.note() {
+        line["note"] = json!(note);
+    }
     line["md5"] = json!(outcome.md5.map(|md5| md5.to_string()));
     line["size"] = json!(outcome.size);
     line["sent"] = json!(outcome.sent);
     line["seconds"] = json!(rounded(outcome.elapsed.as_secs_f64()));
+    line["at"] = json!(now());
+    if let Some(trace_id) = &outcome.trace_id {
+        line["trace_id"] = json!(trace_id);
+    }
     Echo::from_tag(outcome.tag.as_deref()).add_to(&mut line);
     line
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// A file that failed before it was handed in.
@@ -43,7 +57,8 @@ pub fn refused(refused: &Refused) -> Value {
     line
 }
 
-fn file(path: &Path, remote: &str, status: &str, error: Option<&Error>) -> Value {
+/// A file that ended as `status`.
+pub fn file(path: &Path, remote: &str, status: &str, error: Option<&Error>) -> Value {
     let mut line = json!({
         "event": "file", "remote": remote, "status": status, "file_id": null, "md5": null, "size": 0, "sent": 0,
         "seconds": 0.0,

@@ -78,9 +78,13 @@ impl Report {
                     .file_id()
                     .map(|id| format!(", id {id}"))
                     .unwrap_or_default();
+                let note = status
+                    .note()
+                    .map(|note| format!(": {note}"))
+                    .unwrap_or_default();
                 let path = outcome.path.display();
                 say(&format!(
-                    "{:<9} {path} -> {} ({}{id})",
+                    "{:<9} {path} -> {} ({}{id}{note})",
                     status.name(),
                     outcome.remote,
                     human(outcome.size)

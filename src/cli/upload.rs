@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Claimed, Client, Conflict, Credential, Error, Event, Http, Item, Kind, Operation, Options,
-    Resume, Run, Secret, Status, Targets,
+    Claimed, Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look,
+    Operation, Options, Resume, Run, Secret, Status, Targets,
 };
 
 use tokio::runtime::{Runtime, RuntimeFlavor};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::account::account_options;
 use super::ahead::{Ahead, Patience};
-use super::args::{HttpVersion, OnConflict, Upload};
+use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
 use super::echo::Echo;
 use super::emulator::Local;
 use super::folders::{self, Ended, Folder};
@@ -24,7 +24,7 @@ use super::report::Report;
 use super::report_file::ReportFile;
 use super::screen::{self, Screen};
 use super::signals::{Signals, Wish, Wishes};
-use super::walk::{News, Refused, Walk};
+use super::walk::{News, Refused, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
 /// Uploads, and says how it went.
@@ -33,8 +33,13 @@ use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 /// Wrong usage or configuration: nothing was uploaded.
 pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     let (found, news) = channel();
-    let walk = Walk::new(upload, found)?;
-    if upload.select.dry_run {
+    let walk = Walk::new(
+        (&upload.paths, &upload.what),
+        sums(upload)?,
+        upload.output,
+        found,
+    )?;
+    if upload.dry_run {
         return Ok(dry_run(walk, &news, upload));
     }
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
@@ -58,7 +63,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
-        let make = |found| folders::make(&client, upload.parent_id, found, work.handle());
+        let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());
         let code = watch(
             run,
             (upload, &left_out),
@@ -120,6 +125,7 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
         options.environment_proxies = false;
     }
     options.on_conflict = conflict(upload.on_conflict);
+    options.look = look(upload.look);
     options.http = match upload.http {
         HttpVersion::Auto => Http::Auto,
         HttpVersion::One => Http::H1,
@@ -290,11 +296,28 @@ fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> u8 {
     report.summary(&left_out).code()
 }
 
+fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
+    let mut options = HashOptions::default();
+    options.threads = upload.hash_threads;
+    options.maps = !upload.no_mmap;
+    let sums = upload.md5_from.as_deref();
+    sums.map(|list| Sums::checked(list, &options)).transpose()
+}
+
 fn conflict(asked: OnConflict) -> Conflict {
     match asked {
         OnConflict::Fail => Conflict::Fail,
+        OnConflict::Skip => Conflict::Skip,
         OnConflict::KeepBoth => Conflict::KeepBoth,
         OnConflict::Overwrite => Conflict::Overwrite,
+    }
+}
+
+fn look(asked: LookFirst) -> Look {
+    match asked {
+        LookFirst::Auto => Look::Auto,
+        LookFirst::Always => Look::Always,
+        LookFirst::Never => Look::Never,
     }
 }
 

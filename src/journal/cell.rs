@@ -151,7 +151,8 @@ pub(super) fn file_id_cell(id: Option<i64>) -> i64 {
 
 pub(super) fn conflict_cell(conflict: Conflict) -> i64 {
     match conflict {
-        Conflict::Fail => 0,
+        // Both say the same to the service.
+        Conflict::Fail | Conflict::Skip => 0,
         Conflict::KeepBoth => 1,
         Conflict::Overwrite => 2,
     }

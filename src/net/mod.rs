@@ -29,6 +29,6 @@ pub use body::{Body, Throttle};
 pub use origin::{Origin, Scheme};
 pub use pool::Pool;
 pub use request::{Request, Response};
-pub use settings::{PoolSettings, ServerStats, Timeouts};
 #[cfg(feature = "internals")]
-pub use settings::{Proxies, SystemRoots};
+pub use settings::SystemRoots;
+pub use settings::{PoolSettings, Proxies, ServerStats, Timeouts};

@@ -21,6 +21,7 @@ pub use activity::{Activity, Steps, Wait};
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
 pub use limiter::Permit;
+pub use remote::Cursor;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
 
@@ -221,6 +222,12 @@ impl Transfer {
     /// Waits until no refresh is under way, whose answer would be lost with the process.
     pub async fn settled(&self) {
         self.tokens.settled().await;
+    }
+
+    /// Whether a call has succeeded with the present token.
+    #[must_use]
+    pub fn has_good_token(&self) -> bool {
+        self.tokens.is_proven()
     }
 
     /// A token other than `refused`, which failed with `why`.

@@ -110,7 +110,7 @@ impl Transfer {
         let terms = Terms {
             scope,
             repeat: Repeat::Safe,
-            budget: &Mutex::new(RetryBudget::of_a_file()),
+            budget: &Mutex::new(RetryBudget::new(REPEATS)),
         };
         let answer = self.call(operation, terms, once).await?;
         Ok(answer.value)
@@ -155,15 +155,5 @@ impl Cursor {
     }
 }
 
-/// Whether an account may lack the right to it while its token is good for uploads.
-#[must_use]
-pub fn is_optional(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::List
-            | Operation::Detail
-            | Operation::Infos
-            | Operation::Mkdir
-            | Operation::Trash
-    )
-}
+/// Repeats of one of these calls: some ten seconds. Files wait for them that can go without.
+const REPEATS: u32 = 4;

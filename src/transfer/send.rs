@@ -14,7 +14,6 @@ use super::activity::CallWatch;
 use super::cancel::Cancel;
 use super::explain::{Attempted, explain};
 use super::limiter::Permit;
-use super::remote::is_optional;
 use super::servers::{Assignment, ServerSet};
 use super::signals;
 use super::{Scope, Transfer};
@@ -294,7 +293,7 @@ impl<'a> Attempts<'a> {
     fn is_forbidden(&self, error: &Error) -> bool {
         let tokens = &self.transfer.tokens;
         let good = tokens.is_proven() || self.attempt.refreshed || !tokens.can_renew();
-        error.kind() == Kind::Auth && is_optional(error.operation()) && good
+        error.kind() == Kind::Auth && signals::is_optional(error.operation()) && good
     }
 
     /// What the attempts end with. Without the API there is nothing that a run can do; an upload server

@@ -39,6 +39,19 @@ pub fn is_refusal_on_merit(error: &Error) -> bool {
     on_merit && error.code().is_some() && !error.is_foreign()
 }
 
+/// Whether an account may lack the right to it while its token is good for uploads.
+#[must_use]
+pub fn is_optional(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::List
+            | Operation::Detail
+            | Operation::Infos
+            | Operation::Mkdir
+            | Operation::Trash
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

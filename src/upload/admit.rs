@@ -12,14 +12,14 @@ use tokio::sync::mpsc::Sender;
 
 use super::Item;
 use super::event::{Outcome, Progress, Status};
-use super::run::Shared;
+use super::run::{Purpose, Shared};
 use super::turn::{self, Turn};
 use super::under_way::{FileWatch, Step};
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
 use crate::journal::Task;
-use crate::options::Resume;
+use crate::options::{Look, Resume};
 use crate::panics::trip;
 use crate::source::{Source, Standing};
 use crate::transfer::Cancel;
@@ -110,6 +110,14 @@ impl Admission {
         self.is_file && check_size(self.size).is_ok()
     }
 
+    /// Its remote folder is one of those that the run goes to.
+    pub fn expected(&self) {
+        let Item {
+            parent_id, remote, ..
+        } = &self.item;
+        self.shared.listings.expect(*parent_id, remote);
+    }
+
     /// Ends it: the same file was handed in for the same place before, as `first`.
     pub fn again(&self, first: &Path) {
         let (path, first) = (self.item.path.display(), first.display());
@@ -133,6 +141,7 @@ impl Admission {
             size: self.size,
             md5,
             sent: 0,
+            trace_id: None,
             elapsed: Duration::ZERO,
             tag: self.item.tag.clone(),
         };
@@ -218,7 +227,9 @@ impl Job for Admission {
         self.size = source.len();
         let task = self.task(&source)?;
         let core = &self.shared.core;
-        if core.options.resume == Resume::Everything
+        if self.shared.purpose == Purpose::Upload
+            && core.options.resume == Resume::Everything
+            && core.options.look != Look::Always
             && let Some(finished) = core.journal.finished(&task)
         {
             self.is_expected(&finished.md5)?;
@@ -270,7 +281,10 @@ impl Job for Admission {
                 }
             }
         }
-        let turn = turn::at_once(&self.shared, &task, &digest.md5);
+        let turn = match self.shared.purpose {
+            Purpose::Upload => turn::at_once(&self.shared, &task, &digest.md5),
+            Purpose::Verify => None,
+        };
         let hashed = Hashed {
             source,
             digest,

@@ -18,6 +18,7 @@ pub fn nameless(error: Error) -> Outcome {
         size: 0,
         md5: None,
         sent: 0,
+        trace_id: None,
         elapsed: Duration::ZERO,
         tag: None,
     }

@@ -10,9 +10,11 @@ use super::conduct::conduct;
 use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
 use super::listing::{self, Lister};
-use super::run::{PLACES, Shared};
+use super::run::{PLACES, Purpose, Shared};
+use super::verify::Checker;
 use crate::error::Result;
 use crate::http::Version;
+use crate::journal::Account;
 use crate::net::{Origin, ServerStats};
 use crate::options::Options;
 use crate::transfer::Cancel;
@@ -39,7 +41,7 @@ impl Client {
     /// # Errors
     /// What made the file fail.
     pub async fn upload(&self, item: Item) -> Result<Outcome> {
-        let mut run = self.begin([item].into_iter(), Lister::Pool)?;
+        let mut run = self.begin(Purpose::Upload, [item].into_iter(), Lister::Pool)?;
         let mut ended = None;
         // To the run's end, not the file's: what was done is then on disk.
         while let Some(event) = run.next().await {
@@ -102,16 +104,37 @@ impl Client {
         I: IntoIterator<Item = Item>,
         I::IntoIter: Send + 'static,
     {
-        self.begin(items.into_iter(), Lister::OwnThread)
+        self.begin(Purpose::Upload, items.into_iter(), Lister::OwnThread)
     }
 
-    fn begin<I>(&self, items: I, lister: Lister) -> Result<Run>
+    /// Starts comparing files with what the service has where an upload would put them: each ends as
+    /// [`Status::Present`], [`Status::Missing`], [`Status::Different`], or as [`Status::Failed`] where that
+    /// cannot be told. Nothing is sent and nothing is changed. MD5s of earlier runs are taken where a file
+    /// is still the same, unless [`Options::resume`] is [`Resume::Nothing`](crate::Resume::Nothing).
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn verify<I>(&self, items: I) -> Result<Run>
+    where
+        I: IntoIterator<Item = Item>,
+        I::IntoIter: Send + 'static,
+    {
+        self.begin(Purpose::Verify, items.into_iter(), Lister::OwnThread)
+    }
+
+    /// Compares receipts of uploaded files with what the service has.
+    #[must_use]
+    pub fn checker(&self) -> Checker {
+        Checker::new(Arc::clone(&self.core.transfer))
+    }
+
+    fn begin<I>(&self, purpose: Purpose, items: I, lister: Lister) -> Result<Run>
     where
         I: Iterator<Item = Item> + Send + 'static,
     {
         let pools = self.core.hash_pools.get()?;
         let (events, received) = mpsc::channel(EVENTS);
-        let shared = Shared::new(Arc::clone(&self.core), pools, events.downgrade());
+        let shared = Shared::new(purpose, (Arc::clone(&self.core), pools), events.downgrade());
         let (out, hashed) = mpsc::channel(PLACES + 2);
         let hashing = listing::start(&shared, (items, lister), out)?;
         let progress = Arc::clone(&shared.progress);
@@ -131,6 +154,15 @@ impl Client {
     /// [`Kind::Auth`](crate::Kind::Auth) where the service refuses it.
     pub async fn login(&self) -> Result<()> {
         self.core.transfer.token().await.map(drop)
+    }
+
+    /// What tells this account from others in the journal. May ask for a token, where only that tells it.
+    ///
+    /// # Errors
+    /// As the login fails.
+    pub async fn account(&self) -> Result<Account> {
+        self.core.settle_account().await?;
+        Ok((*self.core.account()).clone())
     }
 
     /// The id of the remote folder `name` below the folder `parent` (0 is the root), which is made where

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use super::admit::{Admission, Admitted, Hashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
-use super::file;
 use super::look::Looks;
-use super::run::Shared;
+use super::run::{Purpose, Shared};
+use super::{file, verify};
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
 use crate::transfer::Cancel;
@@ -110,6 +110,7 @@ impl Unfinished {
             size: file.source.len(),
             md5: Some(file.digest.md5),
             sent: 0,
+            trace_id: None,
             elapsed: Duration::ZERO,
             tag: file.tag.clone(),
         };
@@ -137,8 +138,11 @@ impl Unfinished {
 impl Files {
     fn start(&mut self, file: Hashed) {
         let unfinished = Unfinished::of(&file);
-        let upload = file::upload(Arc::clone(&self.shared), file, Arc::clone(&unfinished.sent));
-        let handle = self.tasks.spawn(upload);
+        let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&unfinished.sent));
+        let handle = match shared.purpose {
+            Purpose::Upload => self.tasks.spawn(file::upload(shared, file, sent)),
+            Purpose::Verify => self.tasks.spawn(verify::file(shared, file)),
+        };
         self.active.insert(handle.id(), unfinished);
     }
 

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub md5: Option<Md5>,
     /// Content bytes that went over the wire for this file, resends included.
     pub sent: u64,
+    /// The trace id of the answer that said that the file is there, where this run was told.
+    pub trace_id: Option<String>,
     /// From the file's turn to its end.
     pub elapsed: Duration,
     /// The item's tag, as it was handed in.
@@ -45,7 +47,16 @@ pub enum Status {
     /// The journal knows it as finished, and neither file nor destination changed; or the same file
     /// was handed in for the same place before, in the same run (without an id then).
     Skipped(Option<i64>),
-    /// Why not.
+    /// The service was asked, and has the same content there, under this id.
+    Present(i64),
+    /// Other content of this name is there and was left as it is ([`Conflict::Skip`](crate::Conflict::Skip));
+    /// its id, where it is known.
+    Kept(Option<i64>),
+    /// Verifying: it is not there; why.
+    Missing(String),
+    /// Verifying: what is there is not what is here; how it differs.
+    Different(String),
+    /// Why not; of a file that is verified, why that cannot be told.
     Failed(Error),
     /// The run was [interrupted](super::Run::interrupt) before the file's end; the next one goes on
     /// there. The error says what its last attempt had failed with, if it had.
@@ -59,7 +70,9 @@ impl Status {
         match self {
             Status::Uploaded(_) => "uploaded",
             Status::Reused(_) => "reused",
-            Status::Skipped(_) => "skipped",
+            Status::Skipped(_) | Status::Present(_) | Status::Kept(_) => "skipped",
+            Status::Missing(_) => "missing",
+            Status::Different(_) => "different",
             Status::Failed(_) => "failed",
             Status::Interrupted(_) => "interrupted",
         }
@@ -70,7 +83,19 @@ impl Status {
     pub fn error(&self) -> Option<&Error> {
         match self {
             Status::Failed(error) | Status::Interrupted(error) => Some(error),
-            Status::Uploaded(_) | Status::Reused(_) | Status::Skipped(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What there is to know of a file that was not sent.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        match self {
+            Status::Missing(why) | Status::Different(why) => Some(why),
+            Status::Skipped(_) => Some("uploaded before, says the journal"),
+            Status::Present(_) => Some("the service has the same content there"),
+            Status::Kept(_) => Some("other content of this name is there and was left as it is"),
+            _ => None,
         }
     }
 
@@ -78,8 +103,9 @@ impl Status {
     #[must_use]
     pub fn file_id(&self) -> Option<i64> {
         match self {
-            Status::Uploaded(id) => Some(*id),
-            Status::Reused(id) | Status::Skipped(id) => *id,
+            Status::Uploaded(id) | Status::Present(id) => Some(*id),
+            Status::Reused(id) | Status::Skipped(id) | Status::Kept(id) => *id,
+            Status::Missing(_) | Status::Different(_) => None,
             Status::Failed(_) | Status::Interrupted(_) => None,
         }
     }
@@ -261,13 +287,17 @@ pub struct Summary {
     pub uploaded: u64,
     /// Files that the service had already.
     pub reused: u64,
-    /// Files that the journal knew as finished, or that were handed in twice.
+    /// Files that were there already, says the journal or the service, or that were handed in twice.
     pub skipped: u64,
     /// Files that failed.
     pub failed: u64,
     /// Files that an interrupt came before.
     pub interrupted: u64,
-    /// Sizes of the files uploaded, reused or skipped.
+    /// Files that were verified and are not there.
+    pub missing: u64,
+    /// Files that were verified and are not the same there.
+    pub different: u64,
+    /// Sizes of the files uploaded, reused or skipped, or verified as there.
     pub bytes: u64,
     /// Content bytes that went over the wire, resends included.
     pub sent: u64,
@@ -283,11 +313,16 @@ impl Summary {
         match outcome.status {
             Status::Uploaded(_) => self.uploaded += 1,
             Status::Reused(_) => self.reused += 1,
-            Status::Skipped(_) => self.skipped += 1,
+            Status::Skipped(_) | Status::Present(_) | Status::Kept(_) => self.skipped += 1,
+            Status::Missing(_) => self.missing += 1,
+            Status::Different(_) => self.different += 1,
             Status::Failed(_) => self.failed += 1,
             Status::Interrupted(_) => self.interrupted += 1,
         }
-        if outcome.status.error().is_none() {
+        if !matches!(
+            outcome.status,
+            Status::Missing(_) | Status::Different(_) | Status::Failed(_) | Status::Interrupted(_)
+        ) {
             self.bytes += outcome.size;
         }
     }

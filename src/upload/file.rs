@@ -17,15 +17,20 @@ use crate::auth::Secret;
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::{Begun, Finished, Task, Upload, UploadId};
+use crate::options::Look;
 use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
 use crate::policy::{Patience, Repeat, RetryBudget, check_rate};
 use crate::sync::Mutex;
 use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
-use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts};
+use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, Made};
 
 /// Uploads one file to its end; `sent` counts its content bytes on the wire.
 pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64>) -> Outcome {
-    let outcome = in_turn(&shared, &mut hashed, &sent).await;
+    let wire = OnTheWire {
+        sent,
+        trace_id: Mutex::default(),
+    };
+    let outcome = in_turn(&shared, &mut hashed, &wire).await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
     Outcome {
         path: hashed.source.path().to_owned(),
@@ -33,19 +38,24 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64
         status,
         size: hashed.source.len(),
         md5: Some(hashed.digest.md5),
-        sent: sent.load(Ordering::Relaxed),
+        sent: wire.sent.load(Ordering::Relaxed),
+        trace_id: wire.trace_id.lock().take(),
         elapsed: hashed.started.elapsed(),
         tag: hashed.tag.clone(),
     }
 }
 
+/// What is known of a file's way besides how it ended.
+struct OnTheWire {
+    /// Content bytes of it, so far.
+    sent: Arc<AtomicU64>,
+    /// Of the answer that said that the file is there.
+    trace_id: Mutex<Option<String>>,
+}
+
 /// No other upload goes to the same place meanwhile. An MD5 of an earlier run that the service
 /// refuses is not believed: the file is hashed, and if that gives another one, it begins again.
-async fn in_turn(
-    shared: &Arc<Shared>,
-    hashed: &mut Hashed,
-    sent: &Arc<AtomicU64>,
-) -> Result<Status> {
+async fn in_turn(shared: &Arc<Shared>, hashed: &mut Hashed, wire: &OnTheWire) -> Result<Status> {
     let Turn {
         claim: _held,
         known,
@@ -53,51 +63,75 @@ async fn in_turn(
         Some(turn) => turn,
         None => turn::take(shared, &hashed.task, &hashed.digest.md5).await?,
     };
-    match unless_known(shared, hashed, known, sent).await {
+    match unless_known(shared, hashed, known, wire).await {
         Err(error) if hashed.remembered && is_refused_sum(&error) => {
             hash_anew(shared, hashed, error).await?;
             let known = turn::known(shared, &hashed.task, &hashed.digest.md5).await;
-            unless_known(shared, hashed, known, sent).await
+            unless_known(shared, hashed, known, wire).await
         }
         outcome => outcome,
     }
 }
 
 /// What the journal knows as uploaded is skipped, whatever became of the file's times since: under
-/// another identity, by another run while this one waited, or by one that knew of no claims.
+/// another identity, by another run while this one waited, or by one that knew of no claims. So is what
+/// the service has.
 async fn unless_known(
     shared: &Arc<Shared>,
     hashed: &Hashed,
     known: Known,
-    sent: &Arc<AtomicU64>,
+    wire: &OnTheWire,
 ) -> Result<Status> {
     let skipped = |finished: Finished| {
         Progress::add(&shared.progress.acked, hashed.source.len());
         Status::Skipped(finished.file_id)
     };
-    let resume = match known {
-        Known::Finished(finished) => return Ok(skipped(finished)),
-        Known::Begun(upload) => Some(upload),
-        Known::Nothing => None,
+    let (finished, resume) = match known {
+        Known::Finished(finished) if shared.core.options.look != Look::Always => {
+            return Ok(skipped(finished));
+        }
+        Known::Finished(finished) => (Some(finished), None),
+        Known::Begun(upload) => (None, Some(upload)),
+        Known::Nothing => (None, None),
     };
-    let file = FileUpload {
+    let mut file = FileUpload {
         facts: facts(shared, hashed),
         shared: Arc::clone(shared),
         hashed,
         contents: Arc::new(Contents::new(hashed.source.clone(), hashed.digest.md5)),
         resume,
-        sent: Arc::clone(sent),
+        sent: Arc::clone(&wire.sent),
+        trace_id: &wire.trace_id,
         budget: Arc::new(Mutex::new(RetryBudget::of_a_file())),
         pending: tokio::sync::Mutex::default(),
     };
-    match file.whole().await {
-        Err(error) if is_refusal(&error) => {
-            match turn::known(shared, &hashed.task, &hashed.digest.md5).await {
-                Known::Finished(finished) => Ok(skipped(finished)),
-                Known::Begun(_) | Known::Nothing => Err(error),
-            }
+    match (file.look_first().await?, finished) {
+        (Presence::Ended(status), _) => return Ok(file.ended(status).await),
+        (Presence::Unknown, Some(finished)) => return Ok(skipped(finished)),
+        (Presence::Absent | Presence::Unknown, _) => {}
+    }
+    if let Some(Begun::Pending(_)) = file.resume {
+        file.resume = None;
+    }
+    let mut sendings = 1..=SENDINGS;
+    loop {
+        let error = match file.whole().await {
+            Err(error) => error,
+            Ok(status) => return Ok(file.ended(status).await),
+        };
+        if is_refusal(&error)
+            && let Known::Finished(finished) =
+                turn::known(shared, &hashed.task, &hashed.digest.md5).await
+        {
+            return Ok(skipped(finished));
         }
-        outcome => outcome,
+        sendings.next();
+        match file.settled(error.clone()).await? {
+            Some(status) => return Ok(file.ended(status).await),
+            None if sendings.is_empty() => return Err(error),
+            // It was looked for, and is not there.
+            None => file.resume = None,
+        }
     }
 }
 
@@ -135,9 +169,22 @@ pub(super) struct FileUpload<'a> {
     /// An earlier upload of this content to this place, to go on with.
     pub(super) resume: Option<Begun>,
     pub(super) sent: Arc<AtomicU64>,
+    /// Of the answer that said that the file is there.
+    pub(super) trace_id: &'a Mutex<Option<String>>,
     pub(super) budget: Arc<Mutex<RetryBudget>>,
     /// Journal entry written before a call whose outcome is unknown.
     pub(super) pending: tokio::sync::Mutex<Option<UploadId>>,
+}
+
+/// What was found before a file is sent.
+#[derive(Debug)]
+pub enum Presence {
+    /// The file has ended without being sent.
+    Ended(Status),
+    /// It is to be sent.
+    Absent,
+    /// The service was not asked, or did not say.
+    Unknown,
 }
 
 /// Which try at a file this is: an upload that the service no longer knows is begun again once.
@@ -154,6 +201,10 @@ enum CompleteAsked {
     Perhaps,
 }
 
+/// How often a file is sent whose answers are lost, where both are kept and it was seen each time that it
+/// is not there.
+const SENDINGS: u32 = 3;
+
 /// complete asks again after this long; the documents' own figure.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -164,8 +215,12 @@ impl FileUpload<'_> {
     async fn whole(&self) -> Result<Status> {
         trip::here(trip::Step::File, self.hashed.source.path())?;
         self.check(Operation::Check).await?;
-        let status = self.any_way().await?;
-        if let Status::Uploaded(_) | Status::Reused(_) = status {
+        self.any_way().await
+    }
+
+    /// What is there is remembered.
+    async fn ended(&self, status: Status) -> Status {
+        if let Status::Uploaded(_) | Status::Reused(_) | Status::Present(_) = status {
             let task = Task {
                 identity: self.contents.identity().await,
                 ..self.hashed.task.clone()
@@ -175,7 +230,7 @@ impl FileUpload<'_> {
                 .journal
                 .finish(&task, self.hashed.digest.md5, status.file_id());
         }
-        Ok(status)
+        status
     }
 
     async fn check(&self, operation: Operation) -> Result<()> {
@@ -183,7 +238,6 @@ impl FileUpload<'_> {
     }
 
     async fn any_way(&self) -> Result<Status> {
-        self.refuse_if_pending()?;
         let in_one = self.facts.size <= self.shared.core.options.single_max;
         let mut in_doubt = false;
         if self.resume.is_none() && in_one {
@@ -396,7 +450,7 @@ impl FileUpload<'_> {
                 self.hashed.watch.step(Step::Verifying);
             }
             match answer.value {
-                Completed::Done(id) => return Ok(id),
+                Completed::Done(made) => return Ok(self.made(made)),
                 Completed::Pending if !patience.spend(POLL + began.elapsed()) => {
                     let message = "the service is still verifying the file after 15 minutes; it may yet arrive";
                     return Err(Error::new(Kind::Throttled, Operation::Complete, message));
@@ -409,6 +463,12 @@ impl FileUpload<'_> {
         }
     }
 
+    /// The id of a file that the service has taken.
+    pub(super) fn made(&self, made: Made) -> i64 {
+        *self.trace_id.lock() = Some(made.trace_id).filter(|id| !id.is_empty());
+        made.id
+    }
+
     /// A preuploadID that is gone after complete was asked for, and not answered for good, may be
     /// gone because the file is there. Under keep-both a new create would make a second copy.
     fn unless_asked(&self, error: Error, asked: bool) -> Error {
@@ -417,7 +477,8 @@ impl FileUpload<'_> {
         }
         if self.repeat() == Repeat::Ambiguous {
             let advice = "an earlier answer is not known, so the file may be there: look, and `panup forget` it before you repeat this";
-            return error.with_kind(Kind::Rejected).advice(advice);
+            let error = error.with_kind(Kind::Rejected).advice(advice);
+            return error.with_delivery(Delivery::Unknown);
         }
         // Begun again; a name that is taken then may be taken by this file.
         error.with_delivery(Delivery::Unknown)
@@ -435,7 +496,7 @@ impl FileUpload<'_> {
     pub(super) fn repeat(&self) -> Repeat {
         match self.facts.conflict {
             Conflict::KeepBoth => Repeat::Ambiguous,
-            Conflict::Fail | Conflict::Overwrite => Repeat::Safe,
+            Conflict::Fail | Conflict::Skip | Conflict::Overwrite => Repeat::Safe,
         }
     }
 }
@@ -467,7 +528,7 @@ fn is_refused_sum(error: &Error) -> bool {
 }
 
 /// The service takes no such file; its name may be taken.
-fn is_refusal(error: &Error) -> bool {
+pub(super) fn is_refusal(error: &Error) -> bool {
     let makes = matches!(error.operation(), Operation::Create | Operation::Single);
     makes && error.kind() == Kind::Rejected && error.code().is_some()
 }

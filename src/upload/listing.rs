@@ -141,7 +141,10 @@ fn hand_on(
         Err(error) => Err(error.clone()),
     };
     match claimed {
-        Ok(Claimed::New) => return intake.push(admission),
+        Ok(Claimed::New) => {
+            admission.expected();
+            return intake.push(admission);
+        }
         // The same file was handed in for the same place before.
         Ok(Claimed::Again(first)) => admission.again(&first),
         Err(error) => admission.failed(error),

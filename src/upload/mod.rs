@@ -11,11 +11,14 @@ mod descriptors;
 mod disk;
 mod event;
 mod file;
+mod folder;
 mod folders;
 mod held;
 mod listing;
 mod look;
 mod pending;
+mod present;
+mod remote;
 mod run;
 mod runtime;
 mod single;
@@ -24,6 +27,7 @@ mod state;
 mod targets;
 mod turn;
 mod under_way;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +39,7 @@ pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};
 pub use under_way::{FileNow, Step};
+pub use verify::{Checker, Receipt};
 
 pub use crate::transfer::Wait;
 

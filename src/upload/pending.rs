@@ -1,28 +1,12 @@
 //! Calls whose answer is not known. Under keep-both a file that is sent twice is there twice, so the
 //! journal records such a call before it leaves; a run that is killed before the answer leaves the
-//! record, and the next run does not repeat what may have been done.
+//! record, and the next run looks whether the file is there before it repeats the call.
 
 use super::file::FileUpload;
-use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::journal::Begun;
+use crate::error::{Delivery, Result};
 use crate::policy::Repeat;
 
 impl FileUpload<'_> {
-    /// Refuses a file that an earlier run may have made.
-    ///
-    /// # Errors
-    /// [`Kind::Rejected`], with what to do.
-    pub(super) fn refuse_if_pending(&self) -> Result<()> {
-        match &self.resume {
-            Some(Begun::Pending(_)) => {
-                let message = "an earlier run was ended before the service answered: the file may be there, and sending it again would keep both";
-                let error = Error::new(Kind::Rejected, Operation::Create, message);
-                Err(error.advice("look, and `panup forget` the file before you repeat this"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The call that is about to leave can make the file: on disk before it does, once.
     pub(super) async fn mark_pending(&self) {
         let mut pending = self.pending.lock().await;

@@ -6,12 +6,24 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
 use super::event::{Event, Progress};
+use super::remote::Listings;
 use crate::hash::Pools;
 use crate::transfer::Scope;
+
+/// What becomes of a run's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are uploaded.
+    Upload,
+    /// They are compared with what is there.
+    Verify,
+}
 
 /// One run: a set of files on their way.
 #[derive(Debug)]
 pub struct Shared {
+    /// What becomes of the files.
+    pub purpose: Purpose,
     /// What all runs of a client share.
     pub core: Arc<Core>,
     /// The threads that hash.
@@ -20,6 +32,8 @@ pub struct Shared {
     pub progress: Arc<Progress>,
     /// How its transfers are told to stop, and what they may repeat.
     pub scope: Scope,
+    /// What is there at the service, as far as it was asked.
+    pub listings: Listings,
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
@@ -29,13 +43,19 @@ pub struct Shared {
 impl Shared {
     /// A run that is about to start.
     #[must_use]
-    pub fn new(core: Arc<Core>, pools: Arc<Pools>, events: mpsc::WeakSender<Event>) -> Arc<Shared> {
+    pub fn new(
+        purpose: Purpose,
+        (core, pools): (Arc<Core>, Arc<Pools>),
+        events: mpsc::WeakSender<Event>,
+    ) -> Arc<Shared> {
         let scope = core.transfer.scope();
         Arc::new(Shared {
+            purpose,
             core,
             pools,
             progress: Arc::new(Progress::of(&scope)),
             scope,
+            listings: Listings::default(),
             places: Semaphore::new(PLACES),
             events,
         })

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::event::{Progress, Status};
 use super::file::FileUpload;
 use super::under_way::Step;
-use crate::error::{Error, Kind, Operation, Result};
+use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::policy::Repeat;
 use crate::transfer::{Boxed, Content, Route, SingleCall};
 use crate::wire::SingleReply;
@@ -34,13 +34,14 @@ impl FileUpload<'_> {
         let answer = self.answered(outcome).await?;
         claim.made();
         match answer.value {
-            SingleReply::Done(id) => {
+            SingleReply::Done(made) => {
                 Progress::add(&self.shared.progress.acked, self.facts.size);
-                Ok(Some(Status::Uploaded(id)))
+                Ok(Some(Status::Uploaded(self.made(made))))
             }
             SingleReply::Unfinished if self.repeat() == Repeat::Ambiguous => {
                 let message = "the service took the file and did not say that it is complete";
                 let error = Error::new(Kind::Protocol, Operation::Single, message);
+                let error = error.with_delivery(Delivery::Unknown);
                 Err(error.advice("check whether the file exists before retrying: sending it again would keep both"))
             }
             SingleReply::Unfinished => {

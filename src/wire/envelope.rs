@@ -73,6 +73,16 @@ pub fn is_queued(error: &Error) -> bool {
         && error.delivery() == Delivery::Unknown
 }
 
+/// Whether a call that makes a file was refused in words that speak of a name that is taken. The
+/// documents do not give them, so other words may mean the same.
+#[must_use]
+pub fn is_name_taken(error: &Error) -> bool {
+    let makes = matches!(error.operation(), Operation::Create | Operation::Single);
+    let words = ["存在", "同名", "重名", "重复", "exist"];
+    let said = words.iter().any(|words| error.message().contains(words));
+    makes && error.kind() == Kind::Rejected && error.code().is_some() && said
+}
+
 /// What a code of the body means.
 fn classify(raw: &Raw<'_>, code: i64, envelope: &Fields) -> Error {
     let text = envelope.text("message").unwrap_or_default();
@@ -267,7 +277,9 @@ impl Fields {
         Fields { value, ..self }
     }
 
-    fn trace_id(&self) -> &str {
+    /// The answer's trace id; empty where none was given.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
         &self.trace_id
     }
 

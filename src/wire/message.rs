@@ -7,12 +7,15 @@ use super::name::Remote;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 
-/// What happens when the remote name is taken.
+/// What happens when the remote name is taken. In every mode the same content there already (size and
+/// MD5, as far as the service lists it) is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Conflict {
-    /// The file fails. The service's own default.
+    /// The file fails, unless it is the same content that is there. The service's own default.
     #[default]
     Fail,
+    /// What is there is left as it is, and the file is skipped.
+    Skip,
     /// Both are kept; the service adds a suffix to the new one.
     KeepBoth,
     /// The new file takes the old one's place.
@@ -20,11 +23,11 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// The `duplicate` field, absent for [`Conflict::Fail`].
+    /// The `duplicate` field, absent where the service is to refuse a name that is taken.
     #[must_use]
     pub fn duplicate(self) -> Option<u8> {
         match self {
-            Conflict::Fail => None,
+            Conflict::Fail | Conflict::Skip => None,
             Conflict::KeepBoth => Some(1),
             Conflict::Overwrite => Some(2),
         }
@@ -64,20 +67,29 @@ pub struct Created {
     pub servers: Vec<String>,
 }
 
+/// A file that the service has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its id.
+    pub id: i64,
+    /// The trace id of the answer that told so; empty where none was given.
+    pub trace_id: String,
+}
+
 /// `upload_complete` was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completed {
-    /// The file is there, under this id.
-    Done(i64),
+    /// The file is there.
+    Done(Made),
     /// Still verifying; ask again.
     Pending,
 }
 
 /// `single/create` was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SingleReply {
-    /// The file is there, under this id.
-    Done(i64),
+    /// The file is there.
+    Done(Made),
     /// Not completed, and there is no id to ask for.
     Unfinished,
 }
@@ -145,7 +157,10 @@ pub fn complete_body(preupload_id: &str) -> Vec<u8> {
 /// [`Kind::Protocol`] where the id is no number.
 pub fn complete_reply(data: &Fields) -> Result<Completed> {
     Ok(match data.id("fileID")? {
-        Some(id) if data.flag("completed") => Completed::Done(id),
+        Some(id) if data.flag("completed") => {
+            let trace_id = data.trace_id().to_owned();
+            Completed::Done(Made { id, trace_id })
+        }
         _ => Completed::Pending,
     })
 }
@@ -156,7 +171,7 @@ pub fn complete_reply(data: &Fields) -> Result<Completed> {
 /// [`Kind::Protocol`] where the id is no number.
 pub fn single_reply(data: &Fields) -> Result<SingleReply> {
     Ok(match complete_reply(data)? {
-        Completed::Done(id) => SingleReply::Done(id),
+        Completed::Done(made) => SingleReply::Done(made),
         Completed::Pending => SingleReply::Unfinished,
     })
 }
@@ -294,9 +309,10 @@ mod tests {
     #[test]
     fn complete_needs_both_the_flag_and_an_id() {
         let reply = |body: &str| complete_reply(&data(Operation::Complete, body));
+        let trace_id = "t-1".to_owned();
         assert_eq!(
-            reply(r#"{"code":0,"data":{"completed":true,"fileId":"7"}}"#),
-            Ok(Completed::Done(7))
+            reply(r#"{"code":0,"data":{"completed":true,"fileId":"7"},"x-traceID":"t-1"}"#),
+            Ok(Completed::Done(Made { id: 7, trace_id }))
         );
         assert_eq!(
             reply(r#"{"code":0,"data":{"completed":true,"fileID":0}}"#),

@@ -8,9 +8,9 @@ mod name;
 mod oauth;
 mod remote;
 
-pub use envelope::{Fields, Raw, is_queued, is_verifying, open};
+pub use envelope::{Fields, Raw, is_name_taken, is_queued, is_verifying, open};
 pub use message::{
-    Completed, Conflict, CreateReply, Created, FileFacts, Login, SingleReply, complete_body,
+    Completed, Conflict, CreateReply, Created, FileFacts, Login, Made, SingleReply, complete_body,
     complete_reply, create_body, create_reply, domain_reply, login_body, login_reply, single_reply,
 };
 pub use multipart::{Framed, boundary, content_type, single_frame, slice_frame};

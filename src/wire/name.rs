@@ -57,6 +57,14 @@ impl Remote {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
+    /// The file's name, without its folders.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path
+            .rsplit_once('/')
+            .map_or(&self.path, |(_, name)| name)
+    }
+
     /// Whether the name is a path, so that `containDir` must be said.
     #[must_use]
     pub fn contains_folder(&self) -> bool {

@@ -12,7 +12,8 @@ fn a_silence_and_the_repeats_are_counted_as_typed() {
     let never = Action::StallAnswer { millis: 300_000 };
     scene.emulator.inject(Fault::on(Operation::Single, never));
     let mut silent = upload(&scene);
-    silent.args(["--timeout", "300ms", "--retries", "1", "--json", "f.bin"]);
+    silent.args(["--timeout", "300ms", "--retries", "1", "--look", "never"]);
+    silent.args(["--json", "f.bin"]);
     let (files, _) = finish(&mut silent).exit(1).report();
     assert_eq!(files[0]["error"]["kind"], "transport", "{files:?}");
     assert_eq!(scene.emulator.stats().of(Operation::Single).calls, 2);

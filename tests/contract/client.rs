@@ -167,6 +167,8 @@ async fn upload(service: &Canned, change: impl FnOnce(&mut Options, &mut Item)) 
     let (_folder, path) = file();
     let mut options = Options::new(Credential::Token(Secret::new("a-token")));
     options.api.clone_from(&service.url);
+    // The samples have no listing.
+    options.look = panup::Look::Never;
     let mut item = Item::new(path);
     change(&mut options, &mut item);
     let client = Client::new(options).expect("options that make sense");

@@ -364,7 +364,9 @@ fn the_next_token_of_an_account_knows_what_the_last_one_did_however_it_was_had()
         scene.emulator.allow_token(token);
     }
     let skipped = |command: &mut Command| {
-        let (_, summary) = finish(command.args(["--json", "d"])).exit(0).report();
+        let (_, summary) = finish(command.args(["--json", "--look", "never", "d"]))
+            .exit(0)
+            .report();
         summary["skipped"].as_u64().expect("a number")
     };
     assert_eq!(skipped(bare(&scene).env("PANUP_TOKEN", &one)), 0);

@@ -62,8 +62,9 @@ async fn what_was_replaced_is_not_skipped_when_it_comes_back() {
         let killed = tokio::time::timeout(Duration::from_secs(2), again(&new)).await;
         assert!(killed.is_err(), "its last call is not answered");
         let status = again(&old).await;
-        let status_is_sent = matches!(status, Status::Uploaded(_) | Status::Reused(_));
-        assert!(status_is_sent, "single up to {single_max}: {status:?}");
+        // Looked for, since the service may not have come to replace it.
+        let is_asked = !matches!(status, Status::Skipped(_));
+        assert!(is_asked, "single up to {single_max}: {status:?}");
         scene.assert_arrived(&path, "f.bin");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use panup::{Conflict, Kind, Options, Outcome, Status};
+use panup::{Conflict, Look, Options, Outcome, Status};
 use panup_emulator::{Action, Config, Fault, Operation};
 
 use crate::common::{Scene, failure, item, upload};
@@ -60,9 +60,10 @@ impl Case {
             .skip(before as usize)
             .map(|call| call.at_ms)
             .collect();
+        let again = times.get(1).map(|again| again - times[0]);
         if self.is_repeated() {
             assert!(
-                times.len() >= 2 && times[1] - times[0] >= 1_000,
+                again.is_some_and(|after| after >= 1_000),
                 "{self:?}: {times:?}"
             );
         } else {
@@ -71,46 +72,31 @@ impl Case {
         self.wait_for_the_queue().await;
         let files = scene.emulator.files();
         let there = files.iter().filter(|file| file.path.starts_with("file"));
-        let expected = usize::from(self.is_repeated() || self.appears_after.is_some());
-        assert_eq!(there.count(), expected, "{self:?}: {files:?}");
-        if expected == 1 {
-            scene.assert_arrived(&path, "file.bin");
-        }
+        assert_eq!(there.count(), 1, "{self:?}: {files:?}");
+        scene.assert_arrived(&path, "file.bin");
     }
 
     fn options(&self, scene: &Scene) -> Options {
         let mut options = scene.options();
         options.on_conflict = self.conflict;
+        options.timeouts.answer = ANSWER;
         if self.operation != Operation::Single {
             options.single_max = 0;
         }
         options
     }
 
-    /// complete may always be asked again.
+    /// complete may always be asked again; a file that both are kept of is sent again where it was seen
+    /// that the queue has not made it.
     fn is_repeated(&self) -> bool {
-        self.conflict != Conflict::KeepBoth || self.operation == Operation::Complete
+        let may_double =
+            self.conflict == Conflict::KeepBoth && self.operation != Operation::Complete;
+        !(may_double && self.appears_after.is_some())
     }
 
     fn judge(&self, outcome: &Outcome) {
-        let soon = self.appears_after.is_some_and(|millis| millis < 1_000);
-        let taken = self.conflict == Conflict::Fail && self.operation != Operation::Complete;
-        if !self.is_repeated() {
-            let error = failure(outcome);
-            assert_eq!(error.kind(), Kind::Throttled, "{self:?}");
-            let said = error.to_string();
-            assert!(
-                said.contains("may have arrived") && said.contains("queue"),
-                "{said}"
-            );
-        } else if soon && taken {
-            let error = failure(outcome);
-            assert_eq!(error.kind(), Kind::Rejected, "{self:?}");
-            assert!(error.to_string().contains("may be this file"), "{error}");
-        } else {
-            let arrived = matches!(outcome.status, Status::Uploaded(_) | Status::Reused(_));
-            assert!(arrived, "{self:?}: {outcome:?}");
-        }
+        let arrived = matches!(outcome.status, Status::Uploaded(_) | Status::Reused(_));
+        assert!(arrived, "{self:?}: {outcome:?}");
     }
 
     async fn wait_for_the_queue(&self) {
@@ -154,11 +140,18 @@ async fn the_next_run_does_not_send_what_the_queue_has() {
     scene
         .emulator
         .inject(Fault::on(Operation::Single, queued).first(1));
-    for _ in 0..3 {
+    // One that may not list says what it does not know, and sends nothing.
+    for _ in 0..2 {
+        options.look = Look::Never;
         let outcome = send(&scene, options.clone(), "file.bin").await;
         let said = failure(&outcome).to_string();
         assert!(said.contains("sending it again would keep both"), "{said}");
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    for _ in 0..2 {
+        options.look = Look::Auto;
+        let outcome = send(&scene, options.clone(), "file.bin").await;
+        assert_eq!(outcome.status.name(), "skipped", "{outcome:?}");
     }
     assert_eq!(scene.emulator.files().len(), 1);
     assert_eq!(scene.emulator.stats().of(Operation::Single).calls, 1);
@@ -179,3 +172,6 @@ fn scene() -> Scene {
 }
 
 const SIZE: u64 = 150_000;
+
+/// Longer than the queue takes here.
+const ANSWER: Duration = Duration::from_secs(3);

@@ -33,6 +33,8 @@ pub struct Args {
 pub enum Command {
     /// Upload files and directories.
     Upload(Box<Upload>),
+    /// See whether files are there and are what is here; sends nothing.
+    Verify(Box<Verify>),
     /// Print whole-file MD5s in md5sum's format, or check them.
     Hash(Hash),
     /// Run the local emulator of the service until interrupted.
@@ -74,30 +76,21 @@ pub struct Upload {
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["token_file", "token_command"])]
     pub emulator: Option<Option<PathBuf>>,
 
-    /// The remote folder's id; 0 is the root.
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = folder_id, help_heading = "Where to")]
-    pub parent_id: i64,
-
-    /// A remote folder below that; missing folders are made.
-    #[arg(long, value_name = "PATH", help_heading = "Where to")]
-    pub dest: Option<String>,
-
-    /// The remote name of the one file that is given.
-    #[arg(
-        long = "as",
-        value_name = "NAME",
-        conflicts_with = "files_from",
-        help_heading = "Where to"
-    )]
-    pub rename: Option<String>,
-
-    /// What happens when the remote name is taken.
+    /// What happens when the remote name is taken. The same content there already is skipped in any case.
     #[arg(long, value_enum, default_value_t = OnConflict::Fail, help_heading = "Where to")]
     pub on_conflict: OnConflict,
 
-    /// Which files.
+    /// List remote folders first, to see what is there.
+    #[arg(long, value_enum, default_value_t = LookFirst::Auto, help_heading = "Where to")]
+    pub look: LookFirst,
+
+    /// Which files, and where they go.
     #[command(flatten)]
-    pub select: Select,
+    pub what: What,
+
+    /// Say what would be uploaded, and upload nothing.
+    #[arg(long, help_heading = "Which")]
+    pub dry_run: bool,
 
     /// Files up to this size go in one call by single/create, larger ones in slices; 0 = always slices.
     #[arg(long, value_name = "SIZE", default_value = "4M", help_heading = "How")]
@@ -173,6 +166,79 @@ pub struct Upload {
     #[command(flatten)]
     pub output: Output,
 }
+
+/// Which files, and where they are at the service.
+#[derive(Debug, clap::Args)]
+pub struct What {
+    /// The remote folder's id; 0 is the root.
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = folder_id, help_heading = "Where to")]
+    pub parent_id: i64,
+
+    /// A remote folder below that; missing folders are made.
+    #[arg(long, value_name = "PATH", help_heading = "Where to")]
+    pub dest: Option<String>,
+
+    /// The remote name of the one file that is given.
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        conflicts_with = "files_from",
+        help_heading = "Where to"
+    )]
+    pub rename: Option<String>,
+
+    /// Which files.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `panup verify`
+#[derive(Debug, clap::Args)]
+#[command(after_help = VERIFY_END)]
+pub struct Verify {
+    /// Files and directories, as they were given to `panup upload`.
+    #[arg(required_unless_present_any = ["files_from", "report"], value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Check what FILE says was uploaded, a report or the --json output of an upload: by the service's ids,
+    /// without a local file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "files_from", "rehash"])]
+    pub report: Option<PathBuf>,
+
+    /// The service and the account.
+    #[command(flatten)]
+    pub account: Account,
+
+    /// Which files, and where they are.
+    #[command(flatten)]
+    pub what: What,
+
+    /// Hash every file anew, whatever the journal remembers.
+    #[arg(long, help_heading = "How")]
+    pub rehash: bool,
+
+    /// Read files instead of mapping them.
+    #[arg(long, help_heading = "How")]
+    pub no_mmap: bool,
+
+    /// Hashing threads; one per processor by default.
+    #[arg(long, value_name = "N", help_heading = "How")]
+    pub hash_threads: Option<usize>,
+
+    /// Calls per second, e.g. list=15. Without it they adapt.
+    #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
+    pub call_rate: Option<Rates>,
+
+    /// What to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// The end of `panup verify --help`.
+const VERIFY_END: &str = "\
+Nothing is sent and nothing is changed. A file is there where the service lists its name with its size and \
+MD5, outside the trash, and not refused by review. Exit code 0: all are there; 1: some are missing, \
+different, or could not be checked.";
 
 /// `panup tune`
 #[derive(Debug, clap::Args)]
@@ -303,6 +369,17 @@ pub struct Output {
     pub no_progress: bool,
 }
 
+impl Output {
+    /// Of a command that has nothing but lines.
+    pub fn of_lines(json: bool) -> Output {
+        Output {
+            json,
+            quiet: false,
+            no_progress: false,
+        }
+    }
+}
+
 /// `panup status`
 #[derive(Debug, clap::Args)]
 #[command(after_help = STATUS_FORMAT)]
@@ -311,9 +388,13 @@ pub struct Status {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>)]
     pub finished: u32,
 
-    /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
+    /// Ask the service whether the account's finished files are still there.
+    #[arg(long)]
+    pub check: bool,
+
+    /// The service and the account, for --check.
+    #[command(flatten)]
+    pub account: Account,
 
     /// Print one JSON object a line.
     #[arg(long)]
@@ -381,12 +462,25 @@ pub struct Logout {
 /// `--on-conflict`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnConflict {
-    /// The file fails.
+    /// Other content there fails the file.
     Fail,
+    /// Other content there is left as it is.
+    Skip,
     /// Both are kept; the service adds a suffix to the new one's name.
     KeepBoth,
     /// The new file takes the old one's place.
     Overwrite,
+}
+
+/// `--look`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LookFirst {
+    /// Where it takes fewer calls than asking for each file.
+    Auto,
+    /// Always; files that the journal knows are looked for as well.
+    Always,
+    /// Never, for accounts that may not list: a taken name then fails.
+    Never,
 }
 
 /// `--http`

@@ -90,10 +90,6 @@ pub struct Select {
     /// Follow symbolic links. They are left out, and counted, otherwise.
     #[arg(long)]
     pub follow: bool,
-
-    /// Say what would be uploaded, and upload nothing.
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `--empty`

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
-use panup::{Error, HashOptions, Item, Kind, Operation};
+use panup::{Error, Item, Kind, Operation};
 
-use super::args::{BadNames, Empty, Order, Select, Upload};
+use super::args::{BadNames, Empty, Order, Output, Select, What};
 use super::echo::Echo;
 use super::folders::Folder;
 use super::globs::{Globs, Root};
@@ -27,7 +27,7 @@ use ignored::IgnoreFiles;
 use listed::{Entry, Listed, Place};
 use names::full_width;
 use starts::{join, kept_path, means_contents, own_name};
-use sums::Sums;
+pub use sums::Sums;
 
 /// What there is to say while walking, besides the files.
 #[derive(Debug)]
@@ -112,16 +112,20 @@ impl Walk {
     ///
     /// # Errors
     /// Where a list or a glob cannot be read, or no file can be meant: nothing was uploaded yet.
-    pub fn new(upload: &Upload, news: Sender<News>) -> Result<Walk, Error> {
-        let select = &upload.select;
-        let rules = Rules::new(upload, news)?;
-        let typed = match &upload.rename {
-            Some(name) => vec![renamed(upload, name, &rules)?],
-            None => upload
-                .paths
-                .iter()
-                .map(|path| typed(path, &rules))
-                .collect(),
+    pub fn new(
+        (paths, what): (&[PathBuf], &What),
+        sums: Option<Sums>,
+        output: Output,
+        news: Sender<News>,
+    ) -> Result<Walk, Error> {
+        let select = &what.select;
+        let rules = Rules {
+            sums,
+            ..Rules::new(what, output, news)?
+        };
+        let typed = match &what.rename {
+            Some(name) => vec![renamed(paths, name, &rules)?],
+            None => paths.iter().map(|path| typed(path, &rules)).collect(),
         };
         let listed = select.files_from.as_deref();
         let listed = listed.map(|list| Listed::open(list, select.null));
@@ -197,9 +201,9 @@ fn typed(path: &Path, rules: &Rules) -> Start {
 }
 
 /// `--as`: the one file that is given.
-fn renamed(upload: &Upload, name: &str, rules: &Rules) -> Result<Start, Error> {
+fn renamed(paths: &[PathBuf], name: &str, rules: &Rules) -> Result<Start, Error> {
     let wrong = |why: &str| Err(usage(format!("--as {name:?} {why}")));
-    let [path] = &upload.paths[..] else {
+    let [path] = paths else {
         return wrong("names one file, and there are more; name their folder with --dest");
     };
     if path.is_dir() {
@@ -219,8 +223,8 @@ fn renamed(upload: &Upload, name: &str, rules: &Rules) -> Result<Start, Error> {
 }
 
 impl Rules {
-    fn new(upload: &Upload, news: Sender<News>) -> Result<Rules, Error> {
-        let select = &upload.select;
+    fn new(what: &What, output: Output, news: Sender<News>) -> Result<Rules, Error> {
+        let select = &what.select;
         let sizes = (
             select.min_size.map_or(0, |size| size.0),
             select.max_size.map_or(u64::MAX, |size| size.0),
@@ -249,11 +253,11 @@ impl Rules {
             bad_names: select.bad_names,
             sorted: matches!(select.order, Order::Size | Order::Mtime),
             follow: select.follow,
-            parent_id: upload.parent_id,
-            folder: dest(upload.dest.as_deref().unwrap_or(""))?,
+            parent_id: what.parent_id,
+            folder: dest(what.dest.as_deref().unwrap_or(""))?,
             base: select.base.clone(),
-            sums: sums(upload)?,
-            json: upload.output.json,
+            sums: None,
+            json: output.json,
             news,
             handed_out: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -382,14 +386,6 @@ impl Rules {
             self.warn(message.to_owned());
         }
     }
-}
-
-fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
-    let mut options = HashOptions::default();
-    options.threads = upload.hash_threads;
-    options.maps = !upload.no_mmap;
-    let sums = upload.md5_from.as_deref();
-    sums.map(|list| Sums::checked(list, &options)).transpose()
 }
 
 fn globs(select: &Select) -> Result<Globs, Error> {
