@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::screen;
+use super::foot;
 
 /// A line for people on standard output.
 pub fn say(line: &str) {
@@ -63,7 +63,7 @@ pub fn complain(line: &str) {
 /// Prints above what stands at the foot of the terminal, where it goes there.
 fn on(is_terminal: &LazyLock<bool>, print: impl FnOnce()) {
     if **is_terminal {
-        screen::above(print);
+        foot::above(print);
     } else {
         print();
     }

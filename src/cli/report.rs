@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::Output;
 use super::echo::Echo;
+use super::ends::{Failures, Totals};
 use super::folders::{self, Folder};
 use super::left_out::LeftOut;
 use super::objects::{self, rounded};
@@ -21,8 +22,11 @@ use super::{Tally, complain, say, say_object};
 pub struct Report {
     output: Output,
     screen: Screen,
-    /// Bars take the place of lines, where both are on one terminal.
-    shows_lines: bool,
+    /// Progress and lines are on one terminal.
+    is_on_terminal: bool,
+    /// Lines for files that are done.
+    shown: u64,
+    failures: Failures,
     /// `--report`
     file: Option<ReportFile>,
     summary: Summary,
@@ -47,7 +51,9 @@ impl Report {
             output,
             file,
             for_good: 0,
-            shows_lines: !screen.is_live() || !std::io::stdout().is_terminal(),
+            is_on_terminal: screen.is_live() && std::io::stdout().is_terminal(),
+            shown: 0,
+            failures: Failures::default(),
             screen,
             summary: Summary::default(),
             unstarted: 0,
@@ -72,8 +78,8 @@ impl Report {
             // What ended the run was told once, and what was interrupted is counted.
             Status::Failed(error) if self.stopped_by.is_some() && error.is_of_the_run() => {}
             Status::Interrupted(error) => self.keep_failure(error),
-            Status::Failed(error) => complain(&format!("failed    {error}")),
-            status if !self.output.quiet && self.shows_lines => {
+            Status::Failed(error) => self.failed(error),
+            status if !self.output.quiet && self.shows_line() => {
                 let id = status
                     .file_id()
                     .map(|id| format!(", id {id}"))
@@ -92,6 +98,19 @@ impl Report {
             }
             _ => {}
         }
+    }
+
+    /// Tells it, or only counts it where there are many.
+    fn failed(&mut self, error: &Error) {
+        if self.failures.note(error) || self.output.quiet {
+            complain(&format!("failed    {error}"));
+        }
+    }
+
+    /// Lines that would push everything else off a terminal are left out after the first few.
+    fn shows_line(&mut self) -> bool {
+        self.shown += 1;
+        !self.is_on_terminal || self.shown <= MOST_SHOWN
     }
 
     fn keep_failure(&mut self, interrupted: &Error) {
@@ -177,7 +196,7 @@ impl Report {
         self.summary.failed += 1;
         self.for_good += u64::from(refused.error.is_final());
         if !self.object(|| objects::refused(refused)) {
-            complain(&format!("failed    {}", refused.error));
+            self.failed(&refused.error);
         }
     }
 
@@ -200,8 +219,9 @@ impl Report {
     pub fn unended(&mut self, files: u64) {
         self.summary.files += files;
         self.summary.interrupted += files;
+        let word = if files == 1 { "file" } else { "files" };
         self.note(&format!(
-            "{files} files did not end in time: a disk, a network folder or another program does not answer"
+            "{files} {word} did not end in time: a disk, a network folder or another program does not answer"
         ));
     }
 
@@ -258,8 +278,8 @@ impl Report {
             for_good: self.for_good,
             interrupted,
         };
-        let seconds = self.summary.elapsed.as_secs_f64();
         if self.output.json {
+            let seconds = self.summary.elapsed.as_secs_f64();
             let mut line = json!({
                 "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
                 "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
@@ -270,26 +290,40 @@ impl Report {
             say_object(&line);
             return tally;
         }
+        self.tell_failures();
         self.ends();
         if !self.output.quiet {
-            let interrupted = match interrupted {
-                0 => String::new(),
-                _ => format!(", {interrupted} interrupted"),
+            let end = self.screen.end();
+            let totals = Totals {
+                summary: &self.summary,
+                left_out: format!("{}{}", self.folders_told(), left_out.summary()),
+                resumed: end.resumed,
+                retries: end.retries,
+                spent: &self.screen.time_spent(),
             };
-            let folders = match self.folders_made {
-                0 => String::new(),
-                made => format!(", {made} empty folders made"),
-            };
-            let pace = human((sent as f64 / seconds.max(0.001)) as u64);
-            say(&format!(
-                "{files} files: {uploaded} uploaded, {reused} reused, {skipped} skipped, {failed} failed{interrupted}{folders}{}; \
-                 {} in {seconds:.1} s, {} sent ({pace}/s)",
-                left_out.summary(),
-                human(bytes),
-                human(sent)
-            ));
+            totals.lines(WIDTH).iter().for_each(|line| say(line));
         }
         tally
+    }
+
+    fn folders_told(&self) -> String {
+        match self.folders_made {
+            0 => String::new(),
+            1 => ", 1 empty folder made".to_owned(),
+            made => format!(", {made} empty folders made"),
+        }
+    }
+
+    /// What failed, by kind, and what to do about it. What ended the run was told.
+    fn tell_failures(&self) {
+        if self.stopped_by.is_none() && !self.output.quiet {
+            let lines = self.failures.lines(WIDTH);
+            lines.iter().for_each(|line| complain(line));
+        }
+        let hidden = self.shown.saturating_sub(MOST_SHOWN);
+        if self.is_on_terminal && hidden > 0 && !self.output.quiet {
+            say(&format!("and {hidden} more; --report FILE lists them all"));
+        }
     }
 
     /// One line for all files that the run's end came before.
@@ -326,3 +360,8 @@ impl Report {
         }
     }
 }
+
+/// Columns of what is said at the end.
+const WIDTH: usize = 80;
+/// Files that are done, of which a terminal shows a line beside the progress.
+const MOST_SHOWN: u64 = 20;

@@ -18,11 +18,12 @@ use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
 use super::echo::Echo;
 use super::emulator::Local;
 use super::folders::{self, Ended, Folder};
+use super::foot;
 use super::left_out::LeftOut;
 use super::plan::Plan;
 use super::report::Report;
 use super::report_file::ReportFile;
-use super::screen::{self, Screen};
+use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::walk::{News, Refused, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
@@ -207,7 +208,7 @@ async fn watch(
             wish = wishes.next() => match wish {
                 Wish::Tell => report.tell(),
                 Wish::Stop => {
-                    screen::clear();
+                    foot::clear();
                     Wishes::stop();
                 }
             },

@@ -53,7 +53,7 @@ fn a_second_signal_ends_it_at_once() {
     scene.file("big.bin", SIZE);
     let never = Action::StallAnswer { millis: 300_000 };
     scene.emulator.inject(Fault::on(Operation::Slice, never));
-    let mut child = start(&scene, &["--json"]);
+    let mut child = start(&scene, &["--json", "--no-progress"]);
     let mut errors = BufReader::new(child.stderr.take().expect("piped"));
     wait_until(|| scene.emulator.stats().of(Operation::Slice).in_flight > 0);
     signal(&child, Signal::INT);

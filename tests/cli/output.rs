@@ -21,7 +21,7 @@ fn the_emulator_inside_stores_the_files_and_says_where() {
     let said = |part: &str| assert!(done.stdout.contains(part), "{part:?}: {done:?}");
     said("uploaded  tree/big.bin -> tree/big.bin");
     said("uploaded  tree/a b/small.txt -> tree/a b/small.txt");
-    said("2 files: 2 uploaded, 0 reused, 0 skipped, 0 failed");
+    said("2 files: 2 uploaded; 5.00 MiB in ");
     said("2 upload servers");
     said(&cloud.path().display().to_string());
     assert!(same_contents(&path, &cloud.path().join("tree/big.bin")));

@@ -2,7 +2,6 @@
 //! object a second for a script. In: the run's counters, sampled. Out: what there is to see of them.
 //! Never: an event asked of the run.
 
-mod block;
 mod pace;
 pub mod text;
 mod view;
@@ -11,14 +10,13 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use panup::{Progress, Step, Wait};
+use panup::{Held, Progress, Snapshot, Step, Wait};
 
 use super::args::Output;
+use super::foot;
 use super::{complain, say_object};
 use pace::Pace;
 use view::{Paint, View};
-
-pub use block::{above, clear};
 
 /// Samples a run's counters, and shows them.
 pub struct Screen {
@@ -53,7 +51,7 @@ impl Screen {
         let now = Instant::now();
         let shows = Screen::wanted(output);
         if shows == Shows::Foot {
-            block::begin();
+            foot::begin();
         }
         Screen {
             progress,
@@ -119,10 +117,20 @@ impl Screen {
         self.ending = Some(text);
     }
 
+    /// The run's counters at its end.
+    pub fn end(&self) -> Snapshot {
+        self.progress.snapshot()
+    }
+
+    /// By what the run was held back, and for how long.
+    pub fn time_spent(&self) -> Vec<(Held, Duration)> {
+        self.progress.time_spent()
+    }
+
     /// Takes the lines away.
     pub fn clear(&mut self) {
         if self.is_live() {
-            block::end();
+            foot::end();
             self.shows = Shows::Nothing;
         }
     }
@@ -140,9 +148,9 @@ impl Screen {
             .zip(&plain)
             .map(|(line, plain)| (line, text::columns(plain)))
             .collect();
-        block::draw(&lines, width);
+        foot::draw(&lines, width);
         if self.has_taskbar {
-            block::taskbar(view.percent());
+            foot::taskbar(view.percent());
         }
     }
 
