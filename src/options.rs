@@ -90,6 +90,9 @@ pub struct Options {
     pub retry: Retry,
     /// Time-outs.
     pub timeouts: Timeouts,
+    /// After an interrupt: how long bodies in flight may take to land at most, the nearest to their end
+    /// first. Default 60 s.
+    pub grace: Duration,
 }
 
 /// Whether remote folders are listed before files are sent to them.
@@ -135,6 +138,7 @@ impl Options {
             http: http::Preference::Auto,
             hash_threads: None,
             limit_rate: None,
+            grace: Duration::from_secs(60),
             call_rates: CallRates::default(),
             allow_http: false,
             trusted_hosts: Vec::new(),

@@ -8,6 +8,7 @@ mod credentials;
 mod duration;
 mod echo;
 mod emulator;
+mod ending;
 mod ends;
 mod folders;
 mod foot;
@@ -15,6 +16,7 @@ mod globs;
 mod hash;
 mod journal;
 mod left_out;
+mod log;
 mod mistakes;
 mod moment;
 mod number;
@@ -46,7 +48,9 @@ use out::{complain, say, say_bytes, say_object};
 pub fn run() -> ExitCode {
     keep_memory_private();
     let args = mistakes::arguments();
-    log(args.verbose);
+    if let Err(error) = log::start(args.verbose, args.log_file.as_deref()) {
+        return fail(&error);
+    }
     let outcome = match args.command {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
         Command::Verify(verify) => verify::run(&verify),
@@ -150,25 +154,6 @@ fn dest(asked: &str) -> Result<String, Error> {
 /// Wrong usage.
 fn usage(message: String) -> Error {
     Error::new(Kind::Invalid, Operation::Configure, message)
-}
-
-/// `--verbose` shows what the library decides, twice what it tries; `PANUP_LOG` says it in detail.
-fn log(verbose: u8) {
-    let level = match verbose {
-        0 => "off",
-        1 => "panup=info",
-        _ => "panup=debug",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PANUP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| out::Log)
-        .with_ansi(false)
-        .without_time()
-        // Said on standard error, which is what could not be written: that would panic.
-        .log_internal_errors(false)
-        .init();
 }
 
 /// `--state-dir`, or the platform's state folder.

@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use panup::{Error, Item, Kind, Operation, Outcome, Status, Summary};
+use panup::{Error, Item, Kind, Landing, Operation, Outcome, Status, Summary};
 use serde_json::json;
 
 use super::args::Output;
 use super::echo::Echo;
+use super::ending;
 use super::ends::{Failures, Totals};
 use super::folders::{self, Folder};
 use super::left_out::LeftOut;
@@ -27,6 +28,8 @@ pub struct Report {
     /// Lines for files that are done.
     shown: u64,
     failures: Failures,
+    /// It was said that the run was interrupted.
+    is_ending: bool,
     /// `--report`
     file: Option<ReportFile>,
     summary: Summary,
@@ -54,6 +57,7 @@ impl Report {
             is_on_terminal: screen.is_live() && std::io::stdout().is_terminal(),
             shown: 0,
             failures: Failures::default(),
+            is_ending: false,
             screen,
             summary: Summary::default(),
             unstarted: 0,
@@ -241,6 +245,26 @@ impl Report {
     /// Prints a note.
     pub fn note(&self, text: &str) {
         complain(text);
+    }
+
+    /// The run was interrupted and waits for this; whether that is said for the first time.
+    pub fn ending(&mut self, landing: &Landing) -> bool {
+        if self.screen.is_live() {
+            self.screen.ending(ending::landing(landing));
+            return !std::mem::replace(&mut self.is_ending, true);
+        }
+        let first = !std::mem::replace(&mut self.is_ending, true);
+        if first {
+            complain(&ending::landing(landing));
+        }
+        first
+    }
+
+    /// It was interrupted, and has ended.
+    pub fn interrupted(&mut self) {
+        if !std::mem::replace(&mut self.is_ending, true) {
+            complain("interrupted: ending, once more ends at once");
+        }
     }
 
     /// Whether there is something at the foot of a terminal.

@@ -3,43 +3,56 @@
 //! seconds later. Never: an end that depends on another thread, which may be locked or hang.
 
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{INTERRUPTED, complain};
+use super::{INTERRUPTED, complain, foot};
 
 /// Listened to from the first moment on, by a thread of their own: one that comes before it is waited
 /// for is not lost.
 pub struct Signals {
     came: watch::Receiver<bool>,
-    first: First,
+    told: Arc<Told>,
 }
 
-/// What the first signal does.
-type First = Arc<Mutex<Option<Box<dyn Fn() + Send>>>>;
+/// What the command has told the thread that listens.
+#[derive(Default)]
+struct Told {
+    /// What the first signal does.
+    first: Mutex<Option<Box<dyn Fn() + Send>>>,
+    /// What is said at the end that the second one makes.
+    last_words: Mutex<Option<Box<dyn Fn() -> String + Send>>>,
+    /// What is given to the run beside [`LAST`].
+    more: Mutex<Duration>,
+}
 
 impl Signals {
     /// From now on they are caught. Where no thread can be had they are not, and each ends the process
     /// as signals do.
     pub fn new() -> Signals {
-        Signals::with(|why| {
-            if let Some(why) = why {
-                complain(why);
-            }
+        let told = Arc::<Told>::default();
+        let words = Arc::clone(&told);
+        Signals::with(told, move |why| {
+            say_at_last(move || {
+                if let Some(why) = why {
+                    return Some(why.to_owned());
+                }
+                let say = lock(&words.last_words);
+                say.as_ref().map(|say| say())
+            });
             std::process::exit(i32::from(INTERRUPTED));
         })
     }
 
     /// `end` is called at the second signal, or with a reason [`LAST`] after the first.
-    fn with(end: impl FnOnce(Option<&str>) + Send + 'static) -> Signals {
+    fn with(told: Arc<Told>, end: impl FnOnce(Option<&'static str>) + Send + 'static) -> Signals {
         let (send, came) = watch::channel(false);
         let signals = Signals {
             came,
-            first: Arc::default(),
+            told: Arc::clone(&told),
         };
-        let first = Arc::clone(&signals.first);
         let (ready, is_ready) = channel();
         let listen = move || {
             let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -51,12 +64,12 @@ impl Signals {
                 drop(ready);
                 caught.next().await;
                 send.send_replace(true);
-                if let Some(first) = &*first.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(first) = &*lock(&told.first) {
                     first();
                 }
-                match tokio::time::timeout(LAST, caught.next()).await {
-                    Ok(()) => end(None),
-                    Err(_) => end(Some("not everything ended in time")),
+                match told.second(&mut caught).await {
+                    Second::Came => end(None),
+                    Second::Late => end(Some("not everything ended in time")),
                 }
             });
         };
@@ -70,12 +83,23 @@ impl Signals {
 
     /// What the first signal shall do, besides ending [`Signals::first`]. It must not block.
     pub fn at_first(&self, act: impl Fn() + Send + 'static) {
-        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+        let mut first = lock(&self.told.first);
+        *first = Some(Box::new(act));
         if *self.came.borrow()
-            && let Some(act) = &*self.first.lock().unwrap_or_else(PoisonError::into_inner)
+            && let Some(act) = &*first
         {
             act();
         }
+    }
+
+    /// What is said when the second signal ends the process.
+    pub fn at_second(&self, say: impl Fn() -> String + Send + 'static) {
+        *lock(&self.told.last_words) = Some(Box::new(say));
+    }
+
+    /// After the first signal the run is given so much more time.
+    pub fn allow(&self, more: Duration) {
+        *lock(&self.told.more) = more;
     }
 
     /// Waits for the first one; at once if it has come.
@@ -86,6 +110,48 @@ impl Signals {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// How the time after the first signal ends.
+enum Second {
+    Came,
+    Late,
+}
+
+impl Told {
+    async fn second(&self, caught: &mut Caught) -> Second {
+        let began = tokio::time::Instant::now();
+        loop {
+            let until = began + LAST + *lock(&self.more);
+            if tokio::time::timeout_at(until, caught.next()).await.is_ok() {
+                return Second::Came;
+            }
+            if tokio::time::Instant::now() >= began + LAST + *lock(&self.more) {
+                return Second::Late;
+            }
+        }
+    }
+}
+
+/// Takes away what is at the foot of the terminal and says the last words, on a thread of its own: an
+/// output that nobody reads does not keep the process.
+fn say_at_last(words: impl FnOnce() -> Option<String> + Send + 'static) {
+    let (done, is_done) = channel::<()>();
+    let say = move || {
+        foot::end_soon();
+        if let Some(words) = words() {
+            complain(&words);
+        }
+        drop(done);
+    };
+    if std::thread::Builder::new().spawn(say).is_ok() {
+        // Nothing is sent: the other end goes when it is said.
+        let _: Result<(), _> = is_done.recv_timeout(SAYING);
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Signals that end nothing.
@@ -229,8 +295,11 @@ fn ignored() -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-/// From the first signal to the end of the process. What is in flight is given five seconds to land,
-/// and the journal some more to be written.
+/// The last words are not waited for any longer.
+const SAYING: Duration = Duration::from_millis(400);
+
+/// From the first signal to the end of the process, beside what bodies are given to land: the journal is to
+/// be written.
 const LAST: Duration = Duration::from_secs(12);
 
 #[cfg(all(test, unix))]
@@ -247,7 +316,9 @@ mod tests {
             return drop(std::io::Write::write_all(&mut err, why.as_bytes()));
         }
         let (end, ended) = channel();
-        let signals = Signals::with(move |why| end.send(why.is_none()).expect("heard"));
+        let signals = Signals::with(Arc::default(), move |why| {
+            end.send(why.is_none()).expect("heard")
+        });
         let (act, acted) = channel();
         signals.at_first(move || act.send(()).expect("heard"));
         kill_process(getpid(), Signal::INT).expect("ours");

@@ -17,6 +17,7 @@ use super::ahead::{Ahead, Patience};
 use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
 use super::echo::Echo;
 use super::emulator::Local;
+use super::ending;
 use super::folders::{self, Ended, Folder};
 use super::foot;
 use super::left_out::LeftOut;
@@ -46,6 +47,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
+    let is_kept = options.state_dir.is_some() && options.resume != Resume::Nothing;
     let signals = Signals::new();
     let work = panup::runtime()?;
     let screen = screen_runtime(&work)?;
@@ -64,6 +66,8 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         };
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
+        let progress = Arc::clone(run.progress());
+        signals.at_second(move || ending::stopped(&progress, is_kept));
         let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());
         let code = watch(
             run,
@@ -197,7 +201,6 @@ async fn watch(
             },
             () = signals.first(), if deadline.is_none() => {
                 deadline = Some(tokio::time::Instant::now() + PATIENCE);
-                report.note("interrupted: finishing what is in flight, once more ends at once");
                 ahead.end();
             }
             () = late, if deadline.is_some() => {
@@ -212,9 +215,20 @@ async fn watch(
                     Wishes::stop();
                 }
             },
-            _ = beat.tick() => report.beat(),
+            _ = beat.tick() => {
+                if deadline.is_some() && let Some(landing) = run.progress().snapshot().landing {
+                    if report.ending(&landing) {
+                        signals.allow(landing.longest);
+                        deadline = Some(tokio::time::Instant::now() + landing.longest + AFTER);
+                    }
+                }
+                report.beat();
+            }
         }
         news.try_iter().for_each(|news| report.news(&news));
+    }
+    if deadline.is_some() {
+        report.interrupted();
     }
     news.try_iter().for_each(|news| report.news(&news));
     let patience = deadline.map_or(COUNTING, |_| COUNTING_BRIEFLY);
@@ -341,8 +355,10 @@ fn servers(client: &Client) {
     }
 }
 
-/// After an interrupt: what is in flight has five seconds to land, the journal the rest.
+/// After an interrupt: the run says within a moment what it waits for; this is for one that does not.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// After the last body was given up: the journal is written.
+const AFTER: Duration = Duration::from_secs(3);
 /// After a run that an error ended: how long the files are looked for that it never asked for.
 const COUNTING: Patience = Patience {
     in_all: Duration::from_secs(60),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::error::{Error, Operation};
 use crate::net::Origin;
 use crate::sync::Mutex;
@@ -64,6 +66,19 @@ pub struct Wait {
     pub is_sent: bool,
 }
 
+/// A body in flight, and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Its number, for [`Activity::cut`].
+    pub id: u64,
+    /// Bytes that no socket has taken.
+    pub bytes: u64,
+    /// All its bytes.
+    pub length: u64,
+    /// For how long none was taken.
+    pub silent: Duration,
+}
+
 #[derive(Debug)]
 struct AttemptState {
     operation: Operation,
@@ -86,6 +101,7 @@ struct Flight {
     /// What was taken at the last look, and when that was new.
     seen: u64,
     moved: Instant,
+    cut: Arc<Notify>,
 }
 
 impl Activity {
@@ -105,6 +121,32 @@ impl Activity {
     #[must_use]
     pub fn answering(&self) -> Option<Duration> {
         *self.answering.lock()
+    }
+
+    /// The bodies in flight.
+    #[must_use]
+    pub fn flights(&self, now: Instant) -> Vec<Left> {
+        let left = |(&id, flight): (&u64, &Flight)| {
+            let taken = flight.taken.load(Ordering::Relaxed).min(flight.length);
+            Left {
+                id,
+                bytes: flight.length - taken,
+                length: flight.length,
+                silent: match taken == flight.seen {
+                    true => now.saturating_duration_since(flight.moved),
+                    false => Duration::ZERO,
+                },
+            }
+        };
+        self.flights.lock().all.iter().map(left).collect()
+    }
+
+    /// Ends the requests with these bodies: they are not waited for, and give way to the others.
+    pub fn cut(&self, bodies: &[u64]) {
+        let flights = self.flights.lock();
+        for flight in bodies.iter().filter_map(|id| flights.all.get(id)) {
+            flight.cut.notify_one();
+        }
     }
 
     fn answered(&self, flight: &Flight) {
@@ -255,9 +297,15 @@ impl CallWatch {
             length,
             seen: 0,
             moved: Instant::now(),
+            cut: Arc::default(),
         };
+        let cut = Arc::clone(&flight.cut);
         let id = self.activity.flights.lock().insert(flight);
-        FlightWatch(Arc::clone(&self.activity), id)
+        FlightWatch {
+            activity: Arc::clone(&self.activity),
+            id,
+            cut,
+        }
     }
 }
 
@@ -279,15 +327,26 @@ impl Drop for TurnWatch {
 
 /// A request is under way while this lives.
 #[derive(Debug)]
-pub(super) struct FlightWatch(Arc<Activity>, Option<u64>);
+pub(super) struct FlightWatch {
+    activity: Arc<Activity>,
+    id: Option<u64>,
+    cut: Arc<Notify>,
+}
+
+impl FlightWatch {
+    /// Waits until the request is not wanted any more.
+    pub(super) async fn cut(&self) {
+        self.cut.notified().await;
+    }
+}
 
 impl Drop for FlightWatch {
     fn drop(&mut self) {
-        if let Some(id) = self.1 {
-            let flight = self.0.flights.lock().all.remove(&id);
+        if let Some(id) = self.id {
+            let flight = self.activity.flights.lock().all.remove(&id);
             let is_sent = |flight: &Flight| flight.taken.load(Ordering::Relaxed) >= flight.length;
             if let Some(flight) = flight.filter(is_sent) {
-                self.0.answered(&flight);
+                self.activity.answered(&flight);
             }
         }
     }

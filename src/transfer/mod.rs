@@ -17,7 +17,7 @@ mod servers;
 mod signals;
 mod trust;
 
-pub use activity::{Activity, Steps, Wait};
+pub use activity::{Activity, Left, Steps, Wait};
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
 pub use limiter::Permit;

@@ -260,6 +260,11 @@ impl<'a> Attempts<'a> {
         let next = match decision {
             Decision::Again { after, elsewhere } if self.spend() => {
                 self.watch.pauses(tried + 1, after, &error);
+                if elsewhere {
+                    tracing::info!(
+                        "attempt {tried} failed, the next one goes to another server: {error}"
+                    );
+                }
                 self.wait(after, &error).await?;
                 if elsewhere {
                     Next::Elsewhere
@@ -665,7 +670,7 @@ impl<B: Payload> BodyCall<'_, B> {
             length,
             sent: self.route.sent,
         };
-        let _flight = means
+        let flight = means
             .watch
             .flies(&assignment.origin, &assignment.taken, length);
         let options = RequestOptions {
@@ -679,7 +684,12 @@ impl<B: Payload> BodyCall<'_, B> {
         let sent = self
             .body
             .send(&transfer.service, means.token.expose(), &options);
-        match sent.await {
+        let sent = tokio::select! {
+            biased;
+            sent = sent => sent,
+            () = flight.cut() => return Err(Cancel::error()),
+        };
+        match sent {
             Ok((answer, stats)) => {
                 let now = Instant::now();
                 assignment.acked(stats, now);

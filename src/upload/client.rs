@@ -263,7 +263,7 @@ impl Run {
         &self.progress
     }
 
-    /// Starts nothing new and lets what is in flight land, for some seconds at most. Files that
+    /// Starts nothing new and lets what is in flight land, for [`Options::grace`] at most. Files that
     /// have not ended then are [`Status::Interrupted`]; [`Run::next`] tells.
     pub fn interrupt(&self) {
         self.shared.drain();

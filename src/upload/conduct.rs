@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::admit::{Admission, Admitted, Hashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
+use super::landing::landing;
 use super::look::Looks;
 use super::run::{Purpose, Shared};
 use super::{file, verify};
@@ -203,19 +204,44 @@ impl Files {
         Status::Failed(error)
     }
 
-    /// After an interrupt: what is in flight may land, then every remaining file is reported as cancelled.
+    /// After an interrupt: what is near its end may land, then every remaining file is reported as
+    /// cancelled.
     async fn drain(&mut self) {
-        let deadline = tokio::time::Instant::now() + GRACE;
+        if self.tasks.is_empty() {
+            return;
+        }
+        // What was acknowledged so far is kept, whatever comes.
+        let journal = self.shared.core.journal.clone();
+        let flushing = tokio::task::spawn_blocking(move || drop(journal.flush()));
+        let deadline = tokio::time::Instant::now() + self.land();
         while let Ok(Some(ended)) =
             tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await
         {
             self.joined(ended).await;
         }
+        drop(flushing);
         self.tasks.abort_all();
         self.dropped_by = tokio::time::Instant::now() + DROPPED;
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.joined(ended).await;
         }
+    }
+
+    /// Gives the link to the bodies that are nearest to their end; how long to wait for them.
+    fn land(&self) -> Duration {
+        let Shared { core, scope, .. } = &*self.shared;
+        let now = Instant::now();
+        let mut looked = self.shared.progress.looked.lock();
+        let answering = scope.activity.answering().unwrap_or_default();
+        let (landing, late) = landing(
+            scope.activity.flights(now),
+            looked.speed,
+            (answering, core.options.grace),
+        );
+        looked.landing = Some((landing, now));
+        drop(looked);
+        scope.activity.cut(&late);
+        landing.longest
     }
 
     /// Tells the files that were handed in and never begun. What hangs in the disk, or in the caller's
@@ -278,12 +304,6 @@ async fn tick(shared: std::sync::Weak<Shared>) {
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Interrupted: what is in flight may take this long to land.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// A refresh takes less than a second where the service answers.
-const ANSWER: Duration = Duration::from_secs(2);
 
 /// Cutting off what is in flight takes milliseconds; a thread that hangs with it is not waited for.
 const DROPPED: Duration = Duration::from_millis(500);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::held::{Held, TimeSpent};
+use super::landing::Landing;
 use super::under_way::{FileNow, Step, UnderWay};
 use crate::digest::Md5;
 use crate::error::Error;
@@ -155,6 +156,10 @@ pub(super) struct Looked {
     /// Content bytes of bodies in flight that sockets took.
     pub on_wire: u64,
     pub call_rate: Option<f64>,
+    /// Content bytes per second of the last seconds.
+    pub speed: Option<f64>,
+    /// After an interrupt: what is waited for, and since when.
+    pub landing: Option<(Landing, Instant)>,
 }
 
 /// What a [`Progress`] says at one moment.
@@ -201,6 +206,8 @@ pub struct Snapshot {
     pub call_rate: Option<f64>,
     /// From the last byte of a body that a socket took to the service's answer, of late.
     pub answering: Option<Duration>,
+    /// After an interrupt: what is waited for; the times are what is left of them.
+    pub landing: Option<Landing>,
 }
 
 impl Progress {
@@ -230,6 +237,14 @@ impl Progress {
             held: looked.held,
             call_rate: looked.call_rate,
             answering: self.activity.answering(),
+            landing: looked.landing.map(|(landing, since)| {
+                let passed = since.elapsed();
+                Landing {
+                    needs: landing.needs.map(|needs| needs.saturating_sub(passed)),
+                    longest: landing.longest.saturating_sub(passed),
+                    ..landing
+                }
+            }),
         }
     }
 

@@ -332,7 +332,7 @@ impl FileUpload<'_> {
         let outcome = transfer.call(Operation::Create, self.terms(), once).await;
         let answer = self.answered(outcome).await?;
         claim.made();
-        tracing::debug!(?round, ?answer, "created");
+        log_created(round, &answer.value);
         Ok(answer.value)
     }
 
@@ -498,6 +498,21 @@ impl FileUpload<'_> {
             Conflict::KeepBoth => Repeat::Ambiguous,
             Conflict::Fail | Conflict::Skip | Conflict::Overwrite => Repeat::Safe,
         }
+    }
+}
+
+/// Without the hundred servers that an answer may name.
+fn log_created(round: Try, reply: &CreateReply) {
+    match reply {
+        CreateReply::Reused(id) => tracing::debug!(?round, ?id, "create: the content was there"),
+        CreateReply::Created(created) => tracing::debug!(
+            ?round,
+            upload = created.preupload_id,
+            slice_size = created.slice_size,
+            servers = created.servers.len(),
+            first = created.servers.first(),
+            "create: to be sent"
+        ),
     }
 }
 

@@ -11,6 +11,9 @@ use super::event::Looked;
 use super::held::Moment;
 use super::run::Shared;
 use super::under_way::Step;
+use crate::error::Operation;
+use crate::http::Version;
+use crate::net::Origin;
 
 /// What the last looks found.
 #[derive(Debug)]
@@ -22,7 +25,19 @@ pub struct Looks {
     moved: Instant,
     /// Bytes sent at the begin of the present [`SPAN`].
     span: (Instant, u64),
+    speed: Option<f64>,
     at_limit: bool,
+    /// What was said of it.
+    said: Said,
+}
+
+/// Decisions that were logged.
+#[derive(Debug, Default)]
+struct Said {
+    permits: usize,
+    call_rate: f64,
+    /// Servers, and the HTTP version found faster.
+    servers: Vec<(String, Option<Version>)>,
 }
 
 impl Looks {
@@ -35,7 +50,9 @@ impl Looks {
             bytes: (0, 0),
             moved: now,
             span: (now, 0),
+            speed: None,
             at_limit: false,
+            said: Said::default(),
         }
     }
 
@@ -49,7 +66,10 @@ impl Looks {
         let steps = shared.scope.activity.look(now);
         let acked = progress.acked.load(Ordering::Relaxed);
         let sent = shared.scope.sent.load(Ordering::Relaxed);
-        self.limit(now, sent, shared.core.options.limit_rate);
+        if now.saturating_duration_since(self.span.0) >= SPAN {
+            self.said.servers(&transfer.versions());
+            self.pace(now, sent, shared.core.options.limit_rate);
+        }
         if (sent, acked) != self.bytes {
             (self.bytes, self.moved) = ((sent, acked), now);
         }
@@ -65,21 +85,27 @@ impl Looks {
         let passed = now.saturating_duration_since(std::mem::replace(&mut self.last, now));
         progress.spent.add(held, passed);
         let call = steps.rated.and_then(|call| transfer.call_rate(call));
+        self.said.permits(permits);
+        if let (Some(operation), Some(rate)) = (steps.rated, call) {
+            self.said.call_rate(operation, rate);
+        }
         let mut looked = progress.looked.lock();
         *looked = Looked {
             held: Some(held),
             on_wire: steps.taken,
             call_rate: call.or(looked.call_rate),
+            speed: self.speed,
+            landing: looked.landing,
         };
     }
 
-    /// Whether bytes go out about as fast as `limit` lets them.
-    fn limit(&mut self, now: Instant, sent: u64, limit: Option<u64>) {
+    /// How fast bytes go out, and whether that is about as fast as `limit` lets them.
+    fn pace(&mut self, now: Instant, sent: u64, limit: Option<u64>) {
         let passed = now.saturating_duration_since(self.span.0);
-        if passed < SPAN {
-            return;
-        }
         let rate = sent.saturating_sub(self.span.1) as f64 / passed.as_secs_f64();
+        if rate > 0.0 {
+            self.speed = Some(self.speed.map_or(rate, |before| (before + rate) / 2.0));
+        }
         self.at_limit = limit.is_some_and(|limit| rate >= 0.85 * limit as f64);
         self.span = (now, sent);
     }
@@ -90,6 +116,43 @@ impl Looks {
         let since = used.saturating_sub(std::mem::replace(&mut self.processor, used));
         let passed = now.saturating_duration_since(self.last).as_secs_f64();
         since.as_secs_f64() / passed.max(0.001)
+    }
+}
+
+impl Said {
+    fn permits(&mut self, permits: usize) {
+        let before = std::mem::replace(&mut self.permits, permits);
+        if before != permits && before > 0 {
+            tracing::info!("bodies in flight: {permits} at most, {before} before");
+        }
+    }
+
+    /// A rate that grows a little is not worth a line.
+    fn call_rate(&mut self, operation: Operation, rate: f64) {
+        let change = rate / self.call_rate;
+        if self.call_rate == 0.0 || !(0.8..1.5).contains(&change) {
+            self.call_rate = rate;
+            tracing::info!("{}: {rate:.1} calls per second", operation.name());
+        }
+    }
+
+    fn servers(&mut self, servers: &[(Origin, Option<Version>)]) {
+        for (server, faster) in servers {
+            let server = server.to_string();
+            let known = self.servers.iter().position(|(known, _)| *known == server);
+            match known {
+                Some(at) if self.servers[at].1 == *faster => continue,
+                Some(at) => self.servers[at].1 = *faster,
+                None if self.servers.len() >= MOST_SERVERS => continue,
+                None => {
+                    tracing::info!("upload server {server}");
+                    self.servers.push((server.clone(), *faster));
+                }
+            }
+            if let Some(version) = faster {
+                tracing::info!("{server}: {version:?} is faster");
+            }
+        }
     }
 }
 
@@ -105,6 +168,9 @@ fn processor_time() -> Duration {
 fn processor_time() -> Duration {
     Duration::ZERO
 }
+
+/// Servers that are told of.
+const MOST_SERVERS: usize = 64;
 
 /// The rate is worked out over so long.
 const SPAN: Duration = Duration::from_secs(1);

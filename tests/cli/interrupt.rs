@@ -1,7 +1,7 @@
 //! Signals in the middle of an upload: 130, nothing broken, and the same command goes on.
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,8 @@ fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
         (&summary["failed"], &summary["interrupted"]),
         (&0.into(), &1.into())
     );
-    assert!(done.stderr.contains("interrupted"), "{done:?}");
+    let said = "s more to keep what is near its end (";
+    assert!(done.stderr.contains(said), "{done:?}");
     let before = scene.emulator.stats().of(Operation::Slice).done;
     assert!(before < SLICES, "it was interrupted in the middle");
     let mut again = upload(&scene);
@@ -63,6 +64,10 @@ fn a_second_signal_ends_it_at_once() {
     signal(&child, Signal::INT);
     let done = ended(child).exit(130);
     assert_eq!(done.stdout, "", "no time for a summary");
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).expect("text");
+    let last = "stopped: 0 of 32 slices kept; run the same command to go on";
+    assert_eq!(rest.trim_end(), last);
 }
 
 #[test]

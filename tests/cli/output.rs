@@ -99,6 +99,54 @@ fn a_refusal_of_the_service_names_file_call_code_and_trace_id() {
 }
 
 #[test]
+fn what_was_decided_goes_where_it_was_asked_for_with_its_time() {
+    let scene = Scene::new(Config::default());
+    scene.file("big", 5 << 20);
+    let args = ["--log-file", "log.txt", "big"];
+    let done = finish(upload(&scene).args(args)).exit(0);
+    assert_eq!(done.stderr, "");
+    let log = fs::read_to_string(scene.local.path().join("log.txt")).expect("written");
+    assert!(
+        log.contains("DEBUG") && log.contains("create: to be sent"),
+        "{log}"
+    );
+    let is_time =
+        |line: &str| line.len() > 23 && line.as_bytes()[10] == b' ' && &line[13..14] == ":";
+    assert!(log.lines().all(is_time), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+    let done = finish(upload(&scene).args(["-v", "--force", "--on-conflict", "overwrite", "big"]));
+    let done = done.exit(0);
+    assert!(!done.stderr.contains("DEBUG"), "{done:?}");
+    let done = finish(upload(&scene).args(["--log-file", "no/such/folder/log", "big"])).exit(2);
+    assert!(
+        done.stderr.contains("--log-file no/such/folder/log: "),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn few_words_for_many_failures() {
+    let scene = Scene::new(Config::default());
+    fs::create_dir(scene.local.path().join("d")).expect("made");
+    for number in 0..50 {
+        fs::write(scene.local.path().join(format!("d/{number}")), "").expect("written");
+    }
+    let done = finish(upload(&scene).arg("d")).exit(4);
+    let told = done
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("failed "));
+    assert_eq!(told.count(), 20, "{done:?}");
+    assert!(done.stderr.contains("50 files failed: "), "{done:?}");
+    assert!(done.stderr.contains("what to do: --empty skip"), "{done:?}");
+    assert!(done.stdout.starts_with("50 files: 50 failed; "), "{done:?}");
+    assert!(
+        !done.stdout.contains("0 uploaded") && !done.stdout.contains("0 B"),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn quiet_prints_errors_only() {
     let scene = Scene::new(Config::default());
     scene.file("x", 10);

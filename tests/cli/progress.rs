@@ -30,11 +30,11 @@ fn every_second_an_object_tells_how_far_it_is() {
     assert!(first["acked"].as_u64() > Some(0), "{first}");
     let held = ["link", "calls", "disk", "hash", "service", "limit"];
     assert!(held.iter().any(|&by| first["held_by"] == by), "{first}");
-    assert!(first["rate"].as_f64() > Some(0.0), "{first}");
-    assert!(
-        first.as_object().expect("one").contains_key("eta"),
-        "{first}"
-    );
+    // Not known in the first moment.
+    for key in ["rate", "eta"] {
+        let object = first.as_object().expect("one");
+        assert!(object.contains_key(key), "{key}: {first}");
+    }
     let quiet = slow(
         &scene,
         &[

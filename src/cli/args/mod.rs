@@ -23,6 +23,10 @@ pub struct Args {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
+    /// Append decisions and attempts to FILE, whatever is shown.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -367,6 +371,21 @@ pub struct Output {
     /// No progress: neither on a terminal, nor a line every ten seconds elsewhere, nor objects with --json.
     #[arg(long)]
     pub no_progress: bool,
+
+    /// Colours; auto is on a terminal where NO_COLOR is not set.
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 impl Output {

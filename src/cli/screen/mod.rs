@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use panup::{Held, Progress, Snapshot, Step, Wait};
 
-use super::args::Output;
+use super::args::{Color, Output};
 use super::foot;
 use super::{complain, say_object};
 use pace::Pace;
@@ -57,10 +57,7 @@ impl Screen {
             progress,
             shows,
             pace: Pace::default(),
-            paint: match std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
-                true => Paint::Coloured,
-                false => Paint::Plain,
-            },
+            paint: paint(output.color, std::env::var_os("NO_COLOR").as_deref()),
             has_taskbar: has_taskbar(|name| std::env::var(name).ok()),
             started: now,
             told: now,
@@ -187,6 +184,15 @@ impl Drop for Screen {
     }
 }
 
+/// `NO_COLOR` with anything in it asks for none.
+fn paint(color: Color, no_color: Option<&std::ffi::OsStr>) -> Paint {
+    match color {
+        Color::Always => Paint::Coloured,
+        Color::Auto if no_color.is_none_or(std::ffi::OsStr::is_empty) => Paint::Coloured,
+        Color::Auto | Color::Never => Paint::Plain,
+    }
+}
+
 /// Terminals that show a share of the whole in their taskbar or tab. Others print the sequence, so it goes to
 /// those that are known.
 fn has_taskbar(variable: impl Fn(&str) -> Option<String>) -> bool {
@@ -215,6 +221,16 @@ const OBJECT: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_are_the_users_affair() {
+        let no = |value: &'static str| Some(std::ffi::OsStr::new(value));
+        assert_eq!(paint(Color::Auto, None), Paint::Coloured);
+        assert_eq!(paint(Color::Auto, no("")), Paint::Coloured);
+        assert_eq!(paint(Color::Auto, no("1")), Paint::Plain);
+        assert_eq!(paint(Color::Always, no("1")), Paint::Coloured);
+        assert_eq!(paint(Color::Never, None), Paint::Plain);
+    }
 
     #[test]
     fn only_terminals_that_are_known_get_a_taskbar() {
