@@ -4,23 +4,19 @@
 use panup::{Landing, Progress};
 
 use super::screen::text::{count, time};
-use super::size::human;
 
 /// The first signal: what waiting would save.
 pub fn landing(landing: &Landing) -> String {
     let bodies = count(landing.bodies as u64, "body", "bodies");
-    let kept = format!("{bodies} in flight, {}", human(landing.bytes));
     match (landing.bodies, landing.needs) {
         (0, _) => "interrupted: ending, once more ends at once".to_owned(),
         (_, Some(needs)) => {
             let needs = time(needs);
-            format!(
-                "interrupted: {needs} more to keep what is near its end ({kept}), once more ends at once"
-            )
+            format!("interrupted: {needs} more to keep {bodies} in flight, once more ends at once")
         }
         (_, None) => {
             let longest = time(landing.longest);
-            format!("interrupted: {longest} at most for {kept}, once more ends at once")
+            format!("interrupted: {longest} at most for {bodies} in flight, once more ends at once")
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::admit::{Admission, Admitted, Hashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
-use super::landing::landing;
+use super::landing::{Landing, landing};
 use super::look::Looks;
 use super::run::{Purpose, Shared};
 use super::{file, verify};
@@ -213,11 +213,22 @@ impl Files {
         // What was acknowledged so far is kept, whatever comes.
         let journal = self.shared.core.journal.clone();
         let flushing = tokio::task::spawn_blocking(move || drop(journal.flush()));
-        let deadline = tokio::time::Instant::now() + self.land();
-        while let Ok(Some(ended)) =
-            tokio::time::timeout_at(deadline, self.tasks.join_next_with_id()).await
+        let landing = self.land();
+        let (mut moved, mut last) = (Instant::now(), (0, 0));
+        let deadline = moved + landing.longest;
+        while !self.tasks.is_empty()
+            && Instant::now() < deadline
+            && moved.elapsed() < landing.silence()
         {
-            self.joined(ended).await;
+            if let Ok(Some(ended)) =
+                tokio::time::timeout(LOOK, self.tasks.join_next_with_id()).await
+            {
+                self.joined(ended).await;
+            }
+            let now = self.shared.progress.snapshot();
+            if (now.sent, now.acked) != last {
+                (last, moved) = ((now.sent, now.acked), Instant::now());
+            }
         }
         drop(flushing);
         self.tasks.abort_all();
@@ -227,8 +238,8 @@ impl Files {
         }
     }
 
-    /// Gives the link to the bodies that are nearest to their end; how long to wait for them.
-    fn land(&self) -> Duration {
+    /// Gives the link to the bodies that are nearest to their end.
+    fn land(&self) -> Landing {
         let Shared { core, scope, .. } = &*self.shared;
         let now = Instant::now();
         let mut looked = self.shared.progress.looked.lock();
@@ -241,7 +252,7 @@ impl Files {
         looked.landing = Some((landing, now));
         drop(looked);
         scope.activity.cut(&late);
-        landing.longest
+        landing
     }
 
     /// Tells the files that were handed in and never begun. What hangs in the disk, or in the caller's

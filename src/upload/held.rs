@@ -139,7 +139,7 @@ impl fmt::Display for Held {
             Held::Service => "the service's answers",
             Held::CallRate => "the service's call rate",
             Held::Verifying => "the service's verifying",
-            Held::Waiting => "failures, waiting to try again",
+            Held::Waiting => "failures",
         })
     }
 }

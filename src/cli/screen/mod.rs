@@ -153,9 +153,11 @@ impl Screen {
 
     fn view(&self) -> View {
         let progress = &self.progress;
+        let now = progress.snapshot();
+        let is_sent = now.acked + now.failed >= now.bytes;
         View {
-            now: progress.snapshot(),
-            speed: self.pace.speed(),
+            now,
+            speed: self.pace.speed().filter(|_| !is_sent),
             hash_speed: self.pace.hashing(),
             left: self.pace.left().filter(|_| self.ending.is_none()),
             hashing: progress.files_at(Step::Hashing, 1),
