@@ -181,7 +181,7 @@ impl Report {
             Ok(true) => {
                 self.folders_made += 1;
                 let is_told = self.object(|| objects::folder(&folder, "made"));
-                if !is_told && !self.output.quiet && self.shows_lines {
+                if !is_told && !self.output.quiet && self.shows_line() {
                     let path = folder.path.display();
                     say(&format!("{:<9} {path} -> {}", "folder", folder.remote));
                 }

@@ -216,11 +216,12 @@ async fn watch(
                 }
             },
             _ = beat.tick() => {
-                if deadline.is_some() && let Some(landing) = run.progress().snapshot().landing {
-                    if report.ending(&landing) {
-                        signals.allow(landing.longest);
-                        deadline = Some(tokio::time::Instant::now() + landing.longest + AFTER);
-                    }
+                if deadline.is_some()
+                    && let Some(landing) = run.progress().snapshot().landing
+                    && report.ending(&landing)
+                {
+                    signals.allow(landing.longest);
+                    deadline = Some(tokio::time::Instant::now() + landing.longest + AFTER);
                 }
                 report.beat();
             }

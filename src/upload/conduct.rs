@@ -316,5 +316,8 @@ async fn tick(shared: std::sync::Weak<Shared>) {
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A refresh takes less than a second where the service answers.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// Cutting off what is in flight takes milliseconds; a thread that hangs with it is not waited for.
 const DROPPED: Duration = Duration::from_millis(500);

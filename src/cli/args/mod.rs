@@ -395,6 +395,7 @@ impl Output {
             json,
             quiet: false,
             no_progress: false,
+            color: Color::Auto,
         }
     }
 }
