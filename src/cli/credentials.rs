@@ -1,5 +1,6 @@
 //! Who uploads: what is typed first, then the environment, then what `panup login` keeps.
 
+use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -29,6 +30,9 @@ pub fn find(account: &Account) -> Result<Credential, Error> {
     }
     if let Some(token) = variable("PANUP_TOKEN")? {
         return Ok(Credential::Token(Secret::new(&token)));
+    }
+    if let Some(path) = plain_variable("PANUP_TOKEN_FILE") {
+        return from_file(Path::new(&OsString::from_vec(path)));
     }
     if let Some(command) = plain_variable("PANUP_TOKEN_COMMAND") {
         let command = String::from_utf8(command);

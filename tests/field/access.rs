@@ -129,6 +129,9 @@ fn what_is_typed_wins_over_the_environment_and_that_over_login() {
     let mut by_variable = bare(&scene);
     by_variable.args(["--force", "x"]).envs(bad[2..].to_vec());
     finish(by_variable.env("PANUP_TOKEN_COMMAND", "cat good")).exit(0);
+    let mut by_file = bare(&scene);
+    by_file.args(["--force", "x"]).envs(bad[1..].to_vec());
+    finish(by_file.env("PANUP_TOKEN_FILE", "good")).exit(0);
     let half = finish(bare(&scene).arg("x").envs(bad[3..].to_vec())).exit(2);
     let missing = "PANUP_OAUTH_CLIENT_SECRET and PANUP_OAUTH_REFRESH_TOKEN is not set";
     assert!(half.stderr.contains(missing), "{half:?}");

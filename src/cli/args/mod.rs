@@ -308,9 +308,9 @@ pub struct Account {
     #[arg(long, value_name = "PEM", help_heading = "Service")]
     pub ca_cert: Vec<PathBuf>,
 
-    /// A file that holds an access token, one word. Otherwise PANUP_TOKEN, PANUP_TOKEN_COMMAND,
-    /// PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, PANUP_OAUTH_CLIENT_ID, PANUP_OAUTH_CLIENT_SECRET and
-    /// PANUP_OAUTH_REFRESH_TOKEN, or what `panup login` keeps.
+    /// A file that holds an access token, one word. Otherwise PANUP_TOKEN, PANUP_TOKEN_FILE,
+    /// PANUP_TOKEN_COMMAND, PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, PANUP_OAUTH_CLIENT_ID,
+    /// PANUP_OAUTH_CLIENT_SECRET and PANUP_OAUTH_REFRESH_TOKEN, or what `panup login` keeps.
     #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub token_file: Option<PathBuf>,
 
