@@ -46,6 +46,8 @@ fn better(mut error: clap::Error) -> clap::Error {
     if advice.is_some() || !near {
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Suggested);
+        // It is made of the guess.
+        error.remove(ContextKind::Usage);
     }
     if let Some(advice) = advice {
         let advice = ContextValue::StyledStrs(vec![advice.into()]);

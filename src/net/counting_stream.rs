@@ -1,5 +1,6 @@
 //! The socket under a connection. In: writes, large and small. Out: few system calls, and a count of the
-//! bytes that the kernel took. Never: a copy of a byte, or a write that is held back for ever.
+//! bytes that the kernel took. Never: a copy of a byte, a write that is held back for ever, or more to
+//! read than any answers have.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -17,6 +19,10 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct ConnectionMeter {
     written: AtomicU64,
+    /// Bytes that came.
+    received: AtomicU64,
+    /// Bytes that may come, besides a share of what was written.
+    may_come: AtomicU64,
     settings_read: Notify,
 }
 
@@ -24,6 +30,30 @@ impl ConnectionMeter {
     /// Bytes that the socket took, TLS and headers included.
     pub(super) fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
+    }
+
+    /// A request sets out: an answer to it may come.
+    pub(super) fn expect_answer(&self) {
+        let to = self.received.load(Ordering::Relaxed) + ANSWERS;
+        self.may_come.fetch_max(to, Ordering::Relaxed);
+    }
+
+    /// What comes for what was written: acknowledgements and windows.
+    fn share(&self) -> u64 {
+        self.written() / WRITTEN_FOR_ONE
+    }
+
+    /// Sees that no more came than could be meant.
+    fn came(&self, bytes: usize) -> io::Result<()> {
+        let bytes = bytes as u64;
+        let received = self.received.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let most = self.may_come.load(Ordering::Relaxed).max(ANSWERS) + self.share();
+        match received > most {
+            true => Err(io::Error::other(
+                "the server sends more than any answer has",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// The peer's settings have been read and acted on.
@@ -41,7 +71,7 @@ impl ConnectionMeter {
 /// The socket itself: counts what it takes, and holds small writes back on demand.
 #[derive(Debug)]
 pub(super) struct CountingStream {
-    socket: TokioIo<TcpStream>,
+    socket: TokioIo<Received>,
     meter: Arc<ConnectionMeter>,
     total: Arc<AtomicU64>,
     writes: Writes,
@@ -58,9 +88,14 @@ enum Writes {
 
 impl CountingStream {
     pub(super) fn new(socket: TokioIo<TcpStream>) -> Self {
+        let meter = Arc::<ConnectionMeter>::default();
+        let received = Received {
+            socket: socket.into_inner(),
+            meter: Arc::clone(&meter),
+        };
         CountingStream {
-            socket,
-            meter: Arc::default(),
+            socket: TokioIo::new(received),
+            meter,
             total: Arc::default(),
             writes: Writes::Through,
         }
@@ -95,6 +130,56 @@ impl CountingStream {
             self.total.fetch_add(*bytes as u64, Ordering::Relaxed);
         }
         written
+    }
+}
+
+/// The socket, with what it gives counted: floods of interim answers or empty frames would keep a
+/// processor busy for as long as they last.
+#[derive(Debug)]
+struct Received {
+    socket: TcpStream,
+    meter: Arc<ConnectionMeter>,
+}
+
+impl AsyncRead for Received {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        Poll::Ready(self.meter.came(buffer.filled().len() - before))
+    }
+}
+
+impl AsyncWrite for Received {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
@@ -165,3 +250,11 @@ fn total(slices: &[IoSlice<'_>]) -> usize {
 /// net -- nothing`, medians of seven alternating runs: 0.60 instead of 0.72 with one stream on each,
 /// 0.59 instead of 0.66 with four. HTTP/1.1 writes larger pieces and does not need it (0.54).
 pub(super) const GATHERED: usize = 48 << 10;
+
+/// What may come from the moment a request sets out: the answers of all streams of a connection, of
+/// which one has 1 MiB at most, and what TLS and HTTP put around them.
+const ANSWERS: u64 = 8 << 20;
+
+/// So many bytes written bring one back, generously: HTTP/2 windows come as 13 bytes for some
+/// thousand, in TLS records of their own.
+const WRITTEN_FOR_ONE: u64 = 16;

@@ -73,6 +73,7 @@ pub(super) async fn exchange(
     } else {
         Reuse::Keep
     });
+    pooled.meter().expect_answer();
     let before = pooled.meter().written();
     let exchange = Exchange {
         origin,

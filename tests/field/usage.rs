@@ -70,3 +70,35 @@ fn an_emulator_works_whatever_the_environment_says_of_a_real_account() {
     let said = finish(&mut command).exit(2).stderr;
     assert!(said.contains("leave out --api"), "{said}");
 }
+
+/// A folder that cannot be read: its name and the reason, each once.
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_named_once() {
+    use std::os::unix::process::CommandExt as _;
+
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let mut hash = std::process::Command::new(env!("CARGO_BIN_EXE_panup"));
+    hash.env_clear().current_dir("/").uid(65534).gid(65534);
+    let folder = tempfile::tempdir().expect("a folder");
+    let locked = folder.path().join("locked");
+    std::fs::create_dir(&locked).expect("ours");
+    for (path, mode) in [(folder.path(), 0o755), (locked.as_path(), 0)] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(path, mode).expect("ours");
+    }
+    let output = hash
+        .arg("hash")
+        .arg(folder.path())
+        .output()
+        .expect("started");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(said.matches("locked").count(), 1, "{said}");
+    assert!(
+        said.contains("Permission denied") && !said.contains("IO error"),
+        "{said}"
+    );
+}

@@ -619,10 +619,23 @@ fn found(
 pub fn unreadable(error: ignore::Error, folder: &Path) -> Error {
     let path = path_of(&error).unwrap_or_else(|| folder.to_owned());
     let words = error.to_string();
-    match error.into_io_error() {
+    match error.into_io_error().and_then(|io| system_error(&io)) {
         Some(io) => Error::read(&path, io),
         None => Error::new(Kind::Source, Operation::Read, words).with_path(&path),
     }
+}
+
+/// What the system said, below all that was put around it.
+fn system_error(error: &std::io::Error) -> Option<std::io::Error> {
+    let mut below: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = below {
+        let io = error.downcast_ref::<std::io::Error>();
+        if let Some(code) = io.and_then(std::io::Error::raw_os_error) {
+            return Some(std::io::Error::from_raw_os_error(code));
+        }
+        below = error.source();
+    }
+    None
 }
 
 /// The path that a walk's error is about.

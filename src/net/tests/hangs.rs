@@ -2,6 +2,8 @@
 //! settings, trickle bytes. Each limit here is longer than many pings.
 
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -355,5 +357,46 @@ async fn trickle_head(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
             return;
         }
         tokio::time::sleep(NOW_AND_THEN).await;
+    }
+}
+
+/// Interim answers, or frames of which none means anything, for as long as the client reads: it does
+/// not read for ever.
+#[tokio::test]
+async fn a_flood_ends_at_the_size_of_an_answer() {
+    for (protocol, preference) in [("http/1.1", Preference::H1), ("h2", Preference::H2)] {
+        let (listener, port) = listener().await;
+        let sent = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&sent);
+        let flood = tokio::spawn(async move {
+            let stream = listener.accept().await.expect("bound").0;
+            let mut stream = acceptor(&[protocol]).accept(stream).await.expect("TLS");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let piece = match protocol {
+                "h2" => {
+                    // SETTINGS, then frames of a type that nobody knows.
+                    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                    stream.write_all(&settings).await.expect("read");
+                    [0, 0, 0, 0xee, 0, 0, 0, 0, 0].repeat(1 << 10)
+                }
+                _ => b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1 << 9),
+            };
+            while stream.write_all(&piece).await.is_ok() {
+                counter.fetch_add(piece.len(), Ordering::SeqCst);
+            }
+        });
+        let pool = pool(|_| ());
+        let began = Instant::now();
+        let request = asking(preference, post("/", "x"));
+        let error = pool
+            .send(&https(port), request)
+            .await
+            .expect_err("no answer");
+        let words = "more than any answer has";
+        assert!(error.message().contains(words), "{protocol}: {error}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{protocol}");
+        flood.await.expect("no panic");
+        // What the sockets hold comes to it.
+        assert!(sent.load(Ordering::SeqCst) < 32 << 20, "{protocol}");
     }
 }
