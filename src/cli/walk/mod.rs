@@ -4,56 +4,34 @@
 mod ignored;
 mod listed;
 mod names;
+mod news;
+mod rules;
 mod starts;
 mod sums;
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use ignore::{DirEntry, WalkBuilder};
 use panup::{Error, Item, Kind, Operation};
 
-use super::args::{BadNames, Empty, Order, Output, Select, What};
+use super::args::{BadNames, Order, Output, What};
 use super::echo::Echo;
 use super::folders::Folder;
-use super::globs::{Globs, Root};
+use super::globs::Root;
 use super::left_out::{LeftOut, Why};
-use super::{dest, text, usage};
+use super::usage;
 use ignored::IgnoreFiles;
 use listed::{Entry, Listed, Place};
 use names::full_width;
+use rules::Rules;
 use starts::{join, kept_path, means_contents, own_name};
+
+pub use news::{News, Refused};
 pub use sums::Sums;
-
-/// What there is to say while walking, besides the files.
-#[derive(Debug)]
-pub enum News {
-    /// A path that cannot be uploaded.
-    Refused(Refused),
-    /// A path that is left out, without having failed.
-    LeftOut(PathBuf, Why),
-    /// A folder with nothing in it, which is to be made.
-    Folder(Folder),
-    /// Something to know that stops nothing.
-    Warning(Error),
-}
-
-/// A path that cannot be uploaded, found while walking.
-#[derive(Debug)]
-pub struct Refused {
-    /// The path.
-    pub path: PathBuf,
-    /// The remote path that it was to have, as far as that is known.
-    pub remote: String,
-    /// What a list says of it.
-    pub echo: Echo,
-    /// Why.
-    pub error: Error,
-}
 
 /// What to walk, and what to leave out.
 pub struct Walk {
@@ -72,33 +50,6 @@ struct Start {
     remote: Option<String>,
     /// What a list says of it, but for its path.
     said: Entry,
-}
-
-struct Rules {
-    globs: Globs,
-    ignore_case: bool,
-    ignore_files: bool,
-    hidden: bool,
-    sizes: (u64, u64),
-    newer_than: Option<SystemTime>,
-    older_than: Option<SystemTime>,
-    empty: Empty,
-    empty_folders: bool,
-    bad_names: BadNames,
-    /// Whether each file's facts are wanted, whatever the other rules.
-    sorted: bool,
-    follow: bool,
-    parent_id: i64,
-    /// `--dest`
-    folder: String,
-    base: Option<PathBuf>,
-    /// `--md5-from`
-    sums: Option<Sums>,
-    json: bool,
-    news: Sender<News>,
-    handed_out: AtomicU64,
-    refused: AtomicU64,
-    left_out: Arc<LeftOut>,
 }
 
 /// A file that goes up, and what an order is made of.
@@ -195,7 +146,11 @@ fn typed(path: &Path, rules: &Rules) -> Start {
     Start {
         root: Root::new(path, &own),
         remote,
-        path: path.to_owned(),
+        // Without what says that its contents are meant.
+        path: match path.is_dir() {
+            true => path.components().collect(),
+            false => path.to_owned(),
+        },
         said: Entry::default(),
     }
 }
@@ -222,196 +177,6 @@ fn renamed(paths: &[PathBuf], name: &str, rules: &Rules) -> Result<Start, Error>
     })
 }
 
-impl Rules {
-    fn new(what: &What, output: Output, news: Sender<News>) -> Result<Rules, Error> {
-        let select = &what.select;
-        let sizes = (
-            select.min_size.map_or(0, |size| size.0),
-            select.max_size.map_or(u64::MAX, |size| size.0),
-        );
-        if sizes.0 > sizes.1 {
-            return Err(usage(
-                "--min-size is above --max-size: no file is both".to_owned(),
-            ));
-        }
-        if let (Some(newer), Some(older)) = (select.newer_than, select.older_than)
-            && newer >= older
-        {
-            let message = "--newer-than is not before --older-than: no file is both";
-            return Err(usage(message.to_owned()));
-        }
-        Ok(Rules {
-            globs: globs(select)?,
-            ignore_case: select.ignore_case,
-            ignore_files: select.ignore_files,
-            hidden: select.hidden,
-            sizes,
-            newer_than: select.newer_than.map(|moment| moment.0),
-            older_than: select.older_than.map(|moment| moment.0),
-            empty: select.empty,
-            empty_folders: select.empty_dirs,
-            bad_names: select.bad_names,
-            sorted: matches!(select.order, Order::Size | Order::Mtime),
-            follow: select.follow,
-            parent_id: what.parent_id,
-            folder: dest(what.dest.as_deref().unwrap_or(""))?,
-            base: select.base.clone(),
-            sums: None,
-            json: output.json,
-            news,
-            handed_out: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            left_out: Arc::default(),
-        })
-    }
-
-    /// What a line of the list means; what it says wrong is told.
-    fn listed(&self, entry: Result<Entry, Error>) -> Option<Start> {
-        let mut said = match entry {
-            Ok(said) => said,
-            Err(error) => {
-                let list = error.path().unwrap_or("--files-from".as_ref()).to_owned();
-                self.refuse(&list, &Entry::default(), error);
-                return None;
-            }
-        };
-        let path = std::mem::take(&mut said.path);
-        let remote = said.remote.take();
-        let own = match kept_path(&path, self.base.as_deref()) {
-            Ok(own) => own,
-            // It goes elsewhere, and globs see its name.
-            Err(_) if remote.is_some() => own_name(&path),
-            Err(why) => {
-                let error = Error::new(Kind::Invalid, Operation::Check, why).with_path(&path);
-                self.refuse(&path, &said, error);
-                return None;
-            }
-        };
-        let remote = match remote {
-            None => join(&self.folder, &own),
-            Some(Place::Below(remote)) if self.folder.is_empty() => Some(remote),
-            Some(Place::Below(remote)) => Some(format!("{}/{remote}", self.folder)),
-            Some(Place::Whole(remote)) => Some(remote),
-        };
-        Some(Start {
-            root: Root::new(&path, &own),
-            path,
-            remote,
-            said,
-        })
-    }
-
-    /// Whether the file passes, with its facts where they are wanted.
-    fn admit(&self, start: &Start, below: &Path, path: &Path) -> Option<Option<Metadata>> {
-        let facts = self.wants_facts().then(|| std::fs::metadata(path).ok());
-        let facts = facts.flatten();
-        let why = match self.globs.include(&start.root, below) {
-            true => facts.as_ref().and_then(|facts| self.against(path, facts)),
-            false => Some(Why::Glob),
-        };
-        match why {
-            Some(why) => {
-                self.leave_out(path, why);
-                None
-            }
-            None => Some(facts),
-        }
-    }
-
-    fn wants_facts(&self) -> bool {
-        self.sorted
-            || self.sizes != (0, u64::MAX)
-            || self.newer_than.is_some()
-            || self.older_than.is_some()
-            || self.empty == Empty::Skip
-    }
-
-    /// What a file's facts have against it.
-    fn against(&self, path: &Path, facts: &Metadata) -> Option<Why> {
-        let size = facts.len();
-        if !(self.sizes.0..=self.sizes.1).contains(&size) {
-            return Some(Why::Size);
-        }
-        if self.empty == Empty::Skip && size == 0 && facts.is_file() && is_empty(path) {
-            return Some(Why::EmptyFile);
-        }
-        let modified = facts.modified().ok()?;
-        let is_old = self.newer_than.is_some_and(|bound| modified < bound);
-        let is_new = self.older_than.is_some_and(|bound| modified >= bound);
-        (is_old || is_new).then_some(Why::Time)
-    }
-
-    fn leave_out(&self, path: &Path, why: Why) {
-        self.left_out.count(path, why);
-        self.tell_left_out(path, why);
-    }
-
-    /// What an option asked for is told one by one only to those who want to know it.
-    fn tell_left_out(&self, path: &Path, why: Why) {
-        let wanted = !why.is_asked() || tracing::enabled!(tracing::Level::INFO);
-        if self.json && wanted {
-            drop(self.news.send(News::LeftOut(path.to_owned(), why)));
-        }
-    }
-
-    fn refuse(&self, path: &Path, said: &Entry, error: Error) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let refused = Refused {
-            path: path.to_owned(),
-            remote: String::new(),
-            echo: Echo::new(said.tag.clone(), None),
-            error,
-        };
-        drop(self.news.send(News::Refused(refused)));
-    }
-
-    fn warn(&self, message: String) {
-        drop(self.news.send(News::Warning(usage(message))));
-    }
-
-    /// Everything was walked: what was meant and did not happen is said.
-    fn end(&self) {
-        for line in self.left_out.lines("; --follow follows them") {
-            self.warn(line);
-        }
-        if let Some(warning) = self.sums.as_ref().and_then(Sums::warning) {
-            self.warn(warning);
-        }
-        for glob in self.globs.unused() {
-            self.warn(format!("{glob} matched nothing"));
-        }
-        if self.handed_out.load(Ordering::Relaxed) == 0 && self.left_out.asked() > 0 {
-            let message =
-                "no file is left to upload: globs and other options leave out all that there are";
-            self.warn(message.to_owned());
-        }
-    }
-}
-
-fn globs(select: &Select) -> Result<Globs, Error> {
-    let mut lists = Vec::new();
-    for path in &select.exclude_from {
-        let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
-        let unread = |why| usage(format!("--exclude-from {}: {why}", path.display()));
-        let text = text::decoded(bytes).map_err(unread)?;
-        let text = String::from_utf8(text).map_err(|_| unread("is not UTF-8".to_owned()))?;
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        let globs = lines
-            .filter(|line| !line.starts_with('#'))
-            .map(str::to_owned);
-        lists.push((path.display().to_string(), globs.collect()));
-    }
-    Globs::new(&select.include, &select.exclude, &lists, select.ignore_case)
-}
-
-/// Some files have contents that their size knows nothing of.
-fn is_empty(path: &Path) -> bool {
-    use std::io::Read;
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0]));
-    // What cannot be read is not known to be empty, and fails.
-    read.is_ok_and(|count| count == 0)
-}
-
 /// A start that is missing is handed on, so that it is reported like every other file that cannot be
 /// read.
 fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Found> + Send> {
@@ -427,7 +192,7 @@ fn below(start: Start, rules: &Arc<Rules>) -> Box<dyn Iterator<Item = Found> + S
         return Box::new(std::iter::empty());
     }
     if !folder {
-        let facts = rules.admit(&start, Path::new(""), &start.path);
+        let facts = rules.admit(&start.root, Path::new(""), &start.path);
         let found =
             facts.and_then(|facts| found(&start, &start.path, start.remote.clone(), facts, rules));
         return Box::new(found.into_iter());
@@ -467,7 +232,7 @@ fn walk(
     let files = builder.build().filter_map(move |entry| match entry {
         Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
             let below = entry.path().strip_prefix(&start.path).ok()?;
-            let facts = rules.admit(&start, below, entry.path())?;
+            let facts = rules.admit(&start.root, below, entry.path())?;
             let remote = start.remote.as_deref();
             let remote = remote.and_then(|remote| join(remote, below));
             let mut found = found(&start, entry.path(), remote, facts, &rules)?;
@@ -515,49 +280,6 @@ fn against(
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
-}
-
-impl Rules {
-    /// Counts what is neither a file nor a folder with something in it.
-    fn no_file(&self, entry: &DirEntry, start: &Start) {
-        let Ok(below) = entry.path().strip_prefix(&start.path) else {
-            return;
-        };
-        if !self.globs.include(&start.root, below) {
-            return;
-        }
-        if let Some(why) = self.left_out.note(entry) {
-            return self.tell_left_out(entry.path(), why);
-        }
-        let is_empty = || std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none());
-        if !is_empty() {
-            return;
-        }
-        match self.empty_folders {
-            true => self.empty_folder(start, entry.path(), below),
-            false => self.leave_out(entry.path(), Why::EmptyFolder),
-        }
-    }
-
-    /// One that is to be made, unless it is the folder that all goes to.
-    fn empty_folder(&self, start: &Start, path: &Path, below: &Path) {
-        let remote = start.remote.as_deref();
-        let remote = remote.and_then(|remote| join(remote, below));
-        if remote.as_deref() == Some("") {
-            return;
-        }
-        let Some(found) = found(start, path, remote, None, self) else {
-            return;
-        };
-        let remote = found.item.remote;
-        match panup::remote_folder(&remote) {
-            Ok(remote) => {
-                let path = path.to_owned();
-                drop(self.news.send(News::Folder(Folder { path, remote })));
-            }
-            Err(error) => self.refuse(path, &start.said, error.for_good()),
-        }
-    }
 }
 
 fn found(
@@ -636,6 +358,85 @@ fn system_error(error: &std::io::Error) -> Option<std::io::Error> {
         below = error.source();
     }
     None
+}
+
+impl Rules {
+    /// What a line of the list means; what it says wrong is told.
+    fn listed(&self, entry: Result<Entry, Error>) -> Option<Start> {
+        let mut said = match entry {
+            Ok(said) => said,
+            Err(error) => {
+                let list = error.path().unwrap_or("--files-from".as_ref()).to_owned();
+                self.refuse(&list, &Entry::default(), error);
+                return None;
+            }
+        };
+        let path = std::mem::take(&mut said.path);
+        let remote = said.remote.take();
+        let own = match kept_path(&path, self.base.as_deref()) {
+            Ok(own) => own,
+            // It goes elsewhere, and globs see its name.
+            Err(_) if remote.is_some() => own_name(&path),
+            Err(why) => {
+                let error = Error::new(Kind::Invalid, Operation::Check, why).with_path(&path);
+                self.refuse(&path, &said, error);
+                return None;
+            }
+        };
+        let remote = match remote {
+            None => join(&self.folder, &own),
+            Some(Place::Below(remote)) if self.folder.is_empty() => Some(remote),
+            Some(Place::Below(remote)) => Some(format!("{}/{remote}", self.folder)),
+            Some(Place::Whole(remote)) => Some(remote),
+        };
+        Some(Start {
+            root: Root::new(&path, &own),
+            path,
+            remote,
+            said,
+        })
+    }
+
+    /// Counts what is neither a file nor a folder with something in it.
+    fn no_file(&self, entry: &DirEntry, start: &Start) {
+        let Ok(below) = entry.path().strip_prefix(&start.path) else {
+            return;
+        };
+        if !self.globs.include(&start.root, below) {
+            return;
+        }
+        if let Some(why) = self.left_out.note(entry) {
+            return self.tell_left_out(entry.path(), why);
+        }
+        let is_empty = || std::fs::read_dir(entry.path()).is_ok_and(|mut all| all.next().is_none());
+        if !is_empty() {
+            return;
+        }
+        match self.empty_folders {
+            true => self.empty_folder(start, entry.path(), below),
+            false => self.leave_out(entry.path(), Why::EmptyFolder),
+        }
+    }
+
+    /// One that is to be made, unless it is the folder that all goes to.
+    fn empty_folder(&self, start: &Start, path: &Path, below: &Path) {
+        let remote = start.remote.as_deref();
+        let remote = remote.and_then(|remote| join(remote, below));
+        if remote.as_deref() == Some("") {
+            return;
+        }
+        let Some(found) = found(start, path, remote, None, self) else {
+            return;
+        };
+        let remote = found.item.remote;
+        match panup::remote_folder(&remote) {
+            Ok(remote) => {
+                let path = path.to_owned();
+                drop(self.news.send(News::Folder(Folder { path, remote })));
+            }
+            Err(error) => self.refuse(path, &start.said, error.for_good()),
+        }
+    }
 }
 
 /// The path that a walk's error is about.
