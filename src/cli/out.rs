@@ -105,6 +105,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Options::trusted_hosts`", "--trust-host"),
     ("`Options::state_dir`", "--state-dir"),
     ("`Options::concurrency`", "--concurrency"),
+    ("`Options::on_conflict`", "--on-conflict"),
+    ("`Options::look` set to never", "--look never"),
 ];
 
 /// A line with nothing in it that a terminal would act on, that would end it, or that would turn it
@@ -170,6 +172,33 @@ mod tests {
         let expected = "a private CA is named in --ca-cert, not in --state-dir";
         assert_eq!(in_words_of_the_command(line), expected);
         assert_eq!(in_words_of_the_command("f`Options"), "f`Options");
+    }
+
+    /// No message of the library names an option of which the command does not know the name.
+    #[test]
+    fn every_option_that_a_message_names_has_a_name_here() {
+        for entry in ignore::Walk::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")) {
+            let entry = entry.expect("readable");
+            let is_code = entry.path().extension().is_some_and(|end| end == "rs");
+            let text = if is_code
+                && !entry
+                    .path()
+                    .components()
+                    .any(|part| part.as_os_str() == "cli")
+            {
+                std::fs::read_to_string(entry.path()).expect("text")
+            } else {
+                continue;
+            };
+            for line in text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+            {
+                let told = in_words_of_the_command(line);
+                let left = told.contains("`Options::");
+                assert!(!left, "{}: {line}", entry.path().display());
+            }
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Report {
     last_failure: Option<Error>,
     /// Those that failed for good.
     for_good: u64,
+    /// Those that the journal knows as uploaded, and the service was not asked.
+    by_journal: u64,
     /// Empty folders that are to be made, and how many were.
     folders: Vec<Folder>,
     folders_made: u64,
@@ -54,6 +56,7 @@ impl Report {
             output,
             file,
             for_good: 0,
+            by_journal: 0,
             is_on_terminal: screen.is_live() && std::io::stdout().is_terminal(),
             shown: 0,
             failures: Failures::default(),
@@ -72,8 +75,10 @@ impl Report {
     /// A file ended.
     pub fn file(&mut self, outcome: &Outcome) {
         self.summary.count(outcome);
-        if let Status::Failed(error) = &outcome.status {
-            self.for_good += u64::from(error.is_final());
+        match &outcome.status {
+            Status::Failed(error) => self.for_good += u64::from(error.is_final()),
+            Status::Skipped(_) => self.by_journal += 1,
+            _ => {}
         }
         if self.object(|| objects::ended(outcome)) {
             return;
@@ -361,10 +366,11 @@ impl Report {
             interrupted,
             ..
         } = self.summary;
-        if skipped > 0 && !self.output.quiet {
+        if self.by_journal > 0 && !self.output.quiet {
+            let skipped = self.by_journal;
             complain(&format!(
-                "{skipped} of them skipped: the journal knows them as uploaded, and the service was not asked; --force \
-                 sends them again"
+                "{skipped} of them skipped: the journal knows them as uploaded, and the service was not asked; --look \
+                 always asks it, --force sends them again"
             ));
         }
         if self.stopped_by.is_some() {

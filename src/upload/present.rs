@@ -27,7 +27,7 @@ impl FileUpload<'_> {
             _ => None,
         };
         let options = &self.shared.core.options;
-        let files = self.shared.listings.expected(&self.facts.remote);
+        let files = self.shared.listings.files();
         let effort = match pending {
             Some(_) if options.look != Look::Never => Some(Effort::Thorough),
             Some(_) => None,
@@ -196,10 +196,10 @@ impl FileUpload<'_> {
     }
 }
 
-/// How far the service is asked before a file is sent, where `files` of the run are known to go to its
-/// folder. Where a taken name is refused, one call tells as much as a listing would for one file; where
-/// both are kept, nothing else tells.
-fn effort(look: Look, conflict: Conflict, files: u32) -> Option<Effort> {
+/// How far the service is asked before a file is sent, in a run that has `files` as far as is known. Where
+/// a taken name is refused, one call tells as much as a listing would for one file; where both are kept,
+/// nothing else tells.
+fn effort(look: Look, conflict: Conflict, files: usize) -> Option<Effort> {
     match (look, conflict) {
         (Look::Never, _) => None,
         (Look::Always, _) | (Look::Auto, Conflict::KeepBoth) => Some(Effort::Thorough),

@@ -52,9 +52,14 @@ impl Listings {
         *self.wanted.lock().entry(key).or_default() += 1;
     }
 
-    /// How many files of the run are known to go to the folder of `remote`.
+    /// How many files of the run are known.
     #[must_use]
-    pub fn expected(&self, remote: &Remote) -> u32 {
+    pub fn files(&self) -> usize {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    /// How many of them go to the folder of `remote`.
+    fn expected(&self, remote: &Remote) -> u32 {
         let key = self.key(remote.parent(), remote.folder());
         self.wanted.lock().get(&key).copied().unwrap_or_default()
     }
@@ -124,7 +129,7 @@ impl Listings {
         let mut above = "";
         // The way down: a folder that is not there holds nothing.
         for name in remote.folder().split('/').filter(|name| !name.is_empty()) {
-            let needed = needed(effort, self.files.load(Ordering::Relaxed));
+            let needed = needed(effort, self.files());
             let folder = self.folder(remote.parent(), above);
             match folder.find_folder(link, id, name, needed).await? {
                 Some(Some(child)) => id = child,
