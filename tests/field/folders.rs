@@ -69,7 +69,7 @@ fn globs_and_dry_runs_hold_for_folders_too() {
     assert_eq!(scene.emulator.stats().of(Operation::Mkdir).calls, 0);
     let mut lone = run(&scene, "");
     let lone = finish(lone.arg("tree/empty")).exit(0);
-    assert!(lone.stdout.contains("1 empty folders made"), "{lone:?}");
+    assert!(lone.stdout.contains("1 empty folder made"), "{lone:?}");
     assert!(scene.remote.path().join("empty").is_dir());
     // The folder that all goes to is the root here.
     finish(run(&scene, "").arg("tree/empty/")).exit(0);
