@@ -140,12 +140,12 @@ impl Totals<'_> {
             elapsed,
             ..
         } = *self.summary;
-        let seconds = elapsed.as_secs_f64();
+        let seconds = elapsed.as_secs_f64().max(0.1);
         let mut parts = vec![match bytes {
             0 => format!("{seconds:.1} s"),
             _ => format!("{} in {seconds:.1} s", human(bytes)),
         }];
-        let per_second = |amount: u64| amount as f64 / seconds.max(0.001);
+        let per_second = |amount: u64| amount as f64 / seconds;
         if sent > 0 && per_second(sent) >= 1.0 {
             parts.push(format!("{}/s", human(per_second(sent) as u64)));
         }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use console::Term;
 use panup::{Error, Item, Kind, Landing, Operation, Outcome, Status, Summary};
 use serde_json::json;
 
@@ -330,7 +331,8 @@ impl Report {
                 retries: end.retries,
                 spent: &self.screen.time_spent(),
             };
-            totals.lines(WIDTH).iter().for_each(|line| say(line));
+            let lines = totals.lines(width(&Term::stdout()));
+            lines.iter().for_each(|line| say(line));
         }
         tally
     }
@@ -346,7 +348,7 @@ impl Report {
     /// What failed, by kind, and what to do about it. What ended the run was told.
     fn tell_failures(&self) {
         if self.stopped_by.is_none() && !self.output.quiet {
-            let lines = self.failures.lines(WIDTH);
+            let lines = self.failures.lines(width(&Term::stderr()));
             lines.iter().for_each(|line| complain(line));
         }
         let hidden = self.shown.saturating_sub(MOST_SHOWN);
@@ -391,7 +393,13 @@ impl Report {
     }
 }
 
-/// Columns of what is said at the end.
-const WIDTH: usize = 80;
+/// Columns of a terminal. Whatever reads lines elsewhere gets them whole.
+fn width(out: &Term) -> usize {
+    match out.size_checked() {
+        Some((_, columns)) if out.is_term() => usize::from(columns),
+        _ => usize::MAX,
+    }
+}
+
 /// Files that are done, of which a terminal shows a line beside the progress.
 const MOST_SHOWN: u64 = 20;

@@ -104,8 +104,8 @@ impl UnderWay {
     #[must_use]
     pub fn first(&self, step: Step, most: usize) -> Vec<FileNow> {
         let list = self.list.lock();
-        let files = list.files.values().map(|facts| facts.now());
-        files.filter(|file| file.step == step).take(most).collect()
+        let files = list.files.values().filter(|facts| facts.step() == step);
+        files.take(most).map(|facts| facts.now()).collect()
     }
 
     /// Slices of all files under way that were acknowledged, and how many there are.
