@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +80,24 @@ fn a_journal_that_another_program_locks_does_not_keep_the_process() {
     wait_until(|| catches(&child, Signal::INT));
     signal(&child, Signal::INT);
     soon(child).exit(130);
+}
+
+/// A queue feeds it: nobody knows when the next line comes.
+#[test]
+fn a_list_that_goes_on_does_not_keep_an_interrupted_run() {
+    let scene = scene();
+    scene.file("f", 10);
+    let mut command = start(&scene, &["--json", "--files-from", "-"]);
+    let mut child = spawn(command.stdin(Stdio::piped()));
+    let mut queue = child.stdin.take().expect("piped");
+    writeln!(queue, "f").expect("it reads");
+    let mut results = BufReader::new(child.stdout.take().expect("piped"));
+    read_until(&mut results, "\"status\":\"uploaded\"");
+    signal(&child, Signal::INT);
+    let summary = read_until(&mut results, "\"summary\"");
+    assert!(summary.contains("\"uploaded\":1"), "{summary}");
+    soon(child).exit(130);
+    drop(queue);
 }
 
 #[test]
