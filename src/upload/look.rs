@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::event::Looked;
 use super::held::Moment;
+use super::landing::Landing;
 use super::run::Shared;
 use super::under_way::Step;
 use crate::error::Operation;
@@ -95,7 +96,9 @@ impl Looks {
             on_wire: steps.taken,
             call_rate: call.or(looked.call_rate),
             speed: self.speed,
-            landing: looked.landing,
+            landing: looked
+                .landing
+                .map(|landing| (self.landing(shared, landing, now), now)),
         };
     }
 
@@ -108,6 +111,26 @@ impl Looks {
         }
         self.at_limit = limit.is_some_and(|limit| rate >= 0.85 * limit as f64);
         self.span = (now, sent);
+    }
+
+    /// What is waited for after an interrupt, as far as it has come by now.
+    fn landing(
+        &self,
+        shared: &Shared,
+        (landing, since): (Landing, Instant),
+        now: Instant,
+    ) -> Landing {
+        let activity = &shared.scope.activity;
+        let left: u64 = activity.flights(now).iter().map(|body| body.bytes).sum();
+        let sent = self.speed.map(|speed| left as f64 / speed);
+        let sent = sent.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let answering = activity.answering().unwrap_or_default();
+        let passed = now.saturating_duration_since(since);
+        Landing {
+            needs: landing.needs.and(sent).map(|sent| sent + answering),
+            longest: landing.longest.saturating_sub(passed),
+            ..landing
+        }
     }
 
     /// How many processors this process used since the last look.
