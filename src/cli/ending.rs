@@ -24,7 +24,8 @@ pub fn landing(landing: &Landing) -> String {
 /// The second signal: what is kept, and how to go on.
 pub fn stopped(progress: &Progress, is_kept: bool) -> String {
     if !is_kept {
-        return "stopped; this run cannot be resumed, since it keeps no state".to_owned();
+        return "stopped; the same command begins anew: there is no state folder, or --no-resume"
+            .to_owned();
     }
     let (now, (acked, slices)) = (progress.snapshot(), progress.slices());
     let mut parts = Vec::new();
