@@ -1,6 +1,7 @@
 //! One remote folder, as far as it was listed. In: a name. Out: what is there by that name. Never: an
 //! entry in the trash, nor a listing without end.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -91,7 +92,9 @@ struct Listing {
     began: Option<Instant>,
     cursor: Cursor,
     pages: usize,
-    by_name: HashMap<Box<str>, Vec<Entry>>,
+    by_name: HashMap<Box<str>, Known>,
+    /// The second, third … entry of one name, which the service does not let be.
+    others: HashMap<Box<str>, Vec<Known>>,
     /// Names of what lies in the trash.
     trashed: HashSet<Box<str>>,
     /// Names as they are without case and composed, hashed.
@@ -130,8 +133,7 @@ impl Folder {
         let is_folder = |entry: &Entry| entry.kind == EntryKind::Folder;
         let mut listing = self.begun(needed).await;
         loop {
-            let found = listing.of(name).iter().find(|entry| is_folder(entry));
-            if let Some(found) = found {
+            if let Some(found) = listing.of(name).find(is_folder) {
                 return Ok(Some(Some(found.id)));
             }
             if !self.more(&mut listing, link, id, needed).await? {
@@ -154,21 +156,21 @@ impl Folder {
         let mut listing = self.begun(needed).await;
         loop {
             if let Some(same) = listing.same(wanted) {
-                return Ok(Standing::Same(same.clone()));
+                return Ok(Standing::Same(same));
             }
             // A name is taken once; what the service made from it may stand anywhere.
-            let is_taken = !wanted.or_numbered && !listing.of(wanted.remote.name()).is_empty();
+            let is_taken = !wanted.or_numbered && listing.of(wanted.remote.name()).next().is_some();
             if is_taken || !self.more(&mut listing, link, id, needed).await? {
                 break;
             }
         }
         let name = wanted.remote.name();
-        if let Some(other) = listing.of(name).first() {
-            return Ok(Standing::Other(other.clone()));
+        if let Some(other) = listing.of(name).next() {
+            return Ok(Standing::Other(other));
         }
         Ok(match listing.cursor.has_ended() {
             true => Standing::Nothing(Absence {
-                similar: listing.similar(name).cloned(),
+                similar: listing.similar(name),
                 trashed: listing.trashed.contains(name),
             }),
             false => Standing::Unknown,
@@ -239,39 +241,99 @@ impl Listing {
             return;
         }
         self.folded.insert(folded(&entry.name));
-        let same = self.by_name.entry(entry.name.as_str().into()).or_default();
-        if same.iter().all(|other| other.id != entry.id) && same.len() < MOST_OF_A_NAME {
-            same.push(entry);
+        let known = Known::of(&entry);
+        match self.by_name.entry(entry.name.into()) {
+            Slot::Vacant(slot) => drop(slot.insert(known)),
+            Slot::Occupied(slot) if slot.get().id == known.id => {}
+            Slot::Occupied(slot) => {
+                let others = self.others.entry(slot.key().clone()).or_default();
+                let is_new = others.iter().all(|other| other.id != known.id);
+                if is_new && others.len() < MOST_OF_A_NAME {
+                    others.push(known);
+                }
+            }
         }
     }
 
-    fn of(&self, name: &str) -> &[Entry] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    /// The entries of this name.
+    fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Entry> + 'a {
+        let others = self.others.get(name).into_iter().flatten();
+        let all = self.by_name.get(name).into_iter().chain(others);
+        all.map(move |known| known.entry(name))
     }
 
     /// A file with the wanted content, under its name or, where both are kept, under one that the
     /// service made from it.
-    fn same(&self, wanted: Wanted<'_>) -> Option<&Entry> {
+    fn same(&self, wanted: Wanted<'_>) -> Option<Entry> {
         let name = wanted.remote.name();
-        let is_same = |entry: &&Entry| is_same(entry, wanted);
-        let named = self.of(name).iter().find(is_same);
+        let named = self.of(name).find(|entry| is_same(entry, wanted));
         if named.is_some() || !wanted.or_numbered {
             return named;
         }
-        (1..MOST_NUMBERED)
-            .map_while(|number| Some(self.of(&numbered(name, number))).filter(|of| !of.is_empty()))
-            .flatten()
-            .find(is_same)
+        let names = (1..MOST_NUMBERED).map(|number| numbered(name, number));
+        let taken = names.take_while(|name| self.by_name.contains_key(name.as_str()));
+        let find = |name: String| self.of(&name).find(|entry| is_same(entry, wanted));
+        taken.into_iter().find_map(find)
     }
 
     /// An entry whose name is another only by case or composition.
-    fn similar(&self, name: &str) -> Option<&Entry> {
+    fn similar(&self, name: &str) -> Option<Entry> {
         let key = folded(name);
         if !self.folded.contains(&key) {
             return None;
         }
-        let mut all = self.by_name.values().flatten();
-        all.find(|entry| folded(&entry.name) == key && entry.name != name)
+        let mut all = self.by_name.iter();
+        let (name, known) = all.find(|(other, _)| folded(other) == key && ***other != *name)?;
+        Some(known.entry(name))
+    }
+}
+
+/// What is kept of an entry: a folder may have hundreds of thousands.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    id: i64,
+    size: u64,
+    etag: Option<Md5>,
+    kind: EntryKind,
+    refused: bool,
+}
+
+impl Known {
+    fn of(entry: &Entry) -> Known {
+        let Entry {
+            id,
+            size,
+            etag,
+            kind,
+            refused,
+            ..
+        } = *entry;
+        Known {
+            id,
+            size,
+            etag,
+            kind,
+            refused,
+        }
+    }
+
+    fn entry(&self, name: &str) -> Entry {
+        let Known {
+            id,
+            size,
+            etag,
+            kind,
+            refused,
+        } = *self;
+        Entry {
+            id,
+            name: name.to_owned(),
+            kind,
+            size,
+            etag,
+            trashed: false,
+            refused,
+        }
     }
 }
 
@@ -328,7 +390,6 @@ mod tests {
         Entry {
             id,
             name: name.to_owned(),
-            parent: 0,
             kind: EntryKind::File,
             size: 5,
             etag: Some(Md5([byte; 16])),
@@ -382,8 +443,8 @@ mod tests {
         for name in ["b", "c", "d", "e", "f", "g"] {
             assert_eq!(found(&listing, name, false), None, "{name}");
         }
-        assert!(listing.of("c").is_empty(), "the trash is no place");
-        assert!(!listing.of("b").is_empty());
+        assert!(listing.of("c").next().is_none(), "the trash is no place");
+        assert!(listing.of("b").next().is_some());
     }
 
     #[test]

@@ -184,7 +184,6 @@ mod tests {
         let good = Entry {
             id: 7,
             name: "f".to_owned(),
-            parent: 0,
             kind: EntryKind::File,
             size: 5,
             etag: Some(md5),

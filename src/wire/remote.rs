@@ -14,8 +14,6 @@ pub struct Entry {
     pub id: i64,
     /// Its name, without a path.
     pub name: String,
-    /// The id of the folder that it is in.
-    pub parent: i64,
     /// File or folder.
     pub kind: EntryKind,
     /// Its size, in bytes.
@@ -155,7 +153,6 @@ fn entry(data: &Fields) -> Result<Entry> {
     Ok(Entry {
         id: id.ok_or_else(|| read_only(data.missing("fileId", "a number")))?,
         name: data.required_text("filename")?,
-        parent: data.id("parentFileId")?.unwrap_or_default(),
         kind,
         size,
         etag: data.text("etag").and_then(|text| text.trim().parse().ok()),
@@ -212,7 +209,7 @@ mod tests {
         let [file, folder] = &page.entries[..] else {
             panic!("two entries")
         };
-        assert_eq!((file.id, file.size, file.parent), (7, 5, 3));
+        assert_eq!((file.id, file.size), (7, 5));
         assert_eq!(file.etag, "5d41402abc4b2a76b9719d911017c592".parse().ok());
         assert!(!file.trashed && !file.refused);
         assert_eq!((folder.kind, folder.etag), (EntryKind::Folder, None));
