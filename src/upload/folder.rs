@@ -97,6 +97,8 @@ struct Listing {
     others: HashMap<Box<str>, Vec<Known>>,
     /// Names of what lies in the trash.
     trashed: HashSet<Box<str>>,
+    /// It was said that this is not looked through.
+    given_up: bool,
     /// Names as they are without case and composed, hashed.
     folded: HashSet<u64>,
 }
@@ -206,7 +208,11 @@ impl Folder {
             return Ok(false);
         }
         if listing.len() >= MOST_ENTRIES {
-            return Err(too_large(id));
+            // Said once; what is not known of it stays so.
+            return match std::mem::replace(&mut listing.given_up, true) {
+                false => Err(too_large(id)),
+                true => Ok(false),
+            };
         }
         listing.began.get_or_insert_with(Instant::now);
         let page = transfer.list(scope, id, listing.cursor.after()).await?;
@@ -363,9 +369,14 @@ fn folded(name: &str) -> u64 {
 
 fn too_large(id: i64) -> Error {
     let message = format!(
-        "the folder with id {id} has more than {MOST_ENTRIES} entries, which are not looked through"
+        "the folder with id {id} has more than {MOST_ENTRIES} entries: what is in it is not looked for"
     );
     Error::new(Kind::Rejected, Operation::List, message)
+}
+
+/// Whether the error is about a folder that is too large, and not of the service.
+pub fn is_too_large(error: &Error) -> bool {
+    error.kind() == Kind::Rejected && error.operation() == Operation::List && error.code().is_none()
 }
 
 /// Entries remembered at once: some 150 bytes each.

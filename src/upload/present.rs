@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::event::{Event, Progress, Status};
 use super::file::{FileUpload, Presence, is_refusal};
-use super::folder::{Standing, Wanted};
+use super::folder::{Standing, Wanted, is_too_large};
 use super::remote::{Effort, is_not_of_listing};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Begun;
@@ -246,6 +246,9 @@ fn never_answered() -> Error {
 }
 
 fn unlisted(error: Error) -> Error {
+    if is_too_large(&error) {
+        return error;
+    }
     error
         .context("the service does not list what is there")
         .advice("uploads go on, and a name that is taken fails; `Options::look` set to never does not ask")

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
-use super::folder::{Absence, Folder, MOST_ENTRIES, Needed, Standing, Wanted};
+use super::folder::{Absence, Folder, MOST_ENTRIES, Needed, Standing, Wanted, is_too_large};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::sync::Mutex;
 use crate::transfer::{Scope, Transfer};
@@ -81,7 +81,8 @@ impl Listings {
     /// ends all asking.
     ///
     /// # Errors
-    /// The refusal, once; [`Kind::Cancelled`]; a login that failed, or a token that may be refused.
+    /// The refusal, once; a folder that is too large, once; [`Kind::Cancelled`]; a login that failed, or a
+    /// token that may be refused.
     pub async fn look(
         &self,
         (transfer, scope): (&Transfer, &Scope),
@@ -96,7 +97,7 @@ impl Listings {
                 self.failures.store(0, Ordering::Relaxed);
                 Ok(standing)
             }
-            Err(error) if is_not_of_listing(&error) => Err(error),
+            Err(error) if is_not_of_listing(&error) || is_too_large(&error) => Err(error),
             // The token may be to blame, and not the listing.
             Err(error) if error.kind() == Kind::Auth && !transfer.has_good_token() => Err(error),
             Err(error) => {

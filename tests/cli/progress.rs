@@ -18,22 +18,20 @@ fn every_second_an_object_tells_how_far_it_is() {
     let done = Finished::from(output).exit(0);
     let mut events = done.events();
     events.retain(|event| event["event"] == "progress");
-    let first = events.first().expect("one a second");
+    // The last: on a busy machine the first second may not have seen anything arrive.
+    let last = events.last().expect("one a second");
     for key in ["files", "done", "bytes", "hashed", "on_wire", "acked"] {
-        assert!(first[key].is_u64(), "{key}: {first}");
+        assert!(last[key].is_u64(), "{key}: {last}");
     }
-    assert_eq!(
-        (&first["files"], &first["bytes"]),
-        (&1.into(), &SIZE.into())
-    );
-    assert_eq!(first["hashed"], SIZE);
-    assert!(first["acked"].as_u64() > Some(0), "{first}");
+    assert_eq!((&last["files"], &last["bytes"]), (&1.into(), &SIZE.into()));
+    assert_eq!(last["hashed"], SIZE);
+    assert!(last["acked"].as_u64() > Some(0), "{last}");
     let held = ["link", "calls", "disk", "hash", "service", "limit"];
-    assert!(held.iter().any(|&by| first["held_by"] == by), "{first}");
+    assert!(held.iter().any(|&by| last["held_by"] == by), "{last}");
     // Not known in the first moment.
     for key in ["rate", "eta"] {
-        let object = first.as_object().expect("one");
-        assert!(object.contains_key(key), "{key}: {first}");
+        let object = last.as_object().expect("one");
+        assert!(object.contains_key(key), "{key}: {last}");
     }
     let quiet = slow(
         &scene,
