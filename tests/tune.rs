@@ -15,7 +15,7 @@ fn a_table_within_the_budget_and_the_flag_to_use() {
     let run = run.success();
     let told = text(&run.get_output().stderr);
     assert!(
-        told.contains("3 files of this run are in the trash") && told.contains("panup-tune"),
+        told.contains("3 files of this run in the trash") && told.contains("panup-tune"),
         "{told}"
     );
     let out = text(&run.get_output().stdout);

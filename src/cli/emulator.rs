@@ -18,6 +18,7 @@ mod embedded {
     use panup_emulator::{Config, Emulator, Store};
 
     use super::{Error, Output, Upload};
+    use crate::cli::size::counted;
     use crate::cli::{complain, say};
 
     /// The emulator of one upload.
@@ -70,8 +71,8 @@ mod embedded {
         pub fn farewell(self, output: Output) {
             let servers = self.emulator.servers().len();
             let text = format!(
-                "the emulator ({servers} upload servers) stored {} files in {}",
-                self.emulator.files().len(),
+                "the emulator ({servers} upload servers) stored {} in {}",
+                counted(self.emulator.files().len() as u64, "file", "files"),
                 self.folder.display()
             );
             self.emulator.stop();

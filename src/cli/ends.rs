@@ -7,7 +7,7 @@ use std::time::Duration;
 use panup::{Error, Held, Kind, Summary};
 
 use super::screen::text::{columns, middle};
-use super::size::human;
+use super::size::{counted, human};
 
 /// Failures by kind: how many, and the first few.
 #[derive(Debug, Default)]
@@ -267,11 +267,6 @@ fn remedy(kind: Kind) -> &'static str {
         Kind::State => "name another folder with --state-dir",
         _ => "run the same command again; what arrived is not sent again",
     }
-}
-
-/// `1 file`, `2 files`; scripts of old read the numbers, so no commas.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `parts` with semicolons between them, in lines of `width` columns.

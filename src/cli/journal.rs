@@ -7,7 +7,7 @@ use panup::{Counts, Error, FinishedFile, Kind, Operation, State, Unfinished};
 use serde_json::json;
 
 use super::args::{Forget, Status};
-use super::size::human;
+use super::size::{counted, human};
 use super::{SOME_FAILED, complain, say, say_object, state_dir, verify};
 
 /// Shows unfinished uploads, the newest finished files, and how many there are.
@@ -103,7 +103,8 @@ fn print_lines(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Cou
             ago(file.finished.at)
         ));
     }
-    say(&format!("{} files with known MD5s", counts.hashed));
+    let hashed = counted(counts.hashed, "file", "files");
+    say(&format!("{hashed} with known MD5s"));
 }
 
 fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Counts) {

@@ -64,12 +64,16 @@ impl Why {
         }
     }
 
-    /// Of many, for people.
-    fn many(self) -> &'static str {
+    /// Of so many, for people.
+    fn counted(self, count: u64) -> &'static str {
         match self {
+            Why::Link if count == 1 => "symbolic link",
             Why::Link => "symbolic links",
+            Why::Special if count == 1 => "pipe, socket or device",
             Why::Special => "pipes, sockets or devices",
+            Why::EmptyFolder if count == 1 => "empty folder",
             Why::EmptyFolder => "empty folders",
+            Why::EmptyFile if count == 1 => "empty file",
             Why::EmptyFile => "empty files",
             Why::BadName => "by name",
             Why::Glob => "by glob",
@@ -142,7 +146,7 @@ impl LeftOut {
     pub fn summary(&self) -> String {
         let kinds = Why::ALL.into_iter().filter(|&why| self.of(why) > 0);
         let kinds: Vec<String> = kinds
-            .map(|why| format!("{} {}", self.of(why), why.many()))
+            .map(|why| format!("{} {}", self.of(why), why.counted(self.of(why))))
             .collect();
         match kinds.is_empty() {
             true => String::new(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::echo::Echo;
 use super::folders::Folder;
 use super::left_out::Why;
+use super::out::in_words_of_the_command;
 use super::walk::Refused;
 
 /// How a file ended.
@@ -66,7 +67,7 @@ pub fn file(path: &Path, remote: &str, status: &str, error: Option<&Error>) -> V
     add_path(&mut line, path);
     if let Some(error) = error {
         line["error"] = json!({
-            "kind": error.kind().name(), "message": error.to_string(), "call": error.operation().name(),
+            "kind": error.kind().name(), "message": in_words_of_the_command(&error.to_string()), "call": error.operation().name(),
             "code": error.code(), "http_status": error.status(), "slice": error.slice(),
             "trace_id": error.trace_id(), "final": error.is_final(),
         });
@@ -105,7 +106,7 @@ pub fn left_out(path: &Path, why: Why) -> Value {
 
 /// Something to know that stops nothing.
 pub fn warning(error: &Error) -> Value {
-    json!({ "event": "warning", "message": error.to_string() })
+    json!({ "event": "warning", "message": in_words_of_the_command(&error.to_string()) })
 }
 
 /// Milliseconds are all that a script can use.

@@ -88,7 +88,7 @@ impl Write for Log {
 }
 
 /// The library's errors name its options; the user of the command has others.
-fn in_words_of_the_command(line: &str) -> Cow<'_, str> {
+pub fn in_words_of_the_command(line: &str) -> Cow<'_, str> {
     let mut line = Cow::Borrowed(line);
     for (library, command) in OPTIONS {
         if line.contains(library) {

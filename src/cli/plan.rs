@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::Output;
 use super::left_out::LeftOut;
 use super::objects;
-use super::size::human;
+use super::size::{counted, human};
 use super::walk::{News, Refused};
 use super::{Tally, complain, say, say_object};
 
@@ -88,8 +88,8 @@ impl Plan {
             say_object(&line);
         } else if !self.output.quiet {
             complain(&format!(
-                "{} files, {} would be uploaded{}",
-                self.files,
+                "{}, {} would be uploaded{}",
+                counted(self.files, "file", "files"),
                 human(self.bytes),
                 left_out.summary()
             ));

@@ -108,6 +108,11 @@ impl FromStr for Rates {
     }
 }
 
+/// `1 file`, `2 files`; scripts of old read the numbers, so no commas.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// `1.5 GiB`, for people.
 pub fn human(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()

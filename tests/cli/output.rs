@@ -36,7 +36,7 @@ fn the_emulator_inside_makes_a_folder_where_none_is_named() {
     command.env("TMPDIR", home.path());
     let done = finish(command.args(["upload", "--emulator", "x"])).exit(0);
     let last = done.stdout.lines().last().expect("lines");
-    let (_, kept) = last.split_once("stored 1 files in ").expect("where");
+    let (_, kept) = last.split_once("stored 1 file in ").expect("where");
     assert_eq!(fs::read(format!("{kept}/x")).expect("there").len(), 10);
 }
 

@@ -309,7 +309,7 @@ fn what_is_left_out_is_counted_and_named() {
     let done = finish(upload(&scene).args(options)).exit(0);
     assert!(
         done.stdout
-            .contains("4 left out (1 symbolic links, 1 empty folders, 1 by glob, 1 by size)"),
+            .contains("4 left out (1 symbolic link, 1 empty folder, 1 by glob, 1 by size)"),
         "{done:?}"
     );
     let named = finish(upload(&scene).arg("-v").args(options)).exit(0);

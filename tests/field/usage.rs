@@ -62,6 +62,7 @@ fn an_emulator_works_whatever_the_environment_says_of_a_real_account() {
     ] {
         let mut command = panup(scene.local.path());
         command.args(["upload", "--emulator=store", "--on-conflict", "overwrite"]);
+        command.arg("--force");
         let done = finish(command.arg("f").env(name, value)).exit(0);
         assert!(done.stdout.contains("uploaded"), "{name} {done:?}");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use panup::{Client, Delivery, Error, Options, Status};
 
+use super::super::size::counted;
 use super::complain;
 
 /// The files so far.
@@ -49,8 +50,8 @@ impl Left {
         if !self.ids.is_empty() {
             match tokio::time::timeout(PATIENCE, self.trash(options)).await {
                 Ok(Ok(())) => complain(&format!(
-                    "{} files of this run are in the trash, where they may still take up room; the folder {dest:?} is left",
-                    self.ids.len()
+                    "{} of this run in the trash, where it may still take up room; the folder {dest:?} is left",
+                    counted(self.ids.len() as u64, "file", "files")
                 )),
                 Ok(Err(error)) => self.remain(dest, &error.to_string()),
                 Err(_) => self.remain(dest, "no answer came"),
