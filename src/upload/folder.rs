@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use unicode_normalization::UnicodeNormalization;
 
@@ -90,6 +91,8 @@ pub enum Needed {
 #[derive(Debug, Default)]
 struct Listing {
     began: Option<Instant>,
+    /// When a call for it failed.
+    failed: Option<Instant>,
     cursor: Cursor,
     pages: usize,
     by_name: HashMap<Box<str>, Known>,
@@ -133,7 +136,9 @@ impl Folder {
         needed: Needed,
     ) -> Result<Option<Option<i64>>> {
         let is_folder = |entry: &Entry| entry.kind == EntryKind::Folder;
-        let mut listing = self.begun(needed).await;
+        let Some(mut listing) = self.begun(needed).await else {
+            return Ok(None);
+        };
         loop {
             if let Some(found) = listing.of(name).find(is_folder) {
                 return Ok(Some(Some(found.id)));
@@ -155,7 +160,9 @@ impl Folder {
         wanted: Wanted<'_>,
         needed: Needed,
     ) -> Result<Standing> {
-        let mut listing = self.begun(needed).await;
+        let Some(mut listing) = self.begun(needed).await else {
+            return Ok(Standing::Unknown);
+        };
         loop {
             if let Some(same) = listing.same(wanted) {
                 return Ok(Standing::Same(same));
@@ -179,17 +186,22 @@ impl Folder {
         })
     }
 
-    /// The listing; a new one where it is not of the moment that is needed.
-    async fn begun(&self, needed: Needed) -> tokio::sync::MutexGuard<'_, Listing> {
-        *self.used.lock() = Instant::now();
+    /// The listing; a new one where it is not of the moment that is needed. `None` where a call for it
+    /// failed that this one waited for: it would fare no better.
+    async fn begun(&self, needed: Needed) -> Option<MutexGuard<'_, Listing>> {
+        let asked = Instant::now();
+        *self.used.lock() = asked;
         let mut listing = self.listing.lock().await;
+        if listing.failed.is_some_and(|failed| failed >= asked) {
+            return None;
+        }
         if let (Needed::WholeSince(moment), Some(began)) = (needed, listing.began)
             && began < moment
         {
             self.entries.fetch_sub(listing.len(), Ordering::Relaxed);
             *listing = Listing::default();
         }
-        listing
+        Some(listing)
     }
 
     /// Reads one more page where it is needed and there is one; `false` where not.
@@ -215,8 +227,9 @@ impl Folder {
             };
         }
         listing.began.get_or_insert_with(Instant::now);
-        let page = transfer.list(scope, id, listing.cursor.after()).await?;
-        listing.cursor.advance(page.next)?;
+        let page = transfer.list(scope, id, listing.cursor.after()).await;
+        let page = page.and_then(|page| listing.cursor.advance(page.next).map(|()| page));
+        let page = page.inspect_err(|_| listing.failed = Some(Instant::now()))?;
         listing.pages += 1;
         let before = listing.len();
         for entry in page.entries {
