@@ -5,6 +5,7 @@ mod body;
 mod connect;
 mod connection;
 mod fault;
+#[allow(dead_code, reason = "the pool asks more of it than a rush does")]
 #[path = "../../../../src/net/host/mod.rs"]
 mod host;
 mod metrics;
