@@ -40,9 +40,14 @@ fn read(fields: &Fields) {
         assert!(created.slice_size > 0 && !created.servers.is_empty());
         assert!(!created.preupload_id.is_empty());
     }
-    if let Ok(wire::Completed::Done(id)) = wire::complete_reply(fields) {
-        assert_ne!(id, 0);
+    if let Ok(wire::Completed::Done(made)) = wire::complete_reply(fields) {
+        assert_ne!(made.id, 0);
     }
+    if let Ok(page) = wire::list_reply(fields) {
+        assert!(page.entries.iter().all(|entry| entry.id != 0 && !entry.name.is_empty()));
+    }
+    let _ = wire::detail_reply(fields);
+    let _ = wire::mkdir_reply(fields);
     let _ = wire::single_reply(fields);
     if let Ok(servers) = wire::domain_reply(fields) {
         assert!(!servers.is_empty());
@@ -52,11 +57,16 @@ fn read(fields: &Fields) {
     }
 }
 
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 11] = [
     Operation::Create,
     Operation::Slice,
     Operation::Complete,
     Operation::Domain,
     Operation::Single,
     Operation::Login,
+    Operation::List,
+    Operation::Detail,
+    Operation::Infos,
+    Operation::Mkdir,
+    Operation::Trash,
 ];
