@@ -72,11 +72,11 @@ pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
-pub use source::prepare_process;
+pub use source::{ByteSource, prepare_process};
 pub use upload::runtime;
 pub use upload::{
-    Checker, Client, Event, FileNow, Held, Interrupter, Item, Landing, Outcome, Progress, Receipt,
-    Run, ServerReport, Snapshot, State, Status, Step, Summary, Wait,
+    Checker, Client, Event, FileNow, Held, Interrupter, Item, Landing, Origin, Outcome, Progress,
+    Receipt, Run, ServerReport, Snapshot, State, Status, Step, Summary, Wait,
 };
 pub use upload::{Claimed, Targets};
 pub use wire::{Conflict, remote_folder};

@@ -285,7 +285,7 @@ async fn a_file_hashed_before_is_not_hashed_again() {
         &item.path,
         &panup::internals::source::Settings::default(),
     );
-    let identity = *open.expect("readable").identity();
+    let identity = open.expect("readable").identity();
     let journal = panup::internals::journal::Journal::open(&scene.state()).expect("a journal");
     let hashes = panup::digest::FileDigest::new(panup::digest::Md5([7; 16]), 5 << 20);
     journal.remember(&item.path, &identity, hashes);

@@ -10,36 +10,45 @@ use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 use super::guard::{self, Entry};
 use super::process;
 
-/// A guarded map of a whole file.
+/// A guarded map of a file, or of a part of one.
 #[derive(Debug)]
 pub(super) struct Map {
     // Declared, and so dropped, before the memory: an address given back to the system may be
     // another mapping's the next moment, and the handler must not take it for ours.
     entry: Entry,
     memory: Mmap,
+    /// Bytes of the first page that lie before what is meant.
+    skip: usize,
 }
 
 impl Map {
-    /// Maps the first `len` bytes (not 0) of `file`; `None` where it cannot be mapped (the file
+    /// Maps `len` bytes (not 0) of `file` from `start` on; `None` where it cannot be mapped (the file
     /// system, the address space, also a limit of it) or not be guarded (see [`Entry::of`]).
-    pub(super) fn new(file: &File, len: u64) -> Option<Map> {
+    pub(super) fn new(file: &File, start: u64, len: u64) -> Option<Map> {
         let left = process::address_space_left();
         if left.is_some_and(|left| left < len.saturating_add(SPARE)) {
             return None;
         }
-        let len = usize::try_from(len).ok()?;
+        let before = start % guard::page_size() as u64;
+        let skip = usize::try_from(before).ok()?;
+        let len = usize::try_from(len.checked_add(before)?).ok()?;
         // SAFETY: another process may write to or truncate the file while `&[u8]`s of this map
         // exist, which no program can rule out. What it means here: bytes that differ from one
         // look to the next, so nothing derives an address, a length or a branch that must be
         // true from them; they are hashed and sent, and identity and MD5 are compared
         // afterwards. Pages that vanish are the guard's business.
-        let memory = unsafe { MmapOptions::new().len(len).map(file) }.ok()?;
+        let memory =
+            unsafe { MmapOptions::new().offset(start - before).len(len).map(file) }.ok()?;
         let entry = Entry::of(&memory)?;
-        Some(Map { entry, memory })
+        Some(Map {
+            entry,
+            memory,
+            skip,
+        })
     }
 
     pub(super) fn memory(&self) -> &[u8] {
-        &self.memory
+        &self.memory[self.skip..]
     }
 
     pub(super) fn is_spoiled(&self) -> bool {
@@ -53,6 +62,7 @@ impl Map {
 
     /// Drops the whole pages inside `range` from this process; the page cache may keep them.
     pub(super) fn release(&self, range: Range<usize>) {
+        let range = range.start + self.skip..range.end + self.skip;
         let Range { start, end } = whole_pages(range, self.memory.len(), guard::page_size());
         if start >= end {
             return;

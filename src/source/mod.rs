@@ -5,7 +5,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +22,7 @@ mod identity;
 #[allow(unsafe_code)]
 mod map;
 mod memory;
+mod origin;
 #[allow(unsafe_code)]
 mod process;
 mod scarce;
@@ -29,10 +30,12 @@ mod scarce;
 pub use byte_lock::{try_lock_byte, unlock_byte};
 pub use identity::{Change, Identity};
 pub use memory::{Buffer, Memory, NoMemory};
+pub use origin::ByteSource;
 pub use process::{Descriptors, prepare_process};
 pub use scarce::patiently;
 
 use map::{Map, View};
+use origin::{OpenFile, Origin};
 
 /// When a file is mapped and when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +55,16 @@ impl Default for Settings {
     }
 }
 
-/// An open regular file, remembered as it was when it was opened. Cloning is one `Arc`.
+/// An open regular file, a part of one, or contents of the caller's, remembered as they were when they
+/// were opened. Cloning is one `Arc`.
 #[derive(Debug, Clone)]
 pub struct Source(Arc<Open>);
 
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
-    /// The folder below which no link was followed.
-    root: Option<PathBuf>,
-    file: File,
+    origin: Origin,
+    /// Of the whole file, where this is a part of one.
     identity: Identity,
     /// What could be read, where that is not the size that the system gives (sysfs, FUSE).
     length: OnceLock<u64>,
@@ -69,8 +72,6 @@ struct Open {
     /// Filled when bytes are first asked for: most files of a big tree are never mapped, and a
     /// map costs 10 to 40 µs. `None` inside means: read instead.
     map: OnceLock<Option<Mapped>>,
-    // Declared, and so dropped, after the file: a waiter that is woken finds the descriptor free.
-    _counted: scarce::CountedFile,
 }
 
 /// How a file stands to what was opened.
@@ -94,17 +95,10 @@ pub struct Look {
     named: Option<Identity>,
 }
 
-impl Look {
-    /// Of what the path led to.
-    #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.named.unwrap_or(self.open)
-    }
-}
-
 #[derive(Debug)]
 struct Mapped {
-    map: Arc<Map>,
+    /// `None` where the caller has it in memory.
+    map: Option<Arc<Map>>,
     /// The whole map as one `Bytes`, so that a slice of it is a reference count, not a new box.
     whole: Bytes,
 }
@@ -125,6 +119,19 @@ impl Source {
     /// # Errors
     /// As [`open`](Self::open), and `Source` where there is such a link.
     pub fn open_below(root: Option<&Path>, path: &Path, settings: &Settings) -> Result<Source> {
+        Source::open_part(root, path, None, settings)
+    }
+
+    /// The same for the bytes of `part` alone, as if they were a file; `None` is the whole.
+    ///
+    /// # Errors
+    /// As [`open_below`](Self::open_below), and `Source` where the file does not have those bytes.
+    pub fn open_part(
+        root: Option<&Path>,
+        path: &Path,
+        part: Option<Range<u64>>,
+        settings: &Settings,
+    ) -> Result<Source> {
         let root = root.filter(|root| *root != path);
         let refused = |error| refused(root, path, error);
         // Looked at before it is opened: opening a fifo would wait for its writer, opening some
@@ -138,7 +145,7 @@ impl Source {
             Some(root) => below::open(root, path, below::READ),
             None => open_plainly(path),
         };
-        Source::opened(root, path, opened.map_err(refused)?, settings)
+        Source::opened((root, path, part), opened.map_err(refused)?, settings)
     }
 
     /// The same for a path at which a regular file was seen a moment ago: it is not looked at again
@@ -148,30 +155,62 @@ impl Source {
     /// As [`open`](Self::open).
     pub fn open_seen(path: &Path, settings: &Settings) -> Result<Source> {
         let opened = open_plainly(path).map_err(|error| refused(None, path, error));
-        Source::opened(None, path, opened?, settings)
+        Source::opened((None, path, None), opened?, settings)
     }
 
-    fn opened(root: Option<&Path>, path: &Path, file: File, settings: &Settings) -> Result<Source> {
+    fn opened(
+        (root, path, part): (Option<&Path>, &Path, Option<Range<u64>>),
+        file: File,
+        settings: &Settings,
+    ) -> Result<Source> {
         let facts = file.metadata();
         let facts = facts.map_err(|error| refused(root, path, error))?;
         must_be_regular(path, &facts)?;
-        Ok(Source(Arc::new(Open {
-            path: path.to_owned(),
-            root: root.map(Path::to_owned),
+        if let Some(part) = &part {
+            must_have(path, part, facts.len())?;
+        }
+        let origin = Origin::File(OpenFile {
             file,
-            identity: Identity::of(&facts),
+            root: root.map(Path::to_owned),
+            part,
+            _counted: scarce::CountedFile::new(),
+        });
+        Ok(Source::new(path, origin, Identity::of(&facts), settings))
+    }
+
+    /// Contents of the caller's own, under the name `path`.
+    ///
+    /// # Errors
+    /// `Source`: they cannot say of which version they are.
+    pub fn of_caller(
+        path: &Path,
+        contents: Arc<dyn ByteSource>,
+        settings: &Settings,
+    ) -> Result<Source> {
+        let identity = origin::of_caller(&*contents).map_err(|error| Error::read(path, error))?;
+        let origin = Origin::Caller(contents);
+        Ok(Source::new(path, origin, identity, settings))
+    }
+
+    fn new(path: &Path, origin: Origin, identity: Identity, settings: &Settings) -> Source {
+        Source(Arc::new(Open {
+            path: path.to_owned(),
+            origin,
+            identity,
             length: OnceLock::new(),
             settings: *settings,
             map: OnceLock::new(),
-            _counted: scarce::CountedFile::new(),
-        })))
+        }))
     }
 
-    /// The file's length in bytes when it was opened: as the system gives it, or, once it was
+    /// The length in bytes when it was opened: as the system gives it, or, once it was
     /// [read whole](Self::read_into), what there was.
     #[must_use]
     pub fn len(&self) -> u64 {
-        *self.0.length.get().unwrap_or(&self.0.identity.size)
+        match self.0.origin.part() {
+            Some(part) => part.end - part.start,
+            None => *self.0.length.get().unwrap_or(&self.0.identity.size),
+        }
     }
 
     /// Whether the file was empty when it was opened.
@@ -186,10 +225,32 @@ impl Source {
         &self.0.path
     }
 
-    /// Which file this was, and in which state, when it was opened.
+    /// Which file this was, and in which state, when it was opened; of a part, with its length.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.0.identity
+    pub fn identity(&self) -> Identity {
+        self.of(self.0.identity)
+    }
+
+    /// The same as it was found to be at a later look.
+    #[must_use]
+    pub fn identity_at(&self, look: &Look) -> Identity {
+        self.of(look.named.unwrap_or(look.open))
+    }
+
+    fn of(&self, whole: Identity) -> Identity {
+        match self.0.origin.part() {
+            Some(_) => Identity {
+                size: self.len(),
+                ..whole
+            },
+            None => whole,
+        }
+    }
+
+    /// Whether the same identity means the same bytes in a later process as well: it is a file.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.0.origin.file().is_some()
     }
 
     /// The whole file as mapped memory, or `None` where it is read instead (small, refused by
@@ -197,7 +258,7 @@ impl Source {
     /// only if [`is_spoiled`](Self::is_spoiled) is still `false` afterwards.
     #[must_use]
     pub fn mapped(&self) -> Option<&[u8]> {
-        self.map().map(|mapped| mapped.map.memory())
+        self.map().map(|mapped| &mapped.whole[..])
     }
 
     /// The bytes of `range`: a view of the map that keeps it alive, or a buffer of `memory` filled
@@ -249,12 +310,8 @@ impl Source {
 
     /// What one call reads, which is nothing at the end only.
     fn read_once(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        loop {
-            match self.0.file.read_at(buffer, offset) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read.map_err(|error| Error::read(&self.0.path, error)),
-            }
-        }
+        let read = self.0.origin.read(buffer, offset);
+        read.map_err(|error| Error::read(&self.0.path, error))
     }
 
     /// Reads the whole file into `buffer`, which is meant to be reused from file to file. Where the
@@ -295,7 +352,10 @@ impl Source {
     /// `Source`: the file changed, or other reads found another length.
     pub fn settle(&self, found: u64) -> Result<()> {
         self.check(Operation::Read)?;
-        match *self.0.length.get_or_init(|| found) == found {
+        let given = || *self.0.length.get_or_init(|| found);
+        // A part has as many as it was cut out with, whatever the file has.
+        let length = self.0.origin.part().map_or_else(given, |_| self.len());
+        match length == found {
             true => Ok(()),
             false => Err(self.short(found)),
         }
@@ -305,7 +365,9 @@ impl Source {
     /// such a page answers `EFAULT` and sets no mark: after an I/O error ask [`check`](Self::check).
     #[must_use]
     pub fn is_spoiled(&self) -> bool {
-        matches!(self.0.map.get(), Some(Some(mapped)) if mapped.map.is_spoiled())
+        let map = self.0.map.get().and_then(Option::as_ref);
+        map.and_then(|mapped| mapped.map.as_ref())
+            .is_some_and(|map| map.is_spoiled())
     }
 
     /// Whether everything read so far belongs to the file that was opened: not truncated, grown,
@@ -346,15 +408,8 @@ impl Source {
     }
 
     fn look(&self) -> Result<Look> {
-        let read = |error| Error::read(&self.0.path, error).context("cannot be checked");
-        let open = Identity::of(&self.0.file.metadata().map_err(read)?);
-        // Only compared: what is read comes from the descriptor, wherever the name leads by now.
-        let named = match fs::metadata(&self.0.path) {
-            Ok(found) => Some(Identity::of(&found)),
-            Err(error) if is_gone(&error) => None,
-            Err(error) => return Err(read(error)),
-        };
-        Ok(Look { open, named })
+        let looked = self.0.origin.look(&self.0.path);
+        looked.map_err(|error| Error::read(&self.0.path, error).context("cannot be checked"))
     }
 
     /// What the path leads to now, opened anew.
@@ -362,13 +417,24 @@ impl Source {
     /// # Errors
     /// As [`open_below`](Self::open_below).
     pub fn reopen(&self) -> Result<Source> {
-        Source::open_below(self.0.root.as_deref(), &self.0.path, &self.0.settings)
+        let Open {
+            path,
+            origin,
+            settings,
+            ..
+        } = &*self.0;
+        match origin {
+            Origin::Caller(contents) => Source::of_caller(path, Arc::clone(contents), settings),
+            Origin::File(OpenFile { root, part, .. }) => {
+                Source::open_part(root.as_deref(), path, part.clone(), settings)
+            }
+        }
     }
 
     /// Tells the kernel that the map will be read from front to back: larger read-ahead.
     pub fn advise_sequential(&self) {
-        if let Some(mapped) = self.map() {
-            mapped.map.advise_sequential();
+        if let Some(map) = self.map().and_then(|mapped| mapped.map.as_ref()) {
+            map.advise_sequential();
         }
     }
 
@@ -378,20 +444,29 @@ impl Source {
         let Ok((start, end)) = self.within(&range) else {
             return;
         };
-        if let Some(Some(mapped)) = self.0.map.get() {
-            mapped.map.release(start..end);
+        let map = self.0.map.get().and_then(Option::as_ref);
+        if let Some(map) = map.and_then(|mapped| mapped.map.as_ref()) {
+            map.release(start..end);
         }
     }
 
     fn map(&self) -> Option<&Mapped> {
         let Settings { map_from, maps } = self.0.settings;
-        if !maps || self.is_empty() || self.len() < map_from {
+        if self.is_empty() || self.len() < map_from {
             return None;
         }
-        let mapped = self.0.map.get_or_init(|| {
-            let map = Arc::new(Map::new(&self.0.file, self.len())?);
-            let whole = Bytes::from_owner(View::of(&map));
-            Some(Mapped { map, whole })
+        let mapped = self.0.map.get_or_init(|| match &self.0.origin {
+            Origin::File(open) if maps => {
+                let map = Arc::new(Map::new(&open.file, open.start(), self.len())?);
+                let whole = Bytes::from_owner(View::of(&map));
+                let map = Some(map);
+                Some(Mapped { map, whole })
+            }
+            Origin::File(_) => None,
+            Origin::Caller(contents) => {
+                let whole = contents.memory()?;
+                (whole.len() as u64 == self.len()).then_some(Mapped { map: None, whole })
+            }
         });
         mapped.as_ref()
     }
@@ -412,11 +487,20 @@ impl Source {
         }
     }
 
+    /// The bytes without a buffer of ours, where that is possible.
     fn view(&self, range: Range<usize>) -> Result<Option<Bytes>> {
         if self.is_spoiled() {
             self.check(Operation::Read)?;
         }
-        Ok(self.map().map(|mapped| mapped.whole.slice(range)))
+        let mapped = self.map().map(|mapped| mapped.whole.slice(range.clone()));
+        if let (None, Origin::Caller(contents)) = (&mapped, &self.0.origin) {
+            let range = range.start as u64..range.end as u64;
+            let bytes = origin::checked(&**contents, range);
+            return bytes
+                .map(Some)
+                .map_err(|error| Error::read(&self.0.path, error));
+        }
+        Ok(mapped)
     }
 
     fn filled(&self, mut buffer: Buffer, start: usize) -> Result<Bytes> {
@@ -445,7 +529,7 @@ impl Source {
 
     /// The file ended after `found` bytes. Either it changed, or it never had as many as it says.
     fn short(&self, found: u64) -> Error {
-        let given = self.0.identity.size;
+        let given = self.len();
         let message = format!("its size is given as {given}, but {found} bytes can be read");
         self.check(Operation::Read)
             .err()
@@ -487,6 +571,18 @@ fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
         () => "of an unknown type",
     };
     let message = format!("is {what}, not a regular file");
+    let error = Error::new(Kind::Source, Operation::Read, message).with_path(path);
+    Err(error.for_good())
+}
+
+fn must_have(path: &Path, part: &Range<u64>, len: u64) -> Result<()> {
+    if part.start < part.end && part.end <= len {
+        return Ok(());
+    }
+    let message = format!(
+        "bytes {} to {} of it are to be sent, and it has {len}",
+        part.start, part.end
+    );
     let error = Error::new(Kind::Source, Operation::Read, message).with_path(path);
     Err(error.for_good())
 }

@@ -11,6 +11,7 @@ use tempfile::{NamedTempFile, TempDir, tempdir};
 use super::*;
 
 mod changes;
+mod origins;
 mod storm;
 
 const MAPPED: Settings = Settings {
@@ -102,7 +103,7 @@ fn views_outlive_the_source() {
     let (file, content) = sample(4 * PAGE);
     let source = open(&file, &MAPPED);
     let view = source.bytes(PAGE..2 * PAGE, &Memory::default()).unwrap();
-    let map = Arc::downgrade(&source.map().unwrap().map);
+    let map = Arc::downgrade(source.map().unwrap().map.as_ref().unwrap());
     drop(source);
     assert_eq!(view, content[4096..8192]);
     let tail = view.slice(4090..);

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
-use super::Item;
 use super::event::{Outcome, Progress, Status};
 use super::run::{Purpose, Shared};
 use super::turn::{self, Turn};
 use super::under_way::{FileWatch, Step};
+use super::{Item, Origin};
 use crate::digest::{FileDigest, Md5};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
@@ -156,8 +156,21 @@ impl Admission {
     }
 
     fn source(&self) -> Result<Source> {
-        let Item { path, below, .. } = &self.item;
-        let source = Source::open_below(below.as_deref(), path, &self.shared.core.source_settings)?;
+        let Item {
+            path,
+            below,
+            origin,
+            ..
+        } = &self.item;
+        let settings = &self.shared.core.source_settings;
+        let part = match origin {
+            Origin::File => None,
+            Origin::Part(part) => Some(part.clone()),
+            Origin::Caller(contents) => {
+                return Source::of_caller(path, Arc::clone(contents), settings);
+            }
+        };
+        let source = Source::open_part(below.as_deref(), path, part, settings)?;
         if source.is_empty() {
             // Some files have contents that their size knows nothing of.
             source.read_into(&mut Vec::new())?;
@@ -172,8 +185,11 @@ impl Admission {
             account: core.account(),
             remote: Remote::new(item.parent_id, &item.remote)?,
             conflict: core.options.on_conflict,
-            path: std::path::absolute(&item.path).unwrap_or_else(|_| item.path.clone()),
-            identity: *source.identity(),
+            path: match source.is_lasting() {
+                true => std::path::absolute(item.local()).unwrap_or_else(|_| item.local()),
+                false => item.local(),
+            },
+            identity: source.identity(),
         })
     }
 
@@ -191,7 +207,7 @@ impl Admission {
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read. A small file
     /// is read anyway.
-    fn remembered(&self, task: &Task) -> Option<FileDigest> {
+    fn remembered(&self, source: &Source, task: &Task) -> Option<FileDigest> {
         let core = &self.shared.core;
         if self.size < core.source_settings.map_from {
             return None;
@@ -199,6 +215,7 @@ impl Admission {
         let told = self.item.md5.filter(|_| self.item.trust_md5);
         let kept = || match core.options.resume {
             Resume::Nothing => None,
+            _ if !source.is_lasting() => None,
             _ => core.journal.hashes(&task.path, &task.identity),
         };
         let digest = kept().or_else(|| Some(FileDigest::new(told?, self.size)))?;
@@ -230,6 +247,7 @@ impl Job for Admission {
         if self.shared.purpose == Purpose::Upload
             && core.options.resume == Resume::Everything
             && core.options.look != Look::Always
+            && source.is_lasting()
             && let Some(finished) = core.journal.finished(&task)
         {
             self.is_expected(&finished.md5)?;
@@ -237,7 +255,7 @@ impl Job for Admission {
             return Ok(OpenedJob::Nothing);
         }
         trip::sure(trip::Step::Hash, &self.item.path);
-        let known = self.remembered(&task);
+        let known = self.remembered(&source, &task);
         self.task = Some(task);
         let under_way = &self.shared.progress.under_way;
         self.watch = Some(under_way.enter(&self.item.path, self.size));
@@ -267,7 +285,7 @@ impl Job for Admission {
         let (total, counted) = (&self.shared.progress.bytes, source.identity().size);
         Progress::add(total, source.len().saturating_sub(counted));
         Progress::sub(total, counted.saturating_sub(source.len()));
-        if content.is_none() && !is_known {
+        if content.is_none() && !is_known && source.is_lasting() {
             // What was hashed is what the identity names, or it is not remembered. Where that is in
             // doubt, it is hashed once more before it is sent.
             match source.standing(Operation::Read) {

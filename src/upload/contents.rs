@@ -113,8 +113,8 @@ impl Contents {
     /// What the system said of the file when it was last found to be the same.
     pub async fn identity(&self) -> Identity {
         match &*self.known.lock().await {
-            Rehashed::Same(look, _) => look.identity(),
-            Rehashed::Nothing | Rehashed::Other(_) => *self.source.identity(),
+            Rehashed::Same(look, _) => self.source.identity_at(look),
+            Rehashed::Nothing | Rehashed::Other(_) => self.source.identity(),
         }
     }
 }

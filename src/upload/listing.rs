@@ -119,11 +119,9 @@ async fn settle_account(shared: &Shared) -> Result<()> {
 
 /// An item that the run has taken: it is told how it ended.
 fn counted(shared: &Arc<Shared>, item: Item, out: &Sender<Admitted>) -> Admission {
-    let facts = item.facts().ok();
-    let size = facts.as_ref().map_or(0, |facts| facts.len());
+    let (size, is_file) = item.first_guess();
     Progress::add(&shared.progress.files, 1);
     Progress::add(&shared.progress.bytes, size);
-    let is_file = facts.is_some_and(|facts| facts.is_file());
     Admission::new(shared, out, (item, size, is_file))
 }
 

@@ -30,8 +30,12 @@ mod turn;
 mod under_way;
 mod verify;
 
+use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 pub use client::{Client, Interrupter, Run, ServerReport};
 pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
@@ -46,13 +50,16 @@ pub use verify::{Checker, Receipt};
 pub use crate::transfer::Wait;
 
 use crate::digest::Md5;
+use crate::source::ByteSource;
 
 /// A file to upload, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Item {
-    /// The local file.
+    /// The local file; of what comes from a [caller](Origin::Caller) only the name that it is called by.
     pub path: PathBuf,
+    /// Where the bytes come from.
+    pub origin: Origin,
     /// The remote folder's id; 0 is the root.
     pub parent_id: i64,
     /// The name below that folder, or a path `folder/…/name`; missing folders are made.
@@ -70,6 +77,19 @@ pub struct Item {
     pub tag: Option<Arc<str>>,
 }
 
+/// Where an item's bytes come from.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The whole file at the item's path.
+    #[default]
+    File,
+    /// These bytes of the file at the item's path: a part of an archive, a partition of an image.
+    Part(Range<u64>),
+    /// Contents of the caller's own.
+    Caller(Arc<dyn ByteSource>),
+}
+
 impl Item {
     /// A file that goes to the root folder under its own name.
     #[must_use]
@@ -81,12 +101,38 @@ impl Item {
             .unwrap_or_default();
         Item {
             path,
+            origin: Origin::File,
             parent_id: 0,
             remote,
             below: None,
             md5: None,
             trust_md5: false,
             tag: None,
+        }
+    }
+
+    /// The bytes of `range` of the file at `path`, as a file of its own. It needs a name of its own:
+    /// see [`to`](Self::to).
+    #[must_use]
+    pub fn part(path: impl Into<PathBuf>, range: Range<u64>) -> Item {
+        Item {
+            origin: Origin::Part(range),
+            ..Item::new(path)
+        }
+    }
+
+    /// Bytes in memory, as a file called `name` in the root folder. They are not copied.
+    #[must_use]
+    pub fn bytes(name: impl Into<PathBuf>, bytes: impl Into<Bytes>) -> Item {
+        Item::source(name, bytes.into())
+    }
+
+    /// Contents of the caller's own, as a file called `name` in the root folder.
+    #[must_use]
+    pub fn source(name: impl Into<PathBuf>, source: impl ByteSource + 'static) -> Item {
+        Item {
+            origin: Origin::Caller(Arc::new(source)),
+            ..Item::new(name)
         }
     }
 
@@ -109,11 +155,52 @@ impl Item {
         }
     }
 
-    /// What the system says of the file by its name: good for a first guess only.
-    fn facts(&self) -> std::io::Result<std::fs::Metadata> {
-        match &self.below {
-            Some(_) => std::fs::symlink_metadata(&self.path),
-            None => std::fs::metadata(&self.path),
+    /// How many bytes it has, and whether it is a file: what is said of it by its name, good for a first
+    /// guess only.
+    fn first_guess(&self) -> (u64, bool) {
+        let facts = match (&self.origin, &self.below) {
+            (Origin::Caller(source), _) => return (source.length(), true),
+            (_, Some(_)) => std::fs::symlink_metadata(&self.path),
+            (_, None) => std::fs::metadata(&self.path),
+        };
+        let Ok(facts) = facts else {
+            return (0, false);
+        };
+        match &self.origin {
+            Origin::Part(part) => (part.end.saturating_sub(part.start), facts.is_file()),
+            _ => (facts.len(), facts.is_file()),
+        }
+    }
+
+    /// What tells it from every other item, as a path: a part is below its file, where no path can lead.
+    fn local(&self) -> PathBuf {
+        match &self.origin {
+            Origin::File => self.path.clone(),
+            Origin::Part(part) => self.path.join(format!("bytes {}-{}", part.start, part.end)),
+            Origin::Caller(_) => self.path.join("bytes of the caller"),
+        }
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Origin) -> bool {
+        match (self, other) {
+            (Origin::File, Origin::File) => true,
+            (Origin::Part(one), Origin::Part(other)) => one == other,
+            (Origin::Caller(one), Origin::Caller(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Origin {}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File => f.write_str("File"),
+            Origin::Part(part) => write!(f, "Part({part:?})"),
+            Origin::Caller(source) => write!(f, "Caller({} bytes)", source.length()),
         }
     }
 }

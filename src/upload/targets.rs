@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Item;
+use super::{Item, Origin};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::wire::{Conflict, Remote};
 
@@ -73,11 +73,14 @@ impl Targets {
         let named = |error: Error| error.with_path(&item.path);
         let remote = Remote::new(item.parent_id, &item.remote).map_err(named)?;
         let key = self.key(remote.parent(), remote.path());
+        let local = item.local();
+        // Of contents without a path nobody can say that they are the same.
+        let is_named = !matches!(item.origin, Origin::Caller(_));
         let name = remote.path().rsplit('/').next().unwrap_or_default();
         let known = self.files.get(&key).into_iter();
         for &known in known.chain(self.others.get(&key).into_iter().flatten()) {
             let first = self.paths.get(known, name);
-            if same_file(&first, &item.path) {
+            if is_named && same_file(&first, &local) {
                 return Ok(Claimed::Again(first));
             }
             if self.conflict != Conflict::KeepBoth {
@@ -88,7 +91,7 @@ impl Targets {
             return Err(no_folder(item, remote.path(), &self.paths.get(below, "")));
         }
         self.claim_folders(item, &remote)?;
-        let local = self.paths.add(&item.path, name);
+        let local = self.paths.add(&local, name);
         match self.files.entry(key) {
             Entry::Vacant(free) => {
                 free.insert(local);

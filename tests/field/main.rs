@@ -25,6 +25,7 @@ mod resources;
 mod secrets;
 mod selection;
 mod signals;
+mod sources;
 mod state;
 mod targets;
 mod tasks;

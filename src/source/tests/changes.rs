@@ -1,5 +1,7 @@
 //! Files that change while they are open: each change has its name, none is a signal.
 
+use std::os::unix::fs::FileExt;
+
 use super::*;
 
 #[test]
