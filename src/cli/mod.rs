@@ -28,6 +28,7 @@ mod report_file;
 mod screen;
 mod signals;
 mod size;
+mod split;
 mod text;
 mod token_command;
 mod tune;

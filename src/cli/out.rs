@@ -106,6 +106,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Options::state_dir`", "--state-dir"),
     ("`Options::concurrency`", "--concurrency"),
     ("`Options::on_conflict`", "--on-conflict"),
+    ("`Item::part`", "--split"),
     ("`Options::look` set to never", "--look never"),
 ];
 

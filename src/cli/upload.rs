@@ -9,7 +9,7 @@ use panup::{
     Operation, Options, Resume, Run, Secret, Status, Targets,
 };
 
-use tokio::runtime::{Runtime, RuntimeFlavor};
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio::sync::mpsc;
 
 use super::account::account_options;
@@ -26,6 +26,7 @@ use super::report::Report;
 use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
+use super::split::{Purpose, Splits};
 use super::walk::{News, Refused, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
@@ -59,7 +60,14 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             () = signals.first() => leave(INTERRUPTED),
         };
         let left_out = walk.left_out();
-        let ahead = Ahead::new(walk.items());
+        let mut splits = {
+            let _inside = work.enter();
+            Splits::new(&client, Purpose::Upload, upload.what.select.split)
+        };
+        let ahead = Ahead::new({
+            let _inside = work.enter();
+            splits.items(walk.items())
+        });
         let run = {
             let _inside = work.enter();
             client.start(ahead.items())?
@@ -74,7 +82,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             (upload, &left_out),
             (&news, file),
             (&signals, &make),
-            &ahead,
+            (&ahead, &mut splits, work.handle()),
         )
         .await;
         if verbose {
@@ -174,30 +182,36 @@ async fn watch(
     (upload, left_out): (&Upload, &LeftOut),
     (news, file): (&Receiver<News>, Option<ReportFile>),
     (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
-    ahead: &Ahead<Item>,
+    (ahead, splits, work): (&Ahead<Item>, &mut Splits, &Handle),
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen, file);
     let mut deadline = None;
-    let mut refused = false;
+    let (mut refused, mut ended) = (false, false);
     let mut wishes = Wishes::new(report.is_live());
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let late = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now));
         tokio::select! {
-            event = next(&mut run) => match event {
+            event = next(&mut run), if !ended => match event {
                 Some(Event::File(outcome)) => {
                     if let Status::Failed(error) = &outcome.status {
                         refused |= error.kind() == Kind::Auth;
                     }
                     report.file(&outcome);
                     ahead.printed();
+                    let _inside = work.enter();
+                    splits.ended(&outcome);
                 }
                 Some(Event::Warning(error)) => report.warning(&error),
                 Some(Event::Stopped(error)) => report.stopped(&error),
                 Some(_) => {}
-                None => break,
+                None => ended = true,
+            },
+            list = splits.next() => match list {
+                Ok(outcome) => report.file(&outcome),
+                Err(refused) => report.news(&News::Refused(refused)),
             },
             () = signals.first(), if deadline.is_none() => {
                 deadline = Some(tokio::time::Instant::now() + PATIENCE);
@@ -227,6 +241,10 @@ async fn watch(
             }
         }
         news.try_iter().for_each(|news| report.news(&news));
+        // The lists of split files go up when the run has sent the parts.
+        if ended && (deadline.is_some() || !splits.is_pending()) {
+            break;
+        }
     }
     if deadline.is_some() {
         report.interrupted();
@@ -237,6 +255,9 @@ async fn watch(
         report.note("not all files that were not tried are counted: a folder or a list does not answer, or they are many");
     }
     news.try_iter().for_each(|news| report.news(&news));
+    for line in splits.incomplete() {
+        report.note(&line);
+    }
     let found = report.take_folders();
     let mut cut_off = deadline.is_some();
     if !found.is_empty() && !report.has_stopped() && !cut_off {

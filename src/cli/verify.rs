@@ -8,13 +8,14 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use panup::{
-    Client, Error, Event, FinishedFile, Kind, Operation, Options, Receipt, Resume, Status,
+    Client, Error, Event, FinishedFile, Kind, Operation, Options, Outcome, Receipt, Resume, Status,
 };
 use serde_json::{Value, json};
 
 use super::account::account_options;
 use super::args::{Account, Output, Verify};
 use super::signals::Signals;
+use super::split::{Purpose, Splits};
 use super::walk::{News, Walk};
 use super::{
     INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, objects, say, say_object, state_dir,
@@ -116,20 +117,30 @@ async fn by_path(
     let walk = Walk::new((&verify.paths, &verify.what), None, verify.output, told)?;
     let client = tokio::task::spawn_blocking(|| Client::new(options)).await;
     let client = client.map_err(|error| usage(error.to_string()))??;
-    let mut run = client.verify(walk.items())?;
+    let mut splits = Splits::new(&client, Purpose::Verify, verify.what.select.split);
+    let mut run = client.verify(splits.items(walk.items()))?;
     let interrupt = run.interrupter();
     signals.at_first(move || interrupt.interrupt());
     while let Some(event) = run.next().await {
         match event {
             Event::File(outcome) => {
-                let line = objects::ended(&outcome);
-                found.file(&outcome.path, &outcome.remote, &outcome.status, line);
+                found.outcome(&outcome);
+                splits.ended(&outcome);
             }
             Event::Warning(error) => complain(&format!("warning   {error}")),
             Event::Stopped(error) => complain(&format!("failed    {error}")),
             _ => {}
         }
         news.try_iter().for_each(|news| found.news(news));
+    }
+    while splits.is_pending() && !found.interrupted {
+        tokio::select! {
+            list = splits.next() => match list {
+                Ok(outcome) => found.outcome(&outcome),
+                Err(refused) => found.news(News::Refused(refused)),
+            },
+            () = signals.first() => found.interrupted = true,
+        }
     }
     news.try_iter().for_each(|news| found.news(news));
     Ok(found.interrupted)
@@ -266,6 +277,12 @@ impl Findings {
             refused: false,
             interrupted: false,
         }
+    }
+
+    /// A file of a run.
+    fn outcome(&mut self, outcome: &Outcome) {
+        let line = objects::ended(outcome);
+        self.file(&outcome.path, &outcome.remote, &outcome.status, line);
     }
 
     fn file(&mut self, path: &Path, remote: &str, status: &Status, mut line: Value) {

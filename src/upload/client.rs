@@ -1,6 +1,7 @@
 //! The door: an account as a [`Client`], and files on their way as a [`Run`].
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,9 @@ use super::core::Core;
 use super::event::{Event, Outcome, Progress, Status};
 use super::listing::{self, Lister};
 use super::run::{PLACES, Purpose, Shared};
+use super::sum;
 use super::verify::Checker;
+use crate::digest::Md5;
 use crate::error::Result;
 use crate::http::Version;
 use crate::journal::Account;
@@ -146,6 +149,15 @@ impl Client {
             progress,
             conductor,
         })
+    }
+
+    /// The MD5 of the file at `path`: the journal's, where the file is still the same, or worked out on a
+    /// thread of its own. Dropping the future stops that.
+    ///
+    /// # Errors
+    /// [`Kind::Source`](crate::Kind::Source): it cannot be read, or changed meanwhile.
+    pub async fn md5(&self, path: &Path) -> Result<Md5> {
+        sum::md5(&self.core, path).await
     }
 
     /// Fetches a token, or finds a good one in the cache: sees that the credential is taken.

@@ -25,6 +25,7 @@ mod runtime;
 mod single;
 mod slices;
 mod state;
+mod sum;
 mod targets;
 mod turn;
 mod under_way;

@@ -106,7 +106,8 @@ pub fn check_size(size: u64) -> Result<()> {
         1..=MAX_FILE => Ok(()),
         _ => Err(invalid(format!(
             "the file has {size} bytes, and the service takes at most 10 GiB ({MAX_FILE})"
-        ))),
+        ))
+        .advice("send it as parts, with `Item::part`")),
     }
 }
 

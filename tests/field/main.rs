@@ -26,6 +26,7 @@ mod secrets;
 mod selection;
 mod signals;
 mod sources;
+mod split;
 mod state;
 mod targets;
 mod tasks;

@@ -83,6 +83,11 @@ pub struct Select {
     #[arg(long, value_enum, default_value_t = BadNames::Fail)]
     pub bad_names: BadNames,
 
+    /// A larger file goes up as NAME.001, NAME.002, … of SIZE, with NAME.md5 naming them and the whole,
+    /// for md5sum -c. Needed above 10 GiB, the largest file that the service takes.
+    #[arg(long, value_name = "SIZE", value_parser = part_size)]
+    pub split: Option<u64>,
+
     /// Which files are begun first. But for mixed, all are found before the first one is begun.
     #[arg(long, value_enum, default_value_t = Order::Mixed)]
     pub order: Order,
@@ -124,6 +129,22 @@ pub enum Order {
     /// The oldest first.
     Mtime,
 }
+
+/// Bytes of a part: what the service takes as a file.
+fn part_size(text: &str) -> Result<u64, String> {
+    let Size(size) = text.parse()?;
+    match size {
+        ..SMALLEST_PART => Err("a part has at least 1 MiB".to_owned()),
+        ..=LARGEST_FILE => Ok(size),
+        _ => Err("the service takes at most 10 GiB in a file".to_owned()),
+    }
+}
+
+/// Bytes; smaller ones are more calls than content.
+const SMALLEST_PART: u64 = 1 << 20;
+
+/// Bytes of the largest file that the service takes.
+const LARGEST_FILE: u64 = 10 << 30;
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {

@@ -14,6 +14,7 @@ use panup::Error;
 use panup::digest::Md5;
 use serde_json::Value;
 
+use super::super::echo::Part;
 use super::super::{text, usage};
 
 /// A list, read line by line.
@@ -40,6 +41,8 @@ pub struct Entry {
     pub size: Option<u64>,
     /// Echoed.
     pub tag: Option<Value>,
+    /// It is to be split into parts of so many bytes.
+    pub split: Option<u64>,
 }
 
 /// A remote path.
@@ -137,7 +140,17 @@ impl Listed {
         if event == "file" {
             let done = ["uploaded", "reused", "skipped"];
             let status = object["status"].as_str().unwrap_or_default();
-            self.undone.note(entry, done.contains(&status));
+            let is_done = done.contains(&status);
+            match serde_json::from_value::<Part>(object["part"].clone()) {
+                // The whole is done with the list of its parts, which comes last.
+                Ok(part) if is_done && part.number > 0 => return Ok(None),
+                Ok(part) => {
+                    entry.remote = Some(Place::Whole(part.of));
+                    entry.split = Some(part.split);
+                }
+                Err(_) => {}
+            }
+            self.undone.note(entry, is_done);
             return Ok(None);
         }
         Ok(Some(entry))
@@ -235,6 +248,7 @@ fn fields(object: &Value) -> Result<Entry, String> {
             .map_err(|error| format!("has an \"md5\" that is none: {error}"))?,
         size,
         tag: Some(object["tag"].clone()).filter(|tag| !tag.is_null()),
+        split: None,
     })
 }
 
@@ -305,6 +319,7 @@ mod tests {
             md5: md5.parse().ok(),
             size: Some(7),
             tag: Some(serde_json::json!([1])),
+            split: None,
         };
         assert_eq!(read(&line), [Ok(entry)]);
         assert_eq!(
@@ -365,6 +380,22 @@ mod tests {
         assert_eq!(paths.collect::<Vec<_>>(), [Some("c"), Some("e")]);
         assert_eq!(left[0].remote, Some(Place::Whole("d/c".to_owned())));
         assert_eq!(left[0].size, None);
+        let part = |number: u64, status: &str| {
+            let part = format!("{{\"of\":\"d/big\",\"number\":{number},\"split\":99}}");
+            format!(
+                "{{\"event\":\"file\",\"path\":\"big\",\"remote\":\"d/big.{number}\",\"status\":\"{status}\",\"part\":{part}}}\n"
+            )
+        };
+        let first = part(1, "uploaded") + &part(2, "failed") + &part(3, "interrupted");
+        let left = read(&first);
+        assert_eq!(left.len(), 1, "a part of it: all of it");
+        let left = left[0].as_ref().expect("a file");
+        assert_eq!(left.remote, Some(Place::Whole("d/big".to_owned())));
+        assert_eq!(left.split, Some(99));
+        let parts = [1, 2, 3].map(|number| part(number, "skipped")).concat();
+        assert_eq!(read(&(first.clone() + &parts)).len(), 1, "without its list");
+        let all = first + &parts + &part(0, "uploaded");
+        assert!(read(&all).is_empty());
         let planned = "{\"event\":\"planned\",\"path\":\"a\",\"remote\":\"d/a\",\"size\":3}\n";
         let planned = read(planned).remove(0).expect("a file");
         assert_eq!(planned.remote, Some(Place::Whole("d/a".to_owned())));

@@ -19,7 +19,7 @@ use ignore::{DirEntry, WalkBuilder};
 use panup::{Error, Item, Kind, Operation};
 
 use super::args::{BadNames, Order, Output, What};
-use super::echo::Echo;
+use super::echo::{Echo, Part};
 use super::folders::Folder;
 use super::globs::Root;
 use super::left_out::{LeftOut, Why};
@@ -333,7 +333,15 @@ fn found(
         item.md5 = sums.of(path, &facts);
         item.trust_md5 = item.md5.is_some();
     }
-    item.tag = Echo::new(said.tag.clone(), note).into_tag();
+    let mut echo = Echo::new(said.tag.clone(), note);
+    if let Some(split) = said.split {
+        echo = echo.with_part(Part {
+            of: item.remote.clone(),
+            number: 0,
+            split,
+        });
+    }
+    item.tag = echo.into_tag();
     Some(Found { item, facts })
 }
 
