@@ -67,6 +67,13 @@ impl Health {
         }
     }
 
+    /// Nothing is to be written, as was asked: there is nothing to say of it.
+    pub(super) fn leave_untouched(&self) {
+        let reason = "this journal is only read";
+        let reason = Error::new(Kind::State, Operation::Journal, reason);
+        drop(self.unwritable.set(reason.with_path(&self.database)));
+    }
+
     /// Reading failed. Where that is for good, nothing is known from here on. A disk that is full
     /// still reads, so writing has a state of its own.
     pub(super) fn unreadable(&self, error: rusqlite::Error) {

@@ -55,6 +55,8 @@ pub struct Settings {
     /// How long another program's lock is waited for at a time. What cannot be written then is
     /// kept and tried again. Default 5 s.
     pub patience: Duration,
+    /// Whether anything is written down. Default yes.
+    pub writes: bool,
     /// Seconds that the clock is ahead, for tests.
     pub(crate) ahead: i64,
 }
@@ -64,6 +66,7 @@ impl Default for Settings {
         Settings {
             limit: 1 << 30,
             patience: Duration::from_secs(5),
+            writes: true,
             ahead: 0,
         }
     }
@@ -126,8 +129,11 @@ impl Journal {
             .warning()
             .into_iter()
             .for_each(|warning| health.warn(warning));
-        if let Some(refusal) = store.refusal() {
+        if let Some(refusal) = store.refusal().filter(|_| settings.writes) {
             health.refuse(refusal);
+        }
+        if !settings.writes {
+            health.leave_untouched();
         }
         let reader = Mutex::new(store.connect()?);
         let writer = Writer::start(store.connect()?, Arc::clone(&health), settings)?;
@@ -163,7 +169,8 @@ impl Journal {
             let due = adopt::is_due(connection, account, legacy)?;
             Ok(due.then_some(()))
         };
-        if let (Some(open), Some(())) = (self.0.as_deref(), self.read(is_due)) {
+        let writable = self.0.as_deref().filter(|open| open.health.is_writable());
+        if let (Some(open), Some(())) = (writable, self.read(is_due)) {
             // What failed is among the warnings.
             let legacy = legacy.map(str::to_owned);
             drop(open.writer.adopt(account.clone(), legacy));
@@ -274,6 +281,13 @@ impl Journal {
             begun: begun.map(|begun| self.resumed(task, begun)),
             replaced,
         }
+    }
+
+    /// Whether any content of the task's size is known at its place, uploaded or begun.
+    #[must_use]
+    pub fn knows_of_size(&self, task: &Task) -> bool {
+        let found = self.read(|connection| read::is_of_size(connection, task));
+        found.is_some()
     }
 
     fn resumed(&self, task: &Task, (begun, path, used): (Begun, PathBuf, Used)) -> Begun {

@@ -117,6 +117,30 @@ pub(super) fn is_another_finished(
     found.optional()
 }
 
+/// Whether any content of the task's size was finished or begun at its place.
+pub(super) fn is_of_size(connection: &Connection, task: &Task) -> rusqlite::Result<Option<()>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM place WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
+         AND (EXISTS (SELECT 1 FROM finished WHERE finished.place = place.id AND size = ?6) \
+         OR EXISTS (SELECT 1 FROM upload WHERE upload.place = place.id AND size = ?6)) LIMIT 1",
+    )?;
+    let (remote, account) = (&task.remote, &*task.account);
+    let (parent, path) = (remote.parent(), remote.path());
+    let place = (target_key(account, parent, path), parent, path);
+    let found = statement.query_row(
+        params![
+            place.0,
+            place.1,
+            place.2,
+            account.api,
+            account.name,
+            task.identity.size.cast_signed(),
+        ],
+        |_| Ok(()),
+    );
+    found.optional()
+}
+
 /// The parameters of a request about a content at a place, from ?1 to ?7.
 fn content<'a>(
     task: &'a Task,

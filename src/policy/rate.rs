@@ -55,6 +55,20 @@ pub struct CallRates {
     pub list: Option<f64>,
 }
 
+impl CallRates {
+    /// These rates, and where none is said the published ones, from which calls start.
+    #[must_use]
+    pub fn or_published(self) -> CallRates {
+        let create = RateSettings::create().start;
+        CallRates {
+            create: self.create.or(Some(create)),
+            complete: self.complete.or(Some(RateSettings::complete().start)),
+            single: self.single.or(Some(create)),
+            list: self.list.or(Some(create)),
+        }
+    }
+}
+
 /// A call's place in the queue. A dropped ticket costs its turn and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RateTicket(u64);

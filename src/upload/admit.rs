@@ -52,11 +52,28 @@ pub struct Hashed {
     pub watch: Arc<FileWatch>,
 }
 
+/// A file of which it is to be told what an upload would do. It is not open: a run may have thousands.
+#[derive(Debug)]
+pub struct Unhashed {
+    /// The item.
+    pub item: Item,
+    /// What the journal calls this file.
+    pub task: Task,
+    /// In bytes.
+    pub size: u64,
+    /// Its MD5, where that is known without reading it.
+    pub md5: Option<Md5>,
+    /// When its turn came.
+    pub started: Instant,
+}
+
 /// What admission hands on.
 #[derive(Debug)]
 pub enum Admitted {
     /// To be uploaded.
     Ready(Box<Hashed>),
+    /// To be planned.
+    Unhashed(Box<Unhashed>),
     /// Ended already: it failed, or the journal knows it as finished.
     Ended(Box<Outcome>),
 }
@@ -193,16 +210,21 @@ impl Admission {
         })
     }
 
-    /// The file is the one that was meant, where its MD5 was said.
-    fn is_expected(&self, md5: &Md5) -> Result<()> {
-        match &self.item.md5 {
-            Some(expected) if expected != md5 => {
-                let message = format!("the file's MD5 is {md5}, and {expected} was expected");
-                let error = Error::new(Kind::Source, Operation::Check, message);
-                Err(error.for_good().advice("nothing of it was sent"))
-            }
-            _ => Ok(()),
-        }
+    /// Hands it on without having read it.
+    fn unhashed(&self, task: Task) {
+        let core = &self.shared.core;
+        let kept = match core.options.resume {
+            Resume::Nothing => None,
+            _ => core.journal.hashes(&task.path, &task.identity),
+        };
+        let told = self.item.md5.filter(|_| self.item.trust_md5);
+        self.hand_on(Admitted::Unhashed(Box::new(Unhashed {
+            item: self.item.clone(),
+            task,
+            size: self.size,
+            md5: kept.map(|digest| digest.md5).or(told),
+            started: self.started,
+        })));
     }
 
     /// The MD5s from an earlier run, where the file is still the same: no byte is read. A small file
@@ -221,6 +243,21 @@ impl Admission {
         let digest = kept().or_else(|| Some(FileDigest::new(told?, self.size)))?;
         Progress::add(&self.shared.progress.hashed, self.size);
         Some(digest)
+    }
+}
+
+/// The file is the one that was meant, where its MD5 was said.
+///
+/// # Errors
+/// [`Kind::Source`]: it is another one.
+pub fn is_expected(item: &Item, md5: &Md5) -> Result<()> {
+    match &item.md5 {
+        Some(expected) if expected != md5 => {
+            let message = format!("the file's MD5 is {md5}, and {expected} was expected");
+            let error = Error::new(Kind::Source, Operation::Check, message);
+            Err(error.for_good().advice("nothing of it was sent"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -244,14 +281,18 @@ impl Job for Admission {
         self.size = source.len();
         let task = self.task(&source)?;
         let core = &self.shared.core;
-        if self.shared.purpose == Purpose::Upload
+        if self.shared.purpose != Purpose::Verify
             && core.options.resume == Resume::Everything
             && core.options.look != Look::Always
             && source.is_lasting()
             && let Some(finished) = core.journal.finished(&task)
         {
-            self.is_expected(&finished.md5)?;
+            is_expected(&self.item, &finished.md5)?;
             self.skip(finished.file_id, Some(finished.md5));
+            return Ok(OpenedJob::Nothing);
+        }
+        if self.shared.purpose == Purpose::Plan {
+            self.unhashed(task);
             return Ok(OpenedJob::Nothing);
         }
         trip::sure(trip::Step::Hash, &self.item.path);
@@ -277,7 +318,7 @@ impl Job for Admission {
         else {
             return;
         };
-        if let Err(error) = self.is_expected(&digest.md5) {
+        if let Err(error) = is_expected(&self.item, &digest.md5) {
             return self.failed(error);
         }
         watch.step(Step::Queued);
@@ -301,7 +342,7 @@ impl Job for Admission {
         }
         let turn = match self.shared.purpose {
             Purpose::Upload => turn::at_once(&self.shared, &task, &digest.md5),
-            Purpose::Verify => None,
+            Purpose::Verify | Purpose::Plan => None,
         };
         let hashed = Hashed {
             source,

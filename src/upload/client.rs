@@ -34,9 +34,7 @@ impl Client {
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub fn new(options: Options) -> Result<Client> {
-        Core::new(options).map(|core| Client {
-            core: Arc::new(core),
-        })
+        Core::new(options).map(Client::of)
     }
 
     /// Uploads one file to its end. Dropping the future cancels it.
@@ -131,7 +129,12 @@ impl Client {
         Checker::new(Arc::clone(&self.core.transfer))
     }
 
-    fn begin<I>(&self, purpose: Purpose, items: I, lister: Lister) -> Result<Run>
+    pub(super) fn of(core: Core) -> Client {
+        let core = Arc::new(core);
+        Client { core }
+    }
+
+    pub(super) fn begin<I>(&self, purpose: Purpose, items: I, lister: Lister) -> Result<Run>
     where
         I: Iterator<Item = Item> + Send + 'static,
     {

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::admit::{Admission, Admitted, Hashed};
+use super::admit::{Admission, Admitted, Hashed, Unhashed};
 use super::broken::{broken, nameless};
 use super::event::{Event, Outcome, Progress, Status};
 use super::landing::{Landing, landing};
 use super::look::Looks;
 use super::run::{Purpose, Shared};
-use super::{file, verify};
+use super::{dry_run, file, verify};
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
 use crate::transfer::Cancel;
@@ -48,6 +48,7 @@ pub async fn conduct(
         tokio::select! {
             admitted = hashed.recv(), if open => match admitted {
                 Some(Admitted::Ready(file)) => files.start(*file),
+                Some(Admitted::Unhashed(file)) => files.plan(*file),
                 Some(Admitted::Ended(outcome)) => files.ended(*outcome).await,
                 None => open = false,
             },
@@ -122,6 +123,16 @@ impl Unfinished {
         }
     }
 
+    /// Of a file that is planned.
+    fn planned(file: &Unhashed) -> Unfinished {
+        let status = Status::Interrupted(Cancel::error().with_path(&file.item.path));
+        Unfinished {
+            outcome: dry_run::outcome(file, status, file.md5),
+            sent: Arc::default(),
+            started: file.started,
+        }
+    }
+
     /// How the file ended, where its task did not come to say so. Its slices are tasks of their own:
     /// they are dropped, and counted, a moment after it, which is waited for until `until`.
     async fn outcome(self, until: tokio::time::Instant) -> Outcome {
@@ -142,8 +153,16 @@ impl Files {
         let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&unfinished.sent));
         let handle = match shared.purpose {
             Purpose::Upload => self.tasks.spawn(file::upload(shared, file, sent)),
-            Purpose::Verify => self.tasks.spawn(verify::file(shared, file)),
+            // What is planned is not hashed.
+            Purpose::Verify | Purpose::Plan => self.tasks.spawn(verify::file(shared, file)),
         };
+        self.active.insert(handle.id(), unfinished);
+    }
+
+    fn plan(&mut self, file: Unhashed) {
+        let unfinished = Unfinished::planned(&file);
+        let shared = Arc::clone(&self.shared);
+        let handle = self.tasks.spawn(dry_run::file(shared, file));
         self.active.insert(handle.id(), unfinished);
     }
 
@@ -263,6 +282,7 @@ impl Files {
             let outcome = match admitted {
                 Admitted::Ended(outcome) => *outcome,
                 Admitted::Ready(file) => Unfinished::of(&file).outcome,
+                Admitted::Unhashed(file) => Unfinished::planned(&file).outcome,
             };
             self.ended(outcome).await;
         }

@@ -56,6 +56,21 @@ impl Core {
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub(super) fn new(options: Options) -> Result<Core> {
+        let opened = open_journal(&options);
+        Core::with(options, opened)
+    }
+
+    /// The same for runs that leave everything as it is: there is a journal where one was, and nothing
+    /// is written to it.
+    ///
+    /// # Errors
+    /// As [`Core::new`].
+    pub(super) fn to_read(options: Options) -> Result<Core> {
+        let opened = read_journal(&options);
+        Core::with(options, opened)
+    }
+
+    fn with(options: Options, (journal, unopened): (Journal, Option<Error>)) -> Result<Core> {
         let api = options.check()?;
         let shares = Shares::of(Descriptors::now());
         let tokens = Tokens::new(
@@ -65,7 +80,6 @@ impl Core {
         );
         let base = api.to_string();
         let transfer = Transfer::new(transfer_settings(&options, api, shares), tokens)?;
-        let (journal, unopened) = open_journal(&options);
         let hash_threads = options.hash_threads.unwrap_or_else(processors);
         let name = options.account_name();
         let core = Core {
@@ -134,6 +148,26 @@ fn open_journal(options: &Options) -> (Journal, Option<Error>) {
         Some(Ok(journal)) => (journal, None),
         Some(Err(error)) => {
             let error = error.advice("this run cannot be resumed");
+            (Journal::off(), Some(error))
+        }
+        None => (Journal::off(), None),
+    }
+}
+
+fn read_journal(options: &Options) -> (Journal, Option<Error>) {
+    let settings = journal::Settings {
+        limit: u64::MAX,
+        writes: false,
+        ..journal::Settings::default()
+    };
+    let open = |dir: &std::path::Path| match Journal::is_in(dir)? {
+        true => Journal::open_with(dir, settings),
+        false => Ok(Journal::off()),
+    };
+    match options.state_dir.as_deref().map(open) {
+        Some(Ok(journal)) => (journal, None),
+        Some(Err(error)) => {
+            let error = error.advice("what it may know is not taken into account");
             (Journal::off(), Some(error))
         }
         None => (Journal::off(), None),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::dry_run::Forecast;
 use super::held::{Held, TimeSpent};
 use super::landing::Landing;
 use super::under_way::{FileNow, Step, UnderWay};
@@ -53,6 +54,8 @@ pub enum Status {
     /// Other content of this name is there and was left as it is ([`Conflict::Skip`](crate::Conflict::Skip));
     /// its id, where it is known.
     Kept(Option<i64>),
+    /// Planning: it would be sent.
+    Planned(Forecast),
     /// Verifying: it is not there; why.
     Missing(String),
     /// Verifying: what is there is not what is here; how it differs.
@@ -72,6 +75,7 @@ impl Status {
             Status::Uploaded(_) => "uploaded",
             Status::Reused(_) => "reused",
             Status::Skipped(_) | Status::Present(_) | Status::Kept(_) => "skipped",
+            Status::Planned(_) => "planned",
             Status::Missing(_) => "missing",
             Status::Different(_) => "different",
             Status::Failed(_) => "failed",
@@ -106,7 +110,7 @@ impl Status {
         match self {
             Status::Uploaded(id) | Status::Present(id) => Some(*id),
             Status::Reused(id) | Status::Skipped(id) | Status::Kept(id) => *id,
-            Status::Missing(_) | Status::Different(_) => None,
+            Status::Planned(_) | Status::Missing(_) | Status::Different(_) => None,
             Status::Failed(_) | Status::Interrupted(_) => None,
         }
     }
@@ -141,6 +145,9 @@ pub struct Progress {
     pub(super) failed: AtomicU64,
     pub(super) failed_bytes: AtomicU64,
     pub(super) resumed: AtomicU64,
+    /// Files that were hashed to plan them, and their bytes.
+    pub(super) compared: AtomicU64,
+    pub(super) compared_bytes: AtomicU64,
     pub(super) is_listed: AtomicBool,
     pub(super) under_way: Arc<UnderWay>,
     pub(super) spent: TimeSpent,
@@ -190,6 +197,8 @@ pub struct Snapshot {
     pub failed: u64,
     /// Bytes of files sent in slices that an earlier run had sent; in `acked` as well.
     pub resumed: u64,
+    /// Files that were hashed to plan them, and their bytes.
+    pub compared: (u64, u64),
     /// Content bytes that sockets took, of bodies that are not acknowledged yet.
     pub on_wire: u64,
     /// No more files will be handed in.
@@ -229,6 +238,7 @@ impl Progress {
             files_failed: read(&self.failed),
             failed: read(&self.failed_bytes),
             resumed: read(&self.resumed),
+            compared: (read(&self.compared), read(&self.compared_bytes)),
             on_wire: looked.on_wire,
             is_listed: self.is_listed.load(Ordering::Relaxed),
             hashing: self.under_way.count(Step::Hashing),
@@ -308,6 +318,8 @@ pub struct Summary {
     pub failed: u64,
     /// Files that an interrupt came before.
     pub interrupted: u64,
+    /// Files that an upload would send.
+    pub planned: u64,
     /// Files that were verified and are not there.
     pub missing: u64,
     /// Files that were verified and are not the same there.
@@ -329,6 +341,7 @@ impl Summary {
             Status::Uploaded(_) => self.uploaded += 1,
             Status::Reused(_) => self.reused += 1,
             Status::Skipped(_) | Status::Present(_) | Status::Kept(_) => self.skipped += 1,
+            Status::Planned(_) => self.planned += 1,
             Status::Missing(_) => self.missing += 1,
             Status::Different(_) => self.different += 1,
             Status::Failed(_) => self.failed += 1,
@@ -336,7 +349,11 @@ impl Summary {
         }
         if !matches!(
             outcome.status,
-            Status::Missing(_) | Status::Different(_) | Status::Failed(_) | Status::Interrupted(_)
+            Status::Planned(_)
+                | Status::Missing(_)
+                | Status::Different(_)
+                | Status::Failed(_)
+                | Status::Interrupted(_)
         ) {
             self.bytes += outcome.size;
         }

@@ -34,8 +34,8 @@ pub struct Wanted<'a> {
     pub remote: &'a Remote,
     /// Bytes.
     pub size: u64,
-    /// The MD5 of the whole.
-    pub md5: Md5,
+    /// The MD5 of the whole; `None` where it is not known yet: then any content of that size may be it.
+    pub md5: Option<Md5>,
     /// Whether the service may have given it a suffix, as it does where both are kept.
     pub or_numbered: bool,
 }
@@ -43,7 +43,7 @@ pub struct Wanted<'a> {
 /// What stands at a file's place.
 #[derive(Debug, Clone)]
 pub enum Standing {
-    /// A file with this size and MD5.
+    /// A file with this size and MD5; with this size, where no MD5 was said.
     Same(Entry),
     /// Something else of that name.
     Other(Entry),
@@ -361,7 +361,9 @@ fn is_same(entry: &Entry, wanted: Wanted<'_>) -> bool {
     entry.kind == EntryKind::File
         && !entry.refused
         && entry.size == wanted.size
-        && entry.etag == Some(wanted.md5)
+        && entry
+            .etag
+            .is_some_and(|etag| wanted.md5.is_none_or(|md5| md5 == etag))
 }
 
 /// `a(1).txt` for `a.txt`.
@@ -433,7 +435,7 @@ mod tests {
         let wanted = Wanted {
             remote: &remote,
             size: 5,
-            md5: Md5([1; 16]),
+            md5: Some(Md5([1; 16])),
             or_numbered,
         };
         listing.same(wanted).map(|entry| entry.id)

@@ -9,6 +9,7 @@ mod contents;
 mod core;
 mod descriptors;
 mod disk;
+mod dry_run;
 mod event;
 mod file;
 mod folder;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use client::{Client, Interrupter, Run, ServerReport};
+pub use dry_run::{Forecast, Planner};
 pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
 pub use held::Held;
 pub use landing::Landing;

@@ -2,14 +2,16 @@
 //! call whose answer is lost. A file that is there is not sent; one whose answer was lost and that is
 //! there has arrived.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::event::{Event, Progress, Status};
 use super::file::{FileUpload, Presence, is_refusal};
-use super::folder::{Standing, Wanted, is_too_large};
+use super::folder::{Absence, Standing, Wanted, is_too_large};
 use super::remote::{Effort, is_not_of_listing};
+use super::run::{Purpose, Shared};
 use crate::error::{Delivery, Error, Kind, Operation, Result};
 use crate::journal::Begun;
 use crate::options::{Look, Resume};
@@ -54,18 +56,15 @@ impl FileUpload<'_> {
     }
 
     async fn judged(&self, standing: Standing) -> Result<Presence> {
-        match (standing, self.facts.conflict) {
-            (Standing::Same(entry), _) => Ok(Presence::Ended(self.present(&entry))),
-            (Standing::Other(entry), Conflict::Fail) => Err(taken(&entry, self.facts.size)),
-            (Standing::Other(entry), Conflict::Skip) => Ok(Presence::Ended(self.kept(&entry))),
-            (Standing::Other(_), Conflict::Overwrite | Conflict::KeepBoth) => Ok(Presence::Absent),
-            (Standing::Nothing(nothing), _) => {
-                if let Some(similar) = nothing.similar {
-                    self.tell_similar(&similar).await;
-                }
+        let (facts, path) = (&self.facts, self.hashed.source.path());
+        match judge(&standing, facts.conflict, facts.size)? {
+            Verdict::Present(entry) => Ok(Presence::Ended(self.present(&entry))),
+            Verdict::Kept(entry) => Ok(Presence::Ended(self.kept(&entry))),
+            Verdict::Unknown => Ok(Presence::Unknown),
+            Verdict::Absent => {
+                tell_similar(&self.shared, &standing, (facts.remote.path(), path)).await;
                 Ok(Presence::Absent)
             }
-            (Standing::Unknown, _) => Ok(Presence::Unknown),
         }
     }
 
@@ -146,22 +145,10 @@ impl FileUpload<'_> {
         let wanted = Wanted {
             remote: &facts.remote,
             size: facts.size,
-            md5: facts.etag,
+            md5: Some(facts.etag),
             or_numbered: self.keeps_both(),
         };
-        let link = (&*shared.core.transfer, &shared.scope);
-        match shared.listings.look(link, wanted, effort).await {
-            Err(error) if is_not_of_listing(&error) => Err(error),
-            // An upload tells.
-            Err(error) if error.kind() == Kind::Auth && !shared.core.transfer.has_good_token() => {
-                Ok(Standing::Unknown)
-            }
-            Err(error) => {
-                shared.tell(Event::Warning(unlisted(error))).await;
-                Ok(Standing::Unknown)
-            }
-            standing => standing,
-        }
+        standing(shared, wanted, effort).await
     }
 
     /// The service has it.
@@ -179,21 +166,81 @@ impl FileUpload<'_> {
     fn keeps_both(&self) -> bool {
         self.facts.conflict == Conflict::KeepBoth
     }
+}
 
-    async fn tell_similar(&self, similar: &Entry) {
-        if !self.shared.listings.tells_similar() {
-            return;
+/// What is there at the place of `wanted`, as far as the service says so.
+///
+/// # Errors
+/// A login that failed, or [`Kind::Cancelled`]; of a run that sends nothing also a token that is refused.
+pub async fn standing(shared: &Shared, wanted: Wanted<'_>, effort: Effort) -> Result<Standing> {
+    let transfer = &shared.core.transfer;
+    match shared
+        .listings
+        .look((transfer, &shared.scope), wanted, effort)
+        .await
+    {
+        Err(error) if is_not_of_listing(&error) => Err(error),
+        Err(error) if error.kind() == Kind::Auth && !transfer.has_good_token() => {
+            match shared.purpose {
+                Purpose::Plan => Err(error),
+                // An upload tells.
+                Purpose::Upload | Purpose::Verify => Ok(Standing::Unknown),
+            }
         }
-        let message = format!(
-            "{:?} is there already and differs from {:?} only by case or composition: taken for another file",
-            similar.name,
-            self.facts.remote.path()
-        );
-        let warning = Error::new(Kind::Rejected, Operation::List, message);
-        let path = self.hashed.source.path();
-        let told = Event::Warning(warning.with_path(path));
-        self.shared.tell(told).await;
+        Err(error) => {
+            shared.tell(Event::Warning(unlisted(error))).await;
+            Ok(Standing::Unknown)
+        }
+        standing => standing,
     }
+}
+
+/// What follows from what is there.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The same content: nothing is sent.
+    Present(Entry),
+    /// Other content, which is left as it is.
+    Kept(Entry),
+    /// It is to be sent.
+    Absent,
+    /// The service did not say.
+    Unknown,
+}
+
+/// What follows from what is there for a file of `size` bytes.
+///
+/// # Errors
+/// [`Kind::Rejected`] where other content has the name and the file is to fail then.
+pub fn judge(standing: &Standing, conflict: Conflict, size: u64) -> Result<Verdict> {
+    match (standing, conflict) {
+        (Standing::Same(entry), _) => Ok(Verdict::Present(entry.clone())),
+        (Standing::Other(entry), Conflict::Fail) => Err(taken(entry, size)),
+        (Standing::Other(entry), Conflict::Skip) => Ok(Verdict::Kept(entry.clone())),
+        (Standing::Other(_), Conflict::Overwrite | Conflict::KeepBoth) => Ok(Verdict::Absent),
+        (Standing::Nothing(_), _) => Ok(Verdict::Absent),
+        (Standing::Unknown, _) => Ok(Verdict::Unknown),
+    }
+}
+
+/// Says that a name is there that is another only by case or composition, if one is.
+pub async fn tell_similar(shared: &Shared, standing: &Standing, (remote, path): (&str, &Path)) {
+    let Standing::Nothing(Absence {
+        similar: Some(similar),
+        ..
+    }) = standing
+    else {
+        return;
+    };
+    if !shared.listings.tells_similar() {
+        return;
+    }
+    let message = format!(
+        "{:?} is there already and differs from {remote:?} only by case or composition: taken for another file",
+        similar.name
+    );
+    let warning = Error::new(Kind::Rejected, Operation::List, message);
+    shared.tell(Event::Warning(warning.with_path(path))).await;
 }
 
 /// How far the service is asked before a file is sent, in a run that has `files` as far as is known. Where
@@ -238,7 +285,7 @@ fn described(entry: &Entry, size: u64) -> String {
     }
 }
 
-fn never_answered() -> Error {
+pub fn never_answered() -> Error {
     let message = "an earlier call was not answered: the file may be there, and sending it again would keep both";
     let error = Error::new(Kind::Rejected, Operation::Create, message);
     let error = error.with_delivery(Delivery::Unknown);

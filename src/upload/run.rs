@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::core::Core;
 use super::event::{Event, Progress};
 use super::remote::Listings;
-use crate::hash::Pools;
+use crate::hash::{Pools, processors};
 use crate::transfer::Scope;
 
 /// What becomes of a run's files.
@@ -17,6 +17,8 @@ pub enum Purpose {
     Upload,
     /// They are compared with what is there.
     Verify,
+    /// It is told what an upload would do.
+    Plan,
 }
 
 /// One run: a set of files on their way.
@@ -34,6 +36,8 @@ pub struct Shared {
     pub scope: Scope,
     /// What is there at the service, as far as it was asked.
     pub listings: Listings,
+    /// How many files are hashed at once to plan them.
+    pub comparing: Semaphore,
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
@@ -49,6 +53,7 @@ impl Shared {
         events: mpsc::WeakSender<Event>,
     ) -> Arc<Shared> {
         let scope = core.transfer.scope();
+        let comparing = core.options.hash_threads.unwrap_or_else(processors);
         Arc::new(Shared {
             purpose,
             core,
@@ -56,6 +61,7 @@ impl Shared {
             progress: Arc::new(Progress::of(&scope)),
             scope,
             listings: Listings::default(),
+            comparing: Semaphore::new(comparing),
             places: Semaphore::new(PLACES),
             events,
         })

@@ -19,11 +19,11 @@ pub async fn file(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
     let wanted = Wanted {
         remote: &hashed.task.remote,
         size: hashed.source.len(),
-        md5: hashed.digest.md5,
+        md5: Some(hashed.digest.md5),
         or_numbered: shared.core.options.on_conflict == Conflict::KeepBoth,
     };
     let link = (&*shared.core.transfer, &shared.scope);
-    let status = match by_name(&shared.listings, link, wanted).await {
+    let status = match by_name(&shared.listings, link, (wanted, hashed.digest.md5)).await {
         Status::Failed(error) => Status::Failed(error.with_path(hashed.source.path())),
         status => status,
     };
@@ -129,18 +129,22 @@ impl Checker {
         let wanted = Wanted {
             remote: &remote,
             size: receipt.size,
-            md5: receipt.md5,
+            md5: Some(receipt.md5),
             or_numbered: false,
         };
         let link = (&*self.transfer, self.transfer.own_scope());
-        by_name(&self.listings, link, wanted).await
+        by_name(&self.listings, link, (wanted, receipt.md5)).await
     }
 }
 
-async fn by_name(listings: &Listings, link: (&Transfer, &Scope), wanted: Wanted<'_>) -> Status {
+async fn by_name(
+    listings: &Listings,
+    link: (&Transfer, &Scope),
+    (wanted, md5): (Wanted<'_>, Md5),
+) -> Status {
     match listings.look(link, wanted, Effort::Thorough).await {
         Ok(Standing::Same(entry)) => Status::Present(entry.id),
-        Ok(Standing::Other(entry)) => compared(&entry, wanted.size, wanted.md5),
+        Ok(Standing::Other(entry)) => compared(&entry, wanted.size, md5),
         Ok(Standing::Nothing(nothing)) => Status::Missing(nothing.told()),
         Ok(Standing::Unknown) => Status::Failed(listings.refused().unwrap_or_else(unanswered)),
         Err(error) => Status::Failed(error),

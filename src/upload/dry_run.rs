@@ -1,0 +1,274 @@
+//! What an upload would do, told and not done. In: files that passed admission, and the same journal,
+//! listings and rules that an upload asks. Out: for each file that it would be sent, and what that costs,
+//! or how it would end without. Never: a call that changes anything, a byte that is sent, a word written
+//! to the journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Item;
+use super::admit::{Unhashed, is_expected};
+use super::client::{Client, Run};
+use super::core::Core;
+use super::event::{Outcome, Progress, Status};
+use super::folder::{Standing, Wanted};
+use super::listing::Lister;
+use super::present::{Verdict, judge, never_answered, standing, tell_similar};
+use super::remote::Effort;
+use super::run::{Purpose, Shared};
+use super::turn::{self, Known};
+use crate::digest::Md5;
+use crate::error::{Error, Kind, Operation, Result};
+use crate::hash::{Watch, read_file};
+use crate::journal::{Begun, Upload};
+use crate::options::{Look, Options, Resume};
+use crate::plan::Plan;
+use crate::policy::USUAL_SLICE;
+use crate::source::{Source, patiently};
+use crate::transfer::Cancel;
+use crate::wire::Conflict;
+
+/// Tells what an upload with the same options would do, by the upload's own checks.
+///
+/// A journal is read where there is one; none is made, and nothing is written to it. The service is asked
+/// for listings, unless [`Options::look`] is [`Look::Never`].
+#[derive(Debug, Clone)]
+pub struct Planner {
+    client: Client,
+}
+
+/// What sending a file would cost, at most: what the service has the content of is not sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forecast {
+    /// Content bytes to send. Less than the file's size where an earlier run sent some of it.
+    pub bytes: u64,
+    /// Calls of `single/create`.
+    pub single: u32,
+    /// Calls of `create`.
+    pub create: u32,
+    /// Slices.
+    pub slices: u32,
+    /// Calls of `upload_complete`.
+    pub complete: u32,
+    /// Whether the service was asked what is there.
+    pub is_known: bool,
+}
+
+impl Planner {
+    /// One that has not said anything to the service yet.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] where the options make no sense.
+    pub fn new(options: Options) -> Result<Planner> {
+        let core = Core::to_read(options)?;
+        Ok(Planner {
+            client: Client::of(core),
+        })
+    }
+
+    /// Starts planning files: each ends as [`Status::Planned`] where it would be sent, or as it would end
+    /// without that. A file is read only where nothing else tells whether its content is there.
+    ///
+    /// # Errors
+    /// Where no thread can be started.
+    pub fn start<I>(&self, items: I) -> Result<Run>
+    where
+        I: IntoIterator<Item = Item>,
+        I::IntoIter: Send + 'static,
+    {
+        let items = items.into_iter();
+        self.client.begin(Purpose::Plan, items, Lister::OwnThread)
+    }
+}
+
+/// Plans one file.
+pub async fn file(shared: Arc<Shared>, mut file: Unhashed) -> Outcome {
+    let status = match planned(&shared, &mut file).await {
+        Ok(status) => status,
+        Err(error) if error.path().is_some() => Status::Failed(error),
+        Err(error) => Status::Failed(error.with_path(&file.item.path)),
+    };
+    Progress::add(&shared.progress.acked, file.size);
+    outcome(&file, status, file.md5)
+}
+
+/// Of a file that was planned or would have been.
+pub fn outcome(file: &Unhashed, status: Status, md5: Option<Md5>) -> Outcome {
+    Outcome {
+        path: file.item.path.clone(),
+        remote: file.task.remote.path().to_owned(),
+        status,
+        size: file.size,
+        md5,
+        sent: 0,
+        trace_id: None,
+        elapsed: Duration::ZERO,
+        tag: file.item.tag.clone(),
+    }
+}
+
+async fn planned(shared: &Shared, file: &mut Unhashed) -> Result<Status> {
+    let options = &shared.core.options;
+    if file.md5.is_none() && needs_md5(shared, file).await {
+        hash(shared, file).await?;
+    }
+    if let Some(md5) = &file.md5 {
+        is_expected(&file.item, md5)?;
+    }
+    let mut known = journal(shared, file).await;
+    if let (Known::Finished(finished), true) = (&known, options.look != Look::Always) {
+        return Ok(Status::Skipped(finished.file_id));
+    }
+    let mut seen = look(shared, file, &known).await?;
+    if file.md5.is_none() && matches!(seen, Standing::Same(_)) {
+        hash(shared, file).await?;
+        known = journal(shared, file).await;
+        seen = look(shared, file, &known).await?;
+    }
+    let conflict = options.on_conflict;
+    let verdict = match (&known, &seen) {
+        // As an upload has it: it may be there, and nothing tells.
+        (Known::Begun(Begun::Pending(_)), Standing::Unknown) => return Err(never_answered()),
+        (Known::Begun(Begun::Pending(_)), Standing::Other(_)) => Verdict::Absent,
+        _ => judge(&seen, conflict, file.size)?,
+    };
+    let is_known = matches!(verdict, Verdict::Absent);
+    match verdict {
+        Verdict::Present(entry) => return Ok(Status::Present(entry.id)),
+        Verdict::Kept(entry) => return Ok(Status::Kept(Some(entry.id))),
+        Verdict::Absent => {
+            let named = (file.task.remote.path(), &*file.item.path);
+            tell_similar(shared, &seen, named).await;
+        }
+        Verdict::Unknown => {
+            if let Known::Finished(finished) = known {
+                return Ok(Status::Skipped(finished.file_id));
+            }
+        }
+    }
+    let begun = match known {
+        Known::Begun(Begun::Upload(upload)) => Some(upload),
+        _ => None,
+    };
+    let forecast = forecast(file.size, options.single_max, begun.as_ref());
+    Ok(Status::Planned(Forecast {
+        is_known,
+        ..forecast
+    }))
+}
+
+/// Whether only the content tells what becomes of the file: its MD5 is to be compared with one that was
+/// said, or the journal knows of a content of that size there.
+async fn needs_md5(shared: &Shared, file: &Unhashed) -> bool {
+    if file.item.md5.is_some() {
+        return true;
+    }
+    let (journal, task) = (shared.core.journal.clone(), file.task.clone());
+    let known = tokio::task::spawn_blocking(move || journal.knows_of_size(&task)).await;
+    known.unwrap_or(false) && shared.core.options.resume != Resume::Nothing
+}
+
+async fn journal(shared: &Shared, file: &Unhashed) -> Known {
+    match &file.md5 {
+        Some(md5) => turn::known(shared, &file.task, md5).await,
+        None => Known::Nothing,
+    }
+}
+
+/// What is there, where an upload would come to know it, by its own look or by what `create` answers.
+async fn look(shared: &Shared, file: &Unhashed, known: &Known) -> Result<Standing> {
+    let options = &shared.core.options;
+    let is_pending = matches!(known, Known::Begun(Begun::Pending(_)));
+    let sends_again = options.resume == Resume::SendAgain && !is_pending;
+    let effort = match (options.look, options.on_conflict) {
+        (Look::Never, _) => return Ok(Standing::Unknown),
+        // Sent, whatever is there.
+        (_, Conflict::Overwrite | Conflict::KeepBoth) if sends_again => {
+            return Ok(Standing::Unknown);
+        }
+        (Look::Auto, Conflict::Overwrite) => Effort::Cheap,
+        _ => Effort::Thorough,
+    };
+    let wanted = Wanted {
+        remote: &file.task.remote,
+        size: file.size,
+        md5: file.md5,
+        or_numbered: options.on_conflict == Conflict::KeepBoth,
+    };
+    standing(shared, wanted, effort).await
+}
+
+/// Works out the file's MD5.
+async fn hash(shared: &Shared, file: &mut Unhashed) -> Result<()> {
+    let Ok(_place) = shared.comparing.acquire().await else {
+        return Err(Cancel::error());
+    };
+    let watch = Watch {
+        stop: Arc::clone(shared.scope.cancel.flag()),
+        ..Watch::default()
+    };
+    let (item, settings) = (file.item.clone(), shared.core.source_settings);
+    let read = move || {
+        let open = || Source::open_below(item.below.as_deref(), &item.path, &settings);
+        let source = patiently(open, || {}, || watch.is_stopped())?;
+        read_file(&source, None, &watch)
+    };
+    let digest = tokio::task::spawn_blocking(read).await;
+    let digest = digest
+        .map_err(|error| Error::new(Kind::Internal, Operation::Check, error.to_string()))??;
+    file.md5 = Some(digest.ok_or_else(Cancel::error)?.md5);
+    Progress::add(&shared.progress.compared, 1);
+    Progress::add(&shared.progress.compared_bytes, file.size);
+    Ok(())
+}
+
+/// What a file of `size` bytes costs, of which `begun` was sent so far.
+fn forecast(size: u64, single_max: u64, begun: Option<&Upload>) -> Forecast {
+    if begun.is_none() && size <= single_max {
+        return Forecast {
+            bytes: size,
+            single: 1,
+            ..Forecast::default()
+        };
+    }
+    let slice_size = begun.map_or(USUAL_SLICE, |upload| upload.created.slice_size);
+    let all = Forecast {
+        bytes: size,
+        create: u32::from(begun.is_none()),
+        complete: 1,
+        ..Forecast::default()
+    };
+    // What is kept makes sense, or it is begun again.
+    let Ok(plan) = Plan::new(size, slice_size) else {
+        return all;
+    };
+    let (left, acked) = match begun {
+        Some(upload) => (
+            plan.left(&upload.acked).len(),
+            plan.acked_bytes(&upload.acked),
+        ),
+        None => (plan.count() as usize, 0),
+    };
+    Forecast {
+        bytes: size - acked,
+        slices: u32::try_from(left).unwrap_or(u32::MAX),
+        ..all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_in_one_call_or_in_slices() {
+        let mega = 1 << 20;
+        let small = forecast(4 * mega, 4 * mega, None);
+        assert_eq!((small.single, small.create, small.slices), (1, 0, 0));
+        let large = forecast(4 * mega + 1, 4 * mega, None);
+        assert_eq!((large.single, large.create, large.slices), (0, 1, 1));
+        assert_eq!((large.complete, large.bytes), (1, 4 * mega + 1));
+        assert_eq!(forecast(33 * mega, 0, None).slices, 3);
+    }
+}
