@@ -21,38 +21,45 @@ use super::{INTERRUPTED, complain, say, state_dir, text, token_command, usage};
 /// # Errors
 /// Where there is none, or half of one, or a file that cannot be used.
 pub fn find(account: &Account) -> Result<Credential, Error> {
+    let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or give --token-command, or \
+                   run `panup login`, which says where keys come from";
+    known(account)?.ok_or_else(|| {
+        Error::new(Kind::Invalid, Operation::Configure, message)
+            .advice("to try panup without an account, add --emulator")
+    })
+}
+
+/// The same, or nothing where nothing names one.
+///
+/// # Errors
+/// Where there is half of one, or a file that cannot be used.
+pub fn known(account: &Account) -> Result<Option<Credential>, Error> {
     if let Some(path) = &account.token_file {
-        return from_file(path);
+        return from_file(path).map(Some);
     }
     let name = account.account.as_deref();
     if let Some(command) = &account.token_command {
-        return token_command::credential(command, name);
+        return token_command::credential(command, name).map(Some);
     }
     if let Some(token) = variable("PANUP_TOKEN")? {
-        return Ok(Credential::Token(Secret::new(&token)));
+        return Ok(Some(Credential::Token(Secret::new(&token))));
     }
     if let Some(path) = plain_variable("PANUP_TOKEN_FILE") {
-        return from_file(Path::new(&OsString::from_vec(path)));
+        return from_file(Path::new(&OsString::from_vec(path))).map(Some);
     }
     if let Some(command) = plain_variable("PANUP_TOKEN_COMMAND") {
         let command = String::from_utf8(command);
         let command = command.map_err(|_| usage("PANUP_TOKEN_COMMAND is not UTF-8".to_owned()))?;
-        return token_command::credential(&command, name);
+        return token_command::credential(&command, name).map(Some);
     }
     if let Some(credential) = client_variables()? {
-        return Ok(credential);
+        return Ok(Some(credential));
     }
     if let Some(credential) = oauth_variables()? {
-        return Ok(credential);
+        return Ok(Some(credential));
     }
     let kept = state_dir(account.state_dir.as_deref()).map(|folder| folder.join(KEPT));
-    if let Some(credential) = kept.map(|path| read_kept(&path)).transpose()?.flatten() {
-        return Ok(credential);
-    }
-    let message = "no credentials: set PANUP_TOKEN, or PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or give --token-command, or \
-                   run `panup login`, which says where keys come from";
-    Err(Error::new(Kind::Invalid, Operation::Configure, message)
-        .advice("to try panup without an account, add --emulator"))
+    Ok(kept.map(|path| read_kept(&path)).transpose()?.flatten())
 }
 
 /// What `panup login` keeps, 0600: client id and secret, each a line; of OAuth the refresh token, as it

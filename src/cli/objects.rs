@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use panup::{Error, Item, Outcome};
+use panup::{Error, Item, Outcome, Status};
 use serde_json::{Value, json};
 
 use super::echo::Echo;
@@ -82,12 +82,45 @@ pub fn untried(item: &Item, status: &str, error: &Error) -> Value {
     line
 }
 
-/// A file that would go up.
-pub fn planned(item: &Item, size: u64) -> Value {
-    let mut line = json!({ "event": "planned", "remote": item.remote, "size": size });
-    add_path(&mut line, &item.path);
-    Echo::from_tag(item.tag.as_deref()).add_to(&mut line);
+/// What would become of a file; one that would fail is told as one that failed.
+pub fn planned(outcome: &Outcome) -> Value {
+    let status = &outcome.status;
+    if let Some(error) = status.error() {
+        let (path, remote) = (&outcome.path, &outcome.remote);
+        let mut line = file(path, remote, status.name(), Some(error));
+        line["size"] = json!(outcome.size);
+        Echo::from_tag(outcome.tag.as_deref()).add_to(&mut line);
+        return line;
+    }
+    let mut line = json!({ "event": "planned", "remote": outcome.remote, "size": outcome.size, "action": action(status) });
+    add_path(&mut line, &outcome.path);
+    match status {
+        Status::Planned(forecast) => {
+            line["to_send"] = json!(forecast.bytes);
+            line["calls"] = json!({
+                "single": forecast.single, "create": forecast.create, "slice": forecast.slices,
+                "complete": forecast.complete,
+            });
+        }
+        _ => {
+            line["note"] = json!(status.note());
+            line["file_id"] = json!(status.file_id());
+        }
+    }
+    if let Some(md5) = outcome.md5 {
+        line["md5"] = json!(md5.to_string());
+    }
+    Echo::from_tag(outcome.tag.as_deref()).add_to(&mut line);
     line
+}
+
+/// What an upload would do with a file.
+pub fn action(status: &Status) -> &'static str {
+    match status {
+        Status::Planned(_) => "upload",
+        Status::Failed(_) | Status::Interrupted(_) => "fail",
+        _ => "skip",
+    }
 }
 
 /// An empty folder that was made, or would be.
@@ -115,7 +148,7 @@ pub fn rounded(seconds: f64) -> f64 {
 }
 
 /// A path that is no Unicode comes in base64 as well.
-fn add_path(line: &mut Value, path: &Path) {
+pub fn add_path(line: &mut Value, path: &Path) {
     line["path"] = json!(path.to_string_lossy());
     if path.to_str().is_none() {
         let coded = STANDARD.encode(path.as_os_str().as_encoded_bytes());

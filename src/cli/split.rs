@@ -34,6 +34,18 @@ pub struct Splits {
     pending: usize,
 }
 
+/// The files as a run sends them: those of more than `size` bytes, where that is given, and those of which a
+/// list says so, as their parts. Their lists, which a run makes of what it has sent, are not among them.
+pub fn parts(
+    items: Box<dyn Iterator<Item = Item> + Send>,
+    size: Option<u64>,
+) -> Box<dyn Iterator<Item = Item> + Send> {
+    Box::new(items.flat_map(move |item| match wanted(&item, size) {
+        Some((size, split)) => cut(&item, Echo::from_tag(item.tag.as_deref()), (size, split)),
+        None => Parts::One(Some(item)),
+    }))
+}
+
 /// How a list has ended.
 pub type List = Result<Outcome, Refused>;
 
@@ -83,7 +95,7 @@ impl Splits {
         let runtime = tokio::runtime::Handle::current();
         let mut names = Targets::new(Conflict::Fail);
         Box::new(items.flat_map(move |item| {
-            let Some((size, split)) = shared.wanted(&item) else {
+            let Some((size, split)) = wanted(&item, shared.size) else {
                 return Parts::One(Some(item));
             };
             // The list's name may be another file's. Of what is no split file's, the run itself sees that.
@@ -182,18 +194,6 @@ impl Shared {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The size of a file that is to be split, and that of its parts.
-    fn wanted(&self, item: &Item) -> Option<(u64, u64)> {
-        let listed = Echo::from_tag(item.tag.as_deref()).into_part();
-        let split = listed.map(|part| part.split).or(self.size)?;
-        let facts = match &item.below {
-            Some(_) => std::fs::symlink_metadata(&item.path),
-            None => std::fs::metadata(&item.path),
-        };
-        let facts = facts.ok().filter(|facts| facts.is_file())?;
-        (facts.len() > split && split > 0).then_some((facts.len(), split))
-    }
-
     fn begin(
         &self,
         item: &Item,
@@ -212,13 +212,29 @@ impl Shared {
             whole,
         };
         self.files().insert(item.remote.clone(), kept);
-        Parts::Many {
-            item: Box::new(item.clone()),
-            echo,
-            size,
-            split,
-            next: 0,
-        }
+        cut(item, echo, (size, split))
+    }
+}
+
+/// The size of a file that is to be split, and that of its parts.
+fn wanted(item: &Item, size: Option<u64>) -> Option<(u64, u64)> {
+    let listed = Echo::from_tag(item.tag.as_deref()).into_part();
+    let split = listed.map(|part| part.split).or(size)?;
+    let facts = match &item.below {
+        Some(_) => std::fs::symlink_metadata(&item.path),
+        None => std::fs::metadata(&item.path),
+    };
+    let facts = facts.ok().filter(|facts| facts.is_file())?;
+    (facts.len() > split && split > 0).then_some((facts.len(), split))
+}
+
+fn cut(item: &Item, echo: Echo, (size, split): (u64, u64)) -> Parts {
+    Parts::Many {
+        item: Box::new(item.clone()),
+        echo,
+        size,
+        split,
+        next: 0,
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use panup::{
-    Claimed, Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look,
-    Operation, Options, Resume, Run, Secret, Status, Targets,
+    Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look, Operation,
+    Options, Resume, Run, Secret, Status,
 };
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -15,19 +15,18 @@ use tokio::sync::mpsc;
 use super::account::account_options;
 use super::ahead::{Ahead, Patience};
 use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
-use super::echo::Echo;
 use super::emulator::Local;
 use super::ending;
 use super::folders::{self, Ended, Folder};
 use super::foot;
 use super::left_out::LeftOut;
-use super::plan::Plan;
+use super::plan::{Lines, Survey};
 use super::report::Report;
 use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
-use super::split::{Purpose, Splits};
-use super::walk::{News, Refused, Sums, Walk};
+use super::split::{self, Purpose, Splits};
+use super::walk::{News, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
 /// Uploads, and says how it went.
@@ -43,7 +42,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         found,
     )?;
     if upload.dry_run {
-        return Ok(dry_run(walk, &news, upload));
+        return dry_run(walk, &news, upload);
     }
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let local = Local::start(upload)?;
@@ -130,13 +129,31 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
         Some(local) => Credential::Token(Secret::new(&local.token())),
         None => credentials::find(&upload.account)?,
     };
-    let mut options = Options::new(credential);
-    account_options(&mut options, &upload.account)?;
+    let mut options = options_for(upload, credential)?;
     if let Some(local) = local {
         options.api = local.api();
         // What is set for a real account may not even be readable here.
         options.environment_proxies = false;
     }
+    // What an emulator of a moment knows is of no use to the next one.
+    let lasting = local.is_none() || upload.account.state_dir.is_some();
+    options.state_dir = options.state_dir.filter(|_| lasting);
+    if lasting && options.state_dir.is_none() {
+        complain(
+            "warning   no state folder is known here, since there is no home folder: nothing can be resumed, and each \
+             run fetches a new token; name one with --state-dir",
+        );
+    }
+    Ok(options)
+}
+
+/// What the options ask for, of whoever has `credential`.
+///
+/// # Errors
+/// A certificate cannot be read.
+pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, Error> {
+    let mut options = Options::new(credential);
+    account_options(&mut options, &upload.account)?;
     options.on_conflict = conflict(upload.on_conflict);
     options.look = look(upload.look);
     options.http = match upload.http {
@@ -164,15 +181,7 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
         (false, true) => Resume::SendAgain,
         (false, false) => Resume::Everything,
     };
-    // What an emulator of a moment knows is of no use to the next one.
-    let lasting = local.is_none() || upload.account.state_dir.is_some();
-    options.state_dir = state_dir(upload.account.state_dir.as_deref()).filter(|_| lasting);
-    if lasting && options.state_dir.is_none() {
-        complain(
-            "warning   no state folder is known here, since there is no home folder: nothing can be resumed, and each \
-             run fetches a new token; name one with --state-dir",
-        );
-    }
+    options.state_dir = state_dir(upload.account.state_dir.as_deref());
     Ok(options)
 }
 
@@ -305,35 +314,20 @@ async fn next(run: &mut Run) -> Option<Event> {
     run.next().await
 }
 
-fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> u8 {
+fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> Result<u8, Error> {
+    let mut lines = Lines::new(upload.output);
     let left_out = walk.left_out();
-    let mut report = Plan::new(upload.output);
-    let mut targets = Targets::new(conflict(upload.on_conflict));
-    for item in walk.items() {
-        news.try_iter().for_each(|news| report.news(&news));
-        let refuse = |error| {
-            News::Refused(Refused {
-                error,
-                path: item.path.clone(),
-                remote: item.remote.clone(),
-                echo: Echo::from_tag(item.tag.as_deref()),
-            })
-        };
-        match std::fs::metadata(&item.path) {
-            Err(error) => report.news(&refuse(Error::read(&item.path, error))),
-            // The run's own rule: what it would refuse is refused here.
-            Ok(facts) => match targets.claim(&item) {
-                Ok(Claimed::New) => report.file(&item, facts.len()),
-                Ok(Claimed::Again(_)) => {}
-                Err(error) => report.news(&refuse(error)),
-            },
-        }
-    }
-    news.try_iter().for_each(|news| report.news(&news));
-    report.summary(&left_out).code()
+    let survey = Survey::new(upload)?;
+    let items = split::parts(walk.items(), upload.what.select.split);
+    let end = survey.run((items, news), &mut |told| lines.told(told))?;
+    Ok(lines.summary(&left_out, &end))
 }
 
-fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
+/// `--md5-from`, read.
+///
+/// # Errors
+/// It cannot be read, or is wrong.
+pub fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
     let mut options = HashOptions::default();
     options.threads = upload.hash_threads;
     options.maps = !upload.no_mmap;

@@ -120,9 +120,11 @@ pub(super) fn is_another_finished(
 /// Whether any content of the task's size was finished or begun at its place.
 pub(super) fn is_of_size(connection: &Connection, task: &Task) -> rusqlite::Result<Option<()>> {
     let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM place WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
-         AND (EXISTS (SELECT 1 FROM finished WHERE finished.place = place.id AND size = ?6) \
-         OR EXISTS (SELECT 1 FROM upload WHERE upload.place = place.id AND size = ?6)) LIMIT 1",
+        "SELECT 1 FROM place WHERE api = ?4 AND account = ?5 \
+         AND (EXISTS (SELECT 1 FROM finished WHERE target = ?1 AND parent = ?2 AND remote = ?3 \
+         AND place = place.id AND size = ?6) \
+         OR EXISTS (SELECT 1 FROM upload WHERE target = ?1 AND parent = ?2 AND remote = ?3 \
+         AND place = place.id AND size = ?6)) LIMIT 1",
     )?;
     let (remote, account) = (&task.remote, &*task.account);
     let (parent, path) = (remote.parent(), remote.path());

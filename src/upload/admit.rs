@@ -21,7 +21,7 @@ use crate::hash::{BudgetGuard, Digested, Job, OpenedJob};
 use crate::journal::Task;
 use crate::options::{Look, Resume};
 use crate::panics::trip;
-use crate::source::{Source, Standing};
+use crate::source::{self, Source, Standing};
 use crate::transfer::Cancel;
 use crate::wire::{Remote, check_size};
 
@@ -172,29 +172,6 @@ impl Admission {
         }
     }
 
-    fn source(&self) -> Result<Source> {
-        let Item {
-            path,
-            below,
-            origin,
-            ..
-        } = &self.item;
-        let settings = &self.shared.core.source_settings;
-        let part = match origin {
-            Origin::File => None,
-            Origin::Part(part) => Some(part.clone()),
-            Origin::Caller(contents) => {
-                return Source::of_caller(path, Arc::clone(contents), settings);
-            }
-        };
-        let source = Source::open_part(below.as_deref(), path, part, settings)?;
-        if source.is_empty() {
-            // Some files have contents that their size knows nothing of.
-            source.read_into(&mut Vec::new())?;
-        }
-        Ok(source)
-    }
-
     fn task(&self, source: &Source) -> Result<Task> {
         let (item, core) = (&self.item, &self.shared.core);
         check_size(source.len())?;
@@ -211,10 +188,11 @@ impl Admission {
     }
 
     /// Hands it on without having read it.
-    fn unhashed(&self, task: Task) {
+    fn unhashed(&self, source: &Source, task: Task) {
         let core = &self.shared.core;
         let kept = match core.options.resume {
             Resume::Nothing => None,
+            _ if !source.is_lasting() => None,
             _ => core.journal.hashes(&task.path, &task.identity),
         };
         let told = self.item.md5.filter(|_| self.item.trust_md5);
@@ -244,6 +222,32 @@ impl Admission {
         Progress::add(&self.shared.progress.hashed, self.size);
         Some(digest)
     }
+}
+
+/// Opens what an item's bytes come from.
+///
+/// # Errors
+/// [`Kind::Source`]: it cannot be read, or is no file.
+pub fn open(item: &Item, settings: &source::Settings) -> Result<Source> {
+    let Item {
+        path,
+        origin,
+        below,
+        ..
+    } = item;
+    let part = match origin {
+        Origin::File => None,
+        Origin::Part(part) => Some(part.clone()),
+        Origin::Caller(contents) => {
+            return Source::of_caller(path, Arc::clone(contents), settings);
+        }
+    };
+    let source = Source::open_part(below.as_deref(), path, part, settings)?;
+    if source.is_empty() {
+        // Some files have contents that their size knows nothing of.
+        source.read_into(&mut Vec::new())?;
+    }
+    Ok(source)
 }
 
 /// The file is the one that was meant, where its MD5 was said.
@@ -277,7 +281,7 @@ impl Job for Admission {
 
     fn open(&mut self) -> Result<OpenedJob> {
         self.started = Instant::now();
-        let source = self.source()?;
+        let source = open(&self.item, &self.shared.core.source_settings)?;
         self.size = source.len();
         let task = self.task(&source)?;
         let core = &self.shared.core;
@@ -292,7 +296,7 @@ impl Job for Admission {
             return Ok(OpenedJob::Nothing);
         }
         if self.shared.purpose == Purpose::Plan {
-            self.unhashed(task);
+            self.unhashed(&source, task);
             return Ok(OpenedJob::Nothing);
         }
         trip::sure(trip::Step::Hash, &self.item.path);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Item;
-use super::admit::{Unhashed, is_expected};
+use super::admit::{Unhashed, is_expected, open};
 use super::client::{Client, Run};
 use super::core::Core;
 use super::event::{Outcome, Progress, Status};
@@ -24,7 +24,7 @@ use crate::journal::{Begun, Upload};
 use crate::options::{Look, Options, Resume};
 use crate::plan::Plan;
 use crate::policy::USUAL_SLICE;
-use crate::source::{Source, patiently};
+use crate::source::patiently;
 use crate::transfer::Cancel;
 use crate::wire::Conflict;
 
@@ -51,7 +51,7 @@ pub struct Forecast {
     pub slices: u32,
     /// Calls of `upload_complete`.
     pub complete: u32,
-    /// Whether the service was asked what is there.
+    /// Whether nothing that is there is in its way; the service may not have been asked.
     pub is_known: bool,
 }
 
@@ -133,7 +133,8 @@ async fn planned(shared: &Shared, file: &mut Unhashed) -> Result<Status> {
         (Known::Begun(Begun::Pending(_)), Standing::Other(_)) => Verdict::Absent,
         _ => judge(&seen, conflict, file.size)?,
     };
-    let is_known = matches!(verdict, Verdict::Absent);
+    let goes_anyway = matches!(conflict, Conflict::Overwrite | Conflict::KeepBoth);
+    let is_known = goes_anyway || matches!(verdict, Verdict::Absent);
     match verdict {
         Verdict::Present(entry) => return Ok(Status::Present(entry.id)),
         Verdict::Kept(entry) => return Ok(Status::Kept(Some(entry.id))),
@@ -210,8 +211,7 @@ async fn hash(shared: &Shared, file: &mut Unhashed) -> Result<()> {
     };
     let (item, settings) = (file.item.clone(), shared.core.source_settings);
     let read = move || {
-        let open = || Source::open_below(item.below.as_deref(), &item.path, &settings);
-        let source = patiently(open, || {}, || watch.is_stopped())?;
+        let source = patiently(|| open(&item, &settings), || {}, || watch.is_stopped())?;
         read_file(&source, None, &watch)
     };
     let digest = tokio::task::spawn_blocking(read).await;

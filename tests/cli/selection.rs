@@ -162,22 +162,24 @@ fn links_are_followed_where_that_is_asked() {
 #[test]
 fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let scene = scene();
-    let done = finish(upload(&scene).args(["--dry-run", "--dest", "d", "tree"])).exit(0);
+    let never = ["--dry-run", "--look", "never"];
+    let done = finish(upload(&scene).args(never).args(["--dest", "d", "tree"])).exit(0);
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{done:?}");
     assert!(
-        lines.contains(&"tree/a.txt -> d/tree/a.txt (20 bytes)"),
+        lines.contains(&"upload    tree/a.txt -> d/tree/a.txt (20 bytes)"),
         "{lines:?}"
     );
     assert!(done.stderr.contains("4 files"), "{done:?}");
-    finish(upload(&scene).args(["--dry-run", "missing"])).exit(1);
+    finish(upload(&scene).args(never).arg("missing")).exit(1);
     assert!(scene.emulator.stats().calls.is_empty());
 }
 
 #[test]
 fn a_dry_run_in_json_is_json() {
     let scene = scene();
-    let done = finish(upload(&scene).args(["--dry-run", "--json", "tree", "missing"])).exit(1);
+    let args = ["--dry-run", "--json", "--look", "never", "tree", "missing"];
+    let done = finish(upload(&scene).args(args)).exit(1);
     let events = done.events();
     let planned: Vec<_> = events
         .iter()

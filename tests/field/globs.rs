@@ -95,7 +95,8 @@ fn typed_and_listed_files_are_filtered_too() {
         let done = finish(upload(&scene).arg("--dry-run").args(args)).exit(0);
         let lines = done.stdout.lines();
         lines
-            .map(|line| line.split(" -> ").next().expect("a path").to_owned())
+            .map(|line| line.split(" -> ").next().expect("a path"))
+            .map(|line| line.strip_prefix("upload    ").expect("sent").to_owned())
             .collect::<Vec<_>>()
     };
     let typed = ["a.jpg", "b.txt", "sub/c.jpg", "#e"];
@@ -171,8 +172,12 @@ fn a_dry_run_says_which_files_want_one_remote_path() {
     let whole = scene.local.path().join("x/data");
     let whole = whole.to_str().expect("Unicode");
     let same = ["keep-both", "x/data", "./x/data", whole, "y/../x/data"];
-    assert_eq!(dry(&same).exit(0).stdout.lines().count(), 1);
-    assert!(scene.emulator.stats().calls.is_empty());
+    let same = dry(&same).exit(0).stdout;
+    assert_eq!(same.matches("upload    ").count(), 1, "{same}");
+    assert_eq!(same.matches("skip      ").count(), 3, "{same}");
+    let stats = scene.emulator.stats();
+    let listed = stats.of(panup_emulator::Operation::List).calls;
+    assert_eq!(stats.calls.len() as u64, listed, "it asks what is there");
 }
 
 /// The files of the tree that would go up, as they are called below it.

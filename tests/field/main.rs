@@ -8,6 +8,7 @@ mod budgets;
 mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
+mod dry_run;
 mod folders;
 mod globs;
 mod identity;

@@ -137,6 +137,9 @@ impl Listed {
         entry.remote = remote.map(|remote| Place::Whole(remote.to_owned()));
         // What the file was then is no promise of what it is.
         (entry.md5, entry.size) = (None, None);
+        if event == "planned" && object["action"] == "skip" {
+            return Ok(None);
+        }
         if event == "file" {
             let done = ["uploaded", "reused", "skipped"];
             let status = object["status"].as_str().unwrap_or_default();

@@ -154,3 +154,39 @@ fn one_file_to_two_places_is_known_at_both() {
     journal.flush().unwrap();
     assert!(journal.finished(&here).is_none() && journal.finished(&there).is_none());
 }
+
+#[test]
+fn a_content_of_a_size_is_known_at_its_place() {
+    let (_dir, journal) = scratch();
+    let base = task("a.bin");
+    assert!(!journal.knows_of_size(&base));
+    journal.finish(&base, MD5, Some(42));
+    journal.flush().unwrap();
+    for (what, other) in others(&base) {
+        let elsewhere = ["api", "account", "parent", "remote", "size"].contains(&what);
+        assert_eq!(journal.knows_of_size(&other), !elsewhere, "{what}");
+    }
+    let (_dir, journal) = scratch();
+    let _id = journal.begin(&base, MD5, &created());
+    journal.flush().unwrap();
+    assert!(journal.knows_of_size(&base), "begun");
+}
+
+#[test]
+fn a_journal_that_is_only_read_stays_as_it_is() {
+    let (dir, journal) = scratch();
+    let (known, new) = (task("a.bin"), task("b.bin"));
+    journal.finish(&known, MD5, Some(42));
+    journal.flush().unwrap();
+    let settings = Settings {
+        writes: false,
+        ..Settings::default()
+    };
+    let reader = Journal::open_with(dir.path(), settings).unwrap();
+    assert!(reader.finished(&known).is_some());
+    reader.finish(&new, MD5, Some(43));
+    reader.adopt(&known.account, Some("old"));
+    assert!(reader.next_warning().is_none(), "as was asked");
+    drop(reader);
+    assert_eq!(journal.counts().unwrap().finished, 1);
+}

@@ -145,5 +145,6 @@ fn hasty() -> (TempDir, Journal) {
 const HASTY: Settings = Settings {
     limit: 1 << 30,
     patience: Duration::from_millis(100),
+    writes: true,
     ahead: 0,
 };
