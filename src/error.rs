@@ -430,8 +430,9 @@ impl Error {
     /// or content, a permission, or a refusal of the service.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        let for_good = self.0.for_good || matches!(self.0.kind, Kind::Invalid | Kind::Rejected);
-        for_good && !self.is_of_the_run()
+        let by_kind =
+            matches!(self.0.kind, Kind::Invalid | Kind::Rejected) && !self.is_of_the_run();
+        self.0.for_good || by_kind
     }
 
     /// Whether every other call of the run would meet it as well.

@@ -79,6 +79,12 @@ pub struct Options {
     pub roots: Vec<Vec<u8>>,
     /// Where the journal and the token cache live; `None` (default) keeps nothing.
     pub state_dir: Option<PathBuf>,
+    /// The run's own resumable state in one append-only file that may lie on a network file system, in the
+    /// place of the journal in [`state_dir`](Self::state_dir): a run that was killed goes on, on whatever
+    /// machine, with this file and the same contents under the same remote names. One run at a time has it;
+    /// an earlier one that still runs ends with [`Kind::State`]. It grows by some 500 bytes a file and some
+    /// bytes a slice, and takes some 250 bytes of memory a file. `None` by default.
+    pub checkpoint: Option<PathBuf>,
     /// Bytes that the journal may take: beyond, those files are forgotten that were not seen for
     /// longest, and a warning says how many. Default 1 GiB, some two million files.
     pub journal_limit: u64,
@@ -145,6 +151,7 @@ impl Options {
             environment_proxies: true,
             roots: Vec::new(),
             state_dir: None,
+            checkpoint: None,
             journal_limit: journal::Settings::default().limit,
             resume: Resume::Everything,
             maps: true,

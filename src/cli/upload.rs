@@ -47,7 +47,8 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
-    let is_kept = options.state_dir.is_some() && options.resume != Resume::Nothing;
+    let is_kept = (options.state_dir.is_some() || options.checkpoint.is_some())
+        && options.resume != Resume::Nothing;
     let signals = Signals::new();
     let work = panup::runtime()?;
     let screen = screen_runtime(&work)?;
@@ -138,7 +139,7 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     // What an emulator of a moment knows is of no use to the next one.
     let lasting = local.is_none() || upload.account.state_dir.is_some();
     options.state_dir = options.state_dir.filter(|_| lasting);
-    if lasting && options.state_dir.is_none() {
+    if lasting && options.state_dir.is_none() && options.checkpoint.is_none() {
         complain(
             "warning   no state folder is known here, since there is no home folder: nothing can be resumed, and each \
              run fetches a new token; name one with --state-dir",
@@ -181,6 +182,7 @@ pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, E
         (false, true) => Resume::SendAgain,
         (false, false) => Resume::Everything,
     };
+    options.checkpoint = upload.checkpoint.clone();
     options.state_dir = state_dir(upload.account.state_dir.as_deref());
     Ok(options)
 }

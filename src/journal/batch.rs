@@ -26,9 +26,23 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Adds what comes within [`GROUP`] of the first, up to [`ROWS`] or a request.
-    pub(super) fn collect(&mut self, first: Write, posted: &Receiver<Write>) {
-        let until = Instant::now() + GROUP;
+    /// What an earlier run has committed as one group.
+    pub(super) fn of(writes: Vec<Write>) -> Batch {
+        let mut batch = Batch::default();
+        for write in writes {
+            match write {
+                Write::Ack(upload, ack) => {
+                    batch.acks.entry(upload).or_default().insert(ack.slice());
+                }
+                write => batch.writes.push(write),
+            }
+        }
+        batch
+    }
+
+    /// Adds what comes within `group` of the first, up to [`ROWS`] or a request.
+    pub(super) fn collect(&mut self, first: Write, posted: &Receiver<Write>, group: Duration) {
+        let until = Instant::now() + group;
         self.add(first);
         for _ in 1..ROWS {
             if !self.requests.is_empty() {
@@ -142,7 +156,7 @@ fn weight(write: &Write) -> usize {
 }
 
 /// Long enough to put a burst into one commit, short enough that a kill costs few slices.
-const GROUP: Duration = Duration::from_millis(200);
+pub(super) const GROUP: Duration = Duration::from_millis(200);
 
 /// Rows in one commit: some 10 ms of work, so that other processes wait no longer for theirs.
 pub(super) const ROWS: usize = 1000;

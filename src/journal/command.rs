@@ -33,6 +33,8 @@ pub(super) enum Write {
 /// A request whose sender waits for the answer.
 #[derive(Debug)]
 pub(super) enum Request {
+    /// Of a checkpoint.
+    TakeOver(Account, SyncSender<Result<()>>),
     Adopt(Account, Option<String>, SyncSender<Result<()>>),
     Forget(Forget, SyncSender<Result<u64>>),
     Flush(SyncSender<Result<()>>),

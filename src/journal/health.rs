@@ -19,6 +19,7 @@ pub(super) struct Health {
     database: PathBuf,
     unreadable: OnceLock<Error>,
     unwritable: OnceLock<Error>,
+    superseded: OnceLock<Error>,
     /// Facts that are not written yet, and that never will be.
     waiting: AtomicU64,
     lost: AtomicU64,
@@ -32,6 +33,7 @@ enum Warning {
     Lockless,
     Overflow,
     Passing(ErrorCode),
+    File,
 }
 
 impl Health {
@@ -40,6 +42,7 @@ impl Health {
             database: database.to_owned(),
             unreadable: OnceLock::new(),
             unwritable: OnceLock::new(),
+            superseded: OnceLock::new(),
             waiting: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             given: Mutex::default(),
@@ -96,6 +99,24 @@ impl Health {
             None => self.refuse(error.clone()),
         }
         error
+    }
+
+    /// The checkpoint cannot be written for now.
+    pub(super) fn held_up(&self, error: Error) -> Error {
+        self.warn_once(Warning::File, || error.clone());
+        error
+    }
+
+    /// The checkpoint is another run's: nothing is written any more, and this run is to end.
+    pub(super) fn superseded(&self, error: Error) -> Error {
+        drop(self.unwritable.set(error.clone()));
+        drop(self.superseded.set(error.clone()));
+        error
+    }
+
+    /// Why this run is to end, where another has taken over.
+    pub(super) fn successor(&self) -> Option<Error> {
+        self.superseded.get().cloned()
     }
 
     /// More than `most` bytes wait for the disk.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::digest::{FileDigest, Md5};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Operation, Result};
 use crate::source::Identity;
 use crate::sync::Mutex;
 use crate::wire::{Created, Remote};
@@ -20,6 +20,7 @@ use crate::wire::{Created, Remote};
 mod adopt;
 mod batch;
 mod cell;
+mod checkpoint;
 mod claim;
 mod command;
 mod entry;
@@ -39,6 +40,7 @@ pub use entry::{
 };
 
 use cell::target_key;
+use checkpoint::Checkpoint;
 use command::Write;
 use health::Health;
 use place_lock::{Locked, PlaceLocks};
@@ -84,6 +86,8 @@ struct Open {
     health: Arc<Health>,
     settings: Settings,
     places: Arc<PlaceLocks>,
+    /// What is kept stands in a checkpoint.
+    travels: bool,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
 }
@@ -120,10 +124,27 @@ impl Journal {
     pub fn open_with(dir: &Path, settings: Settings) -> Result<Journal> {
         let store = Store::open(dir, settings.patience);
         let store = store.or_else(|error| Store::read_only(dir, settings.patience, error))?;
-        Journal::of(store, settings)
+        Journal::of(store, settings, None)
     }
 
-    fn of(store: Store, settings: Settings) -> Result<Journal> {
+    /// A journal of one run that knows and keeps what stands in the file `path`, and nothing else: see
+    /// [`checkpoint`]. The file is read and made the run's own by [`adopt`](Self::adopt). Places are claimed
+    /// in the folder `locks`, against the other runs of this machine.
+    ///
+    /// # Errors
+    /// `Invalid`: the file is no checkpoint, or of a newer panup. `State`: it cannot be read, or there is
+    /// no folder for it.
+    pub fn travelling(path: &Path, locks: Option<&Path>, settings: Settings) -> Result<Journal> {
+        let checkpoint = Checkpoint::look(path)?;
+        let (store, _lives) = Store::in_memory(path, locks, settings.patience)?;
+        let settings = Settings {
+            limit: settings.limit.min(IN_MEMORY),
+            ..settings
+        };
+        Journal::of(store, settings, Some(checkpoint))
+    }
+
+    fn of(store: Store, settings: Settings, checkpoint: Option<Checkpoint>) -> Result<Journal> {
         let health = Arc::new(Health::new(store.path()));
         store
             .warning()
@@ -136,12 +157,14 @@ impl Journal {
             health.leave_untouched();
         }
         let reader = Mutex::new(store.connect()?);
-        let writer = Writer::start(store.connect()?, Arc::clone(&health), settings)?;
+        let travels = checkpoint.is_some();
+        let writer = Writer::start(store.connect()?, Arc::clone(&health), settings, checkpoint)?;
         Ok(Journal(Some(Arc::new(Open {
             reader,
             writer,
             health,
             settings,
+            travels,
             places: PlaceLocks::new(store.places()),
             _store: store,
         }))))
@@ -164,7 +187,13 @@ impl Journal {
     /// Gives `account` what earlier versions wrote down under the name `legacy`, which they made of
     /// the same token. Where nothing is known of the account and one other token is, its unfinished
     /// uploads may go on too. To be called before anything else is asked.
-    pub fn adopt(&self, account: &Account, legacy: Option<&str>) {
+    ///
+    /// # Errors
+    /// Of a checkpoint alone: `Invalid` or `State`, it cannot be made this run's own.
+    pub fn adopt(&self, account: &Account, legacy: Option<&str>) -> Result<()> {
+        if let Some(open) = self.0.as_deref().filter(|open| open.travels) {
+            return open.writer.take_over(account.clone());
+        }
         let is_due = |connection: &Connection| {
             let due = adopt::is_due(connection, account, legacy)?;
             Ok(due.then_some(()))
@@ -175,6 +204,7 @@ impl Journal {
             let legacy = legacy.map(str::to_owned);
             drop(open.writer.adopt(account.clone(), legacy));
         }
+        Ok(())
     }
 
     /// The right to upload to this place of this account, or `None` while another file, thread,
@@ -318,6 +348,30 @@ impl Journal {
         self.0.as_deref().map_or(Ok(()), |open| open.writer.flush())
     }
 
+    /// Why this run is to end, where another has taken its checkpoint over.
+    #[must_use]
+    pub fn successor(&self) -> Option<Error> {
+        self.0.as_deref()?.health.successor()
+    }
+
+    /// An upload under way to the task's place has another content: the checkpoint is of another file, or
+    /// the file is not the same on both machines. A journal that stays with its files does not mind.
+    #[must_use]
+    pub fn contradiction(&self, task: &Task, md5: &Md5) -> Option<Error> {
+        self.0.as_deref().filter(|open| open.travels)?;
+        let (there, size) = self.read(|connection| read::another_begun(connection, task, md5))?;
+        let message = format!(
+            "the checkpoint has an upload of another content under way to {:?}: {size} bytes with the MD5 {there}, and \
+             this file has {} bytes with the MD5 {md5}",
+            task.remote.path(),
+            task.identity.size
+        );
+        let error = Error::new(Kind::State, Operation::Check, message).with_path(&task.path);
+        let error =
+            error.advice("nothing of it was sent; --no-resume, or another checkpoint, sends it");
+        Some(error.for_good())
+    }
+
     /// How many facts are not on disk after a [`flush`](Self::flush) that failed: finished files,
     /// slices that arrived, uploads begun or ended.
     #[must_use]
@@ -415,6 +469,9 @@ impl Journal {
 /// Seconds after which a use is written down again. Only the order in which rows are dropped hangs
 /// on it, and a million files that are skipped every day cost a seventh of a million writes a day.
 const RENEW: i64 = 7 * 24 * 60 * 60;
+
+/// Bytes of a database in memory at most: SQLite takes no more than 1 GiB.
+const IN_MEMORY: u64 = 900 << 20;
 
 #[cfg(test)]
 mod tests;

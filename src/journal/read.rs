@@ -143,6 +143,24 @@ pub(super) fn is_of_size(connection: &Connection, task: &Task) -> rusqlite::Resu
     found.optional()
 }
 
+/// The newest upload of another content that is under way to the task's place.
+pub(super) fn another_begun(
+    connection: &Connection,
+    task: &Task,
+    md5: &Md5,
+) -> rusqlite::Result<Option<(Md5, u64)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT md5, size FROM upload JOIN place ON place.id = upload.place \
+         WHERE target = ?1 AND parent = ?2 AND remote = ?3 AND api = ?4 AND account = ?5 \
+         AND NOT (md5 = ?6 AND size = ?7) AND pending = 0 ORDER BY at DESC LIMIT 1",
+    )?;
+    let found = statement.query_row(content(task, md5), |row| {
+        let cells = Cells(row);
+        Ok(cells.md5(0).zip(cells.size(1)))
+    });
+    Ok(found.optional()?.flatten())
+}
+
 /// The parameters of a request about a content at a place, from ?1 to ?7.
 fn content<'a>(
     task: &'a Task,

@@ -22,6 +22,8 @@ pub(super) struct Store {
     warning: Option<Error>,
     /// Why nothing can be written there; what is there is read.
     refusal: Option<Error>,
+    /// The database is in memory, under this name.
+    memory: Option<Memory>,
     // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
     // last user goes, so a database may be moved away only while it is open nowhere.
     _in_use: Option<File>,
@@ -49,6 +51,7 @@ impl Store {
             patience,
             warning: None,
             refusal: None,
+            memory: None,
             _in_use: in_use,
         };
         match store.prepare() {
@@ -90,6 +93,7 @@ impl Store {
             path: path.clone(),
             patience,
             warning: None,
+            memory: None,
             _in_use: None,
         };
         let connection = store.connect()?;
@@ -105,13 +109,47 @@ impl Store {
         Ok(store)
     }
 
+    /// A database in memory, empty and of the present schema, that goes with the last connection. Errors
+    /// name `path`; remote places are locked in the folder `locks`, where that is one.
+    ///
+    /// # Errors
+    /// `State`: there is no memory for it.
+    pub(super) fn in_memory(
+        path: &Path,
+        locks: Option<&Path>,
+        patience: Duration,
+    ) -> Result<(Store, Connection)> {
+        let store = Store {
+            path: path.to_owned(),
+            patience,
+            warning: None,
+            refusal: None,
+            memory: Some(Memory {
+                uri: format!("file:/panup-{:016x}?vfs=memdb", fastrand::u64(..)),
+                locks: locks.map(Path::to_owned),
+            }),
+            _in_use: None,
+        };
+        let mut connection = store.connect()?;
+        migrate(&mut connection).map_err(|error| explain(path, error))?;
+        Ok((store, connection))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file whose bytes stand for remote places; `None` where it cannot be made.
     pub(super) fn places(&self) -> Option<File> {
-        private::lock_file(&self.path.with_file_name("targets.lock")).ok()
+        let folder = match &self.memory {
+            Some(memory) => {
+                let folder = memory.locks.as_deref()?;
+                private::folder(folder).ok()?;
+                folder
+            }
+            None => self.path.parent()?,
+        };
+        private::lock_file(&folder.join("targets.lock")).ok()
     }
 
     /// Why nothing is to be written, where that is so.
@@ -129,6 +167,10 @@ impl Store {
     /// # Errors
     /// `State`: the database cannot be opened.
     pub(super) fn connect(&self) -> Result<Connection> {
+        if let Some(memory) = &self.memory {
+            let connected = connect_to_memory(&memory.uri, self.patience);
+            return connected.map_err(|error| explain(&self.path, error));
+        }
         let connect = match self.refusal {
             None => connect,
             Some(_) => connect_to_read,
@@ -229,6 +271,13 @@ fn is_writable(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
+/// A database that is in no file.
+#[derive(Debug)]
+struct Memory {
+    uri: String,
+    locks: Option<PathBuf>,
+}
+
 /// Why a database cannot be used as it is.
 enum OpenError {
     Damaged,
@@ -249,6 +298,23 @@ fn connect(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    Ok(connection)
+}
+
+fn connect_to_memory(uri: &str, patience: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(patience)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if version(&connection)? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    connection.pragma_update(None, "journal_mode", "MEMORY")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     Ok(connection)

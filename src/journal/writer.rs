@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::Settings;
+use super::checkpoint::Checkpoint;
 use super::command::{Request, Write};
 use super::entry::{Account, Forget};
 use super::health::Health;
@@ -34,10 +35,11 @@ impl Writer {
         connection: Connection,
         health: Arc<Health>,
         settings: Settings,
+        checkpoint: Option<Checkpoint>,
     ) -> Result<Writer> {
         let (queue, posted) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(0);
-        let thread = WriterThread::new(connection, Arc::clone(&health), settings);
+        let thread = WriterThread::new(connection, Arc::clone(&health), settings, checkpoint);
         thread::Builder::new()
             .name("panup-journal".into())
             .spawn(move || {
@@ -87,6 +89,12 @@ impl Writer {
     /// `State`: it was not written.
     pub(super) fn adopt(&self, account: Account, legacy: Option<String>) -> Result<()> {
         self.ask(|reply| Request::Adopt(account, legacy, reply))
+    }
+
+    /// # Errors
+    /// As [`Checkpoint::take_over`].
+    pub(super) fn take_over(&self, account: Account) -> Result<()> {
+        self.ask(|reply| Request::TakeOver(account, reply))
     }
 
     fn ask<T>(&self, request: impl FnOnce(SyncSender<Result<T>>) -> Request) -> Result<T> {

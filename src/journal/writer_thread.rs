@@ -7,19 +7,22 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::batch::{Batch, MOST, ROWS};
+use super::batch::{Batch, GROUP, MOST, ROWS};
 use super::cell::now;
+use super::checkpoint::{self, Checkpoint};
 use super::command::{Request, Write};
 use super::entry::{Account, Forget};
 use super::health::Health;
 use super::{Settings, adopt, prune, write};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The writing thread.
 pub(super) struct WriterThread {
     connection: Connection,
     health: Arc<Health>,
     settings: Settings,
+    /// What is committed stands there first; the database is in memory then.
+    checkpoint: Option<Checkpoint>,
     unsynced: Unsynced,
     /// What is not committed yet.
     pending: Batch,
@@ -48,11 +51,13 @@ impl WriterThread {
         connection: Connection,
         health: Arc<Health>,
         settings: Settings,
+        checkpoint: Option<Checkpoint>,
     ) -> WriterThread {
         WriterThread {
             connection,
             health,
             settings,
+            checkpoint,
             unsynced: Unsynced::No,
             pending: Batch::default(),
             pause: None,
@@ -66,9 +71,13 @@ impl WriterThread {
         {
             self.health.failed(error);
         }
+        let group = match self.checkpoint {
+            Some(_) => CHECKPOINT_GROUP,
+            None => GROUP,
+        };
         loop {
             match self.next(posted) {
-                Ok(first) => self.pending.collect(first, posted),
+                Ok(first) => self.pending.collect(first, posted, group),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -85,6 +94,7 @@ impl WriterThread {
 
     fn next(&self, posted: &Receiver<Write>) -> Result<Write, RecvTimeoutError> {
         match self.pause {
+            None if self.checkpoint.is_some() => posted.recv_timeout(WATCH),
             None => posted.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(pause) => {
                 posted.recv_timeout(pause.until.saturating_duration_since(Instant::now()))
@@ -139,12 +149,23 @@ impl WriterThread {
                     self.health.overflow(MOST);
                 }
                 self.pending = batch;
-                Err(self.health.failed(error))
+                Err(match error {
+                    Unkept::Database(error) => self.health.failed(error),
+                    Unkept::File(error) => self.health.held_up(error),
+                    Unkept::Lost(error) => self.health.superseded(error),
+                })
             }
         }
     }
 
-    fn commit(&mut self, batch: &Batch, asked: bool) -> rusqlite::Result<()> {
+    fn commit(&mut self, batch: &Batch, asked: bool) -> Result<(), Unkept> {
+        let at = now(self.settings.ahead);
+        match &mut self.checkpoint {
+            // It may have become another run's meanwhile.
+            Some(checkpoint) if batch.is_empty() => return Ok(checkpoint.hold()?),
+            Some(checkpoint) => checkpoint.append(batch, at)?,
+            None => {}
+        }
         if batch.is_empty() {
             return Ok(());
         }
@@ -154,7 +175,7 @@ impl WriterThread {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        batch.apply(&transaction, now(self.settings.ahead))?;
+        batch.apply(&transaction, at)?;
         transaction.commit()?;
         self.unsynced = match (sync, self.unsynced) {
             (Sync::Now, _) => Unsynced::No,
@@ -183,6 +204,10 @@ impl WriterThread {
                     kept.and_then(|()| self.sync().map_err(|error| self.health.failed(error)));
                 let _ = reply.send(synced);
             }
+            Request::TakeOver(account, reply) => {
+                let taken = kept.and_then(|()| self.take_over(&account));
+                let _ = reply.send(taken);
+            }
             Request::Adopt(account, legacy, reply) => {
                 let adopted = kept.and_then(|()| {
                     self.adopt(&account, legacy.as_deref())
@@ -208,6 +233,23 @@ impl WriterThread {
             self.unsynced = Unsynced::No;
         }
         Ok(())
+    }
+
+    /// Makes the checkpoint this run's own, and puts what stands in it into the database.
+    fn take_over(&mut self, account: &Account) -> Result<()> {
+        let (connection, health) = (&mut self.connection, &self.health);
+        let mut keep = |batch: &Batch, at| -> rusqlite::Result<()> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            batch.apply(&transaction, at)?;
+            transaction.commit()
+        };
+        match &mut self.checkpoint {
+            Some(checkpoint) => checkpoint.take_over(account, |batch, at| {
+                keep(batch, at).map_err(|error| health.explain(error))
+            }),
+            None => Ok(()),
+        }
     }
 
     fn adopt(&mut self, account: &Account, legacy: Option<&str>) -> rusqlite::Result<()> {
@@ -293,6 +335,30 @@ impl WriterThread {
     }
 }
 
+/// Why a batch is not kept.
+enum Unkept {
+    Database(rusqlite::Error),
+    /// The checkpoint cannot be written, or looked at, for the moment.
+    File(Error),
+    /// It is another run's.
+    Lost(Error),
+}
+
+impl From<rusqlite::Error> for Unkept {
+    fn from(error: rusqlite::Error) -> Unkept {
+        Unkept::Database(error)
+    }
+}
+
+impl From<checkpoint::Failure> for Unkept {
+    fn from(failure: checkpoint::Failure) -> Unkept {
+        match failure {
+            checkpoint::Failure::Passing(error) => Unkept::File(error),
+            checkpoint::Failure::Lost(error) => Unkept::Lost(error),
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sync {
     Now,
@@ -301,6 +367,12 @@ enum Sync {
 
 /// After a power loss, the acks of the last two seconds may be missing and their slices go again.
 const ACK_LAG: Duration = Duration::from_secs(2);
+
+/// Acks that a kill costs are those of so long, and of the fsync before it.
+const CHECKPOINT_GROUP: Duration = Duration::from_millis(50);
+
+/// How often a run that has nothing to write looks whether the checkpoint is still its own.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// How long a commit that failed waits for its next try, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

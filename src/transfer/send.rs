@@ -438,9 +438,9 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The file behind a body, as its owner knows it.
 pub trait Content: std::fmt::Debug + Send + Sync {
-    /// An attempt is about to leave.
-    fn leaving(&self) -> Boxed<'_, ()> {
-        Box::pin(std::future::ready(()))
+    /// An attempt is about to leave, unless that fails.
+    fn leaving(&self) -> Boxed<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
     }
     /// Whether the bytes are still those that were hashed.
     fn check(&self, operation: Operation) -> Boxed<'_, Result<()>>;
@@ -679,7 +679,7 @@ impl<B: Payload> BodyCall<'_, B> {
             sent: Arc::clone(&assignment.taken),
             throttle: means.scope.throttle.clone(),
         };
-        self.route.content.leaving().await;
+        self.route.content.leaving().await?;
         let (transfer, started) = (means.transfer, Instant::now());
         let sent = self
             .body

@@ -44,6 +44,8 @@ pub async fn conduct(
     };
     let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
     let mut open = true;
+    let superseded = superseded(&shared);
+    tokio::pin!(superseded);
     while open || !files.tasks.is_empty() {
         tokio::select! {
             admitted = hashed.recv(), if open => match admitted {
@@ -53,6 +55,7 @@ pub async fn conduct(
                 None => open = false,
             },
             Some(ended) = files.tasks.join_next_with_id(), if !files.tasks.is_empty() => files.joined(ended).await,
+            successor = &mut superseded, if files.stopped_by.is_none() => files.stop(successor).await,
             () = shared.draining() => break,
         }
     }
@@ -215,12 +218,16 @@ impl Files {
         }
         // Refused credentials, or an API that cannot be reached, are so for every file: the run ends.
         if error.is_of_the_run() && !self.shared.is_draining() {
-            self.shared.drain();
-            let end = error.clone().without_path();
-            self.stopped_by = Some(end.clone());
-            self.shared.tell(Event::Stopped(end)).await;
+            self.stop(error.clone().without_path()).await;
         }
         Status::Failed(error)
+    }
+
+    /// Ends the run with `error`.
+    async fn stop(&mut self, error: Error) {
+        self.shared.drain();
+        self.stopped_by = Some(error.clone());
+        self.shared.tell(Event::Stopped(error)).await;
     }
 
     /// After an interrupt: what is near its end may land, then every remaining file is reported as
@@ -232,7 +239,11 @@ impl Files {
         // What was acknowledged so far is kept, whatever comes.
         let journal = self.shared.core.journal.clone();
         let flushing = tokio::task::spawn_blocking(move || drop(journal.flush()));
-        let landing = self.land();
+        let mut landing = self.land();
+        if self.shared.core.journal.successor().is_some() {
+            // What lands could not be kept, and another run sends it.
+            landing.longest = Duration::ZERO;
+        }
         let (mut moved, mut last) = (Instant::now(), (0, 0));
         let deadline = moved + landing.longest;
         while !self.tasks.is_empty()
@@ -301,10 +312,25 @@ async fn finish(shared: &Arc<Shared>) {
     }
     tell_warnings(shared).await;
     let unkept = shared.core.journal.unkept();
-    if let (Ok(Err(error)), 1..) = (flushed, unkept) {
+    if let Some(error) = shared.core.journal.successor() {
+        // Known only now: everything had ended.
+        if !shared.is_draining() {
+            shared.tell(Event::Warning(error)).await;
+        }
+    } else if let (Ok(Err(error)), 1..) = (flushed, unkept) {
         let advice =
             format!("{unkept} things that were done are not kept; the next run may do them again");
         shared.tell(Event::Warning(error.advice(advice))).await;
+    }
+}
+
+/// Waits until another run has taken over.
+async fn superseded(shared: &Shared) -> Error {
+    loop {
+        match shared.core.journal.successor() {
+            Some(error) => return error,
+            None => tokio::time::sleep(LOOK).await,
+        }
     }
 }
 

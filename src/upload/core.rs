@@ -56,7 +56,7 @@ impl Core {
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub(super) fn new(options: Options) -> Result<Core> {
-        let opened = open_journal(&options);
+        let opened = open_journal(&options)?;
         Core::with(options, opened)
     }
 
@@ -102,7 +102,7 @@ impl Core {
             options,
         };
         if let Some(name) = name {
-            core.name_account(name);
+            core.name_account(name)?;
         }
         Ok(core)
     }
@@ -115,7 +115,7 @@ impl Core {
     pub(super) async fn settle_account(&self) -> Result<()> {
         if self.account.get().is_none() {
             let token = self.transfer.token().await?;
-            self.name_account(auth::account_of(&self.options.credential, &token));
+            self.name_account(auth::account_of(&self.options.credential, &token))?;
         }
         Ok(())
     }
@@ -126,10 +126,12 @@ impl Core {
         known.unwrap_or_else(|| self.named(String::new()))
     }
 
-    fn name_account(&self, name: String) {
-        let account = self.account.get_or_init(|| self.named(name));
+    fn name_account(&self, name: String) -> Result<()> {
+        let account = self.named(name);
         let legacy = self.options.credential.legacy_account();
-        self.journal.adopt(account, legacy.as_deref());
+        self.journal.adopt(&account, legacy.as_deref())?;
+        self.account.get_or_init(|| account);
+        Ok(())
     }
 
     fn named(&self, name: String) -> Arc<Account> {
@@ -138,20 +140,25 @@ impl Core {
     }
 }
 
-fn open_journal(options: &Options) -> (Journal, Option<Error>) {
+/// A checkpoint that cannot be used ends the run before it begins: who names one counts on it.
+fn open_journal(options: &Options) -> Result<(Journal, Option<Error>)> {
     let settings = journal::Settings {
         limit: options.journal_limit,
         ..journal::Settings::default()
     };
+    if let Some(checkpoint) = &options.checkpoint {
+        let locks = options.state_dir.as_deref();
+        return Ok((Journal::travelling(checkpoint, locks, settings)?, None));
+    }
     let open = |dir| Journal::open_with(dir, settings);
-    match options.state_dir.as_deref().map(open) {
+    Ok(match options.state_dir.as_deref().map(open) {
         Some(Ok(journal)) => (journal, None),
         Some(Err(error)) => {
             let error = error.advice("this run cannot be resumed");
             (Journal::off(), Some(error))
         }
         None => (Journal::off(), None),
-    }
+    })
 }
 
 fn read_journal(options: &Options) -> (Journal, Option<Error>) {

@@ -92,6 +92,7 @@ async fn unless_known(
         }
         Known::Finished(finished) => (Some(finished), None),
         Known::Begun(upload) => (None, Some(upload)),
+        Known::Contradicted(error) => return Err(error),
         Known::Nothing => (None, None),
     };
     let mut file = FileUpload {
@@ -326,7 +327,7 @@ impl FileUpload<'_> {
             .await;
         let transfer = &self.shared.core.transfer;
         let once = |token: Secret| async move {
-            self.mark_pending().await;
+            self.mark_pending().await?;
             transfer.service().create(token.expose(), facts).await
         };
         let outcome = transfer.call(Operation::Create, self.terms(), once).await;

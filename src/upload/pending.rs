@@ -8,15 +8,19 @@ use crate::policy::Repeat;
 
 impl FileUpload<'_> {
     /// The call that is about to leave can make the file: on disk before it does, once.
-    pub(super) async fn mark_pending(&self) {
+    ///
+    /// # Errors
+    /// Another run has taken over: the call must not leave.
+    pub(super) async fn mark_pending(&self) -> Result<()> {
         let mut pending = self.pending.lock().await;
         if self.repeat() == Repeat::Safe || pending.is_some() {
-            return;
+            return Ok(());
         }
         let journal = self.shared.core.journal.clone();
         *pending = Some(journal.begin_call(&self.hashed.task, self.hashed.digest.md5));
         // What cannot be kept is told at the end of the run.
         drop(tokio::task::spawn_blocking(move || journal.flush()).await);
+        self.shared.core.journal.successor().map_or(Ok(()), Err)
     }
 
     /// The call is over for good. What cannot have been done is no reason to refuse the next run.

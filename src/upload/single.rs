@@ -69,7 +69,7 @@ impl FileUpload<'_> {
 }
 
 impl Content for FileUpload<'_> {
-    fn leaving(&self) -> Boxed<'_, ()> {
+    fn leaving(&self) -> Boxed<'_, Result<()>> {
         self.hashed.watch.step(Step::Sending);
         Box::pin(self.mark_pending())
     }

@@ -66,6 +66,8 @@ pub enum Known {
     Finished(Finished),
     /// It was begun.
     Begun(Begun),
+    /// Something that keeps the file from being sent.
+    Contradicted(Error),
     /// Nothing.
     Nothing,
 }
@@ -91,7 +93,14 @@ fn look(journal: &Journal, resume: Resume, task: &Task, md5: &Md5) -> Known {
         journal.replace(task, md5);
     }
     let begun = place.begun.filter(|_| resume != Resume::Nothing);
-    begun.map_or(Known::Nothing, Known::Begun)
+    if let Some(begun) = begun {
+        return Known::Begun(begun);
+    }
+    let contradicted = || match (resume, task.conflict) {
+        (Resume::Nothing, _) | (_, Conflict::KeepBoth) => None,
+        _ => journal.contradiction(task, md5),
+    };
+    contradicted().map_or(Known::Nothing, Known::Contradicted)
 }
 
 async fn asked(shared: &Shared, task: &Task) -> Option<Claim> {

@@ -5,6 +5,7 @@
 mod access;
 mod answers;
 mod budgets;
+mod checkpoint;
 mod clocks;
 #[path = "../common/mod.rs"]
 mod common;

@@ -153,6 +153,12 @@ pub struct Upload {
     #[arg(long, help_heading = "How")]
     pub no_mmap: bool,
 
+    /// Keep what a killed run needs to go on in FILE, which may lie on a network file system: on
+    /// whatever machine, the same command goes on with it and the same contents. The journal of the
+    /// state folder is left alone. One run at a time has FILE: a newer one ends an older one.
+    #[arg(long, value_name = "FILE", help_heading = "State")]
+    pub checkpoint: Option<PathBuf>,
+
     /// Start every upload from its beginning.
     #[arg(long, help_heading = "State")]
     pub no_resume: bool,

@@ -56,7 +56,7 @@ fn what_cannot_be_written_is_read() {
         let counts = journal.counts().unwrap();
         drop(journal);
         let store = store::Store::reading(&state, Settings::default().patience).unwrap();
-        let journal = Journal::of(store, Settings::default()).unwrap();
+        let journal = Journal::of(store, Settings::default(), None).unwrap();
         assert_eq!(journal.counts().unwrap(), counts);
         let warning = journal.next_warning().expect("said").to_string();
         assert!(

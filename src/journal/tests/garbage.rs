@@ -39,7 +39,7 @@ proptest! {
         }
         let _ = journal.at(&task, &MD5);
         let _ = journal.finished(&task);
-        journal.adopt(&Account { name: "new".into(), ..(*task.account).clone() }, Some("me"));
+        journal.adopt(&Account { name: "new".into(), ..(*task.account).clone() }, Some("me")).unwrap();
         if let Some(FileDigest { slices: Some(slices), .. }) = journal.hashes(&task.path, &task.identity) {
             prop_assert_eq!(slices.md5s.len() as u64, task.identity.size.div_ceil(slices.size));
         }

@@ -79,13 +79,13 @@ fn what_a_token_did_is_the_accounts_own() {
     let journal = Journal::open(dir.path()).unwrap();
     let (done, open) = (task("done"), task("open"));
     assert!(journal.finished(&done).is_none() && journal.at(&open, &MD5).begun.is_none());
-    journal.adopt(&done.account, Some(TOKEN));
+    journal.adopt(&done.account, Some(TOKEN)).unwrap();
     assert_eq!(journal.finished(&done).unwrap().file_id, Some(42));
     assert!(begun(&journal, &open, &MD5).unwrap().acked.has(3));
     assert_eq!(journal.next_warning(), None);
     drop(journal);
     let journal = Journal::open(dir.path()).unwrap();
-    journal.adopt(&done.account, Some(TOKEN));
+    journal.adopt(&done.account, Some(TOKEN)).unwrap();
     assert!(
         journal.finished(&done).is_some(),
         "once more changes nothing"
@@ -98,7 +98,9 @@ fn of_another_token_only_what_the_service_can_refuse_is_taken() {
     let dir = first_schema(TOKEN);
     let journal = Journal::open(dir.path()).unwrap();
     let (done, open) = (task("done"), task("open"));
-    journal.adopt(&done.account, Some("token-of-today"));
+    journal
+        .adopt(&done.account, Some("token-of-today"))
+        .unwrap();
     assert!(journal.at(&open, &MD5).begun.is_some());
     assert!(journal.finished(&done).is_none());
 }
@@ -110,14 +112,14 @@ fn of_two_other_tokens_nothing_is_taken_nor_where_the_account_has_rows_of_its_ow
     let second = named("two", "token-ffffffffffffffffffffffffffffffff");
     journal.begin(&second, MD5, &created());
     journal.flush().unwrap();
-    journal.adopt(&task("open").account, None);
+    journal.adopt(&task("open").account, None).unwrap();
     assert!(journal.at(&task("open"), &MD5).begun.is_none());
 
     let dir = first_schema(TOKEN);
     let journal = Journal::open(dir.path()).unwrap();
     journal.finish(&task("mine"), MD5, Some(1));
     journal.flush().unwrap();
-    journal.adopt(&task("open").account, None);
+    journal.adopt(&task("open").account, None).unwrap();
     assert!(journal.at(&task("open"), &MD5).begun.is_none());
 }
 
@@ -135,7 +137,7 @@ fn where_both_names_know_a_place_the_newest_row_counts() {
             db.execute("UPDATE finished SET at = ?2 WHERE file_id = ?1", [id, at])
                 .unwrap();
         }
-        journal.adopt(&new.account, Some(TOKEN));
+        journal.adopt(&new.account, Some(TOKEN)).unwrap();
         let files = journal.finished_files(9).unwrap();
         let mut ids: Vec<i64> = files
             .iter()

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use super::super::batch::{MOST, ROWS};
+use super::super::batch::{GROUP, MOST, ROWS};
 use super::super::entry::{Account, Ack, Task, UploadId};
 use super::*;
 use crate::digest::{FileDigest, Md5};
@@ -61,7 +61,7 @@ fn a_batch_ends_at_its_limit_or_where_somebody_waits() {
     drop(queue);
     let next = || {
         let mut batch = Batch::default();
-        batch.collect(posted.recv().unwrap(), &posted);
+        batch.collect(posted.recv().unwrap(), &posted, GROUP);
         batch
     };
     let full = next();
@@ -101,7 +101,7 @@ fn thread(unsynced: Unsynced) -> WriterThread {
     let health = Arc::new(Health::new(Path::new("journal.db")));
     WriterThread {
         unsynced,
-        ..WriterThread::new(connection, health, Settings::default())
+        ..WriterThread::new(connection, health, Settings::default(), None)
     }
 }
 
