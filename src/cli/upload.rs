@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panup::{
     Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look, Operation,
-    Options, Resume, Run, Secret, Status,
+    Options, Progress, Resume, Run, Secret, Status,
 };
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -199,6 +199,7 @@ async fn watch(
     let mut report = Report::new(upload.output, screen, file);
     let mut deadline = None;
     let (mut refused, mut ended) = (false, false);
+    let limits = Limits::new(upload);
     let mut wishes = Wishes::new(report.is_live());
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -241,6 +242,15 @@ async fn watch(
                 }
             },
             _ = beat.tick() => {
+                if deadline.is_none()
+                    && !ended
+                    && let Some(why) = limits.reached(run.progress())
+                {
+                    report.warning(&why);
+                    run.interrupt();
+                    deadline = Some(tokio::time::Instant::now() + PATIENCE);
+                    ahead.end();
+                }
                 if deadline.is_some()
                     && let Some(landing) = run.progress().snapshot().landing
                     && report.ending(&landing)
@@ -279,6 +289,37 @@ async fn watch(
         (true, ..) => REFUSED,
         (_, true) => INTERRUPTED,
         _ => tally.code(),
+    }
+}
+
+/// `--max-duration` and `--max-transfer`.
+struct Limits {
+    end: Option<Instant>,
+    /// Content bytes.
+    most: Option<u64>,
+}
+
+impl Limits {
+    fn new(upload: &Upload) -> Limits {
+        Limits {
+            end: upload
+                .max_duration
+                .and_then(|most| Instant::now().checked_add(most)),
+            most: upload.max_transfer.map(|size| size.0),
+        }
+    }
+
+    /// Which of them is reached.
+    fn reached(&self, progress: &Progress) -> Option<Error> {
+        let which = match self {
+            Limits { end: Some(end), .. } if Instant::now() >= *end => "--max-duration is over",
+            Limits {
+                most: Some(most), ..
+            } if progress.snapshot().sent >= *most => "--max-transfer is reached",
+            _ => return None,
+        };
+        let message = format!("{which}: nothing new is begun; the same command goes on");
+        Some(Error::new(Kind::Cancelled, Operation::Upload, message))
     }
 }
 

@@ -48,6 +48,35 @@ fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
     assert_eq!(scene.emulator.stats().of(Operation::Create).calls, 1);
 }
 
+/// What a schedule allows: what is in flight lands, the rest is the next run's.
+#[test]
+fn a_run_ends_after_so_long_or_so_much() {
+    for (limit, value) in [("--max-transfer", "512K"), ("--max-duration", "1s")] {
+        let scene = scene();
+        let path = scene.file("big.bin", SIZE);
+        let limits = [limit, value, "--limit-rate", "600K", "--concurrency", "2"];
+        let run = |limits: &[&str]| {
+            let mut command = upload(&scene);
+            finish(command.args(FLAGS).args(limits).args(["--json", "big.bin"]))
+        };
+        let done = run(&limits).exit(130);
+        assert!(done.stderr.contains(limit), "{done:?}");
+        let (files, summary) = done.report();
+        assert_eq!(files[0]["status"], "interrupted");
+        let sent = summary["sent"].as_u64().expect("a number");
+        let kept = scene.emulator.stats().of(Operation::Slice).done * SLICE;
+        assert_eq!(sent, kept, "{limit}: what was begun has landed");
+        assert!((SLICE..SIZE).contains(&kept), "{limit}: {kept}");
+        if limit == "--max-transfer" {
+            // What was in flight when it was reached, and a tenth of a second more.
+            assert!((512 << 10..900 << 10).contains(&kept), "{kept}");
+        }
+        let (files, _) = run(&[]).exit(0).report();
+        assert!(files[0]["sent"].as_u64() <= Some(SIZE - kept), "{files:?}");
+        scene.assert_arrived(&path, "big.bin");
+    }
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let scene = scene();

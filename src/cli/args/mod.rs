@@ -153,6 +153,14 @@ pub struct Upload {
     #[arg(long, help_heading = "How")]
     pub no_mmap: bool,
 
+    /// Start nothing new after this long, e.g. 8h: what is in flight lands, and the exit code is 130.
+    #[arg(long, value_name = "D", value_parser = duration, help_heading = "Until when")]
+    pub max_duration: Option<Duration>,
+
+    /// Start nothing new when so much content was sent, e.g. 500G.
+    #[arg(long, value_name = "SIZE", help_heading = "Until when")]
+    pub max_transfer: Option<Size>,
+
     /// Keep what a killed run needs to go on in FILE, which may lie on a network file system: on
     /// whatever machine, the same command goes on with it and the same contents. The journal of the
     /// state folder is left alone. One run at a time has FILE: a newer one ends an older one.
