@@ -577,7 +577,12 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         let length = self.body.len();
         transfer.limiter.started(length);
         let Route { servers, .. } = self.route;
-        let assignment = transfer.servers.assign(servers, &self.avoid, length).await;
+        // Waiting for a server is not being in flight: after an interrupt nothing sets out any more.
+        let assignment = tokio::select! {
+            biased;
+            () = scope.cancel.cancelled() => return Err(Cancel::error()),
+            assignment = transfer.servers.assign(servers, &self.avoid, length) => assignment,
+        };
         self.server = Some(assignment.server());
         let means = Means {
             transfer,
