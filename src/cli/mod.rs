@@ -30,6 +30,7 @@ mod signals;
 mod size;
 mod split;
 mod text;
+mod timings;
 mod token_command;
 mod tune;
 mod upload;

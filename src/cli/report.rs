@@ -14,9 +14,11 @@ use super::ends::{Failures, Totals};
 use super::folders::{self, Folder};
 use super::left_out::LeftOut;
 use super::objects::{self, rounded};
+use super::out::lose;
 use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::size::human;
+use super::timings::Timings;
 use super::walk::{News, Refused};
 use super::{Tally, complain, say, say_object};
 
@@ -33,6 +35,8 @@ pub struct Report {
     is_ending: bool,
     /// `--report`
     file: Option<ReportFile>,
+    /// `--timings`
+    timings: Option<Timings>,
     summary: Summary,
     /// Files of the summary that the run never asked for.
     unstarted: u64,
@@ -56,6 +60,7 @@ impl Report {
         Report {
             output,
             file,
+            timings: None,
             for_good: 0,
             by_journal: 0,
             is_on_terminal: screen.is_live() && std::io::stdout().is_terminal(),
@@ -73,9 +78,17 @@ impl Report {
         }
     }
 
+    /// The run is drawn as well.
+    pub fn draws(&mut self, timings: Timings) {
+        self.timings = Some(timings);
+    }
+
     /// A file ended.
     pub fn file(&mut self, outcome: &Outcome) {
         self.summary.count(outcome);
+        if let Some(timings) = &mut self.timings {
+            timings.file(outcome);
+        }
         match &outcome.status {
             Status::Failed(error) => self.for_good += u64::from(error.is_final()),
             Status::Skipped(_) => self.by_journal += 1,
@@ -205,6 +218,9 @@ impl Report {
         self.summary.files += 1;
         self.summary.failed += 1;
         self.for_good += u64::from(refused.error.is_final());
+        if let Some(timings) = &mut self.timings {
+            timings.refused(&refused.path, &refused.error);
+        }
         if !self.object(|| objects::refused(refused)) {
             self.failed(&refused.error);
         }
@@ -286,12 +302,16 @@ impl Report {
     /// Redraws.
     pub fn beat(&mut self) {
         self.screen.draw();
+        if let Some(timings) = &mut self.timings {
+            timings.beat();
+        }
     }
 
     /// The last line; returns what it says.
     pub fn summary(mut self, left_out: &LeftOut) -> Tally {
         self.summary.elapsed = self.started.elapsed();
         self.screen.clear();
+        self.draw();
         let Summary {
             files,
             uploaded,
@@ -335,6 +355,23 @@ impl Report {
             lines.iter().for_each(|line| say(line));
         }
         tally
+    }
+
+    /// The picture, where one was asked for. A run that did its work has done so without it too.
+    fn draw(&mut self) {
+        let Some(timings) = self.timings.take() else {
+            return;
+        };
+        match timings.finish(&self.summary, &self.screen.time_spent()) {
+            Ok(path) if !self.output.quiet => {
+                complain(&format!("the run as a picture: {}", path.display()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("panup: {error}"));
+                lose();
+            }
+        }
     }
 
     fn folders_told(&self) -> String {

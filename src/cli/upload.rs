@@ -26,6 +26,7 @@ use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
+use super::timings::{Place, Timings};
 use super::walk::{News, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
@@ -45,6 +46,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         return dry_run(walk, &news, upload);
     }
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
+    let picture = picture(upload)?;
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
     let is_kept = (options.state_dir.is_some() || options.checkpoint.is_some())
@@ -77,10 +79,11 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         let progress = Arc::clone(run.progress());
         signals.at_second(move || ending::stopped(&progress, is_kept));
         let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());
+        let timings = picture.map(|place| Timings::new(place, run.progress(), &client));
         let code = watch(
             run,
             (upload, &left_out),
-            (&news, file),
+            (&news, file, timings),
             (&signals, &make),
             (&ahead, &mut splits, work.handle()),
         )
@@ -102,6 +105,12 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     }
     work.shutdown_background();
     Ok(code)
+}
+
+/// `--timings`
+fn picture(upload: &Upload) -> Result<Option<Place>, Error> {
+    let asked = upload.timings.as_ref();
+    asked.map(|path| Place::new(path.as_deref())).transpose()
 }
 
 /// Ends the process without waiting for anything in it.
@@ -191,12 +200,15 @@ pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, E
 async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
-    (news, file): (&Receiver<News>, Option<ReportFile>),
+    (news, file, timings): (&Receiver<News>, Option<ReportFile>, Option<Timings>),
     (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
     (ahead, splits, work): (&Ahead<Item>, &mut Splits, &Handle),
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen, file);
+    if let Some(timings) = timings {
+        report.draws(timings);
+    }
     let mut deadline = None;
     let (mut refused, mut ended) = (false, false);
     let limits = Limits::new(upload);

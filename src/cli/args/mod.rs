@@ -180,6 +180,11 @@ pub struct Upload {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Option<PathBuf>,
 
+    /// Write the run as a picture, one page of HTML, to FILE at its end, also after Ctrl-C; by default to
+    /// panup-timings-TIME.html in the working folder.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
+    pub timings: Option<Option<PathBuf>>,
+
     /// What to print.
     #[command(flatten)]
     pub output: Output,
@@ -305,6 +310,11 @@ pub struct Tune {
         help_heading = "Where to"
     )]
     pub dest: String,
+
+    /// Write the table as a picture, one page of HTML, to FILE; by default to panup-timings-TIME.html in the
+    /// working folder.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
+    pub timings: Option<Option<PathBuf>>,
 
     /// What to print.
     #[command(flatten)]
