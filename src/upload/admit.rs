@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
@@ -151,10 +151,6 @@ impl Admission {
     }
 
     fn end(&self, status: Status, md5: Option<Md5>) {
-        let (elapsed, times) = match &self.watch {
-            Some(watch) => (self.started.elapsed(), watch.times()),
-            None => Default::default(),
-        };
         let outcome = Outcome {
             path: self.item.path.clone(),
             remote: self.item.remote.clone(),
@@ -163,8 +159,7 @@ impl Admission {
             md5,
             sent: 0,
             trace_id: None,
-            elapsed,
-            times,
+            elapsed: Duration::ZERO,
             tag: self.item.tag.clone(),
         };
         self.hand_on(Admitted::Ended(Box::new(outcome)));

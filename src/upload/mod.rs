@@ -47,11 +47,10 @@ pub use landing::Landing;
 pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};
-pub use under_way::{FileNow, Step, StepTimes};
+pub use under_way::{FileNow, Step};
 pub use verify::{Checker, Receipt};
 
-pub use crate::policy::{CongestionSignal, Steering};
-pub use crate::transfer::{AttemptEnd, CallAttempt, Fact, Wait};
+pub use crate::transfer::Wait;
 
 use crate::digest::Md5;
 use crate::source::ByteSource;

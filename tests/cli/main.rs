@@ -10,4 +10,3 @@ mod others;
 mod output;
 mod progress;
 mod selection;
-mod timings;

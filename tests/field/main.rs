@@ -26,6 +26,7 @@ mod queue;
 mod resources;
 mod secrets;
 mod selection;
+mod settings;
 mod signals;
 mod sources;
 mod split;
