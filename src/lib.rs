@@ -75,8 +75,9 @@ pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts
 pub use source::{ByteSource, prepare_process};
 pub use upload::runtime;
 pub use upload::{
-    Checker, Client, Event, FileNow, Forecast, Held, Interrupter, Item, Landing, Origin, Outcome,
-    Planner, Progress, Receipt, Run, ServerReport, Snapshot, State, Status, Step, Summary, Wait,
+    AttemptEnd, CallAttempt, Checker, Client, CongestionSignal, Event, Fact, FileNow, Forecast,
+    Held, Interrupter, Item, Landing, Origin, Outcome, Planner, Progress, Receipt, Run,
+    ServerReport, Snapshot, State, Status, Steering, Step, StepTimes, Summary, Wait,
 };
 pub use upload::{Claimed, Targets};
 pub use wire::{Conflict, remote_folder};

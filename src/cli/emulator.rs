@@ -18,7 +18,6 @@ mod embedded {
     use panup_emulator::{Config, Emulator, Store};
 
     use super::{Error, Output, Upload};
-    use crate::cli::args::Kept;
     use crate::cli::size::counted;
     use crate::cli::{complain, say};
 
@@ -45,8 +44,8 @@ mod embedded {
                 )
             };
             let folder = match asked {
-                Kept::In(folder) => folder.clone(),
-                Kept::ForAMoment => fresh_folder().map_err(failed)?,
+                Some(folder) => folder.clone(),
+                None => fresh_folder().map_err(failed)?,
             };
             let config = Config {
                 store: Store::Dir(folder.clone()),

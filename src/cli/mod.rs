@@ -4,7 +4,6 @@
 mod account;
 mod ahead;
 mod args;
-mod config;
 mod credentials;
 mod duration;
 mod echo;
@@ -20,20 +19,18 @@ mod left_out;
 mod log;
 mod mistakes;
 mod moment;
-mod near;
 mod number;
 mod objects;
 mod out;
 mod plan;
 mod report;
 mod report_file;
-mod schema;
 mod screen;
-mod settings;
 mod signals;
 mod size;
 mod split;
 mod text;
+mod timings;
 mod token_command;
 mod tune;
 mod upload;
@@ -71,9 +68,6 @@ pub fn run() -> ExitCode {
         Command::Forget(forget) => journal::forget(&forget),
         Command::Login(login) => credentials::login(&login),
         Command::Logout(logout) => credentials::logout(&logout),
-        Command::Config(config) => {
-            config::run(&config, (args.config.as_deref(), args.profile.as_deref()))
-        }
         Command::Completions { shell } => completions(shell),
     };
     match outcome {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use console::Term;
 use panup::{Error, Item, Kind, Landing, Operation, Outcome, Status, Summary};
+use serde_json::json;
 
 use super::args::Output;
 use super::echo::Echo;
@@ -12,10 +13,12 @@ use super::ending;
 use super::ends::{Failures, Totals};
 use super::folders::{self, Folder};
 use super::left_out::LeftOut;
-use super::objects::{self, File, Line, SCHEMA, rounded};
+use super::objects::{self, rounded};
+use super::out::lose;
 use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::size::human;
+use super::timings::Timings;
 use super::walk::{News, Refused};
 use super::{Tally, complain, say, say_object};
 
@@ -32,6 +35,8 @@ pub struct Report {
     is_ending: bool,
     /// `--report`
     file: Option<ReportFile>,
+    /// `--timings`
+    timings: Option<Timings>,
     summary: Summary,
     /// Files of the summary that the run never asked for.
     unstarted: u64,
@@ -55,6 +60,7 @@ impl Report {
         Report {
             output,
             file,
+            timings: None,
             for_good: 0,
             by_journal: 0,
             is_on_terminal: screen.is_live() && std::io::stdout().is_terminal(),
@@ -72,15 +78,23 @@ impl Report {
         }
     }
 
+    /// The run is drawn as well.
+    pub fn draws(&mut self, timings: Timings) {
+        self.timings = Some(timings);
+    }
+
     /// A file ended.
     pub fn file(&mut self, outcome: &Outcome) {
         self.summary.count(outcome);
+        if let Some(timings) = &mut self.timings {
+            timings.file(outcome);
+        }
         match &outcome.status {
             Status::Failed(error) => self.for_good += u64::from(error.is_final()),
             Status::Skipped(_) => self.by_journal += 1,
             _ => {}
         }
-        if self.object(|| Line::File(File::ended(outcome))) {
+        if self.object(|| objects::ended(outcome)) {
             return;
         }
         match &outcome.status {
@@ -152,7 +166,7 @@ impl Report {
                 ("interrupted", error.with_path(&item.path))
             }
         };
-        self.object(|| Line::File(File::untried(item, status, &error)));
+        self.object(|| objects::untried(item, status, &error));
     }
 
     /// What the walk said.
@@ -204,13 +218,16 @@ impl Report {
         self.summary.files += 1;
         self.summary.failed += 1;
         self.for_good += u64::from(refused.error.is_final());
-        if !self.object(|| Line::File(File::refused(refused))) {
+        if let Some(timings) = &mut self.timings {
+            timings.refused(&refused.path, &refused.error);
+        }
+        if !self.object(|| objects::refused(refused)) {
             self.failed(&refused.error);
         }
     }
 
     /// The object of a file, to where objects go; whether that is all that is to be printed.
-    fn object(&mut self, object: impl FnOnce() -> Line) -> bool {
+    fn object(&mut self, object: impl FnOnce() -> serde_json::Value) -> bool {
         if self.file.is_none() && !self.output.json {
             return false;
         }
@@ -285,12 +302,16 @@ impl Report {
     /// Redraws.
     pub fn beat(&mut self) {
         self.screen.draw();
+        if let Some(timings) = &mut self.timings {
+            timings.beat();
+        }
     }
 
     /// The last line; returns what it says.
     pub fn summary(mut self, left_out: &LeftOut) -> Tally {
         self.summary.elapsed = self.started.elapsed();
         self.screen.clear();
+        self.draw();
         let Summary {
             files,
             uploaded,
@@ -309,22 +330,14 @@ impl Report {
         };
         if self.output.json {
             let seconds = self.summary.elapsed.as_secs_f64();
-            say_object(&Line::Summary(objects::Summary {
-                schema: SCHEMA,
-                files,
-                uploaded,
-                reused,
-                skipped,
-                failed,
-                interrupted,
-                bytes,
-                sent,
-                seconds: rounded(seconds),
-                unstarted: self.unstarted,
-                folders: self.folders_made,
-                left_out: left_out.counts(),
-                forecast: None,
-            }));
+            let mut line = json!({
+                "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
+                "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
+                "seconds": rounded(seconds), "unstarted": self.unstarted,
+                "folders": self.folders_made,
+            });
+            left_out.add_to(&mut line);
+            say_object(&line);
             return tally;
         }
         self.tell_failures();
@@ -342,6 +355,23 @@ impl Report {
             lines.iter().for_each(|line| say(line));
         }
         tally
+    }
+
+    /// The picture, where one was asked for. A run that did its work has done so without it too.
+    fn draw(&mut self) {
+        let Some(timings) = self.timings.take() else {
+            return;
+        };
+        match timings.finish(&self.summary, &self.screen.time_spent()) {
+            Ok(path) if !self.output.quiet => {
+                complain(&format!("the run as a picture: {}", path.display()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("panup: {error}"));
+                lose();
+            }
+        }
     }
 
     fn folders_told(&self) -> String {

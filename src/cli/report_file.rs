@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use panup::Error;
+use serde_json::Value;
 
-use super::objects::Line;
-use super::out::{complain, lose, text_of};
+use super::out::{complain, lose};
 
 /// A file to which objects are appended.
 pub struct ReportFile {
@@ -33,11 +33,9 @@ impl ReportFile {
 
     /// Appends an object. That one could not be written is said once, and makes the program's end a
     /// failure.
-    pub fn write(&mut self, object: &Line) {
+    pub fn write(&mut self, object: &Value) {
         // In one call, so that runs that append to one file do not mix their lines.
-        let written = self
-            .file
-            .write_all(format!("{}\n", text_of(object)).as_bytes());
+        let written = self.file.write_all(format!("{object}\n").as_bytes());
         if let Err(error) = written
             && std::mem::take(&mut self.well)
         {

@@ -20,13 +20,14 @@ use super::account::account_options;
 use super::args::Tune;
 use super::signals::Signals;
 use super::size::human;
+use super::timings::Place;
 use super::{
     INTERRUPTED, SOME_FAILED, complain, credentials, dest, say, say_object, state_dir, usage,
 };
 use left::Left;
 use meter::Meter;
 use plan::{Trial, plan};
-use verdict::{Row, Table};
+use verdict::{Row, STEP, Table};
 
 /// Measures, and says what was best.
 ///
@@ -38,6 +39,10 @@ pub fn run(tune: &Tune) -> Result<u8, Error> {
         Error::new(Kind::Invalid, Operation::Configure, message).advice("give --budget more")
     })?;
     dest(&tune.dest)?;
+    let picture = tune.timings.as_ref();
+    let picture = picture
+        .map(|path| Place::new(path.as_deref()))
+        .transpose()?;
     let target = Target::new(tune)?;
     if target.is_an_account() && !tune.yes && !asked(tune)? {
         complain("nothing was sent");
@@ -45,7 +50,14 @@ pub fn run(tune: &Tune) -> Result<u8, Error> {
     }
     let folder = Folder::new()?;
     let runtime = panup::runtime()?;
-    let code = runtime.block_on(measure_and_clean(tune, &trials, &target, &folder));
+    let mut table = Table::new(tune.output, tune.budget.0, picture);
+    let code = runtime.block_on(measure_and_clean(
+        tune,
+        &trials,
+        (&target, &folder),
+        &mut table,
+    ));
+    table.draw();
     runtime.shutdown_background();
     code
 }
@@ -76,12 +88,12 @@ fn is_yes(answer: &str) -> bool {
 async fn measure_and_clean(
     tune: &Tune,
     trials: &[Trial],
-    target: &Target,
-    folder: &Folder,
+    (target, folder): (&Target, &Folder),
+    table: &mut Table,
 ) -> Result<u8, Error> {
     let signals = Signals::new();
     let mut left = Left::default();
-    let code = measure_all(tune, trials, (target, folder), &signals, &mut left).await;
+    let code = measure_all((tune, trials), (target, folder), &signals, &mut left, table).await;
     if target.is_an_account() {
         left.clean_up(&target.options, &tune.dest).await;
     }
@@ -89,13 +101,12 @@ async fn measure_and_clean(
 }
 
 async fn measure_all(
-    tune: &Tune,
-    trials: &[Trial],
+    (tune, trials): (&Tune, &[Trial]),
     (target, folder): (&Target, &Folder),
     signals: &Signals,
     left: &mut Left,
+    table: &mut Table,
 ) -> Result<u8, Error> {
-    let mut table = Table::new(tune.output, tune.budget.0);
     for trial in trials {
         // Resends of earlier settings may have used up what was meant for this one.
         if table.sent() + trial.bytes > tune.budget.0 {
@@ -199,6 +210,7 @@ fn row(trial: Trial, meter: &Meter, progress: &Progress, status: Option<&Status>
         seconds: time.as_secs_f64(),
         rate,
         retries: now.retries,
+        way: meter.way(STEP),
         error,
     }
 }

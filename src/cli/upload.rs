@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use panup::{
     Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look, Operation,
-    Options, Resume, Run, Secret, Status,
+    Options, Progress, Resume, Run, Secret, Status,
 };
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -26,6 +26,7 @@ use super::report_file::ReportFile;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
+use super::timings::{Place, Timings};
 use super::walk::{News, Sums, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 
@@ -45,6 +46,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         return dry_run(walk, &news, upload);
     }
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
+    let picture = picture(upload)?;
     let local = Local::start(upload)?;
     let options = options(upload, local.as_ref())?;
     let is_kept = (options.state_dir.is_some() || options.checkpoint.is_some())
@@ -77,10 +79,11 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         let progress = Arc::clone(run.progress());
         signals.at_second(move || ending::stopped(&progress, is_kept));
         let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());
+        let timings = picture.map(|place| Timings::new(place, run.progress(), &client));
         let code = watch(
             run,
             (upload, &left_out),
-            (&news, file),
+            (&news, file, timings),
             (&signals, &make),
             (&ahead, &mut splits, work.handle()),
         )
@@ -102,6 +105,12 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     }
     work.shutdown_background();
     Ok(code)
+}
+
+/// `--timings`
+fn picture(upload: &Upload) -> Result<Option<Place>, Error> {
+    let asked = upload.timings.as_ref();
+    asked.map(|path| Place::new(path.as_deref())).transpose()
 }
 
 /// Ends the process without waiting for anything in it.
@@ -191,14 +200,18 @@ pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, E
 async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
-    (news, file): (&Receiver<News>, Option<ReportFile>),
+    (news, file, timings): (&Receiver<News>, Option<ReportFile>, Option<Timings>),
     (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
     (ahead, splits, work): (&Ahead<Item>, &mut Splits, &Handle),
 ) -> u8 {
     let screen = Screen::new(Arc::clone(run.progress()), upload.output);
     let mut report = Report::new(upload.output, screen, file);
+    if let Some(timings) = timings {
+        report.draws(timings);
+    }
     let mut deadline = None;
     let (mut refused, mut ended) = (false, false);
+    let limits = Limits::new(upload);
     let mut wishes = Wishes::new(report.is_live());
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -241,6 +254,15 @@ async fn watch(
                 }
             },
             _ = beat.tick() => {
+                if deadline.is_none()
+                    && !ended
+                    && let Some(why) = limits.reached(run.progress())
+                {
+                    report.warning(&why);
+                    run.interrupt();
+                    deadline = Some(tokio::time::Instant::now() + PATIENCE);
+                    ahead.end();
+                }
                 if deadline.is_some()
                     && let Some(landing) = run.progress().snapshot().landing
                     && report.ending(&landing)
@@ -279,6 +301,37 @@ async fn watch(
         (true, ..) => REFUSED,
         (_, true) => INTERRUPTED,
         _ => tally.code(),
+    }
+}
+
+/// `--max-duration` and `--max-transfer`.
+struct Limits {
+    end: Option<Instant>,
+    /// Content bytes.
+    most: Option<u64>,
+}
+
+impl Limits {
+    fn new(upload: &Upload) -> Limits {
+        Limits {
+            end: upload
+                .max_duration
+                .and_then(|most| Instant::now().checked_add(most)),
+            most: upload.max_transfer.map(|size| size.0),
+        }
+    }
+
+    /// Which of them is reached.
+    fn reached(&self, progress: &Progress) -> Option<Error> {
+        let which = match self {
+            Limits { end: Some(end), .. } if Instant::now() >= *end => "--max-duration is over",
+            Limits {
+                most: Some(most), ..
+            } if progress.snapshot().sent >= *most => "--max-transfer is reached",
+            _ => return None,
+        };
+        let message = format!("{which}: nothing new is begun; the same command goes on");
+        Some(Error::new(Kind::Cancelled, Operation::Upload, message))
     }
 }
 

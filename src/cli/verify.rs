@@ -10,17 +10,16 @@ use std::time::Instant;
 use panup::{
     Client, Error, Event, FinishedFile, Kind, Operation, Options, Outcome, Receipt, Resume, Status,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::account::account_options;
 use super::args::{Account, Output, Verify};
-use super::objects::{File, Line, SCHEMA, Verified, rounded};
 use super::signals::Signals;
 use super::split::{Purpose, Splits};
 use super::walk::{News, Walk};
 use super::{
-    INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, say, say_object, state_dir, text,
-    usage,
+    INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, objects, say, say_object, state_dir,
+    text, usage,
 };
 
 /// Verifies, and says how it is.
@@ -186,15 +185,17 @@ impl Listed {
         }
     }
 
-    fn line(&self, status: &Status) -> File {
-        let file = File::new(&self.path, &self.remote, status.name(), status.error());
-        let file = match &self.receipt {
-            Some(receipt) => {
-                file.with_facts(receipt.file_id, receipt.size, receipt.md5.to_string())
-            }
-            None => file,
-        };
-        file.with_note(status.note())
+    fn line(&self, status: &Status) -> Value {
+        let mut line = objects::file(&self.path, &self.remote, status.name(), status.error());
+        if let Some(receipt) = &self.receipt {
+            line["file_id"] = json!(receipt.file_id);
+            line["size"] = json!(receipt.size);
+            line["md5"] = json!(receipt.md5.to_string());
+        }
+        if let Some(note) = status.note() {
+            line["note"] = json!(note);
+        }
+        line
     }
 }
 
@@ -280,11 +281,11 @@ impl Findings {
 
     /// A file of a run.
     fn outcome(&mut self, outcome: &Outcome) {
-        let line = File::ended(outcome);
+        let line = objects::ended(outcome);
         self.file(&outcome.path, &outcome.remote, &outcome.status, line);
     }
 
-    fn file(&mut self, path: &Path, remote: &str, status: &Status, line: File) {
+    fn file(&mut self, path: &Path, remote: &str, status: &Status, mut line: Value) {
         self.files += 1;
         let (count, name) = match status {
             Status::Missing(_) => (&mut self.missing, "missing"),
@@ -301,7 +302,8 @@ impl Findings {
         };
         *count += 1;
         if self.output.json {
-            return say_object(&Line::File(line.with_status(name)));
+            line["status"] = json!(name);
+            return say_object(&line);
         }
         let why = match (status.note(), status.error()) {
             (_, Some(error)) => error.to_string(),
@@ -321,7 +323,7 @@ impl Findings {
         match news {
             News::Refused(refused) => {
                 let status = Status::Failed(refused.error.clone());
-                let line = File::refused(&refused);
+                let line = objects::refused(&refused);
                 self.file(&refused.path, &refused.remote, &status, line);
             }
             News::Warning(error) => complain(&format!("warning   {error}")),
@@ -342,14 +344,9 @@ impl Findings {
         let seconds = self.started.elapsed().as_secs_f64();
         let interrupted = interrupted || self.interrupted;
         if self.output.json {
-            say_object(&Line::Verified(Verified {
-                schema: SCHEMA,
-                files,
-                there,
-                missing,
-                different,
-                unknown,
-                seconds: rounded(seconds),
+            say_object(&json!({
+                "event": "summary", "schema": 1, "files": files, "there": there, "missing": missing,
+                "different": different, "unknown": unknown, "seconds": objects::rounded(seconds),
             }));
         } else if !self.output.quiet {
             let unknown = match unknown {

@@ -141,8 +141,27 @@ impl Default for LimitSettings {
     }
 }
 
+/// What the limit is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Steering {
+    /// The number was asked for.
+    Fixed,
+    /// The first permits open as the link shows that it carries them.
+    Opening,
+    /// Twice as many are tried.
+    Doubling,
+    /// Nothing is tried; what the present number carries is measured.
+    Holding,
+    /// A quarter more are tried.
+    TryingMore,
+    /// A quarter fewer are tried.
+    TryingFewer,
+}
+
 /// What went wrong with a slice, as far as the limit is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CongestionSignal {
     /// 429 or 5xx: the service asks for less.
     Throttled,
@@ -183,6 +202,21 @@ impl Limit {
     #[must_use]
     pub fn permits(&self) -> usize {
         self.fixed.unwrap_or(self.ramp.open())
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn steering(&self) -> Steering {
+        match self.fixed {
+            Some(_) => Steering::Fixed,
+            None => self.search.steering(),
+        }
+    }
+
+    /// How often the permits were cut, and after what the last time.
+    #[must_use]
+    pub fn cuts(&self) -> (u64, Option<CongestionSignal>) {
+        self.backoff.cuts()
     }
 
     /// A slice of `bytes` is about to begin: how large bodies are decides how many arrive in time.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::trace::{AttemptEnd, CallAttempt, Fact, Trace};
 use crate::error::{Error, Operation};
 use crate::net::Origin;
 use crate::sync::Mutex;
@@ -22,6 +23,7 @@ pub struct Activity {
     flights: Mutex<Entries<Flight>>,
     /// From the last byte that a socket took to the answer, of late bodies.
     answering: Mutex<Option<Duration>>,
+    trace: Trace,
 }
 
 /// How many calls are at which step.
@@ -105,6 +107,12 @@ struct Flight {
 }
 
 impl Activity {
+    /// Attempts that ended, where somebody wants to know.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
     /// A call that begins.
     pub(super) fn call(self: &Arc<Self>, operation: Operation, attempts: u32) -> CallWatch {
         CallWatch {
@@ -112,6 +120,7 @@ impl Activity {
             operation,
             attempts,
             failed: None,
+            number: 1,
             id: None,
         }
     }
@@ -238,6 +247,8 @@ pub(super) struct CallWatch {
     attempts: u32,
     /// When the first attempt failed, and how the last one did.
     failed: Option<(Instant, Error)>,
+    /// Which attempt it is.
+    number: u32,
     id: Option<u64>,
 }
 
@@ -246,7 +257,8 @@ impl CallWatch {
     pub(super) fn turn(&self) -> Option<TurnWatch> {
         let index = index(self.operation)?;
         self.activity.turns[index].fetch_add(1, Ordering::Relaxed);
-        Some(TurnWatch(Arc::clone(&self.activity), index))
+        let since = self.activity.trace.is_on().then(Instant::now);
+        Some(TurnWatch(Arc::clone(&self.activity), index, since))
     }
 
     /// Attempt `number` leaves.
@@ -260,6 +272,35 @@ impl CallWatch {
         let first = self.failed.as_ref().map_or(now, |(first, _)| *first);
         self.failed = Some((first, error.clone()));
         self.enter(number, first, Some(now + delay));
+        let again = || Fact::Again {
+            operation: self.operation,
+            after: delay,
+        };
+        self.activity.trace.note(again);
+    }
+
+    /// Attempt `number`, which left when it `began`, has ended. Bodies tell that themselves, by their flights.
+    pub(super) fn ended(&self, number: u32, began: Instant, error: Option<&Error>) {
+        if self.has_body() {
+            return;
+        }
+        let attempt = || {
+            Fact::Attempt(CallAttempt {
+                operation: self.operation,
+                server: None,
+                number,
+                began,
+                took: began.elapsed(),
+                bytes: 0,
+                sent: 0,
+                end: end(error),
+            })
+        };
+        self.activity.trace.note(attempt);
+    }
+
+    fn has_body(&self) -> bool {
+        matches!(self.operation, Operation::Slice | Operation::Single)
     }
 
     /// It waits for a permit or a turn, which are counted elsewhere.
@@ -278,8 +319,9 @@ impl CallWatch {
             error: self.failed.as_ref().map(|(_, error)| error.clone()),
             since,
             until,
-            has_body: matches!(self.operation, Operation::Slice | Operation::Single),
+            has_body: self.has_body(),
         };
+        self.number = attempt;
         self.id = self.activity.attempts.lock().insert(state);
     }
 
@@ -300,11 +342,23 @@ impl CallWatch {
             cut: Arc::default(),
         };
         let cut = Arc::clone(&flight.cut);
+        let attempt = self.activity.trace.is_on().then(|| CallAttempt {
+            operation: self.operation,
+            server: Some(server.to_string()),
+            number: self.number,
+            began: flight.moved,
+            took: Duration::ZERO,
+            bytes: length,
+            sent: 0,
+            end: AttemptEnd::Dropped,
+        });
         let id = self.activity.flights.lock().insert(flight);
         FlightWatch {
             activity: Arc::clone(&self.activity),
             id,
             cut,
+            attempt: Mutex::new(attempt),
+            taken: Arc::clone(taken),
         }
     }
 }
@@ -317,11 +371,18 @@ impl Drop for CallWatch {
 
 /// A call waits for its turn while this lives.
 #[derive(Debug)]
-pub(super) struct TurnWatch(Arc<Activity>, usize);
+pub(super) struct TurnWatch(Arc<Activity>, usize, Option<Instant>);
 
 impl Drop for TurnWatch {
     fn drop(&mut self) {
         self.0.turns[self.1].fetch_sub(1, Ordering::Relaxed);
+        if let Some(since) = self.2 {
+            let turn = || Fact::Turn {
+                operation: RATED[self.1],
+                waited: since.elapsed(),
+            };
+            self.0.trace.note(turn);
+        }
     }
 }
 
@@ -331,9 +392,19 @@ pub(super) struct FlightWatch {
     activity: Arc<Activity>,
     id: Option<u64>,
     cut: Arc<Notify>,
+    /// What is told of it when it ends, where somebody wants to know.
+    attempt: Mutex<Option<CallAttempt>>,
+    taken: Arc<AtomicU64>,
 }
 
 impl FlightWatch {
+    /// It was answered, or failed.
+    pub(super) fn ended(&self, error: Option<&Error>) {
+        if let Some(attempt) = &mut *self.attempt.lock() {
+            attempt.end = end(error);
+        }
+    }
+
     /// Waits until the request is not wanted any more.
     pub(super) async fn cut(&self) {
         self.cut.notified().await;
@@ -342,6 +413,16 @@ impl FlightWatch {
 
 impl Drop for FlightWatch {
     fn drop(&mut self) {
+        if let Some(attempt) = self.attempt.lock().take() {
+            let taken = self.taken.load(Ordering::Relaxed);
+            self.activity.trace.note(|| {
+                Fact::Attempt(CallAttempt {
+                    took: attempt.began.elapsed(),
+                    sent: taken.min(attempt.bytes),
+                    ..attempt
+                })
+            });
+        }
         if let Some(id) = self.id {
             let flight = self.activity.flights.lock().all.remove(&id);
             let is_sent = |flight: &Flight| flight.taken.load(Ordering::Relaxed) >= flight.length;
@@ -377,6 +458,12 @@ impl<T> Entries<T> {
         self.all.insert(self.last, entry);
         Some(self.last)
     }
+}
+
+fn end(error: Option<&Error>) -> AttemptEnd {
+    error.map_or(AttemptEnd::Answered, |error| {
+        AttemptEnd::Failed(error.clone())
+    })
 }
 
 fn index(operation: Operation) -> Option<usize> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::policy::{CongestionSignal, Limit, USUAL_SLICE, bodies_in_time};
+use crate::policy::{CongestionSignal, Limit, Steering, USUAL_SLICE, bodies_in_time};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The limiter of a client, shared by all its runs.
@@ -129,6 +129,14 @@ impl ConcurrencyLimiter {
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();
         (state.in_flight, state.permits())
+    }
+
+    /// What steers the number of permits, how often it was cut, and by what the last time.
+    #[must_use]
+    pub fn steering(&self) -> (Steering, u64, Option<CongestionSignal>) {
+        let state = self.lock();
+        let (cuts, signal) = state.limit.cuts();
+        (state.limit.steering(), cuts, signal)
     }
 
     /// Bodies that wait for a permit.

@@ -15,6 +15,7 @@ mod remote;
 mod send;
 mod servers;
 mod signals;
+mod trace;
 mod trust;
 
 pub use activity::{Activity, Left, Steps, Wait};
@@ -24,13 +25,15 @@ pub use limiter::Permit;
 pub use remote::Cursor;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
+pub use trace::{AttemptEnd, CallAttempt, Fact};
 
 use crate::auth::{Ask, Credential, Fetched, Fetching, Secret, TokenProvider, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
-    Bandwidth, CallRates, Hedge, Limit, LimitSettings, Repeat, Retry, RetryBudget, SharedFailure,
+    Bandwidth, CallRates, CongestionSignal, Hedge, Limit, LimitSettings, Repeat, Retry,
+    RetryBudget, SharedFailure, Steering,
 };
 use crate::service::Service;
 use crate::sync::Mutex;
@@ -327,6 +330,18 @@ impl Transfer {
     #[must_use]
     pub fn call_rate(&self, operation: Operation) -> Option<f64> {
         self.rates.per_second(operation)
+    }
+
+    /// What steers the number of bodies in flight, how often it was cut, and by what the last time.
+    #[must_use]
+    pub fn steering(&self) -> (Steering, u64, Option<CongestionSignal>) {
+        self.limiter.steering()
+    }
+
+    /// Calls per second that are granted now, by call.
+    #[must_use]
+    pub fn call_rates(&self) -> Vec<(Operation, f64)> {
+        self.rates.all_per_second()
     }
 
     /// Connections and requests so far, by server.

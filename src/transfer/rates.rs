@@ -111,6 +111,13 @@ impl Rates {
         Some(self.of(operation)?.lock().per_second())
     }
 
+    /// Calls per second at present, by call.
+    #[must_use]
+    pub fn all_per_second(&self) -> Vec<(Operation, f64)> {
+        let rate = |operation| Some((operation, self.per_second(operation)?));
+        RATED.into_iter().filter_map(rate).collect()
+    }
+
     fn all(&self) -> [&Mutex<Rate>; 8] {
         [
             &self.create,
@@ -143,6 +150,18 @@ impl Rates {
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+/// The calls that are limited.
+const RATED: [Operation; 8] = [
+    Operation::Create,
+    Operation::Complete,
+    Operation::Single,
+    Operation::List,
+    Operation::Detail,
+    Operation::Infos,
+    Operation::Mkdir,
+    Operation::Trash,
+];
 
 /// How often a pause is looked at.
 const LOOK: Duration = Duration::from_millis(250);

@@ -167,12 +167,14 @@ impl Transfer {
             let with = (token.as_ref(), &attempts.watch);
             let error = match call.attempt(self, scope, with).await {
                 Ok(value) => {
+                    attempts.ended(None);
                     attempts.succeeded(operation);
                     let lost_one = attempts.lost_one;
                     return Ok(Answer { value, lost_one });
                 }
                 Err(error) => error,
             };
+            attempts.ended(Some(&error));
             // Refused credentials say nothing of the content, and end the run before more is sent.
             if error.kind() != Kind::Auth {
                 call.check().await?;
@@ -228,6 +230,11 @@ impl<'a> Attempts<'a> {
     /// Which attempt this is, those that do not count included.
     fn number(&self) -> u32 {
         self.attempt.number + self.attempt.uncounted
+    }
+
+    /// The attempt has ended, however.
+    fn ended(&self, error: Option<&Error>) {
+        self.watch.ended(self.number(), self.began, error);
     }
 
     fn succeeded(&self, operation: Operation) {
@@ -286,7 +293,7 @@ impl<'a> Attempts<'a> {
                     lost_one: self.lost_one,
                     count: tried,
                 };
-                return Err(self.ended(explain(error, attempted)));
+                return Err(self.gives_up(explain(error, attempted)));
             }
         };
         self.terms.scope.retries.fetch_add(1, Ordering::Relaxed);
@@ -303,7 +310,7 @@ impl<'a> Attempts<'a> {
 
     /// What the attempts end with. Without the API there is nothing that a run can do; an upload server
     /// has others beside it.
-    fn ended(&self, error: Error) -> Error {
+    fn gives_up(&self, error: Error) -> Error {
         let carries = matches!(error.operation(), Operation::Slice | Operation::Single);
         let error = match error.is_unreachable() && !carries {
             true => error.of_the_run(),
@@ -577,7 +584,12 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         let length = self.body.len();
         transfer.limiter.started(length);
         let Route { servers, .. } = self.route;
-        let assignment = transfer.servers.assign(servers, &self.avoid, length).await;
+        // Waiting for a server is not being in flight: after an interrupt nothing sets out any more.
+        let assignment = tokio::select! {
+            biased;
+            () = scope.cancel.cancelled() => return Err(Cancel::error()),
+            assignment = transfer.servers.assign(servers, &self.avoid, length) => assignment,
+        };
         self.server = Some(assignment.server());
         let means = Means {
             transfer,
@@ -692,11 +704,13 @@ impl<B: Payload> BodyCall<'_, B> {
         match sent {
             Ok((answer, stats)) => {
                 let now = Instant::now();
+                flight.ended(None);
                 assignment.acked(stats, now);
                 transfer.limiter.acked(now, length, now - started);
                 Ok(answer)
             }
             Err(error) => {
+                flight.ended(Some(&error));
                 assignment.failed(&error, Instant::now());
                 Err(error)
             }

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
@@ -151,6 +151,10 @@ impl Admission {
     }
 
     fn end(&self, status: Status, md5: Option<Md5>) {
+        let (elapsed, times) = match &self.watch {
+            Some(watch) => (self.started.elapsed(), watch.times()),
+            None => Default::default(),
+        };
         let outcome = Outcome {
             path: self.item.path.clone(),
             remote: self.item.remote.clone(),
@@ -159,7 +163,8 @@ impl Admission {
             md5,
             sent: 0,
             trace_id: None,
-            elapsed: Duration::ZERO,
+            elapsed,
+            times,
             tag: self.item.tag.clone(),
         };
         self.hand_on(Admitted::Ended(Box::new(outcome)));

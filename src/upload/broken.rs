@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::event::{Outcome, Status};
+use super::under_way::StepTimes;
 use crate::error::Error;
 pub use crate::panics::{broken, trip};
 
@@ -20,6 +21,7 @@ pub fn nameless(error: Error) -> Outcome {
         sent: 0,
         trace_id: None,
         elapsed: Duration::ZERO,
+        times: StepTimes::default(),
         tag: None,
     }
 }

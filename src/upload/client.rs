@@ -15,7 +15,7 @@ use super::run::{PLACES, Purpose, Shared};
 use super::sum;
 use super::verify::Checker;
 use crate::digest::Md5;
-use crate::error::Result;
+use crate::error::{Operation, Result};
 use crate::http::Version;
 use crate::journal::Account;
 use crate::net::{Origin, ServerStats};
@@ -217,6 +217,12 @@ impl Client {
     #[must_use]
     pub fn next_warning(&self) -> Option<crate::Error> {
         self.core.transfer.take_warning()
+    }
+
+    /// Calls per second that are granted now, as far as is known, by call.
+    #[must_use]
+    pub fn call_rates(&self) -> Vec<(Operation, f64)> {
+        self.core.transfer.call_rates()
     }
 
     /// What is known of each server that was spoken to so far.

@@ -16,6 +16,7 @@ use super::event::{Event, Outcome, Progress, Status};
 use super::landing::{Landing, landing};
 use super::look::Looks;
 use super::run::{Purpose, Shared};
+use super::under_way::{StepTimes, Timed};
 use super::{dry_run, file, verify};
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
@@ -103,6 +104,8 @@ struct Unfinished {
     /// Content bytes of it that went over the wire so far.
     sent: Arc<AtomicU64>,
     started: Instant,
+    /// Its steps, where it has any.
+    timed: Option<Timed>,
 }
 
 impl Unfinished {
@@ -117,12 +120,14 @@ impl Unfinished {
             sent: 0,
             trace_id: None,
             elapsed: Duration::ZERO,
+            times: StepTimes::default(),
             tag: file.tag.clone(),
         };
         Unfinished {
             outcome,
             sent: Arc::default(),
             started: file.started,
+            timed: Some(file.watch.timed()),
         }
     }
 
@@ -133,6 +138,7 @@ impl Unfinished {
             outcome: dry_run::outcome(file, status, file.md5),
             sent: Arc::default(),
             started: file.started,
+            timed: None,
         }
     }
 
@@ -145,6 +151,7 @@ impl Unfinished {
         Outcome {
             sent: self.sent.load(Ordering::Relaxed),
             elapsed: self.started.elapsed(),
+            times: self.timed.map(|timed| timed.times()).unwrap_or_default(),
             ..self.outcome
         }
     }

@@ -17,6 +17,7 @@ use super::present::{Verdict, judge, never_answered, standing, tell_similar};
 use super::remote::Effort;
 use super::run::{Purpose, Shared};
 use super::turn::{self, Known};
+use super::under_way::StepTimes;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{Watch, read_file};
@@ -104,6 +105,7 @@ pub fn outcome(file: &Unhashed, status: Status, md5: Option<Md5>) -> Outcome {
         sent: 0,
         trace_id: None,
         elapsed: Duration::ZERO,
+        times: StepTimes::default(),
         tag: file.item.tag.clone(),
     }
 }

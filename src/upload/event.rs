@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::dry_run::Forecast;
 use super::held::{Held, TimeSpent};
 use super::landing::Landing;
-use super::under_way::{FileNow, Step, UnderWay};
+use super::under_way::{FileNow, Step, StepTimes, UnderWay};
 use crate::digest::Md5;
 use crate::error::Error;
+use crate::policy::{CongestionSignal, Steering};
 use crate::sync::Mutex;
-use crate::transfer::{Activity, Scope, Wait};
+use crate::transfer::{Activity, Fact, Scope, Wait};
 
 /// How one file ended.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Outcome {
     pub trace_id: Option<String>,
     /// From the file's turn to its end.
     pub elapsed: Duration,
+    /// Of that: how long it was hashed, waited, was sent and verified.
+    pub times: StepTimes,
     /// The item's tag, as it was handed in.
     pub tag: Option<Arc<str>>,
 }
@@ -165,6 +168,8 @@ pub(super) struct Looked {
     pub call_rate: Option<f64>,
     /// Content bytes per second of the last seconds.
     pub speed: Option<f64>,
+    /// What steers the number of bodies in flight, how often it was cut, and by what the last time.
+    pub steering: Option<(Steering, u64, Option<CongestionSignal>)>,
     /// After an interrupt: what is waited for, and since when.
     pub landing: Option<(Landing, Instant)>,
 }
@@ -191,6 +196,12 @@ pub struct Snapshot {
     pub in_flight: usize,
     /// Bodies that may be in flight at once, as the limiter sees it now.
     pub permits: usize,
+    /// What steers `permits`; `None` before the first look.
+    pub steering: Option<Steering>,
+    /// How often `permits` were cut.
+    pub cuts: u64,
+    /// What the last of these cuts answered.
+    pub cut_by: Option<CongestionSignal>,
     /// Files that failed.
     pub files_failed: u64,
     /// Bytes of the files that failed: they are in `bytes`, and not to be waited for.
@@ -205,6 +216,8 @@ pub struct Snapshot {
     pub is_listed: bool,
     /// Files of which the MD5 is worked out.
     pub hashing: usize,
+    /// Files that wait for their turn, or for an answer that does not concern their content.
+    pub queued: usize,
     /// Files that are sent.
     pub sending: usize,
     /// Files that the service has and verifies.
@@ -235,6 +248,9 @@ impl Progress {
             retries: read(&self.retries),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             permits: self.permits.load(Ordering::Relaxed),
+            steering: looked.steering.map(|(steering, ..)| steering),
+            cuts: looked.steering.map_or(0, |(_, cuts, _)| cuts),
+            cut_by: looked.steering.and_then(|(.., by)| by),
             files_failed: read(&self.failed),
             failed: read(&self.failed_bytes),
             resumed: read(&self.resumed),
@@ -242,6 +258,7 @@ impl Progress {
             on_wire: looked.on_wire,
             is_listed: self.is_listed.load(Ordering::Relaxed),
             hashing: self.under_way.count(Step::Hashing),
+            queued: self.under_way.count(Step::Queued),
             sending: self.under_way.count(Step::Sending),
             verifying: self.under_way.count(Step::Verifying),
             held: looked.held,
@@ -274,6 +291,18 @@ impl Progress {
     #[must_use]
     pub fn waits(&self, least: Duration, most: usize) -> Vec<Wait> {
         self.activity.waits(Instant::now(), least, most)
+    }
+
+    /// Keeps from now on what happens to its calls, for [`Progress::take_facts`].
+    pub fn keep_facts(&self) {
+        self.activity.trace().start();
+    }
+
+    /// What happened since it was asked last. Some 65,000 facts are kept; what comes on top is lost, so ask
+    /// every second or so.
+    #[must_use]
+    pub fn take_facts(&self) -> Vec<Fact> {
+        self.activity.trace().take()
     }
 
     /// For how long the run was held back by what, the longest first: looked at ten times a second.

@@ -41,6 +41,7 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64
         sent: wire.sent.load(Ordering::Relaxed),
         trace_id: wire.trace_id.lock().take(),
         elapsed: hashed.started.elapsed(),
+        times: hashed.watch.times(),
         tag: hashed.tag.clone(),
     }
 }

@@ -96,6 +96,7 @@ impl Looks {
             on_wire: steps.taken,
             call_rate: call.or(looked.call_rate),
             speed: self.speed,
+            steering: Some(transfer.steering()),
             landing: looked
                 .landing
                 .map(|landing| (self.landing(shared, landing, now), now)),

@@ -47,10 +47,11 @@ pub use landing::Landing;
 pub use runtime::runtime;
 pub use state::State;
 pub use targets::{Claimed, Targets};
-pub use under_way::{FileNow, Step};
+pub use under_way::{FileNow, Step, StepTimes};
 pub use verify::{Checker, Receipt};
 
-pub use crate::transfer::Wait;
+pub use crate::policy::{CongestionSignal, Steering};
+pub use crate::transfer::{AttemptEnd, CallAttempt, Fact, Wait};
 
 use crate::digest::Md5;
 use crate::source::ByteSource;

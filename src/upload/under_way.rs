@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
 
@@ -20,6 +21,18 @@ pub enum Step {
     Sending,
     /// The service has all of it and works out the MD5.
     Verifying,
+}
+
+/// How long a file was at which step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepTimes([Duration; 4]);
+
+impl StepTimes {
+    /// At this one.
+    #[must_use]
+    pub fn at(&self, step: Step) -> Duration {
+        self.0[step as usize]
+    }
 }
 
 /// A file under way.
@@ -61,6 +74,25 @@ struct Facts {
     acked: AtomicU64,
     slices: AtomicU32,
     acked_slices: AtomicU32,
+    times: Mutex<Times>,
+}
+
+/// Since when a file is at its step, and how long it was at the others.
+#[derive(Debug)]
+struct Times {
+    since: Instant,
+    past: StepTimes,
+}
+
+/// How long one file was at which step, also after it is listed no more.
+#[derive(Debug)]
+pub struct Timed(Arc<Facts>);
+
+impl Timed {
+    /// Until now.
+    pub fn times(&self) -> StepTimes {
+        self.0.times()
+    }
 }
 
 /// One file, listed until this is dropped.
@@ -81,6 +113,10 @@ impl UnderWay {
             acked: AtomicU64::new(0),
             slices: AtomicU32::new(0),
             acked_slices: AtomicU32::new(0),
+            times: Mutex::new(Times {
+                since: Instant::now(),
+                past: StepTimes::default(),
+            }),
         });
         self.counts[Step::Hashing as usize].fetch_add(1, Ordering::Relaxed);
         let mut list = self.list.lock();
@@ -122,9 +158,20 @@ impl UnderWay {
 impl FileWatch {
     /// The file takes a step.
     pub fn step(&self, step: Step) {
+        self.facts.passes();
         let before = self.facts.step.swap(step as u8, Ordering::Relaxed);
         self.all.counts[before as usize].fetch_sub(1, Ordering::Relaxed);
         self.all.counts[step as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long it was at which step, until now.
+    pub fn times(&self) -> StepTimes {
+        self.facts.times()
+    }
+
+    /// The same, to be asked for when this is gone.
+    pub fn timed(&self) -> Timed {
+        Timed(Arc::clone(&self.facts))
     }
 
     /// It goes in so many slices; of them the service has these, and these bytes.
@@ -161,6 +208,21 @@ impl Facts {
         }
     }
 
+    /// The present step is over.
+    fn passes(&self) {
+        let now = Instant::now();
+        let mut times = self.times.lock();
+        let since = std::mem::replace(&mut times.since, now);
+        times.past.0[self.step() as usize] += now.saturating_duration_since(since);
+    }
+
+    fn times(&self) -> StepTimes {
+        let times = self.times.lock();
+        let mut past = times.past;
+        past.0[self.step() as usize] += times.since.elapsed();
+        past
+    }
+
     fn step(&self) -> Step {
         let all = [Step::Hashing, Step::Queued, Step::Sending, Step::Verifying];
         all[usize::from(self.step.load(Ordering::Relaxed))]
@@ -181,7 +243,10 @@ mod tests {
             files.map(|file| file.path.display().to_string()).collect()
         };
         assert_eq!(names(Step::Hashing), ["a", "b"]);
+        let before = first.times();
         first.step(Step::Queued);
+        let hashed = first.times().at(Step::Hashing);
+        assert!(hashed >= before.at(Step::Hashing));
         first.step(Step::Sending);
         first.cut(4, (1, 25));
         first.acked(25);
@@ -191,6 +256,8 @@ mod tests {
         };
         assert_eq!((file.acked, file.acked_slices, file.slices), (50, 2, 4));
         assert_eq!(all.slices(), (2, 4));
+        assert_eq!(first.times().at(Step::Hashing), hashed, "that step is over");
+        assert_eq!(first.times().at(Step::Verifying), Duration::ZERO);
         drop((first, second));
         for step in [Step::Hashing, Step::Queued, Step::Sending, Step::Verifying] {
             assert_eq!((all.count(step), names(step).len()), (0, 0));

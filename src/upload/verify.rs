@@ -37,6 +37,7 @@ pub async fn file(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         sent: 0,
         trace_id: None,
         elapsed: hashed.started.elapsed(),
+        times: hashed.watch.times(),
         tag: hashed.tag,
     }
 }

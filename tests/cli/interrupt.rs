@@ -48,6 +48,39 @@ fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
     assert_eq!(scene.emulator.stats().of(Operation::Create).calls, 1);
 }
 
+/// What a schedule allows: what is in flight lands, the rest is the next run's.
+#[test]
+fn a_run_ends_after_so_long_or_so_much() {
+    // The first bodies have the servers alone, while others have permits and wait: those are not begun.
+    for (limit, value, slice, most) in [
+        ("--max-transfer", "512K", SLICE, 14),
+        ("--max-duration", "500ms", 8 * SLICE, 3),
+    ] {
+        let scene = Scene::new(Config {
+            slice_size: slice,
+            polls: 0,
+            ..Config::default()
+        });
+        let size = 32 * slice;
+        let path = scene.file("big.bin", size);
+        let limits = [limit, value, "--limit-rate", "600K", "--concurrency", "4"];
+        let run = |limits: &[&str]| {
+            let mut command = upload(&scene);
+            finish(command.args(FLAGS).args(limits).args(["--json", "big.bin"]))
+        };
+        let done = run(&limits).exit(130);
+        assert!(done.stderr.contains(limit), "{done:?}");
+        let (files, summary) = done.report();
+        assert_eq!(files[0]["status"], "interrupted");
+        let kept = scene.emulator.stats().of(Operation::Slice).done;
+        assert_eq!(summary["sent"], kept * slice, "what was begun has landed");
+        assert!((1..=most).contains(&kept), "{limit}: {kept}");
+        let (files, _) = run(&[]).exit(0).report();
+        assert_eq!(files[0]["sent"], size - kept * slice);
+        scene.assert_arrived(&path, "big.bin");
+    }
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let scene = scene();

@@ -10,3 +10,4 @@ mod others;
 mod output;
 mod progress;
 mod selection;
+mod timings;

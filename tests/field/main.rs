@@ -26,7 +26,6 @@ mod queue;
 mod resources;
 mod secrets;
 mod selection;
-mod settings;
 mod signals;
 mod sources;
 mod split;

@@ -3,11 +3,9 @@
 mod hash;
 mod select;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::duration::duration;
@@ -19,7 +17,7 @@ pub use select::{BadNames, Empty, Order, Select};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
 #[derive(Debug, Parser)]
-#[command(name = "panup", version, max_term_width = 100, after_help = SETTINGS)]
+#[command(name = "panup", version, max_term_width = 100)]
 pub struct Args {
     /// Log decisions; -vv also logs attempts.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -29,25 +27,10 @@ pub struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
 
-    /// Read settings from FILE instead of the usual place, which `panup config` shows.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// The settings of [profile.NAME] in that file win over its others.
-    #[arg(long, global = true, value_name = "NAME")]
-    pub profile: Option<String>,
-
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
-
-/// The end of `panup --help` and of `panup upload --help`.
-const SETTINGS: &str = "\
-Every option is also PANUP_<NAME> in the environment (PANUP_API, PANUP_STATE_DIR, PANUP_LIMIT_RATE=10M, PANUP_QUIET=1) and a \
-key in config.toml (limit-rate = \"10M\", quiet = true): typed > environment > profile > file > default; lists \
-add up. `panup config` shows what is in force and why. Secrets: PANUP_TOKEN, or PANUP_CLIENT_ID and \
-PANUP_CLIENT_SECRET.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -72,8 +55,6 @@ pub enum Command {
     /// Drop the kept credentials and tokens, those of --token-command and of OAuth in the environment
     /// too: its refresh token was used, and the application must be authorised again.
     Logout(Logout),
-    /// Show every setting in force, and where it comes from.
-    Config(Config),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -83,7 +64,6 @@ pub enum Command {
 
 /// `panup upload`
 #[derive(Debug, clap::Args)]
-#[command(after_help = SETTINGS)]
 pub struct Upload {
     /// Files and directories. A directory goes up as itself with all below it; DIR/ and DIR/. go up as
     /// their contents.
@@ -97,17 +77,8 @@ pub struct Upload {
     /// No account needed: run the emulator in this process on real sockets, upload there, and keep
     /// the files in DIR (a temporary folder by default).
     #[cfg(feature = "emulator")]
-    #[arg(
-        long,
-        value_name = "DIR",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "",
-        value_parser = OsStringValueParser::new().map(Kept::from),
-        value_hint = clap::ValueHint::DirPath,
-        conflicts_with_all = ["token_file", "token_command"]
-    )]
-    pub emulator: Option<Kept>,
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["token_file", "token_command"])]
+    pub emulator: Option<Option<PathBuf>>,
 
     /// What happens when the remote name is taken. The same content there already is skipped in any case.
     #[arg(long, value_enum, default_value_t = OnConflict::Fail, help_heading = "Where to")]
@@ -182,6 +153,14 @@ pub struct Upload {
     #[arg(long, help_heading = "How")]
     pub no_mmap: bool,
 
+    /// Start nothing new after this long, e.g. 8h: what is in flight lands, and the exit code is 130.
+    #[arg(long, value_name = "D", value_parser = duration, help_heading = "Until when")]
+    pub max_duration: Option<Duration>,
+
+    /// Start nothing new when so much content was sent, e.g. 500G.
+    #[arg(long, value_name = "SIZE", help_heading = "Until when")]
+    pub max_transfer: Option<Size>,
+
     /// Keep what a killed run needs to go on in FILE, which may lie on a network file system: on
     /// whatever machine, the same command goes on with it and the same contents. The journal of the
     /// state folder is left alone. One run at a time has FILE: a newer one ends an older one.
@@ -200,6 +179,11 @@ pub struct Upload {
     /// --files-from takes from it what is not done.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub report: Option<PathBuf>,
+
+    /// Write the run as a picture, one page of HTML, to FILE at its end, also after Ctrl-C; by default to
+    /// panup-timings-TIME.html in the working folder.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
+    pub timings: Option<Option<PathBuf>>,
 
     /// What to print.
     #[command(flatten)]
@@ -327,6 +311,11 @@ pub struct Tune {
     )]
     pub dest: String,
 
+    /// Write the table as a picture, one page of HTML, to FILE; by default to panup-timings-TIME.html in the
+    /// working folder.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
+    pub timings: Option<Option<PathBuf>>,
+
     /// What to print.
     #[command(flatten)]
     pub output: Output,
@@ -336,7 +325,7 @@ pub struct Tune {
 #[derive(Debug, clap::Args)]
 pub struct Account {
     /// The service's API base.
-    #[arg(long, value_name = "URL", default_value = panup::DEFAULT_API, help_heading = "Service")]
+    #[arg(long, value_name = "URL", env = "PANUP_API", default_value = panup::DEFAULT_API, help_heading = "Service")]
     pub api: String,
 
     /// One more certificate to trust.
@@ -362,7 +351,12 @@ pub struct Account {
     pub token_command: Option<String>,
 
     /// The account's name in the journal. Otherwise the id inside the token, or the client id.
-    #[arg(long, value_name = "NAME", help_heading = "Service")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PANUP_ACCOUNT",
+        help_heading = "Service"
+    )]
     pub account: Option<String>,
 
     /// Let the access token go over http:// to other machines, where https:// fails.
@@ -375,37 +369,14 @@ pub struct Account {
     pub trust_host: Vec<String>,
 
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR", help_heading = "State")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PANUP_STATE_DIR",
+        help_heading = "State"
+    )]
     pub state_dir: Option<PathBuf>,
 }
-
-/// `panup config`
-#[derive(Debug, clap::Args)]
-#[command(after_help = CONFIG_END)]
-pub struct Config {
-    /// Print one JSON object a line.
-    #[arg(long)]
-    pub json: bool,
-
-    /// Print the JSON schema of what --json and --report write.
-    #[arg(long)]
-    pub json_schema: bool,
-
-    /// The command whose settings are shown, upload by default, and arguments as they would be typed.
-    #[arg(
-        value_name = "COMMAND",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub command: Vec<OsString>,
-}
-
-/// The end of `panup config --help`.
-const CONFIG_END: &str = "\
-config.toml has keys named as the options: limit-rate = \"10M\", quiet = true, exclude = [\"*.tmp\"]. Those at \
-its top hold for every command that has such an option, those below [profile.NAME] where that profile is \
-asked for, those below [hash], [tune] and so on for that command alone. Relative paths are meant from the file's \
-folder. Lists add up; of the rest the strongest wins: typed, PANUP_<COMMAND>_<NAME>, PANUP_<NAME>, profile, file.";
 
 /// What to print.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -496,7 +467,7 @@ pub struct Forget {
     pub unfinished: bool,
 
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -528,26 +499,8 @@ Without an account: `panup upload --emulator`.";
 #[derive(Debug, clap::Args)]
 pub struct Logout {
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
-}
-
-/// `--emulator[=DIR]`: where it keeps what it gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
-    /// In a new folder among the temporary ones.
-    ForAMoment,
-    /// There.
-    In(PathBuf),
-}
-
-impl From<OsString> for Kept {
-    fn from(folder: OsString) -> Kept {
-        match folder.is_empty() {
-            true => Kept::ForAMoment,
-            false => Kept::In(folder.into()),
-        }
-    }
 }
 
 /// `--on-conflict`

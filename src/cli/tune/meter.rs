@@ -89,6 +89,28 @@ impl Meter {
         per_second(end.sent - start.sent, end.at.saturating_sub(start.at))
     }
 
+    /// Bytes per second that left, in steps of this many seconds from the first byte on.
+    pub fn way(&self, step: f64) -> Vec<f64> {
+        let (first, last) = (self.first(), self.last());
+        let span = last.at.saturating_sub(first.at).as_secs_f64();
+        let steps = ((span / step).floor() as usize).min(MOST_STEPS);
+        let mut sights = self.sights.iter().peekable();
+        let mut sent_by = |time: Duration| {
+            let mut sent = 0;
+            while let Some(sight) = sights.next_if(|sight| sight.at <= time) {
+                sent = sight.sent;
+            }
+            sent
+        };
+        let mut before = sent_by(first.at);
+        let rates = (1..=steps).map(|number| {
+            let now = sent_by(first.at + Duration::from_secs_f64(number as f64 * step));
+            let now = now.max(before);
+            (now - std::mem::replace(&mut before, now)) as f64 / step
+        });
+        rates.collect()
+    }
+
     /// The last sight before a byte had left.
     fn first(&self) -> Sight {
         let before = self.sights.iter().rev().find(|sight| sight.sent == 0);
@@ -100,6 +122,9 @@ impl Meter {
         self.sights[self.sights.len() - 1]
     }
 }
+
+/// Steps of a way: a setting takes a minute or so.
+const MOST_STEPS: usize = 2_000;
 
 fn per_second(bytes: u64, time: Duration) -> f64 {
     bytes as f64 / time.as_secs_f64().max(0.001)
@@ -144,6 +169,15 @@ mod tests {
         let steady = (3..=9).map(|s| (s * 1000, 7000 + s * 1000, 0));
         let sights: Vec<_> = filled.into_iter().chain(steady).collect();
         assert_eq!(meter(&sights).later_part(), 1000.0);
+    }
+
+    #[test]
+    fn the_way_begins_with_the_first_byte_and_loses_nothing() {
+        let sights = (0..=20).map(|at| (1000 + at * 100, at * 10, 0));
+        let sights: Vec<_> = [(500, 0, 0)].into_iter().chain(sights).collect();
+        let way = meter(&sights).way(0.5);
+        assert_eq!(way, [100.0; 4]);
+        assert_eq!(meter(&[(1000, 0, 0)]).way(0.5), Vec::<f64>::new());
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What was measured, as a table for people or a line each for scripts, and what follows from it.
 
+use std::time::SystemTime;
+
 use panup::Error;
+use serde_json::json;
 
 use super::{complain, human, say, say_object};
 use crate::cli::args::Output;
-use crate::cli::objects::{Line, Measured, ShortFailure, Tuned, rounded};
+use crate::cli::out::lose;
+use crate::cli::timings::{Page, Place, stamp};
 
 /// One setting, measured.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Row {
     pub rate: f64,
     /// Attempts that were repeated.
     pub retries: u64,
+    /// Bytes per second that left, by [`STEP`], from the first byte on.
+    pub way: Vec<f64>,
     /// Why the upload failed, if it did.
     pub error: Option<Error>,
 }
@@ -30,11 +36,14 @@ pub struct Table {
     output: Output,
     budget: u64,
     rows: Vec<Row>,
+    /// `--timings`
+    picture: Option<Place>,
+    at: SystemTime,
 }
 
 impl Table {
     /// Empty, its head printed.
-    pub fn new(output: Output, budget: u64) -> Table {
+    pub fn new(output: Output, budget: u64, picture: Option<Place>) -> Table {
         if !output.json && !output.quiet {
             say(&format!(
                 "{:>11}  {:>10}  {:>8}  {:>13}  {:>7}",
@@ -45,7 +54,36 @@ impl Table {
             output,
             budget,
             rows: Vec::new(),
+            picture,
+            at: SystemTime::now(),
         }
+    }
+
+    /// Writes the picture, where one was asked for.
+    pub fn draw(&mut self) {
+        let Some(place) = self.picture.take() else {
+            return;
+        };
+        match place.write(Page::Tune, &self.data()) {
+            Ok(()) => complain(&format!(
+                "the table as a picture: {}",
+                place.into_path().display()
+            )),
+            Err(error) => {
+                complain(&format!("panup: {error}"));
+                lose();
+            }
+        }
+    }
+
+    fn data(&self) -> serde_json::Value {
+        let verdict = Verdict::of(&self.rows);
+        let rows: Vec<_> = self.rows.iter().map(drawn).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"), "at": stamp(self.at), "budget": self.budget, "sent": self.sent(),
+            "best": verdict.and_then(|verdict| verdict.best), "flag": verdict.map(Verdict::flag),
+            "verdict": verdict.map(Verdict::text), "step": STEP, "rows": rows,
+        })
     }
 
     /// One more.
@@ -75,13 +113,12 @@ impl Table {
     pub fn finish(&self) {
         let verdict = Verdict::of(&self.rows);
         if self.output.json {
-            return say_object(&Line::Tuned(Tuned {
-                budget: self.budget,
-                sent: self.sent(),
-                best: verdict.and_then(|verdict| verdict.best),
-                flag: verdict.map(Verdict::flag),
-                behind: verdict.and_then(|verdict| verdict.auto_behind),
-            }));
+            let line = json!({
+                "event": "summary", "budget": self.budget, "sent": self.sent(),
+                "best": verdict.and_then(|verdict| verdict.best), "flag": verdict.map(Verdict::flag),
+                "behind": verdict.and_then(|verdict| verdict.auto_behind),
+            });
+            return say_object(&line);
         }
         match verdict {
             Some(verdict) => say(&verdict.text()),
@@ -107,18 +144,21 @@ fn text_line(row: &Row) -> String {
     )
 }
 
-fn json_line(row: &Row) -> Line {
-    Line::Setting(Measured {
-        concurrency: row.concurrency.map_or("auto".into(), Into::into),
-        permits: row.permits,
-        sent: row.sent,
-        seconds: rounded(row.seconds),
-        bytes_per_second: row.rate.round(),
-        retries: row.retries,
-        error: row.error.as_ref().map(|error| ShortFailure {
-            kind: error.kind().name(),
-            message: error.to_string(),
-        }),
+fn json_line(row: &Row) -> serde_json::Value {
+    let concurrency = row.concurrency.map_or(json!("auto"), |count| json!(count));
+    json!({
+        "event": "setting", "concurrency": concurrency, "permits": row.permits, "sent": row.sent,
+        "seconds": (row.seconds * 1000.0).round() / 1000.0, "bytes_per_second": row.rate.round(),
+        "retries": row.retries,
+        "error": row.error.as_ref().map(|error| json!({"kind": error.kind().name(), "message": error.to_string()})),
+    })
+}
+
+fn drawn(row: &Row) -> serde_json::Value {
+    json!({
+        "concurrency": row.concurrency, "permits": row.permits, "sent": row.sent, "seconds": row.seconds,
+        "rate": row.rate, "retries": row.retries, "error": row.error.as_ref().map(Error::to_string),
+        "way": row.way.iter().map(|rate| rate.round()).collect::<Vec<_>>(),
     })
 }
 
@@ -180,6 +220,9 @@ impl Verdict {
     }
 }
 
+/// Between two points of a setting's way, in seconds.
+pub const STEP: f64 = 0.25;
+
 /// A fixed setting is as good as the best from here on.
 const AS_GOOD: f64 = 0.95;
 
@@ -198,6 +241,7 @@ mod tests {
             seconds: 1.0,
             rate,
             retries: 0,
+            way: Vec::new(),
             error: None,
         };
         Verdict::of(&rates.iter().map(row).collect::<Vec<_>>())

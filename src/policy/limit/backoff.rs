@@ -11,6 +11,9 @@ pub(super) struct Backoff {
     /// Failures of late, each acknowledgement taking a tenth of them away.
     failures: f64,
     cut_at: Option<Instant>,
+    /// How often it cut, and for what the last time.
+    cuts: u64,
+    cut_for: Option<CongestionSignal>,
     no_probe_until: Instant,
 }
 
@@ -19,6 +22,8 @@ impl Backoff {
         Backoff {
             failures: 0.0,
             cut_at: None,
+            cuts: 0,
+            cut_for: None,
             no_probe_until: now,
         }
     }
@@ -47,8 +52,14 @@ impl Backoff {
             return None;
         }
         self.cut_at = Some(now);
+        (self.cuts, self.cut_for) = (self.cuts + 1, Some(signal));
         self.no_probe_until = now + THROTTLE_BACKOFF;
         Some(share)
+    }
+
+    /// How often it cut, and for what the last time.
+    pub(super) fn cuts(&self) -> (u64, Option<CongestionSignal>) {
+        (self.cuts, self.cut_for)
     }
 
     /// Whether the last cut is long enough ago for a probe upwards.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::LimitSettings;
 use super::goodput::Goodput;
+use super::{LimitSettings, Steering};
 
 /// How many permits are wanted, and how that is being found out.
 #[derive(Debug, Clone)]
@@ -63,6 +63,19 @@ impl Search {
 
     pub(super) fn target(&self) -> usize {
         self.target
+    }
+
+    /// What it does now.
+    pub(super) fn steering(&self) -> Steering {
+        match self.phase {
+            Phase::Opening => Steering::Opening,
+            Phase::Doubling { .. } => Steering::Doubling,
+            Phase::Holding => Steering::Holding,
+            Phase::Probing(probe) => match probe.direction {
+                Direction::Up => Steering::TryingMore,
+                Direction::Down => Steering::TryingFewer,
+            },
+        }
     }
 
     /// A long path needs more on its way and each doubling takes longer there, so the search begins
