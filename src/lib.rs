@@ -75,8 +75,8 @@ pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts
 pub use source::{ByteSource, prepare_process};
 pub use upload::runtime;
 pub use upload::{
-    AttemptEnd, CallAttempt, Checker, Client, CongestionSignal, Event, Fact, FileNow, Forecast,
-    Held, Interrupter, Item, Landing, Origin, Outcome, Planner, Progress, Receipt, Run,
+    AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact, FileNow,
+    Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner, Progress, Receipt, Run,
     ServerReport, Snapshot, State, Status, Steering, Step, StepTimes, Summary, Wait,
 };
 pub use upload::{Claimed, Targets};

@@ -17,6 +17,7 @@ mod hash;
 mod journal;
 mod left_out;
 mod log;
+mod metrics;
 mod mistakes;
 mod moment;
 mod number;

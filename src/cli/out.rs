@@ -104,6 +104,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Options::roots`", "--ca-cert"),
     ("`Options::trusted_hosts`", "--trust-host"),
     ("`Options::state_dir`", "--state-dir"),
+    ("`Options::checkpoint`", "--checkpoint"),
     ("`Options::concurrency`", "--concurrency"),
     ("`Options::on_conflict`", "--on-conflict"),
     ("`Item::part`", "--split"),

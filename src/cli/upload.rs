@@ -20,6 +20,7 @@ use super::ending;
 use super::folders::{self, Ended, Folder};
 use super::foot;
 use super::left_out::LeftOut;
+use super::metrics::Metrics;
 use super::plan::{Lines, Survey};
 use super::report::Report;
 use super::report_file::ReportFile;
@@ -45,6 +46,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     if upload.dry_run {
         return dry_run(walk, &news, upload);
     }
+    let metrics = upload.metrics.map(Metrics::serve).transpose()?;
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let picture = picture(upload)?;
     let local = Local::start(upload)?;
@@ -74,6 +76,9 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             let _inside = work.enter();
             client.start(ahead.items())?
         };
+        if let Some(metrics) = &metrics {
+            metrics.follow(&client, run.progress());
+        }
         let interrupt = run.interrupter();
         signals.at_first(move || interrupt.interrupt());
         let progress = Arc::clone(run.progress());
@@ -83,11 +88,14 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         let code = watch(
             run,
             (upload, &left_out),
-            (&news, file, timings),
+            (&news, file, (timings, metrics.as_ref())),
             (&signals, &make),
             (&ahead, &mut splits, work.handle()),
         )
         .await;
+        if let Some(metrics) = &metrics {
+            metrics.end();
+        }
         if verbose {
             servers(&client);
         }
@@ -200,7 +208,11 @@ pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, E
 async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
-    (news, file, timings): (&Receiver<News>, Option<ReportFile>, Option<Timings>),
+    (news, file, (timings, metrics)): (
+        &Receiver<News>,
+        Option<ReportFile>,
+        (Option<Timings>, Option<&Metrics>),
+    ),
     (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
     (ahead, splits, work): (&Ahead<Item>, &mut Splits, &Handle),
 ) -> u8 {
@@ -224,6 +236,9 @@ async fn watch(
                         refused |= error.kind() == Kind::Auth;
                     }
                     report.file(&outcome);
+                    if let Some(metrics) = metrics {
+                        metrics.count(&outcome);
+                    }
                     ahead.printed();
                     let _inside = work.enter();
                     splits.ended(&outcome);

@@ -23,6 +23,7 @@ pub(super) struct Health {
     /// Facts that are not written yet, and that never will be.
     waiting: AtomicU64,
     lost: AtomicU64,
+    commits: AtomicU64,
     given: Mutex<Vec<Warning>>,
     warnings: Mutex<Vec<Error>>,
 }
@@ -45,6 +46,7 @@ impl Health {
             superseded: OnceLock::new(),
             waiting: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
             given: Mutex::default(),
             warnings: Mutex::default(),
         }
@@ -161,6 +163,16 @@ impl Health {
     /// So many facts more will never be written.
     pub(super) fn lost(&self, facts: u64) {
         self.lost.fetch_add(facts, Ordering::Relaxed);
+    }
+
+    /// A group of facts was written.
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many groups were.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Facts that are not on disk.

@@ -25,6 +25,7 @@ mod claim;
 mod command;
 mod entry;
 mod failure;
+mod file_system;
 mod health;
 mod place_lock;
 mod prune;
@@ -38,6 +39,7 @@ pub use claim::Claim;
 pub use entry::{
     Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Task, Unfinished, Upload, UploadId,
 };
+pub use file_system::network_file_system;
 
 use cell::target_key;
 use checkpoint::Checkpoint;
@@ -377,6 +379,12 @@ impl Journal {
     #[must_use]
     pub fn unkept(&self) -> u64 {
         self.0.as_deref().map_or(0, |open| open.health.unkept())
+    }
+
+    /// Commits so far.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.0.as_deref().map_or(0, |open| open.health.commits())
     }
 
     /// What went wrong since the last call, each thing once. The upload goes on in any case.

@@ -177,6 +177,7 @@ impl WriterThread {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         batch.apply(&transaction, at)?;
         transaction.commit()?;
+        self.health.committed();
         self.unsynced = match (sync, self.unsynced) {
             (Sync::Now, _) => Unsynced::No,
             (Sync::Later, Unsynced::No) => Unsynced::Since(Instant::now()),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::tally::{CallCount, Tally};
 use super::trace::{AttemptEnd, CallAttempt, Fact, Trace};
 use crate::error::{Error, Operation};
 use crate::net::Origin;
@@ -19,6 +20,8 @@ use crate::sync::Mutex;
 pub struct Activity {
     /// Calls that wait for their turn at the call rate, by [`index`].
     turns: [AtomicUsize; RATED.len()],
+    /// Those that have ended.
+    pub(super) tally: Tally,
     attempts: Mutex<Entries<AttemptState>>,
     flights: Mutex<Entries<Flight>>,
     /// From the last byte that a socket took to the answer, of late bodies.
@@ -111,6 +114,12 @@ impl Activity {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// How many attempts at which call ended how.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallCount> {
+        self.tally.counts()
     }
 
     /// A call that begins.

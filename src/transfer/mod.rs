@@ -15,6 +15,7 @@ mod remote;
 mod send;
 mod servers;
 mod signals;
+mod tally;
 mod trace;
 mod trust;
 
@@ -25,6 +26,7 @@ pub use limiter::Permit;
 pub use remote::Cursor;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
+pub use tally::CallCount;
 pub use trace::{AttemptEnd, CallAttempt, Fact};
 
 use crate::auth::{Ask, Credential, Fetched, Fetching, Secret, TokenProvider, Tokens};

@@ -165,7 +165,10 @@ impl Transfer {
             }
             let token = attempts.begin(operation).await?;
             let with = (token.as_ref(), &attempts.watch);
-            let error = match call.attempt(self, scope, with).await {
+            let attempted = call.attempt(self, scope, with).await;
+            let failure = attempted.as_ref().err().map(Error::kind);
+            scope.activity.tally.count(operation, failure);
+            let error = match attempted {
                 Ok(value) => {
                     attempts.ended(None);
                     attempts.succeeded(operation);

@@ -138,6 +138,9 @@ impl Client {
     where
         I: Iterator<Item = Item> + Send + 'static,
     {
+        if purpose == Purpose::Upload {
+            self.core.is_fit()?;
+        }
         let pools = self.core.hash_pools.get()?;
         let (events, received) = mpsc::channel(EVENTS);
         let shared = Shared::new(purpose, (Arc::clone(&self.core), pools), events.downgrade());
@@ -223,6 +226,12 @@ impl Client {
     #[must_use]
     pub fn call_rates(&self) -> Vec<(Operation, f64)> {
         self.core.transfer.call_rates()
+    }
+
+    /// Groups of facts that the journal has written so far.
+    #[must_use]
+    pub fn journal_commits(&self) -> u64 {
+        self.core.journal.commits()
     }
 
     /// What is known of each server that was spoken to so far.

@@ -1,6 +1,7 @@
 //! What all runs of a client share beside its transfers: the journal, the folders, and what this
 //! machine has room for.
 
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::descriptors::Shares;
 use super::folders::Folders;
 use crate::auth::{self, Tokens};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{LazyPools, processors};
 use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
@@ -56,7 +57,7 @@ impl Core {
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid) where the options make no sense.
     pub(super) fn new(options: Options) -> Result<Core> {
-        let opened = open_journal(&options)?;
+        let opened = open_journal(&options, journal::network_file_system)?;
         Core::with(options, opened)
     }
 
@@ -107,6 +108,18 @@ impl Core {
         Ok(core)
     }
 
+    /// Whether files can be uploaded with these options.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid): the journal is where none can be kept.
+    pub(super) fn is_fit(&self) -> Result<()> {
+        let unopened = self.unopened.lock();
+        let unfit = unopened
+            .as_ref()
+            .filter(|error| error.kind() == Kind::Invalid);
+        unfit.map_or(Ok(()), |error| Err(error.clone()))
+    }
+
     /// Sees that the account's name is known: asks for a token where only that tells it. May wait for
     /// the journal.
     ///
@@ -141,7 +154,10 @@ impl Core {
 }
 
 /// A checkpoint that cannot be used ends the run before it begins: who names one counts on it.
-fn open_journal(options: &Options) -> Result<(Journal, Option<Error>)> {
+fn open_journal(
+    options: &Options,
+    network: impl Fn(&Path) -> Option<String>,
+) -> Result<(Journal, Option<Error>)> {
     let settings = journal::Settings {
         limit: options.journal_limit,
         ..journal::Settings::default()
@@ -149,6 +165,11 @@ fn open_journal(options: &Options) -> Result<(Journal, Option<Error>)> {
     if let Some(checkpoint) = &options.checkpoint {
         let locks = options.state_dir.as_deref();
         return Ok((Journal::travelling(checkpoint, locks, settings)?, None));
+    }
+    if let Some(dir) = options.state_dir.as_deref()
+        && let Some(kind) = network(dir)
+    {
+        return Ok((Journal::off(), Some(on_network(dir, &kind))));
     }
     let open = |dir| Journal::open_with(dir, settings);
     Ok(match options.state_dir.as_deref().map(open) {
@@ -161,13 +182,25 @@ fn open_journal(options: &Options) -> Result<(Journal, Option<Error>)> {
     })
 }
 
+/// A state folder that other machines have too: no upload is begun with it. Who only asks needs none.
+fn on_network(dir: &Path, kind: &str) -> Error {
+    let message = format!(
+        "the state folder lies on a network file system ({kind}), where the journal is not safe"
+    );
+    let error = Error::new(Kind::Invalid, Operation::Journal, message).with_path(dir);
+    error.advice(
+        "name a folder on a disk of this machine in `Options::state_dir`, or a file in `Options::checkpoint`, which \
+         may lie there",
+    )
+}
+
 fn read_journal(options: &Options) -> (Journal, Option<Error>) {
     let settings = journal::Settings {
         limit: u64::MAX,
         writes: false,
         ..journal::Settings::default()
     };
-    let open = |dir: &std::path::Path| match Journal::is_in(dir)? {
+    let open = |dir: &Path| match Journal::is_in(dir)? {
         true => Journal::open_with(dir, settings),
         false => Ok(Journal::off()),
     };
@@ -237,3 +270,32 @@ pub(super) const READ_AHEAD_UNIT: u64 = 64 << 10;
 /// The read-ahead of all files together: 512 MiB, two groups of sixteen slices of 16 MiB, so that one
 /// is hashed while the other waits for permits.
 pub(super) const READ_AHEAD_UNITS: usize = (512 << 20) / READ_AHEAD_UNIT as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{Credential, Secret};
+    use crate::upload::Client;
+
+    #[test]
+    fn a_state_folder_on_a_network_is_refused_and_a_checkpoint_there_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options::new(Credential::Token(Secret::new("t")));
+        options.state_dir = Some(folder.path().join("state"));
+        let nfs = |_: &Path| Some("nfs".to_owned());
+        let opened = open_journal(&options, nfs).expect("no checkpoint");
+        let core = Core::with(options.clone(), opened).expect("may log in");
+        let client = Client::of(core);
+        let error = client.start([]).expect_err("refused");
+        assert_eq!(error.kind(), Kind::Invalid);
+        let told = error.to_string();
+        assert!(
+            told.contains("(nfs)") && told.contains("checkpoint"),
+            "{told}"
+        );
+        assert!(!folder.path().join("state").exists(), "nothing is made");
+        options.checkpoint = Some(folder.path().join("checkpoint"));
+        let (_, unopened) = open_journal(&options, nfs).expect("a checkpoint");
+        assert_eq!(unopened, None);
+    }
+}

@@ -13,7 +13,7 @@ use crate::digest::Md5;
 use crate::error::Error;
 use crate::policy::{CongestionSignal, Steering};
 use crate::sync::Mutex;
-use crate::transfer::{Activity, Fact, Scope, Wait};
+use crate::transfer::{Activity, CallCount, Fact, Scope, Wait};
 
 /// How one file ended.
 #[derive(Debug, Clone)]
@@ -303,6 +303,12 @@ impl Progress {
     #[must_use]
     pub fn take_facts(&self) -> Vec<Fact> {
         self.activity.trace().take()
+    }
+
+    /// How many attempts at which call of the service ended how, so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallCount> {
+        self.activity.calls()
     }
 
     /// For how long the run was held back by what, the longest first: looked at ten times a second.

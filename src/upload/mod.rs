@@ -51,7 +51,7 @@ pub use under_way::{FileNow, Step, StepTimes};
 pub use verify::{Checker, Receipt};
 
 pub use crate::policy::{CongestionSignal, Steering};
-pub use crate::transfer::{AttemptEnd, CallAttempt, Fact, Wait};
+pub use crate::transfer::{AttemptEnd, CallAttempt, CallCount, Fact, Wait};
 
 use crate::digest::Md5;
 use crate::source::ByteSource;

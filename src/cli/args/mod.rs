@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::duration::duration;
+use super::metrics::Address;
 use super::number::{folder_id, positive, whole};
 use super::size::{Rate, Rates, Size};
 
@@ -160,6 +161,11 @@ pub struct Upload {
     /// Start nothing new when so much content was sent, e.g. 500G.
     #[arg(long, value_name = "SIZE", help_heading = "Until when")]
     pub max_transfer: Option<Size>,
+
+    /// Serve the run's counters for Prometheus at http://ADDR/metrics: a port of loopback, or an
+    /// address in full, which others may reach too. Port 0 takes a free one; standard error says which.
+    #[arg(long, value_name = "ADDR", help_heading = "Output")]
+    pub metrics: Option<Address>,
 
     /// Keep what a killed run needs to go on in FILE, which may lie on a network file system: on
     /// whatever machine, the same command goes on with it and the same contents. The journal of the

@@ -19,7 +19,9 @@ fn what_one_machine_did_another_knows() {
     {
         let journal = scene.journal();
         let id = journal.begin(&open, MD5, &created());
-        [1, 3, 1000].map(|slice| journal.ack(id, Ack::new(slice)));
+        for slice in [1, 3, 1000] {
+            journal.ack(id, Ack::new(slice));
+        }
         journal.finish(&done, MD5, Some(7));
         let gone = journal.begin(&task("a", "gone"), MD5, &created());
         journal.abandon(gone);

@@ -185,7 +185,7 @@ fn a_journal_that_is_only_read_stays_as_it_is() {
     let reader = Journal::open_with(dir.path(), settings).unwrap();
     assert!(reader.finished(&known).is_some());
     reader.finish(&new, MD5, Some(43));
-    reader.adopt(&known.account, Some("old"));
+    reader.adopt(&known.account, Some("old")).unwrap();
     assert!(reader.next_warning().is_none(), "as was asked");
     drop(reader);
     assert_eq!(journal.counts().unwrap().finished, 1);
