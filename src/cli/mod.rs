@@ -17,16 +17,21 @@ mod hash;
 mod journal;
 mod left_out;
 mod log;
+mod merge;
 mod metrics;
 mod mistakes;
 mod moment;
 mod number;
 mod objects;
 mod out;
+mod part;
 mod plan;
+mod rebase;
 mod report;
 mod report_file;
+mod run_options;
 mod screen;
+mod shard;
 mod signals;
 mod size;
 mod split;
@@ -57,6 +62,8 @@ pub fn run() -> ExitCode {
     let outcome = match args.command {
         Command::Upload(upload) => upload::run(&upload, args.verbose > 0),
         Command::Verify(verify) => verify::run(&verify),
+        Command::Plan(plan) => plan::run(&plan),
+        Command::Merge(merge) => merge::run(&merge),
         Command::Hash(hash) => hash::run(&hash),
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => {

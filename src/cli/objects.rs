@@ -1,6 +1,6 @@
 //! The objects of `--json` and `--report`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -54,6 +54,7 @@ pub fn refused(refused: &Refused) -> Value {
         error,
     } = refused;
     let mut line = file(path, remote, "failed", Some(error));
+    line["at"] = json!(now());
     echo.add_to(&mut line);
     line
 }
@@ -78,6 +79,7 @@ pub fn file(path: &Path, remote: &str, status: &str, error: Option<&Error>) -> V
 /// A file that was found, and the run ended before its turn.
 pub fn untried(item: &Item, status: &str, error: &Error) -> Value {
     let mut line = file(&item.path, &item.remote, status, Some(error));
+    line["at"] = json!(now());
     Echo::from_tag(item.tag.as_deref()).add_to(&mut line);
     line
 }
@@ -140,6 +142,12 @@ pub fn left_out(path: &Path, why: Why) -> Value {
 /// Something to know that stops nothing.
 pub fn warning(error: &Error) -> Value {
     json!({ "event": "warning", "message": in_words_of_the_command(&error.to_string()) })
+}
+
+/// Where a file is written that takes the place of `path` when it is whole.
+pub fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{:08x}", fastrand::u32(..)))
 }
 
 /// Milliseconds are all that a script can use.

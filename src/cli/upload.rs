@@ -1,35 +1,36 @@
 //! `panup upload`: from options to a run, and from its events to the screen and the exit code.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use panup::{
-    Client, Conflict, Credential, Error, Event, HashOptions, Http, Item, Kind, Look, Operation,
-    Options, Progress, Resume, Run, Secret, Status,
+    Client, Credential, Error, Event, Item, Kind, Operation, Options, Progress, Resume, Run,
+    Secret, Status,
 };
 
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio::sync::mpsc;
 
-use super::account::account_options;
 use super::ahead::{Ahead, Patience};
-use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
+use super::args::Upload;
 use super::emulator::Local;
 use super::ending;
 use super::folders::{self, Ended, Folder};
 use super::foot;
 use super::left_out::LeftOut;
 use super::metrics::Metrics;
-use super::plan::{Lines, Survey};
+use super::part::Part;
+use super::plan::{self, Choice, Lines, PlanFile, Survey};
 use super::report::Report;
 use super::report_file::ReportFile;
+use super::run_options;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
 use super::timings::{Place, Timings};
-use super::walk::{News, Sums, Walk};
-use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
+use super::walk::{News, Walk};
+use super::{INTERRUPTED, REFUSED, complain, credentials};
 
 /// Uploads, and says how it went.
 ///
@@ -37,20 +38,17 @@ use super::{INTERRUPTED, REFUSED, complain, credentials, state_dir};
 /// Wrong usage or configuration: nothing was uploaded.
 pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     let (found, news) = channel();
-    let walk = Walk::new(
-        (&upload.paths, &upload.what),
-        sums(upload)?,
-        upload.output,
-        found,
-    )?;
+    let part = Part::of(upload)?;
+    let (items, left_out) = files(upload, &part, found)?;
     if upload.dry_run {
-        return dry_run(walk, &news, upload);
+        return dry_run((items, &left_out), &news, (upload, &part));
     }
     let metrics = upload.metrics.map(Metrics::serve).transpose()?;
     let file = upload.report.as_deref().map(ReportFile::open).transpose()?;
     let picture = picture(upload)?;
     let local = Local::start(upload)?;
-    let options = options(upload, local.as_ref())?;
+    let mut options = options(upload, local.as_ref())?;
+    part.divide(&mut options);
     let is_kept = (options.state_dir.is_some() || options.checkpoint.is_some())
         && options.resume != Resume::Nothing;
     let signals = Signals::new();
@@ -63,14 +61,13 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             client = client => client.map_err(|error| no_runtime(&error))??,
             () = signals.first() => leave(INTERRUPTED),
         };
-        let left_out = walk.left_out();
         let mut splits = {
             let _inside = work.enter();
             Splits::new(&client, Purpose::Upload, upload.what.select.split)
         };
         let ahead = Ahead::new({
             let _inside = work.enter();
-            splits.items(walk.items())
+            splits.items(items)
         });
         let run = {
             let _inside = work.enter();
@@ -147,7 +144,7 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
         Some(local) => Credential::Token(Secret::new(&local.token())),
         None => credentials::find(&upload.account)?,
     };
-    let mut options = options_for(upload, credential)?;
+    let mut options = run_options::of(upload, credential)?;
     if let Some(local) = local {
         options.api = local.api();
         // What is set for a real account may not even be readable here.
@@ -162,45 +159,6 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
              run fetches a new token; name one with --state-dir",
         );
     }
-    Ok(options)
-}
-
-/// What the options ask for, of whoever has `credential`.
-///
-/// # Errors
-/// A certificate cannot be read.
-pub fn options_for(upload: &Upload, credential: Credential) -> Result<Options, Error> {
-    let mut options = Options::new(credential);
-    account_options(&mut options, &upload.account)?;
-    options.on_conflict = conflict(upload.on_conflict);
-    options.look = look(upload.look);
-    options.http = match upload.http {
-        HttpVersion::Auto => Http::Auto,
-        HttpVersion::One => Http::H1,
-        HttpVersion::Two => Http::H2,
-    };
-    options.single_max = upload.single_max.0;
-    options.concurrency = upload.concurrency.0;
-    options.connections = upload.connections.0;
-    options.hash_threads = upload.hash_threads;
-    options.limit_rate = upload.limit_rate.map(|rate| rate.0);
-    options.call_rates = upload.call_rate.map(|rates| rates.0).unwrap_or_default();
-    if let Some(retries) = upload.retries {
-        options.retry.attempts = retries.saturating_add(1);
-    }
-    if let Some(silence) = upload.timeout {
-        options.timeouts.connect = silence;
-        options.timeouts.stall = silence;
-        options.timeouts.answer = silence;
-    }
-    options.maps = !upload.no_mmap;
-    options.resume = match (upload.no_resume, upload.force) {
-        (true, _) => Resume::Nothing,
-        (false, true) => Resume::SendAgain,
-        (false, false) => Resume::Everything,
-    };
-    options.checkpoint = upload.checkpoint.clone();
-    options.state_dir = state_dir(upload.account.state_dir.as_deref());
     Ok(options)
 }
 
@@ -384,42 +342,38 @@ async fn next(run: &mut Run) -> Option<Event> {
     run.next().await
 }
 
-fn dry_run(walk: Walk, news: &Receiver<News>, upload: &Upload) -> Result<u8, Error> {
+/// The files, found or planned, and what is left out.
+fn files(upload: &Upload, part: &Part, news: Sender<News>) -> Result<(Items, Arc<LeftOut>), Error> {
+    let Some(plan) = &upload.parts.plan else {
+        let sums = run_options::sums(upload)?;
+        let walk = Walk::new((&upload.paths, &upload.what), sums, upload.output, news)?;
+        let walk = walk.only(part.shard);
+        let left_out = walk.left_out();
+        return Ok((walk.items(), left_out));
+    };
+    let plan = PlanFile::open(plan)?;
+    plan.made_with(&plan::settings(upload)?)?;
+    let choice = Choice {
+        shard: part.shard,
+        rebase: upload.parts.rebase.clone(),
+        parent_id: upload.what.parent_id,
+        news,
+    };
+    Ok((choice.items(&plan)?, Arc::default()))
+}
+
+type Items = Box<dyn Iterator<Item = Item> + Send>;
+
+fn dry_run(
+    (items, left_out): (Items, &LeftOut),
+    news: &Receiver<News>,
+    (upload, part): (&Upload, &Part),
+) -> Result<u8, Error> {
     let mut lines = Lines::new(upload.output);
-    let left_out = walk.left_out();
-    let survey = Survey::new(upload)?;
-    let items = split::parts(walk.items(), upload.what.select.split);
+    let survey = Survey::new(upload, Some(part))?;
+    let items = split::parts(items, upload.what.select.split);
     let end = survey.run((items, news), &mut |told| lines.told(told))?;
-    Ok(lines.summary(&left_out, &end))
-}
-
-/// `--md5-from`, read.
-///
-/// # Errors
-/// It cannot be read, or is wrong.
-pub fn sums(upload: &Upload) -> Result<Option<Sums>, Error> {
-    let mut options = HashOptions::default();
-    options.threads = upload.hash_threads;
-    options.maps = !upload.no_mmap;
-    let sums = upload.md5_from.as_deref();
-    sums.map(|list| Sums::checked(list, &options)).transpose()
-}
-
-fn conflict(asked: OnConflict) -> Conflict {
-    match asked {
-        OnConflict::Fail => Conflict::Fail,
-        OnConflict::Skip => Conflict::Skip,
-        OnConflict::KeepBoth => Conflict::KeepBoth,
-        OnConflict::Overwrite => Conflict::Overwrite,
-    }
-}
-
-fn look(asked: LookFirst) -> Look {
-    match asked {
-        LookFirst::Auto => Look::Auto,
-        LookFirst::Always => Look::Always,
-        LookFirst::Never => Look::Never,
-    }
+    Ok(lines.summary(left_out, &end))
 }
 
 /// `--verbose`: what went where, over which version.

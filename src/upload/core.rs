@@ -195,6 +195,11 @@ fn on_network(dir: &Path, kind: &str) -> Error {
 }
 
 fn read_journal(options: &Options) -> (Journal, Option<Error>) {
+    if let Some(checkpoint) = &options.checkpoint {
+        let message = "the checkpoint is left alone: what it knows is not taken into account";
+        let error = Error::new(Kind::State, Operation::Journal, message);
+        return (Journal::off(), Some(error.with_path(checkpoint)));
+    }
     let settings = journal::Settings {
         limit: u64::MAX,
         writes: false,

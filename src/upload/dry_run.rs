@@ -6,82 +6,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Item;
 use super::admit::{Unhashed, is_expected, open};
-use super::client::{Client, Run};
-use super::core::Core;
 use super::event::{Outcome, Progress, Status};
 use super::folder::{Standing, Wanted};
-use super::listing::Lister;
+use super::forecast::Forecast;
 use super::present::{Verdict, judge, never_answered, standing, tell_similar};
 use super::remote::Effort;
-use super::run::{Purpose, Shared};
+use super::run::Shared;
 use super::turn::{self, Known};
 use super::under_way::StepTimes;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{Watch, read_file};
-use crate::journal::{Begun, Upload};
-use crate::options::{Look, Options, Resume};
-use crate::plan::Plan;
-use crate::policy::USUAL_SLICE;
+use crate::journal::Begun;
+use crate::options::{Look, Resume};
 use crate::source::patiently;
 use crate::transfer::Cancel;
 use crate::wire::Conflict;
-
-/// Tells what an upload with the same options would do, by the upload's own checks.
-///
-/// A journal is read where there is one; none is made, and nothing is written to it. The service is asked
-/// for listings, unless [`Options::look`] is [`Look::Never`].
-#[derive(Debug, Clone)]
-pub struct Planner {
-    client: Client,
-}
-
-/// What sending a file would cost, at most: what the service has the content of is not sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Forecast {
-    /// Content bytes to send. Less than the file's size where an earlier run sent some of it.
-    pub bytes: u64,
-    /// Calls of `single/create`.
-    pub single: u32,
-    /// Calls of `create`.
-    pub create: u32,
-    /// Slices.
-    pub slices: u32,
-    /// Calls of `upload_complete`.
-    pub complete: u32,
-    /// Whether nothing that is there is in its way; the service may not have been asked.
-    pub is_known: bool,
-}
-
-impl Planner {
-    /// One that has not said anything to the service yet.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] where the options make no sense.
-    pub fn new(options: Options) -> Result<Planner> {
-        let core = Core::to_read(options)?;
-        Ok(Planner {
-            client: Client::of(core),
-        })
-    }
-
-    /// Starts planning files: each ends as [`Status::Planned`] where it would be sent, or as it would end
-    /// without that. A file is read only where nothing else tells whether its content is there.
-    ///
-    /// # Errors
-    /// Where no thread can be started.
-    pub fn start<I>(&self, items: I) -> Result<Run>
-    where
-        I: IntoIterator<Item = Item>,
-        I::IntoIter: Send + 'static,
-    {
-        let items = items.into_iter();
-        self.client.begin(Purpose::Plan, items, Lister::OwnThread)
-    }
-}
 
 /// Plans one file.
 pub async fn file(shared: Arc<Shared>, mut file: Unhashed) -> Outcome {
@@ -154,7 +95,7 @@ async fn planned(shared: &Shared, file: &mut Unhashed) -> Result<Status> {
         Known::Begun(Begun::Upload(upload)) => Some(upload),
         _ => None,
     };
-    let forecast = forecast(file.size, options.single_max, begun.as_ref());
+    let forecast = Forecast::of(file.size, options.single_max, begun.as_ref());
     Ok(Status::Planned(Forecast {
         is_known,
         ..forecast
@@ -223,54 +164,4 @@ async fn hash(shared: &Shared, file: &mut Unhashed) -> Result<()> {
     Progress::add(&shared.progress.compared, 1);
     Progress::add(&shared.progress.compared_bytes, file.size);
     Ok(())
-}
-
-/// What a file of `size` bytes costs, of which `begun` was sent so far.
-fn forecast(size: u64, single_max: u64, begun: Option<&Upload>) -> Forecast {
-    if begun.is_none() && size <= single_max {
-        return Forecast {
-            bytes: size,
-            single: 1,
-            ..Forecast::default()
-        };
-    }
-    let slice_size = begun.map_or(USUAL_SLICE, |upload| upload.created.slice_size);
-    let all = Forecast {
-        bytes: size,
-        create: u32::from(begun.is_none()),
-        complete: 1,
-        ..Forecast::default()
-    };
-    // What is kept makes sense, or it is begun again.
-    let Ok(plan) = Plan::new(size, slice_size) else {
-        return all;
-    };
-    let (left, acked) = match begun {
-        Some(upload) => (
-            plan.left(&upload.acked).len(),
-            plan.acked_bytes(&upload.acked),
-        ),
-        None => (plan.count() as usize, 0),
-    };
-    Forecast {
-        bytes: size - acked,
-        slices: u32::try_from(left).unwrap_or(u32::MAX),
-        ..all
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_goes_in_one_call_or_in_slices() {
-        let mega = 1 << 20;
-        let small = forecast(4 * mega, 4 * mega, None);
-        assert_eq!((small.single, small.create, small.slices), (1, 0, 0));
-        let large = forecast(4 * mega + 1, 4 * mega, None);
-        assert_eq!((large.single, large.create, large.slices), (0, 1, 1));
-        assert_eq!((large.complete, large.bytes), (1, 4 * mega + 1));
-        assert_eq!(forecast(33 * mega, 0, None).slices, 3);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::dry_run::Forecast;
+use super::forecast::Forecast;
 use super::held::{Held, TimeSpent};
 use super::landing::Landing;
 use super::under_way::{FileNow, Step, StepTimes, UnderWay};

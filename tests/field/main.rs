@@ -27,6 +27,7 @@ mod queue;
 mod resources;
 mod secrets;
 mod selection;
+mod shards;
 mod signals;
 mod sources;
 mod split;

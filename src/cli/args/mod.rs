@@ -1,6 +1,7 @@
 //! What was typed. Each option is said once, here; what it means is decided where it is used.
 
 mod hash;
+mod parts;
 mod select;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use super::number::{folder_id, positive, whole};
 use super::size::{Rate, Rates, Size};
 
 pub use hash::{Checking, Hash, Lines};
+pub use parts::{Merge, Parts};
 pub use select::{BadNames, Empty, Order, Select};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
@@ -40,6 +42,10 @@ pub enum Command {
     Upload(Box<Upload>),
     /// See whether files are there and are what is here; sends nothing.
     Verify(Box<Verify>),
+    /// Say what an upload would do, as a file that uploads on one or many machines can be given.
+    Plan(Box<Plan>),
+    /// Make one report of those of several runs or machines, and see whether all that was planned is done.
+    Merge(Merge),
     /// Print whole-file MD5s in md5sum's format, or check them.
     Hash(Hash),
     /// Run the local emulator of the service until interrupted.
@@ -68,7 +74,7 @@ pub enum Command {
 pub struct Upload {
     /// Files and directories. A directory goes up as itself with all below it; DIR/ and DIR/. go up as
     /// their contents.
-    #[arg(required_unless_present = "files_from", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "plan"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
     /// The service and the account.
@@ -93,7 +99,8 @@ pub struct Upload {
     #[command(flatten)]
     pub what: What,
 
-    /// Say what would be uploaded, and upload nothing.
+    /// Make the run's own checks, say what would become of each file and what that costs, and upload
+    /// nothing. Asks what is there, unless --look never; files are read only to be compared with it.
     #[arg(long, help_heading = "Which")]
     pub dry_run: bool,
 
@@ -172,6 +179,10 @@ pub struct Upload {
     /// state folder is left alone. One run at a time has FILE: a newer one ends an older one.
     #[arg(long, value_name = "FILE", help_heading = "State")]
     pub checkpoint: Option<PathBuf>,
+
+    /// Parts of a whole.
+    #[command(flatten)]
+    pub parts: Parts,
 
     /// Start every upload from its beginning.
     #[arg(long, help_heading = "State")]
@@ -268,6 +279,32 @@ const VERIFY_END: &str = "\
 Nothing is sent and nothing is changed. A file is there where the service lists its name with its size and \
 MD5, outside the trash, and not refused by review. Exit code 0: all are there; 1: some are missing, \
 different, or could not be checked.";
+
+/// `panup plan`
+#[derive(Debug, clap::Args)]
+#[command(after_help = PLAN_END)]
+pub struct Plan {
+    /// Write the plan to FILE, which is replaced as a whole.
+    #[arg(short, long, value_name = "FILE", required_unless_present = "analyze")]
+    pub out: Option<PathBuf>,
+
+    /// Deal the files out to N shards that take about as long.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive::<u32>)]
+    pub shards: u32,
+
+    /// Say how large the files are, what they take, and which shards and --single-max would suit them.
+    #[arg(long)]
+    pub analyze: bool,
+
+    /// The options of the upload that is planned.
+    #[command(flatten)]
+    pub upload: Upload,
+}
+
+/// The end of `panup plan --help`.
+const PLAN_END: &str = "\
+The options are those of the upload that is planned; `panup upload --plan FILE` is to have the same \
+--api, --parent-id, --on-conflict, --single-max and --split. Nothing is sent and nothing is changed. Exit codes are an upload's.";
 
 /// `panup tune`
 #[derive(Debug, clap::Args)]

@@ -15,6 +15,8 @@ use super::totals::{Pace, Totals, amount};
 /// The lines of one dry run.
 pub struct Lines {
     output: Output,
+    /// Files that would go up or be skipped have lines.
+    each: bool,
     /// Sizes of the files that would be sent.
     bytes: u64,
     totals: Totals,
@@ -29,11 +31,20 @@ impl Lines {
     pub fn new(output: Output) -> Lines {
         Lines {
             output,
+            each: true,
             bytes: 0,
             totals: Totals::default(),
             skipped: 0,
             unknown: 0,
             tally: Tally::default(),
+        }
+    }
+
+    /// The same without lines of files that would not fail.
+    pub fn of_faults(output: Output) -> Lines {
+        Lines {
+            each: false,
+            ..Lines::new(output)
         }
     }
 
@@ -62,7 +73,7 @@ impl Lines {
             Status::Interrupted(_) => self.tally.interrupted += 1,
             _ => self.skipped += 1,
         }
-        if self.output.json {
+        if self.output.json && (self.each || outcome.status.error().is_some()) {
             return say_object(&objects::planned(outcome));
         }
         let (path, remote) = (outcome.path.display(), &outcome.remote);
@@ -71,7 +82,7 @@ impl Lines {
             Status::Failed(error) if error.is_of_the_run() => {}
             Status::Failed(error) => complain(&format!("failed    {error}")),
             Status::Interrupted(_) => {}
-            _ if self.output.quiet => {}
+            _ if self.output.quiet || self.output.json || !self.each => {}
             Status::Planned(_) => say(&format!(
                 "upload    {path} -> {remote} ({} bytes)",
                 outcome.size

@@ -10,9 +10,10 @@ use panup::{
 };
 
 use super::super::args::{LookFirst, Upload};
+use super::super::part::Part;
 use super::super::signals::Signals;
 use super::super::walk::News;
-use super::super::{credentials, upload};
+use super::super::{credentials, run_options};
 
 /// What a plan is made with.
 pub struct Survey {
@@ -51,7 +52,7 @@ impl Survey {
     ///
     /// # Errors
     /// Wrong configuration.
-    pub fn new(upload: &Upload) -> Result<Survey, Error> {
+    pub fn new(upload: &Upload, part: Option<&Part>) -> Result<Survey, Error> {
         #[cfg(feature = "emulator")]
         let emulator = upload.emulator.is_some();
         #[cfg(not(feature = "emulator"))]
@@ -68,7 +69,10 @@ impl Survey {
         };
         let is_named = credential.is_some() || upload.account.account.is_some();
         let nobody = || Credential::Token(Secret::new("none"));
-        let mut options = upload::options_for(upload, credential.unwrap_or_else(nobody))?;
+        let mut options = run_options::of(upload, credential.unwrap_or_else(nobody))?;
+        if let Some(part) = part {
+            part.divide(&mut options);
+        }
         if unasked.is_some() {
             options.look = Look::Never;
         }
@@ -76,6 +80,11 @@ impl Survey {
         let lasting = !emulator || upload.account.state_dir.is_some();
         options.state_dir = options.state_dir.filter(|_| is_named && lasting);
         Ok(Survey { options, unasked })
+    }
+
+    /// The options of the upload.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Plans all of `items`, and tells what comes of each in their order.

@@ -23,6 +23,7 @@ use super::echo::{Echo, Part};
 use super::folders::Folder;
 use super::globs::Root;
 use super::left_out::{LeftOut, Why};
+use super::shard::Shard;
 use super::usage;
 use ignored::IgnoreFiles;
 use listed::{Entry, Listed, Place};
@@ -88,6 +89,15 @@ impl Walk {
         })
     }
 
+    /// The same, of which only the files of one shard are found. What is refused, and has no remote path
+    /// to go by, is told by the first.
+    pub fn only(mut self, shard: Option<Shard>) -> Walk {
+        if let Some(rules) = Arc::get_mut(&mut self.rules) {
+            rules.shard = shard;
+        }
+        self
+    }
+
     /// What it leaves out, counted as it is found.
     pub fn left_out(&self) -> Arc<LeftOut> {
         Arc::clone(&self.rules.left_out)
@@ -110,6 +120,10 @@ impl Walk {
             move |_| {
                 rules.handed_out.fetch_add(1, Ordering::Relaxed);
             }
+        });
+        let found = found.filter({
+            let shard = rules.shard;
+            move |found| shard.is_none_or(|shard| shard.has(&found.item.remote))
         });
         let end = std::iter::once_with(move || {
             rules.end();
@@ -438,6 +452,7 @@ impl Rules {
         };
         let remote = found.item.remote;
         match panup::remote_folder(&remote) {
+            Ok(remote) if self.shard.is_some_and(|shard| !shard.has(&remote)) => {}
             Ok(remote) => {
                 let path = path.to_owned();
                 drop(self.news.send(News::Folder(Folder { path, remote })));

@@ -14,6 +14,7 @@ use super::super::args::{BadNames, Empty, Order, Output, Select, What};
 use super::super::echo::Echo;
 use super::super::globs::{Globs, Root};
 use super::super::left_out::{LeftOut, Why};
+use super::super::shard::Shard;
 use super::super::{dest, text, usage};
 use super::listed::Entry;
 use super::news::{News, Refused};
@@ -40,6 +41,8 @@ pub struct Rules {
     pub base: Option<PathBuf>,
     /// `--md5-from`
     pub sums: Option<Sums>,
+    /// Only its files are found.
+    pub shard: Option<Shard>,
     pub json: bool,
     pub news: Sender<News>,
     pub handed_out: AtomicU64,
@@ -82,6 +85,7 @@ impl Rules {
             folder: dest(what.dest.as_deref().unwrap_or(""))?,
             base: select.base.clone(),
             sums: None,
+            shard: None,
             json: output.json,
             news,
             handed_out: AtomicU64::new(0),
@@ -144,6 +148,9 @@ impl Rules {
     }
 
     pub fn refuse(&self, path: &Path, said: &Entry, error: Error) {
+        if self.shard.is_some_and(|shard| !shard.is_first()) {
+            return;
+        }
         self.refused.fetch_add(1, Ordering::Relaxed);
         let refused = Refused {
             path: path.to_owned(),
