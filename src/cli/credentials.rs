@@ -1,6 +1,5 @@
 //! Who uploads: what is typed first, then the environment, then what `panup login` keeps.
 
-use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -16,7 +15,8 @@ use super::args::{Account, KEYS, Login, Logout};
 use super::signals::Signals;
 use super::{INTERRUPTED, complain, say, state_dir, text, token_command, usage};
 
-/// The credential that the environment and the options name.
+/// The credential that the environment and the options name. Where an option here was not typed, no
+/// stronger credential is set.
 ///
 /// # Errors
 /// Where there is none, or half of one, or a file that cannot be used.
@@ -44,14 +44,6 @@ pub fn known(account: &Account) -> Result<Option<Credential>, Error> {
     if let Some(token) = variable("PANUP_TOKEN")? {
         return Ok(Some(Credential::Token(Secret::new(&token))));
     }
-    if let Some(path) = plain_variable("PANUP_TOKEN_FILE") {
-        return from_file(Path::new(&OsString::from_vec(path))).map(Some);
-    }
-    if let Some(command) = plain_variable("PANUP_TOKEN_COMMAND") {
-        let command = String::from_utf8(command);
-        let command = command.map_err(|_| usage("PANUP_TOKEN_COMMAND is not UTF-8".to_owned()))?;
-        return token_command::credential(&command, name).map(Some);
-    }
     if let Some(credential) = client_variables()? {
         return Ok(Some(credential));
     }
@@ -60,6 +52,29 @@ pub fn known(account: &Account) -> Result<Option<Credential>, Error> {
     }
     let kept = state_dir(account.state_dir.as_deref()).map(|folder| folder.join(KEPT));
     Ok(kept.map(|path| read_kept(&path)).transpose()?.flatten())
+}
+
+/// Where [`find`] takes the credential from; nothing is read.
+pub fn origin(account: &Account) -> Option<String> {
+    if let Some(path) = &account.token_file {
+        return Some(format!("token-file {}", path.display()));
+    }
+    if account.token_command.is_some() {
+        return Some("token-command".to_owned());
+    }
+    let variables = [
+        ["PANUP_TOKEN"; 2],
+        ["PANUP_CLIENT_ID", "PANUP_CLIENT_SECRET"],
+        ["PANUP_OAUTH_CLIENT_ID", "PANUP_OAUTH_REFRESH_TOKEN"],
+    ];
+    for [first, second] in variables {
+        if plain_variable(first).is_some() || plain_variable(second).is_some() {
+            return Some(first.to_owned());
+        }
+    }
+    let kept = state_dir(account.state_dir.as_deref())?.join(KEPT);
+    kept.exists()
+        .then(|| format!("`panup login`, in {}", kept.display()))
 }
 
 /// What `panup login` keeps, 0600: client id and secret, each a line; of OAuth the refresh token, as it

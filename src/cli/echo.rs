@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ pub struct Echo {
 }
 
 /// A part of a file that is split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// Where the whole would be.
     pub of: String,
@@ -63,17 +64,9 @@ impl Echo {
         self.part
     }
 
-    /// Adds it to a file's object.
-    pub fn add_to(&self, line: &mut Value) {
-        if let Some(tag) = &self.tag {
-            line["tag"] = tag.clone();
-        }
-        if let Some(note) = &self.note {
-            line["note"] = note.clone().into();
-        }
-        if let Some(part) = &self.part {
-            line["part"] = json!(part);
-        }
+    /// The tag, what is to be known, and the part.
+    pub fn into_parts(self) -> (Option<Value>, Option<String>, Option<Part>) {
+        (self.tag, self.note, self.part)
     }
 }
 

@@ -18,6 +18,7 @@ mod embedded {
     use panup_emulator::{Config, Emulator, Store};
 
     use super::{Error, Output, Upload};
+    use crate::cli::args::Choice;
     use crate::cli::size::counted;
     use crate::cli::{complain, say};
 
@@ -44,8 +45,8 @@ mod embedded {
                 )
             };
             let folder = match asked {
-                Some(folder) => folder.clone(),
-                None => fresh_folder().map_err(failed)?,
+                Choice(Some(folder)) => folder.clone(),
+                Choice(None) => fresh_folder().map_err(failed)?,
             };
             let config = Config {
                 store: Store::Dir(folder.clone()),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use panup::{Counts, Error, FinishedFile, Kind, Operation, State, Unfinished};
-use serde_json::json;
 
 use super::args::{Forget, Status};
+use super::objects::{self, Line};
 use super::size::{counted, human};
 use super::{SOME_FAILED, complain, say, say_object, state_dir, verify};
 
@@ -109,28 +109,37 @@ fn print_lines(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Cou
 
 fn print_objects(unfinished: &[Unfinished], finished: &[FinishedFile], counts: Counts) {
     for upload in unfinished {
-        let object = json!({
-            "event": "unfinished", "path": upload.path.to_string_lossy(), "remote": upload.remote,
-            "parent_id": upload.parent, "api": upload.account.api, "account": upload.account.name,
-            "size": upload.size, "slices": upload.slices, "acked": upload.acked,
-            "percent": percent(upload), "begun": seconds(upload.started),
-        });
-        say_object(&object);
+        say_object(&Line::Unfinished(objects::Unfinished {
+            path: upload.path.to_string_lossy().into_owned(),
+            remote: upload.remote.clone(),
+            parent_id: upload.parent,
+            api: upload.account.api.clone(),
+            account: upload.account.name.clone(),
+            size: upload.size,
+            slices: upload.slices,
+            acked: upload.acked,
+            percent: percent(upload),
+            begun: seconds(upload.started),
+        }));
     }
     for file in finished {
-        let object = json!({
-            "event": "finished", "path": file.path.to_string_lossy(), "remote": file.remote,
-            "parent_id": file.parent, "api": file.account.api, "account": file.account.name,
-            "size": file.size, "md5": file.finished.md5.to_string(),
-            "file_id": file.finished.file_id.unwrap_or(0), "finished": seconds(file.finished.at),
-        });
-        say_object(&object);
+        say_object(&Line::Finished(objects::Finished {
+            path: file.path.to_string_lossy().into_owned(),
+            remote: file.remote.clone(),
+            parent_id: file.parent,
+            api: file.account.api.clone(),
+            account: file.account.name.clone(),
+            size: file.size,
+            md5: file.finished.md5.to_string(),
+            file_id: file.finished.file_id.unwrap_or(0),
+            finished: seconds(file.finished.at),
+        }));
     }
-    let object = json!({
-        "event": "summary", "unfinished": counts.unfinished, "finished": counts.finished,
-        "hashed": counts.hashed,
-    });
-    say_object(&object);
+    say_object(&Line::Journal(objects::Journal {
+        unfinished: counts.unfinished,
+        finished: counts.finished,
+        hashed: counts.hashed,
+    }));
 }
 
 fn entries(count: u64) -> String {

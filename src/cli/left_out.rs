@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ignore::DirEntry;
 
+use super::objects::LeftOutCounts;
+
 /// Why something is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
@@ -154,13 +156,14 @@ impl LeftOut {
         }
     }
 
-    /// Adds the counts to a summary's object.
-    pub fn add_to(&self, summary: &mut serde_json::Value) {
-        summary["left_out"] = self.total().into();
-        summary["links"] = self.of(Why::Link).into();
-        summary["special"] = self.of(Why::Special).into();
-        for why in Why::ALL {
-            summary["left_out_by"][why.name()] = self.of(why).into();
+    /// The counts of a summary's object.
+    pub fn counts(&self) -> LeftOutCounts {
+        let by = Why::ALL.into_iter().map(|why| (why.name(), self.of(why)));
+        LeftOutCounts {
+            left_out: self.total(),
+            links: self.of(Why::Link),
+            special: self.of(Why::Special),
+            left_out_by: by.collect(),
         }
     }
 

@@ -6,15 +6,27 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::args::Args;
+use super::near::is_near;
+use super::settings::{self, Mistake};
+use super::{USAGE, complain};
 
-/// What was typed. Ends the process where that is no use of panup, or asks for help.
+/// What was typed and what is set. Ends the process where that is no use of panup, or asks for help.
 pub fn arguments() -> Args {
-    let matches = Args::command().try_get_matches();
-    let matches = matches.unwrap_or_else(|error| better(error).exit());
-    if let Some(error) = contradiction(&matches) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let found =
+        settings::in_force(&Args::command(), &words).unwrap_or_else(|mistake| match mistake {
+            Mistake::Typed(error) => better(error).exit(),
+            Mistake::Setting(error) => {
+                complain(&format!("panup: {error}"));
+                std::process::exit(i32::from(USAGE))
+            }
+        });
+    if let Some(error) = contradiction(&found.matches) {
         error.exit();
     }
-    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let warn = |warning: &String| complain(&format!("warning   {warning}"));
+    found.warnings.iter().for_each(warn);
+    Args::from_arg_matches(&found.matches).unwrap_or_else(|error| error.exit())
 }
 
 /// An emulator is the service: another one can be named by the environment, for other runs, but not
@@ -68,47 +80,3 @@ const SECRETS: [&str; 6] = [
 
 const NO_SECRETS: &str = "arguments are seen by everybody on this machine, so no secret is one: set PANUP_TOKEN, or \
                           PANUP_CLIENT_ID and PANUP_CLIENT_SECRET, or use --token-file or `panup login`";
-
-/// Whether `typed` is `guess` but for a slip: a beginning of it, or a letter or two.
-fn is_near(typed: &str, guess: &str) -> bool {
-    let [typed, guess] = [typed, guess].map(|option| option.trim_start_matches('-'));
-    let begins = typed.len() >= 3 && (guess.starts_with(typed) || typed.starts_with(guess));
-    begins || distance(typed, guess) <= (typed.len() / 3).min(2)
-}
-
-/// Letters to put in, take out or replace, as Levenshtein counts them.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guess_is_a_slip_away() {
-        for (typed, guess, near) in [
-            ("--exclud", "--exclude", true),
-            ("--inculde", "--include", true),
-            ("--files", "--files-from", true),
-            ("--limitrate", "--limit-rate", true),
-            ("--no-progress", "--no-resume", false),
-            ("--color", "--follow", false),
-            ("--order", "--force", false),
-            ("--as", "--api", false),
-        ] {
-            assert_eq!(is_near(typed, guess), near, "{typed} {guess}");
-        }
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
-}

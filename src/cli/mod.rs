@@ -4,6 +4,7 @@
 mod account;
 mod ahead;
 mod args;
+mod config;
 mod credentials;
 mod duration;
 mod echo;
@@ -21,6 +22,7 @@ mod merge;
 mod metrics;
 mod mistakes;
 mod moment;
+mod near;
 mod number;
 mod objects;
 mod out;
@@ -30,7 +32,9 @@ mod rebase;
 mod report;
 mod report_file;
 mod run_options;
+mod schema;
 mod screen;
+mod settings;
 mod shard;
 mod signals;
 mod size;
@@ -76,6 +80,9 @@ pub fn run() -> ExitCode {
         Command::Forget(forget) => journal::forget(&forget),
         Command::Login(login) => credentials::login(&login),
         Command::Logout(logout) => credentials::logout(&logout),
+        Command::Config(config) => {
+            config::run(&config, (args.config.as_deref(), args.profile.as_deref()))
+        }
         Command::Completions { shell } => completions(shell),
     };
     match outcome {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::foot;
+use super::objects::Line;
 
 /// A line for people on standard output.
 pub fn say(line: &str) {
@@ -15,9 +16,14 @@ pub fn say(line: &str) {
 }
 
 /// A line for scripts on standard output, as it is.
-pub fn say_object(line: &serde_json::Value) {
-    let line = line.to_string();
+pub fn say_object(line: &Line) {
+    let line = text_of(line);
     say_bytes(format!("{}\n", in_words_of_the_command(&line)).as_bytes());
+}
+
+/// An object as one line, without its end.
+pub fn text_of(line: &Line) -> String {
+    serde_json::to_string(line).unwrap_or_default()
 }
 
 /// Bytes on standard output. A reader that went away is no failure; anything else is said once, and

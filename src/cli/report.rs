@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use console::Term;
 use panup::{Error, Item, Kind, Landing, Operation, Outcome, Status, Summary};
-use serde_json::json;
 
 use super::args::Output;
 use super::echo::Echo;
@@ -13,7 +12,7 @@ use super::ending;
 use super::ends::{Failures, Totals};
 use super::folders::{self, Folder};
 use super::left_out::LeftOut;
-use super::objects::{self, rounded};
+use super::objects::{self, File, Line, SCHEMA, rounded};
 use super::out::lose;
 use super::report_file::ReportFile;
 use super::screen::Screen;
@@ -94,7 +93,7 @@ impl Report {
             Status::Skipped(_) => self.by_journal += 1,
             _ => {}
         }
-        if self.object(|| objects::ended(outcome)) {
+        if self.object(|| Line::File(File::ended(outcome))) {
             return;
         }
         match &outcome.status {
@@ -166,7 +165,7 @@ impl Report {
                 ("interrupted", error.with_path(&item.path))
             }
         };
-        self.object(|| objects::untried(item, status, &error));
+        self.object(|| Line::File(File::untried(item, status, &error)));
     }
 
     /// What the walk said.
@@ -221,13 +220,13 @@ impl Report {
         if let Some(timings) = &mut self.timings {
             timings.refused(&refused.path, &refused.error);
         }
-        if !self.object(|| objects::refused(refused)) {
+        if !self.object(|| Line::File(File::refused(refused))) {
             self.failed(&refused.error);
         }
     }
 
     /// The object of a file, to where objects go; whether that is all that is to be printed.
-    fn object(&mut self, object: impl FnOnce() -> serde_json::Value) -> bool {
+    fn object(&mut self, object: impl FnOnce() -> Line) -> bool {
         if self.file.is_none() && !self.output.json {
             return false;
         }
@@ -330,14 +329,22 @@ impl Report {
         };
         if self.output.json {
             let seconds = self.summary.elapsed.as_secs_f64();
-            let mut line = json!({
-                "event": "summary", "files": files, "uploaded": uploaded, "reused": reused, "skipped": skipped,
-                "failed": failed, "interrupted": interrupted, "bytes": bytes, "sent": sent,
-                "seconds": rounded(seconds), "unstarted": self.unstarted,
-                "folders": self.folders_made,
-            });
-            left_out.add_to(&mut line);
-            say_object(&line);
+            say_object(&Line::Summary(objects::Summary {
+                schema: SCHEMA,
+                files,
+                uploaded,
+                reused,
+                skipped,
+                failed,
+                interrupted,
+                bytes,
+                sent,
+                seconds: rounded(seconds),
+                unstarted: self.unstarted,
+                folders: self.folders_made,
+                left_out: left_out.counts(),
+                forecast: None,
+            }));
             return tally;
         }
         self.tell_failures();

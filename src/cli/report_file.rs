@@ -5,9 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use panup::Error;
-use serde_json::Value;
 
-use super::out::{complain, lose};
+use super::objects::Line;
+use super::out::{complain, lose, text_of};
 
 /// A file to which objects are appended.
 pub struct ReportFile {
@@ -51,9 +51,11 @@ impl ReportFile {
 
     /// Appends an object. That one could not be written is said once, and makes the program's end a
     /// failure.
-    pub fn write(&mut self, object: &Value) {
+    pub fn write(&mut self, object: &Line) {
         // In one call, so that runs that append to one file do not mix their lines.
-        let written = self.file.write_all(format!("{object}\n").as_bytes());
+        let written = self
+            .file
+            .write_all(format!("{}\n", text_of(object)).as_bytes());
         if let Err(error) = written
             && std::mem::take(&mut self.well)
         {

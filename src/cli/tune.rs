@@ -41,7 +41,7 @@ pub fn run(tune: &Tune) -> Result<u8, Error> {
     dest(&tune.dest)?;
     let picture = tune.timings.as_ref();
     let picture = picture
-        .map(|path| Place::new(path.as_deref()))
+        .map(|path| Place::new(path.0.as_deref()))
         .transpose()?;
     let target = Target::new(tune)?;
     if target.is_an_account() && !tune.yes && !asked(tune)? {

@@ -115,7 +115,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
 /// `--timings`
 fn picture(upload: &Upload) -> Result<Option<Place>, Error> {
     let asked = upload.timings.as_ref();
-    asked.map(|path| Place::new(path.as_deref())).transpose()
+    asked.map(|path| Place::new(path.0.as_deref())).transpose()
 }
 
 /// Ends the process without waiting for anything in it.

@@ -10,16 +10,17 @@ use std::time::Instant;
 use panup::{
     Client, Error, Event, FinishedFile, Kind, Operation, Options, Outcome, Receipt, Resume, Status,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::account::account_options;
 use super::args::{Account, Output, Verify};
+use super::objects::{File, Line, SCHEMA, Verified, rounded};
 use super::signals::Signals;
 use super::split::{Purpose, Splits};
 use super::walk::{News, Walk};
 use super::{
-    INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, objects, say, say_object, state_dir,
-    text, usage,
+    INTERRUPTED, REFUSED, SOME_FAILED, complain, credentials, say, say_object, state_dir, text,
+    usage,
 };
 
 /// Verifies, and says how it is.
@@ -185,17 +186,15 @@ impl Listed {
         }
     }
 
-    fn line(&self, status: &Status) -> Value {
-        let mut line = objects::file(&self.path, &self.remote, status.name(), status.error());
-        if let Some(receipt) = &self.receipt {
-            line["file_id"] = json!(receipt.file_id);
-            line["size"] = json!(receipt.size);
-            line["md5"] = json!(receipt.md5.to_string());
-        }
-        if let Some(note) = status.note() {
-            line["note"] = json!(note);
-        }
-        line
+    fn line(&self, status: &Status) -> File {
+        let file = File::new(&self.path, &self.remote, status.name(), status.error());
+        let file = match &self.receipt {
+            Some(receipt) => {
+                file.with_facts(receipt.file_id, receipt.size, receipt.md5.to_string())
+            }
+            None => file,
+        };
+        file.with_note(status.note())
     }
 }
 
@@ -281,11 +280,11 @@ impl Findings {
 
     /// A file of a run.
     fn outcome(&mut self, outcome: &Outcome) {
-        let line = objects::ended(outcome);
+        let line = File::ended(outcome);
         self.file(&outcome.path, &outcome.remote, &outcome.status, line);
     }
 
-    fn file(&mut self, path: &Path, remote: &str, status: &Status, mut line: Value) {
+    fn file(&mut self, path: &Path, remote: &str, status: &Status, line: File) {
         self.files += 1;
         let (count, name) = match status {
             Status::Missing(_) => (&mut self.missing, "missing"),
@@ -302,8 +301,7 @@ impl Findings {
         };
         *count += 1;
         if self.output.json {
-            line["status"] = json!(name);
-            return say_object(&line);
+            return say_object(&Line::File(line.with_status(name)));
         }
         let why = match (status.note(), status.error()) {
             (_, Some(error)) => error.to_string(),
@@ -323,7 +321,7 @@ impl Findings {
         match news {
             News::Refused(refused) => {
                 let status = Status::Failed(refused.error.clone());
-                let line = objects::refused(&refused);
+                let line = File::refused(&refused);
                 self.file(&refused.path, &refused.remote, &status, line);
             }
             News::Warning(error) => complain(&format!("warning   {error}")),
@@ -344,9 +342,14 @@ impl Findings {
         let seconds = self.started.elapsed().as_secs_f64();
         let interrupted = interrupted || self.interrupted;
         if self.output.json {
-            say_object(&json!({
-                "event": "summary", "schema": 1, "files": files, "there": there, "missing": missing,
-                "different": different, "unknown": unknown, "seconds": objects::rounded(seconds),
+            say_object(&Line::Verified(Verified {
+                schema: SCHEMA,
+                files,
+                there,
+                missing,
+                different,
+                unknown,
+                seconds: rounded(seconds),
             }));
         } else if !self.output.quiet {
             let unknown = match unknown {

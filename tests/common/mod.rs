@@ -20,6 +20,7 @@ pub use runs::{
 mod files;
 pub mod program;
 mod runs;
+pub mod schema;
 
 /// Bytes of every slice but the last in [`Scene::small`]: most of those tests are not about size.
 pub const SLICE: u64 = 64 << 10;

@@ -1,5 +1,5 @@
 //! The program, run for a test: nothing of the machine's own settings reaches it, and it never runs
-//! for longer than a test may.
+//! for longer than a test may. Every object that it prints is held against the schema.
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use panup_emulator::Emulator;
 use serde_json::Value;
 
-use super::Scene;
+use super::{Scene, schema};
 
 /// `panup` with a home of its own below `home`.
 pub fn panup(home: &Path) -> Command {
@@ -69,9 +69,11 @@ pub struct Finished {
 impl From<Output> for Finished {
     fn from(output: Output) -> Finished {
         let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+        let stdout = text(output.stdout);
+        stdout.lines().for_each(schema::check);
         Finished {
             code: output.status.code().expect("no signal ended it"),
-            stdout: text(output.stdout),
+            stdout,
             stderr: text(output.stderr),
         }
     }

@@ -27,6 +27,7 @@ mod queue;
 mod resources;
 mod secrets;
 mod selection;
+mod settings;
 mod shards;
 mod signals;
 mod sources;

@@ -4,9 +4,11 @@ mod hash;
 mod parts;
 mod select;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::duration::duration;
@@ -20,7 +22,7 @@ pub use select::{BadNames, Empty, Order, Select};
 
 /// Uploads files and folders to the 123pan open platform, as fast as disk, processor and link allow.
 #[derive(Debug, Parser)]
-#[command(name = "panup", version, max_term_width = 100)]
+#[command(name = "panup", version, max_term_width = 100, after_help = SETTINGS)]
 pub struct Args {
     /// Log decisions; -vv also logs attempts.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -30,10 +32,25 @@ pub struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
 
+    /// Read settings from FILE instead of the usual place, which `panup config` shows.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The settings of [profile.NAME] in that file win over its others.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The end of `panup --help` and of `panup upload --help`.
+const SETTINGS: &str = "\
+Every option is also PANUP_<NAME> in the environment (PANUP_API, PANUP_STATE_DIR, PANUP_LIMIT_RATE=10M, PANUP_QUIET=1) and a \
+key in config.toml (limit-rate = \"10M\", quiet = true): typed > environment > profile > file > default; lists \
+add up. `panup config` shows what is in force and why. Secrets: PANUP_TOKEN, or PANUP_CLIENT_ID and \
+PANUP_CLIENT_SECRET.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -62,6 +79,8 @@ pub enum Command {
     /// Drop the kept credentials and tokens, those of --token-command and of OAuth in the environment
     /// too: its refresh token was used, and the application must be authorised again.
     Logout(Logout),
+    /// Show every setting in force, and where it comes from.
+    Config(Config),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -71,6 +90,7 @@ pub enum Command {
 
 /// `panup upload`
 #[derive(Debug, clap::Args)]
+#[command(after_help = SETTINGS)]
 pub struct Upload {
     /// Files and directories. A directory goes up as itself with all below it; DIR/ and DIR/. go up as
     /// their contents.
@@ -84,8 +104,17 @@ pub struct Upload {
     /// No account needed: run the emulator in this process on real sockets, upload there, and keep
     /// the files in DIR (a temporary folder by default).
     #[cfg(feature = "emulator")]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, conflicts_with_all = ["token_file", "token_command"])]
-    pub emulator: Option<Option<PathBuf>>,
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = OsStringValueParser::new().map(Choice::from),
+        value_hint = clap::ValueHint::DirPath,
+        conflicts_with_all = ["token_file", "token_command"]
+    )]
+    pub emulator: Option<Choice>,
 
     /// What happens when the remote name is taken. The same content there already is skipped in any case.
     #[arg(long, value_enum, default_value_t = OnConflict::Fail, help_heading = "Where to")]
@@ -199,8 +228,17 @@ pub struct Upload {
 
     /// Write the run as a picture, one page of HTML, to FILE at its end, also after Ctrl-C; by default to
     /// panup-timings-TIME.html in the working folder.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
-    pub timings: Option<Option<PathBuf>>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = OsStringValueParser::new().map(Choice::from),
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Output"
+    )]
+    pub timings: Option<Choice>,
 
     /// What to print.
     #[command(flatten)]
@@ -356,8 +394,17 @@ pub struct Tune {
 
     /// Write the table as a picture, one page of HTML, to FILE; by default to panup-timings-TIME.html in the
     /// working folder.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Output")]
-    pub timings: Option<Option<PathBuf>>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = OsStringValueParser::new().map(Choice::from),
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Output"
+    )]
+    pub timings: Option<Choice>,
 
     /// What to print.
     #[command(flatten)]
@@ -368,7 +415,7 @@ pub struct Tune {
 #[derive(Debug, clap::Args)]
 pub struct Account {
     /// The service's API base.
-    #[arg(long, value_name = "URL", env = "PANUP_API", default_value = panup::DEFAULT_API, help_heading = "Service")]
+    #[arg(long, value_name = "URL", default_value = panup::DEFAULT_API, help_heading = "Service")]
     pub api: String,
 
     /// One more certificate to trust.
@@ -394,12 +441,7 @@ pub struct Account {
     pub token_command: Option<String>,
 
     /// The account's name in the journal. Otherwise the id inside the token, or the client id.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PANUP_ACCOUNT",
-        help_heading = "Service"
-    )]
+    #[arg(long, value_name = "NAME", help_heading = "Service")]
     pub account: Option<String>,
 
     /// Let the access token go over http:// to other machines, where https:// fails.
@@ -412,14 +454,37 @@ pub struct Account {
     pub trust_host: Vec<String>,
 
     /// The folder for journal, token cache and credentials.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "PANUP_STATE_DIR",
-        help_heading = "State"
-    )]
+    #[arg(long, value_name = "DIR", help_heading = "State")]
     pub state_dir: Option<PathBuf>,
 }
+
+/// `panup config`
+#[derive(Debug, clap::Args)]
+#[command(after_help = CONFIG_END)]
+pub struct Config {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print the JSON schema of what --json and --report write.
+    #[arg(long)]
+    pub json_schema: bool,
+
+    /// The command whose settings are shown, upload by default, and arguments as they would be typed.
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub command: Vec<OsString>,
+}
+
+/// The end of `panup config --help`.
+const CONFIG_END: &str = "\
+config.toml has keys named as the options: limit-rate = \"10M\", quiet = true, exclude = [\"*.tmp\"]. Those at \
+its top hold for every command that has such an option, those below [profile.NAME] where that profile is \
+asked for, those below [hash], [tune] and so on for that command alone. Relative paths are meant from the file's \
+folder. Lists add up; of the rest the strongest wins: typed, PANUP_<COMMAND>_<NAME>, PANUP_<NAME>, profile, file.";
 
 /// What to print.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -510,7 +575,7 @@ pub struct Forget {
     pub unfinished: bool,
 
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
+    #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -542,8 +607,22 @@ Without an account: `panup upload --emulator`.";
 #[derive(Debug, clap::Args)]
 pub struct Logout {
     /// The folder for journal, token cache and credentials.
-    #[arg(long, value_name = "DIR", env = "PANUP_STATE_DIR")]
+    #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// A path, or none where the command is to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice(pub Option<PathBuf>);
+
+impl From<OsString> for Choice {
+    fn from(path: OsString) -> Choice {
+        Choice(
+            Some(path)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+        )
+    }
 }
 
 /// `--on-conflict`

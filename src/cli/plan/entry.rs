@@ -9,7 +9,7 @@ use panup::{Error, Outcome, Status};
 use serde_json::{Value, json};
 
 use super::super::echo::Echo;
-use super::super::objects;
+use super::super::objects::{self, File, Line};
 use super::super::walk::Refused;
 use super::totals::Pace;
 
@@ -70,7 +70,7 @@ impl Entry {
 
     /// Of a file that would end so.
     fn of(outcome: &Outcome, pace: &Pace) -> Entry {
-        let mut line = objects::planned(outcome);
+        let mut line = objects::planned(outcome).value();
         line["event"] = json!("planned");
         line["action"] = json!(objects::action(&outcome.status));
         for name in ["status", "file_id", "sent", "seconds", "calls", "to_send"] {
@@ -97,7 +97,7 @@ impl Entry {
 
     /// Of one that the walk refused.
     pub fn refused(refused: &Refused) -> Entry {
-        let mut line = objects::refused(refused);
+        let mut line = Line::File(File::refused(refused)).value();
         line["event"] = json!("planned");
         line["action"] = json!("fail");
         for name in ["status", "file_id", "sent", "seconds", "md5"] {

@@ -1,11 +1,10 @@
 //! What `--dry-run` prints: for each file what would become of it, and what that costs in all.
 
 use panup::{Error, Outcome, Status};
-use serde_json::json;
 
 use super::super::args::Output;
 use super::super::left_out::LeftOut;
-use super::super::objects;
+use super::super::objects::{self, File, ForecastCounts, Line, SCHEMA, Summary};
 use super::super::size::{counted, human};
 use super::super::walk::{News, Refused};
 use super::super::{INTERRUPTED, REFUSED, Tally, complain, say, say_object};
@@ -124,7 +123,7 @@ impl Lines {
         self.tally.failed += 1;
         self.tally.for_good += u64::from(refused.error.is_final());
         if self.output.json {
-            say_object(&objects::refused(refused));
+            say_object(&Line::File(File::refused(refused)));
         } else {
             complain(&format!("failed    {}", refused.error));
         }
@@ -153,18 +152,27 @@ impl Lines {
         } = self.tally;
         let planned = self.totals.files;
         // Nothing was uploaded, so nothing of that can be counted.
-        let mut line = json!({
-            "event": "summary", "files": planned + self.skipped + failed + interrupted, "planned": planned,
-            "uploaded": 0, "reused": 0, "skipped": self.skipped, "failed": failed, "interrupted": interrupted,
-            "bytes": 0, "sent": 0, "seconds": 0.0, "unstarted": 0, "unknown": self.unknown,
-            "hashed": end.compared.0,
-        });
-        if let Some(why) = end.unasked {
-            line["not_asked"] = json!(why);
-        }
-        self.totals.add_to(&mut line, pace);
-        left_out.add_to(&mut line);
-        say_object(&line);
+        say_object(&Line::Summary(Summary {
+            schema: SCHEMA,
+            files: planned + self.skipped + failed + interrupted,
+            uploaded: 0,
+            reused: 0,
+            skipped: self.skipped,
+            failed,
+            interrupted,
+            bytes: 0,
+            sent: 0,
+            seconds: 0.0,
+            unstarted: 0,
+            folders: 0,
+            left_out: left_out.counts(),
+            forecast: Some(ForecastCounts {
+                unknown: self.unknown,
+                hashed: end.compared.0,
+                not_asked: end.unasked,
+                ..self.totals.counts(pace)
+            }),
+        }));
     }
 
     fn for_people(&self, left_out: &LeftOut, end: &End, pace: &Pace) {

@@ -2,9 +2,8 @@
 //! they take. Never: a promise; the service decides what it grants.
 
 use panup::{CallRates, Forecast, Options};
-use serde_json::{Value, json};
 
-use super::super::objects::rounded;
+use super::super::objects::{Calls, ForecastCounts, rounded};
 use super::super::size::{counted, human};
 
 /// The cost of some files.
@@ -77,15 +76,24 @@ impl Totals {
         ]
     }
 
-    /// Adds it to a summary's object.
-    pub fn add_to(&self, line: &mut Value, pace: &Pace) {
-        line["to_send"] = json!(self.bytes);
-        line["calls"] = json!({
-            "single": self.single, "create": self.create, "slice": self.slices, "complete": self.complete,
-        });
-        line["seconds_by_calls"] = json!(rounded(pace.seconds_by_calls(self)));
-        for (name, rate) in pace.links() {
-            line["seconds_by_link"][name] = json!(rounded(self.bytes as f64 / rate));
+    /// As a summary's object has it.
+    pub fn counts(&self, pace: &Pace) -> ForecastCounts {
+        let links = pace.links().into_iter();
+        let by_link = links.map(|(name, rate)| (name, rounded(self.bytes as f64 / rate)));
+        ForecastCounts {
+            planned: self.files,
+            unknown: 0,
+            hashed: 0,
+            not_asked: None,
+            to_send: self.bytes,
+            calls: Calls {
+                single: self.single,
+                create: self.create,
+                slice: self.slices,
+                complete: self.complete,
+            },
+            seconds_by_calls: rounded(pace.seconds_by_calls(self)),
+            seconds_by_link: by_link.collect(),
         }
     }
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use panup::{FileNow, Held, Operation, Snapshot, Wait};
-use serde_json::json;
 
+use super::super::objects::{Line, Progress};
 use super::super::size::human;
 use super::text::{begin, columns, count, grouped, middle, time};
 
@@ -71,14 +71,18 @@ impl View {
     }
 
     /// One object for a script.
-    pub fn object(&self) -> serde_json::Value {
+    pub fn object(&self) -> Line {
         let now = &self.now;
-        json!({
-            "event": "progress", "files": now.files, "done": now.files_done, "bytes": now.bytes,
-            "hashed": now.hashed, "on_wire": now.on_wire, "acked": now.acked,
-            "rate": self.speed.map(|speed| speed.round()),
-            "eta": self.left.map(|left| left.as_secs_f64().round()),
-            "held_by": now.held.map(Held::name),
+        Line::Progress(Progress {
+            files: now.files,
+            done: now.files_done,
+            bytes: now.bytes,
+            hashed: now.hashed,
+            on_wire: now.on_wire,
+            acked: now.acked,
+            rate: self.speed.map(|speed| speed.round()),
+            eta: self.left.map(|left| left.as_secs_f64().round()),
+            held_by: now.held.map(Held::name),
         })
     }
 
@@ -380,7 +384,7 @@ mod tests {
             assert!(!lines.contains(part), "{part}: {lines}");
         }
         assert!(lines.contains("0 of 1+ file"), "{lines}");
-        assert_eq!(view.object()["eta"], serde_json::Value::Null);
+        assert_eq!(json(&view)["eta"], serde_json::Value::Null);
     }
 
     #[test]
@@ -402,9 +406,13 @@ mod tests {
         assert_eq!(bare.replace("\x1b[0m", ""), plain);
     }
 
+    fn json(view: &View) -> serde_json::Value {
+        serde_json::to_value(view.object()).expect("an object")
+    }
+
     #[test]
     fn the_objects_keys_are_the_documented_ones() {
-        let object = view().object();
+        let object = json(&view());
         let keys: Vec<_> = object.as_object().expect("one").keys().collect();
         let expected = [
             "acked", "bytes", "done", "eta", "event", "files", "hashed", "held_by", "on_wire",

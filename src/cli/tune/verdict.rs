@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{complain, human, say, say_object};
 use crate::cli::args::Output;
+use crate::cli::objects::{Line, Measured, ShortFailure, Tuned, rounded};
 use crate::cli::out::lose;
 use crate::cli::timings::{Page, Place, stamp};
 
@@ -113,12 +114,13 @@ impl Table {
     pub fn finish(&self) {
         let verdict = Verdict::of(&self.rows);
         if self.output.json {
-            let line = json!({
-                "event": "summary", "budget": self.budget, "sent": self.sent(),
-                "best": verdict.and_then(|verdict| verdict.best), "flag": verdict.map(Verdict::flag),
-                "behind": verdict.and_then(|verdict| verdict.auto_behind),
-            });
-            return say_object(&line);
+            return say_object(&Line::Tuned(Tuned {
+                budget: self.budget,
+                sent: self.sent(),
+                best: verdict.and_then(|verdict| verdict.best),
+                flag: verdict.map(Verdict::flag),
+                behind: verdict.and_then(|verdict| verdict.auto_behind),
+            }));
         }
         match verdict {
             Some(verdict) => say(&verdict.text()),
@@ -144,13 +146,18 @@ fn text_line(row: &Row) -> String {
     )
 }
 
-fn json_line(row: &Row) -> serde_json::Value {
-    let concurrency = row.concurrency.map_or(json!("auto"), |count| json!(count));
-    json!({
-        "event": "setting", "concurrency": concurrency, "permits": row.permits, "sent": row.sent,
-        "seconds": (row.seconds * 1000.0).round() / 1000.0, "bytes_per_second": row.rate.round(),
-        "retries": row.retries,
-        "error": row.error.as_ref().map(|error| json!({"kind": error.kind().name(), "message": error.to_string()})),
+fn json_line(row: &Row) -> Line {
+    Line::Setting(Measured {
+        concurrency: row.concurrency.map_or("auto".into(), Into::into),
+        permits: row.permits,
+        sent: row.sent,
+        seconds: rounded(row.seconds),
+        bytes_per_second: row.rate.round(),
+        retries: row.retries,
+        error: row.error.as_ref().map(|error| ShortFailure {
+            kind: error.kind().name(),
+            message: error.to_string(),
+        }),
     })
 }
 
