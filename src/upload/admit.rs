@@ -135,6 +135,18 @@ impl Admission {
         self.shared.listings.expect(*parent_id, remote);
     }
 
+    /// Tells that its remote path is like that of `first`. Called on a thread that may wait.
+    pub fn similar(&self, first: &Path) {
+        let Item { path, remote, .. } = &self.item;
+        let message = format!(
+            "{remote:?} differs only by case, or by how Unicode composes it, from the remote path of {}: other programs and \
+             systems may take them for one",
+            first.display()
+        );
+        let warning = Error::new(Kind::Invalid, Operation::Check, message).with_path(path);
+        self.shared.tell_of_similar(warning);
+    }
+
     /// Ends it: the same file was handed in for the same place before, as `first`.
     pub fn again(&self, first: &Path) {
         let (path, first) = (self.item.path.display(), first.display());

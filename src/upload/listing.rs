@@ -143,6 +143,11 @@ fn hand_on(
             admission.expected();
             return intake.push(admission);
         }
+        Ok(Claimed::Similar(first)) => {
+            admission.similar(&first);
+            admission.expected();
+            return intake.push(admission);
+        }
         // The same file was handed in for the same place before.
         Ok(Claimed::Again(first)) => admission.again(&first),
         Err(error) => admission.failed(error),

@@ -1,12 +1,14 @@
 //! What all parts of one run share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
 use super::event::{Event, Progress};
 use super::remote::Listings;
+use crate::error::Error;
 use crate::hash::{Pools, processors};
 use crate::transfer::Scope;
 
@@ -38,6 +40,8 @@ pub struct Shared {
     pub listings: Listings,
     /// How many files are hashed at once to plan them.
     pub comparing: Semaphore,
+    /// Paths that are like others, so far.
+    similar: AtomicU64,
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
@@ -62,6 +66,7 @@ impl Shared {
             scope,
             listings: Listings::default(),
             comparing: Semaphore::new(comparing),
+            similar: AtomicU64::new(0),
             places: Semaphore::new(PLACES),
             events,
         })
@@ -72,6 +77,15 @@ impl Shared {
     pub async fn tell(&self, event: Event) {
         if let Some(events) = self.events.upgrade() {
             drop(events.send(event).await);
+        }
+    }
+
+    /// Tells the first of many warnings of one kind, on a thread that may wait for the run's reader.
+    pub fn tell_of_similar(&self, warning: Error) {
+        if self.similar.fetch_add(1, Ordering::Relaxed) < SIMILAR
+            && let Some(events) = self.events.upgrade()
+        {
+            drop(events.blocking_send(Event::Warning(warning)));
         }
     }
 
@@ -91,6 +105,9 @@ impl Shared {
         self.scope.cancel.cancelled().await;
     }
 }
+
+/// Paths like others that are told one by one; they come in trees.
+const SIMILAR: u64 = 10;
 
 /// Files under way at a time, those included that are only listed, and those of which the reader has
 /// not taken the end: a hundred bytes or some more each. With more, one list could hold them all.

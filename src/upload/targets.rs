@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::{Item, Origin};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::wire::{Conflict, Remote};
@@ -17,7 +19,7 @@ use crate::wire::{Conflict, Remote};
 /// The set of remote paths that the files of one run go to, in the order in which they are handed
 /// in.
 ///
-/// It costs about 16 bytes for each file, 36 with the room that a hash table keeps (36 MB for a
+/// It costs about 16 bytes for each file, as many again where its path has capitals, 36 with the room that a hash table keeps (36 MB for a
 /// million), and each local and each remote folder once. A file whose remote name is not its own
 /// name costs its path as well.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub struct Targets {
     others: HashMap<Key, Vec<Local>>,
     /// The folders on the way to the files, each with the first file below it.
     folders: HashMap<Key, Local>,
+    /// Paths with capitals, or not composed as NFC has it, by what they become without; each with the
+    /// first file of it or below it.
+    folded: HashMap<Key, Local>,
     /// The last file's folder: most files have the same one.
     last: Option<(i64, String)>,
     paths: Paths,
@@ -41,6 +46,9 @@ pub struct Targets {
 pub enum Claimed {
     /// The remote path is this item's.
     New,
+    /// So it is; but it differs only by case, or by how Unicode composes it, from that of the local file
+    /// with this path. Other programs and systems may take them for one.
+    Similar(PathBuf),
     /// The same local file goes to the same remote path already: it was handed in as this path.
     Again(PathBuf),
 }
@@ -57,6 +65,7 @@ impl Targets {
             files: HashMap::new(),
             others: HashMap::new(),
             folders: HashMap::new(),
+            folded: HashMap::new(),
             last: None,
             paths: Paths::default(),
         }
@@ -90,23 +99,48 @@ impl Targets {
         if let Some(&below) = self.folders.get(&key) {
             return Err(no_folder(item, remote.path(), &self.paths.get(below, "")));
         }
-        self.claim_folders(item, &remote)?;
+        let like_a_folder = self.claim_folders(item, &remote)?;
         let local = self.paths.add(&local, name);
+        let like_a_file = self.similar((&remote, remote.path()), key, local);
+        let similar = like_a_file.or(like_a_folder);
         match self.files.entry(key) {
             Entry::Vacant(free) => {
                 free.insert(local);
             }
             Entry::Occupied(_) => self.others.entry(key).or_default().push(local),
         }
-        Ok(Claimed::New)
+        Ok(similar.map_or(Claimed::New, |known| {
+            Claimed::Similar(self.paths.get(known, name))
+        }))
     }
 
-    /// All or none of the folders on the way to `remote`.
-    fn claim_folders(&mut self, item: &Item, remote: &Remote) -> Result<()> {
+    /// The first file whose remote path `path`, of `local` under `key`, is like; it is remembered where it
+    /// has another form without capitals.
+    fn similar(
+        &mut self,
+        (remote, path): (&Remote, &str),
+        key: Key,
+        local: Local,
+    ) -> Option<Local> {
+        let form = folded(path);
+        let form_key = form
+            .as_deref()
+            .map_or(key, |form| self.key(remote.parent(), form));
+        let other = self.folded.get(&form_key).copied();
+        if form.is_none() {
+            return other;
+        }
+        self.folded.entry(form_key).or_insert(local);
+        let plain = self.files.get(&form_key).or(self.folders.get(&form_key));
+        other.or(plain.copied())
+    }
+
+    /// All or none of the folders on the way to `remote`; the first file of one that is like another.
+    fn claim_folders(&mut self, item: &Item, remote: &Remote) -> Result<Option<Local>> {
         let (parent, folder) = (remote.parent(), remote.folder());
         let known = |last: &(i64, String)| last.0 == parent && last.1 == folder;
         if folder.is_empty() || self.last.as_ref().is_some_and(known) {
-            return Ok(());
+            return Ok(None);
         }
         let mut new = Vec::new();
         for path in ancestors(folder) {
@@ -116,16 +150,19 @@ impl Targets {
                 return Err(no_folder(item, path, &self.paths.get(file, name)));
             }
             if !self.folders.contains_key(&key) {
-                new.push(key);
+                new.push((path, key));
             }
         }
+        let mut similar = None;
         if !new.is_empty() {
             let first = self.paths.add(&item.path, "");
-            self.folders
-                .extend(new.into_iter().map(|folder| (folder, first)));
+            for (path, key) in new {
+                similar = self.similar((remote, path), key, first).or(similar);
+                self.folders.insert(key, first);
+            }
         }
         self.last = Some((parent, folder.to_owned()));
-        Ok(())
+        Ok(similar)
     }
 
     fn key(&self, parent: i64, path: &str) -> Key {
@@ -184,6 +221,16 @@ fn ancestors(folder: &str) -> impl Iterator<Item = &str> {
     let ends = folder.match_indices('/').map(|(at, _)| at);
     ends.chain(std::iter::once(folder.len()))
         .map(|end| &folder[..end])
+}
+
+/// A path without capitals, composed as NFC has it; `None` where it is so already.
+fn folded(path: &str) -> Option<String> {
+    if path.is_ascii() {
+        let has_capitals = path.bytes().any(|byte| byte.is_ascii_uppercase());
+        return has_capitals.then(|| path.to_ascii_lowercase());
+    }
+    let form: String = path.nfc().flat_map(char::to_lowercase).collect();
+    (form != path).then_some(form)
 }
 
 /// Whether two paths lead to one file: by their names without links, or by what the system says of
@@ -314,6 +361,38 @@ mod tests {
                 assert!(error.message().contains("because of x/f,"), "{error}");
             }
             assert_eq!(claim(&mut targets, "x/h", "p/qq"), Ok(Claimed::New));
+        }
+    }
+
+    #[test]
+    fn paths_that_differ_only_by_case_or_composition_are_told() {
+        let like = |names: [&str; 2]| {
+            let mut targets = Targets::new(Conflict::Fail);
+            assert_eq!(claim(&mut targets, "x/one", names[0]), Ok(Claimed::New));
+            claim(&mut targets, "x/two", names[1]).expect("free")
+        };
+        let one = Claimed::Similar("x/one".into());
+        for names in [
+            ["d/readme", "d/README"],
+            ["d/ReadMe", "d/readme"],
+            ["d/ReadMe", "d/README"],
+            ["\u{e9}", "e\u{301}"],
+            ["e\u{301}", "\u{e9}"],
+            ["\u{c9}", "\u{e9}"],
+            ["D/x", "d/y"],
+            ["d/x", "D/y"],
+            ["A/b/x", "a/b/x"],
+        ] {
+            assert_eq!(like(names), one, "{names:?}");
+        }
+        for names in [
+            ["a", "b"],
+            ["A", "B"],
+            ["A/x", "B/x"],
+            ["d/A", "e/a"],
+            ["A/x", "A/y"],
+        ] {
+            assert_eq!(like(names), Claimed::New, "{names:?}");
         }
     }
 

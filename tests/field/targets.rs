@@ -181,3 +181,26 @@ fn upload(scene: &Scene, conflict: &str) -> assert_cmd::Command {
     command.arg(Path::new("state"));
     command
 }
+
+/// Two files here, and one for many a program that downloads them.
+#[test]
+fn names_that_differ_only_by_case_or_composition_are_told() {
+    let scene = Scene::small();
+    for name in ["d/A.txt", "d/a.txt", "d/caf\u{e9}", "d/cafe\u{301}", "d/b"] {
+        scene.file(name, 1000);
+    }
+    let done = finish(upload(&scene, "fail").arg("d")).exit(0);
+    let warnings = done
+        .events()
+        .into_iter()
+        .filter(|event| event["event"] == "warning");
+    let texts: Vec<String> = warnings.map(|event| event["message"].to_string()).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.contains("differs only by case")),
+        "{texts:?}"
+    );
+    assert_eq!(stored(&scene.emulator).len(), 5);
+}
