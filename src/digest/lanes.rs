@@ -14,6 +14,7 @@ use super::lane_set::{Chain, LaneSet};
 pub struct Lanes<'w> {
     kernel: &'static Kernel,
     watch: Option<Watched<'w>>,
+    touched: fn(u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,7 @@ impl Lanes<'static> {
         Lanes {
             kernel,
             watch: None,
+            touched: |_| {},
         }
     }
 }
@@ -65,9 +67,15 @@ impl Lanes<'_> {
     #[must_use]
     pub fn watched<'w>(self, hashed: &'w AtomicU64, stop: &'w AtomicBool) -> Lanes<'w> {
         Lanes {
-            kernel: self.kernel,
             watch: Some(Watched { hashed, stop }),
+            ..self
         }
+    }
+
+    /// The same lanes, telling `touched` after each piece how many bytes were read.
+    #[must_use]
+    pub fn telling(self, touched: fn(u64)) -> Self {
+        Lanes { touched, ..self }
     }
 
     /// The kernel behind the lanes.
@@ -151,6 +159,7 @@ impl Lanes<'_> {
     }
 
     pub(super) fn count(&self, bytes: usize) {
+        (self.touched)(bytes as u64);
         if let Some(watch) = self.watch {
             watch.hashed.fetch_add(bytes as u64, Ordering::Relaxed);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::watch::Watch;
 use crate::digest::{End, FileDigest, Hasher, Lanes, Md5};
-use crate::source::Source;
+use crate::source::{Source, touched};
 use crate::sync::Mutex;
 
 /// Works out a mapped file's MD5 on this thread, and on `pool` those of its slices, each group of them
@@ -73,7 +73,9 @@ impl<F: FnOnce(FileDigest)> FileChain<F> {
         };
         // The same bytes as the chain's.
         let uncounted = AtomicU64::new(0);
-        let lanes = Lanes::new().watched(&uncounted, &self.watch.stop);
+        let lanes = Lanes::new()
+            .watched(&uncounted, &self.watch.stop)
+            .telling(touched);
         let mut md5s = Vec::with_capacity(GROUP);
         if lanes.slices(group, self.slice_size, &mut md5s) == End::Done {
             let first = number * GROUP;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::digest::Lanes;
+use crate::source::touched;
 
 /// The counter and the stop flag of one run. Clones are the same counter and flag.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,9 @@ impl Watch {
     /// Lanes that count here and stop when the flag is set.
     #[must_use]
     pub fn lanes(&self) -> Lanes<'_> {
-        Lanes::new().watched(&self.hashed, &self.stop)
+        Lanes::new()
+            .watched(&self.hashed, &self.stop)
+            .telling(touched)
     }
 
     /// Whether the flag is set.
@@ -30,5 +33,6 @@ impl Watch {
     /// Counts bytes that were hashed without lanes.
     pub fn count(&self, bytes: usize) {
         self.hashed.fetch_add(bytes as u64, Ordering::Relaxed);
+        touched(bytes as u64);
     }
 }

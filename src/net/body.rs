@@ -13,6 +13,8 @@ use bytes::{Buf, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use crate::source::touched;
+
 /// The parts of a request body. Cloning is cheap and shares the bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Body {
@@ -233,6 +235,7 @@ impl Chunk {
         self.progress
             .written
             .fetch_add(written as u64, Ordering::AcqRel);
+        touched(written as u64);
     }
 }
 

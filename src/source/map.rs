@@ -2,7 +2,6 @@
 //! faults. Never: a map that the guard does not watch; where it cannot, there is no map.
 
 use std::fs::File;
-use std::ops::Range;
 use std::sync::Arc;
 
 use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
@@ -60,20 +59,13 @@ impl Map {
         let _ = self.memory.advise(Advice::Sequential);
     }
 
-    /// Drops the whole pages inside `range` from this process; the page cache may keep them.
-    pub(super) fn release(&self, range: Range<usize>) {
-        let range = range.start + self.skip..range.end + self.skip;
-        let Range { start, end } = whole_pages(range, self.memory.len(), guard::page_size());
-        if start >= end {
-            return;
-        }
+    /// Gives all pages back to the kernel, which keeps them in its cache; a later touch brings them
+    /// back.
+    pub(super) fn release(&self) {
         // SAFETY: the map is shared and read-only, so dropped pages come back from the file
         // with the same contents, or as zeros where the guard has put zeros: no `&[u8]` of it
         // sees anything that a writer of the file could not have caused.
-        let _ = unsafe {
-            self.memory
-                .unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
-        };
+        let _ = unsafe { self.memory.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }
 
@@ -92,35 +84,6 @@ impl AsRef<[u8]> for View {
     }
 }
 
-/// The pages that lie wholly inside `range`; the file's last page, cut by its end, is whole too.
-/// Pages shared with a neighbouring slice stay, because that one may still be on its way.
-fn whole_pages(range: Range<usize>, len: usize, page: usize) -> Range<usize> {
-    let start = range.start.next_multiple_of(page);
-    let end = if range.end >= len {
-        len
-    } else {
-        range.end / page * page
-    };
-    start..end
-}
-
 /// Address space that maps leave to everything else where it is limited: an allocation that fails
 /// would end the process.
 const SPARE: u64 = 256 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_pages_are_released() {
-        let pages = |range| whole_pages(range, 10_000, 4096);
-        assert_eq!(pages(0..10_000), 0..10_000);
-        assert_eq!(pages(0..8192), 0..8192);
-        assert_eq!(pages(1..8191), 4096..4096);
-        assert_eq!(pages(4095..8193), 4096..8192);
-        assert_eq!(pages(8192..10_000), 8192..10_000);
-        assert!(pages(8193..10_000).is_empty());
-        assert!(pages(5..5).is_empty());
-    }
-}

@@ -25,6 +25,7 @@ mod memory;
 mod origin;
 #[allow(unsafe_code)]
 mod process;
+mod resident;
 mod scarce;
 
 pub use byte_lock::{try_lock_byte, unlock_byte};
@@ -32,6 +33,7 @@ pub use identity::{Change, Identity};
 pub use memory::{Buffer, Memory, NoMemory};
 pub use origin::ByteSource;
 pub use process::{Descriptors, prepare_process};
+pub use resident::touched;
 pub use scarce::patiently;
 
 use map::{Map, View};
@@ -438,18 +440,6 @@ impl Source {
         }
     }
 
-    /// Gives the whole pages inside `range` back to the kernel; a later touch reads them again.
-    /// For ranges that are acknowledged. Does nothing to a file that is read.
-    pub fn release(&self, range: Range<u64>) {
-        let Ok((start, end)) = self.within(&range) else {
-            return;
-        };
-        let map = self.0.map.get().and_then(Option::as_ref);
-        if let Some(map) = map.and_then(|mapped| mapped.map.as_ref()) {
-            map.release(start..end);
-        }
-    }
-
     fn map(&self) -> Option<&Mapped> {
         let Settings { map_from, maps } = self.0.settings;
         if self.is_empty() || self.len() < map_from {
@@ -458,6 +448,7 @@ impl Source {
         let mapped = self.0.map.get_or_init(|| match &self.0.origin {
             Origin::File(open) if maps => {
                 let map = Arc::new(Map::new(&open.file, open.start(), self.len())?);
+                resident::enter(&map);
                 let whole = Bytes::from_owner(View::of(&map));
                 let map = Some(map);
                 Some(Mapped { map, whole })

@@ -204,7 +204,6 @@ impl SlicedFile {
         transfer.slice(terms, call, (&route, permit)).await?;
         let journal = &self.shared.core.journal;
         journal.ack(self.journal, Ack::new(slice.number));
-        self.source.release(self.plan.range(slice.number));
         self.watch.acked(length);
         self.count(length);
         Ok(())

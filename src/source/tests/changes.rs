@@ -1,7 +1,5 @@
 //! Files that change while they are open: each change has its name, none is a signal.
 
-use std::os::unix::fs::FileExt;
-
 use super::*;
 
 #[test]
