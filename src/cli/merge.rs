@@ -8,12 +8,15 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use panup::{Error, digest};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::args::Merge;
-use super::plan::PlanFile;
+use super::echo::Echo;
+use super::objects::{self, Line, SCHEMA};
+use super::out::text_of;
+use super::plan::{PlanFile, path_of};
 use super::size::counted;
-use super::{Tally, complain, objects, say_bytes};
+use super::{Tally, complain, say_bytes};
 
 /// Merges, and says what is not done.
 ///
@@ -23,17 +26,17 @@ pub fn run(merge: &Merge) -> Result<u8, Error> {
     let plan = merge.plan.as_deref().map(PlanFile::open).transpose()?;
     let mut merged = Merged::default();
     for (number, path) in merge.reports.iter().enumerate() {
-        let torn = read(path, |place, line| merged.note(number, place, line))?;
+        let torn = read(path, |place, line, _| merged.note(number, place, line))?;
         torn.iter().for_each(|line| complain(line));
     }
     merged.overlaps(merge.reports.len());
     let mut out = Out::new(merge.out.as_deref())?;
     let mut sum = Sum::default();
     for (number, path) in merge.reports.iter().enumerate() {
-        read(path, |place, line| {
+        read(path, |place, line, text| {
             if merged.is_last(number, place, line) {
                 sum.count(line);
-                out.line(line);
+                out.line(text);
             }
         })?;
     }
@@ -42,11 +45,11 @@ pub fn run(merge: &Merge) -> Result<u8, Error> {
             let key = key(&line);
             if !merged.words.contains_key(&key) && !merged.wholes.contains(&key) {
                 sum.missing(&line);
-                out.line(&missing(&line));
+                out.object(&missing(&line));
             }
         }
     }
-    out.line(&sum.summary(&merged));
+    out.object(&sum.summary(&merged));
     out.end()?;
     sum.told();
     Ok(sum.tally.code())
@@ -57,7 +60,7 @@ type Place = u64;
 
 /// Hands each object about a file to `each`. What a run that was killed left of its last line is dropped, and
 /// said in the answer.
-fn read(path: &Path, mut each: impl FnMut(Place, &Value)) -> Result<Vec<String>, Error> {
+fn read(path: &Path, mut each: impl FnMut(Place, &Value, &[u8])) -> Result<Vec<String>, Error> {
     let mut torn = Vec::new();
     let failed = |error| Error::read(path, error);
     let mut reader = BufReader::new(File::open(path).map_err(failed)?);
@@ -69,7 +72,7 @@ fn read(path: &Path, mut each: impl FnMut(Place, &Value)) -> Result<Vec<String>,
             break;
         }
         match serde_json::from_slice::<Value>(line.trim_ascii()) {
-            Ok(object) if object["event"] == "file" => each(place, &object),
+            Ok(object) if object["event"] == "file" => each(place, &object, line.trim_ascii()),
             Ok(_) => {}
             Err(_) if line.trim_ascii().is_empty() => {}
             Err(_) => {
@@ -232,12 +235,20 @@ impl Sum {
         }
     }
 
-    fn summary(&self, merged: &Merged) -> Value {
-        json!({
-            "event": "summary", "schema": 1, "files": self.files, "uploaded": self.uploaded, "reused": self.reused,
-            "skipped": self.skipped, "failed": self.tally.failed - self.missing - self.interrupted,
-            "interrupted": self.interrupted, "missing": self.missing, "overlapping": merged.overlapping,
-            "doubled": merged.doubled, "bytes": self.bytes, "sent": merged.sent,
+    fn summary(&self, merged: &Merged) -> Line {
+        Line::Merged(objects::Merged {
+            schema: SCHEMA,
+            files: self.files,
+            uploaded: self.uploaded,
+            reused: self.reused,
+            skipped: self.skipped,
+            failed: self.tally.failed - self.missing - self.interrupted,
+            interrupted: self.interrupted,
+            missing: self.missing,
+            overlapping: merged.overlapping,
+            doubled: merged.doubled,
+            bytes: self.bytes,
+            sent: merged.sent,
         })
     }
 
@@ -268,17 +279,12 @@ impl Sum {
 }
 
 /// A planned file of which no report tells, as `--files-from` takes it.
-fn missing(line: &Value) -> Value {
-    let mut missing = json!({
-        "event": "file", "path": line["path"], "remote": line["remote"], "status": "missing", "size": line["size"],
-        "note": "planned, and no report tells of it",
-    });
-    for name in ["path_bytes", "tag", "error"] {
-        if !line[name].is_null() {
-            missing[name] = line[name].clone();
-        }
-    }
-    missing
+fn missing(line: &Value) -> Line {
+    let tag = Some(line["tag"].clone()).filter(|tag| !tag.is_null());
+    let remote = line["remote"].as_str().unwrap_or_default();
+    let size = line["size"].as_u64().unwrap_or_default();
+    let echo = Echo::new(tag, None);
+    Line::File(objects::File::untold(&path_of(line), remote, size, echo))
 }
 
 /// Standard output, or a file that is written whole or not at all.
@@ -301,12 +307,16 @@ impl Out {
         })
     }
 
-    fn line(&mut self, line: &Value) {
-        let text = format!("{line}\n");
+    fn object(&mut self, line: &Line) {
+        self.line(text_of(line).as_bytes());
+    }
+
+    fn line(&mut self, text: &[u8]) {
+        let text = [text, b"\n"].concat();
         let Some((.., file)) = &mut self.file else {
-            return say_bytes(text.as_bytes());
+            return say_bytes(&text);
         };
-        let written = file.write_all(text.as_bytes());
+        let written = file.write_all(&text);
         self.failed = self.failed.take().or(written.err());
     }
 

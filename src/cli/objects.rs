@@ -46,6 +46,9 @@ pub enum Line {
     Unfinished(Unfinished),
     /// `panup status`: a file that was uploaded.
     Finished(Finished),
+    /// The last line of `panup merge`.
+    #[serde(rename = "summary")]
+    Merged(Merged),
     /// The last line of `panup status`.
     #[serde(rename = "summary")]
     Journal(Journal),
@@ -218,6 +221,13 @@ impl File {
             at: Some(now()),
             ..file
         }
+    }
+
+    /// A file that was planned, and of which no report tells.
+    pub fn untold(path: &Path, remote: &str, size: u64, echo: Echo) -> File {
+        let file = File::new(path, remote, "missing", None).with_echo(echo);
+        let file = file.with_note(Some("planned, and no report tells of it"));
+        File { size, ..file }
     }
 
     /// A file that was found, and the run ended before its turn.
@@ -445,6 +455,35 @@ pub struct Verified {
     pub unknown: u64,
     /// From begin to end.
     pub seconds: f64,
+}
+
+/// The end of `panup merge`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Merged {
+    /// The version of these objects.
+    pub schema: u32,
+    /// Files of all reports, and of the plan.
+    pub files: u64,
+    /// Those that were sent.
+    pub uploaded: u64,
+    /// Those that the service had already.
+    pub reused: u64,
+    /// Those that were there already.
+    pub skipped: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that an interrupt came before.
+    pub interrupted: u64,
+    /// Those that were planned, and of which no report tells.
+    pub missing: u64,
+    /// Those of which more than one report tells.
+    pub overlapping: u64,
+    /// Those that more than one run uploaded.
+    pub doubled: u64,
+    /// Sizes of the files that are done.
+    pub bytes: u64,
+    /// Bytes that all runs sent as content.
+    pub sent: u64,
 }
 
 /// One setting of `panup tune`, measured.

@@ -122,6 +122,7 @@ impl Status {
 /// A rare fact of a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all events are files")]
 pub enum Event {
     /// A file ended.
     File(Outcome),

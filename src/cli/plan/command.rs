@@ -57,10 +57,16 @@ pub fn run(plan: &args::Plan) -> Result<u8, Error> {
     if plan.analyze && !upload.output.json {
         analysis.lines().iter().for_each(|line| say(line));
     }
-    let is_whole = !end.refused && !end.interrupted;
+    let is_whole = !end.stopped && !end.interrupted;
+    if let (Some(out), false) = (&plan.out, is_whole) {
+        complain(&format!(
+            "{} is not written: not all is known",
+            out.display()
+        ));
+    }
     if let Some(out) = plan.out.as_deref().filter(|_| is_whole) {
         let dealt = deal(&entries, plan.shards);
-        file::write(out, (&settings, plan.shards), (&mut entries, &dealt.shards))?;
+        file::write(out, (&settings, plan.shards), (&entries, &dealt.shards))?;
         if !upload.output.quiet {
             complain(&summary(&entries, &dealt, plan.shards));
         }
@@ -94,12 +100,12 @@ fn deal(entries: &[Entry], count: u32) -> Balance {
     }
     let firsts = entries.iter().zip(&dealt.shards);
     let firsts = firsts.filter(|(entry, _)| !entry.is_twin);
-    let firsts: HashMap<&str, u32> = firsts
+    let firsts: HashMap<String, u32> = firsts
         .map(|(entry, &shard)| (entry.remote(), shard))
         .collect();
     let twins = entries.iter().zip(&mut dealt.shards);
     for (twin, shard) in twins.filter(|(entry, _)| entry.is_twin) {
-        *shard = firsts.get(twin.remote()).copied().unwrap_or(*shard);
+        *shard = firsts.get(&twin.remote()).copied().unwrap_or(*shard);
     }
     dealt
 }

@@ -13,15 +13,16 @@ use super::super::objects::{self, File, Line};
 use super::super::walk::Refused;
 use super::totals::Pace;
 
-/// A planned file.
+/// A planned file: a few hundred bytes, since a plan may have a million.
 pub struct Entry {
-    line: Value,
+    /// The object as text, without its cost and shard.
+    text: Box<str>,
     /// In seconds.
     pub cost: f64,
     /// It goes up as another one of the plan.
     pub is_twin: bool,
     /// The file of which these are the parts so far.
-    of: Option<String>,
+    of: Option<Box<str>>,
 }
 
 impl Entry {
@@ -29,99 +30,105 @@ impl Entry {
     pub fn add(entries: &mut Vec<Entry>, outcome: &Outcome, pace: &Pace) {
         let part = Echo::from_tag(outcome.tag.as_deref()).into_part();
         let of = part.filter(|part| part.number > 0).map(|part| part.of);
-        let mut next = Entry::of(outcome, pace);
-        let Some(of) = of else {
-            return entries.push(next);
+        let cost = match &outcome.status {
+            Status::Planned(forecast) => pace.cost(forecast).max(LEAST_COST),
+            _ => LEAST_COST,
         };
-        match entries.last_mut() {
-            Some(last) if last.of.as_ref() == Some(&of) => last.absorb(&next),
-            _ => {
-                next.line["remote"] = json!(of);
-                for name in ["md5", "part", "note"] {
-                    next.drop(name);
-                }
-                next.of = Some(of);
-                entries.push(next);
-            }
-        }
-    }
-
-    fn absorb(&mut self, part: &Entry) {
-        self.cost += part.cost;
-        let size = |line: &Value| line["size"].as_u64().unwrap_or_default();
-        self.line["size"] = json!(size(&self.line) + size(&part.line));
-        // What is to be done for one part is done.
-        let rank = |line: &Value| match line["action"].as_str() {
-            Some("fail") => 2,
-            Some("upload") => 1,
-            _ => 0,
-        };
-        if rank(&part.line) > rank(&self.line) {
-            self.line["action"] = part.line["action"].clone();
-            if !part.line["error"].is_null() {
-                self.line["error"] = part.line["error"].clone();
-            }
-        }
-    }
-
-    fn drop(&mut self, name: &str) {
-        self.line.as_object_mut().map(|line| line.remove(name));
-    }
-
-    /// Of a file that would end so.
-    fn of(outcome: &Outcome, pace: &Pace) -> Entry {
         let mut line = objects::planned(outcome).value();
-        line["event"] = json!("planned");
         line["action"] = json!(objects::action(&outcome.status));
-        for name in ["status", "file_id", "sent", "seconds", "calls", "to_send"] {
-            line.as_object_mut().map(|line| line.remove(name));
-        }
-        if line["md5"].is_null() {
-            line.as_object_mut().map(|line| line.remove("md5"));
-        }
         let (modified, is_link) = facts(&outcome.path);
         line["mtime"] = json!(modified);
         if is_link {
             line["link"] = json!(true);
         }
-        Entry {
-            cost: match &outcome.status {
-                Status::Planned(forecast) => pace.cost(forecast).max(LEAST_COST),
-                _ => LEAST_COST,
-            },
-            is_twin: matches!(outcome.status, Status::Skipped(None)),
-            of: None,
-            line,
+        let Some(of) = of else {
+            return entries.push(Entry {
+                is_twin: matches!(outcome.status, Status::Skipped(None)),
+                ..Entry::new(line, cost)
+            });
+        };
+        match entries.last_mut() {
+            Some(last) if last.of.as_deref() == Some(&of) => last.absorb(&line, cost),
+            _ => {
+                line["remote"] = json!(of);
+                for name in ["md5", "part", "note"] {
+                    drop_key(&mut line, name);
+                }
+                entries.push(Entry {
+                    of: Some(of.into()),
+                    ..Entry::new(line, cost)
+                });
+            }
         }
     }
 
     /// Of one that the walk refused.
     pub fn refused(refused: &Refused) -> Entry {
         let mut line = Line::File(File::refused(refused)).value();
-        line["event"] = json!("planned");
         line["action"] = json!("fail");
-        for name in ["status", "file_id", "sent", "seconds", "md5"] {
-            line.as_object_mut().map(|line| line.remove(name));
+        Entry::new(line, LEAST_COST)
+    }
+
+    fn new(mut line: Value, cost: f64) -> Entry {
+        line["event"] = json!("planned");
+        for name in [
+            "status", "file_id", "sent", "seconds", "calls", "to_send", "at",
+        ] {
+            drop_key(&mut line, name);
+        }
+        if line["md5"].is_null() {
+            drop_key(&mut line, "md5");
         }
         Entry {
-            line,
-            cost: LEAST_COST,
+            text: line.to_string().into(),
+            cost,
             is_twin: false,
             of: None,
         }
     }
 
+    fn absorb(&mut self, part: &Value, cost: f64) {
+        let mut line = self.object();
+        let size = |line: &Value| line["size"].as_u64().unwrap_or_default();
+        line["size"] = json!(size(&line) + size(part));
+        // What is to be done for one part is done.
+        let rank = |line: &Value| match line["action"].as_str() {
+            Some("fail") => 2,
+            Some("upload") => 1,
+            _ => 0,
+        };
+        if rank(part) > rank(&line) {
+            line["action"] = part["action"].clone();
+            if !part["error"].is_null() {
+                line["error"] = part["error"].clone();
+            }
+        }
+        self.text = line.to_string().into();
+        self.cost += cost;
+    }
+
+    fn object(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
     /// Its remote path.
-    pub fn remote(&self) -> &str {
-        self.line["remote"].as_str().unwrap_or_default()
+    pub fn remote(&self) -> String {
+        self.object()["remote"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Its line, in this shard.
-    pub fn line(&mut self, shard: u32) -> &Value {
-        self.line["shard"] = json!(shard);
-        self.line["cost"] = json!(objects::rounded(self.cost));
-        &self.line
+    pub fn line(&self, shard: u32) -> String {
+        let open = self.text.strip_suffix('}').unwrap_or(&self.text);
+        let cost = objects::rounded(self.cost);
+        format!("{open},\"cost\":{cost},\"shard\":{shard}}}")
     }
+}
+
+fn drop_key(line: &mut Value, name: &str) {
+    line.as_object_mut().map(|line| line.remove(name));
 }
 
 /// What of a planned file is not so any more; `None` also where there is no file, which an upload finds.

@@ -26,7 +26,7 @@ pub struct PlanFile {
 pub fn write(
     path: &Path,
     (settings, count): (&Value, u32),
-    (entries, shards): (&mut [Entry], &[u32]),
+    (entries, shards): (&[Entry], &[u32]),
 ) -> Result<(), Error> {
     let failed = |error| Error::read(path, error).context("writing the plan");
     let beside = objects::beside(path);
@@ -40,9 +40,9 @@ pub fn write(
             out: BufWriter::new(file),
             hasher: digest::Hasher::new(),
         };
-        out.line(&header)?;
-        for (entry, &shard) in entries.iter_mut().zip(shards) {
-            out.line(entry.line(shard))?;
+        out.line(&header.to_string())?;
+        for (entry, &shard) in entries.iter().zip(shards) {
+            out.line(&entry.line(shard))?;
         }
         let (mut out, hash) = (out.out, out.hasher.finish());
         let end = json!({ "event": END, "files": entries.len(), "hash": hash.to_string() });
@@ -63,7 +63,7 @@ struct Hashed {
 }
 
 impl Hashed {
-    fn line(&mut self, line: &Value) -> std::io::Result<()> {
+    fn line(&mut self, line: &str) -> std::io::Result<()> {
         let line = format!("{line}\n");
         self.hasher.update(line.as_bytes());
         self.out.write_all(line.as_bytes())

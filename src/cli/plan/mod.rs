@@ -12,6 +12,7 @@ mod totals;
 
 pub use chosen::Choice;
 pub use command::{run, settings};
+pub use entry::path_of;
 pub use file::PlanFile;
 pub use lines::Lines;
 pub use survey::Survey;

@@ -33,6 +33,9 @@ pub enum Told<'a> {
     Stopped(&'a Error),
 }
 
+/// Who is told.
+pub type Tell<'a> = &'a mut dyn FnMut(Told<'_>);
+
 /// How it ended.
 pub struct End {
     /// The options.
@@ -45,6 +48,8 @@ pub struct End {
     pub refused: bool,
     /// It was interrupted.
     pub interrupted: bool,
+    /// Something ended it that concerns every file.
+    pub stopped: bool,
 }
 
 impl Survey {
@@ -94,7 +99,7 @@ impl Survey {
     pub fn run(
         self,
         (items, news): (impl Iterator<Item = Item> + Send + 'static, &Receiver<News>),
-        tell: &mut dyn FnMut(Told<'_>),
+        tell: Tell<'_>,
     ) -> Result<End, Error> {
         let Survey { options, unasked } = self;
         let signals = Signals::new();
@@ -105,6 +110,7 @@ impl Survey {
             compared: (0, 0),
             refused: false,
             interrupted: false,
+            stopped: false,
         };
         runtime.block_on(follow(
             options,
@@ -122,7 +128,7 @@ async fn follow(
     options: Options,
     items: impl Iterator<Item = Item> + Send + 'static,
     signals: &Signals,
-    (news, tell): (&Receiver<News>, &mut dyn FnMut(Told<'_>)),
+    (news, tell): (&Receiver<News>, Tell<'_>),
     end: &mut End,
 ) -> Result<(), Error> {
     let planner = Planner::new(options)?;
@@ -145,7 +151,10 @@ async fn follow(
                 }
             }
             Event::Warning(error) => tell(Told::Warning(&error)),
-            Event::Stopped(error) => tell(Told::Stopped(&error)),
+            Event::Stopped(error) => {
+                end.stopped = true;
+                tell(Told::Stopped(&error));
+            }
             _ => {}
         }
     }
