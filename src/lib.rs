@@ -70,16 +70,17 @@ pub use auth::{
 pub use error::{Delivery, Error, Kind, Operation, Result};
 pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input, hash_files};
 pub use http::{Preference as Http, Version as HttpVersion};
+pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, prepare_process};
 pub use upload::runtime;
+pub use upload::{Answer, Claimed, Reach, Targets};
 pub use upload::{
     AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact, FileNow,
     Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner, Progress, Receipt, Run,
     ServerReport, Snapshot, State, Status, Steering, Step, StepTimes, Summary, Wait,
 };
-pub use upload::{Claimed, Targets};
 pub use wire::{Conflict, remote_folder};
 
 /// README's examples compile.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 
 use crate::digest::Md5;
@@ -51,6 +51,17 @@ pub struct TransferStats {
     pub offers_h2: Option<bool>,
     /// From the hand-over to a connection to the end of the reply.
     pub took: Duration,
+}
+
+/// The answer to a call without a token.
+#[derive(Debug, Clone, Copy)]
+pub struct Probed {
+    /// The HTTP status.
+    pub status: u16,
+    /// The HTTP version used.
+    pub version: Version,
+    /// The server's clock.
+    pub date: Option<SystemTime>,
 }
 
 /// One slice to send.
@@ -244,6 +255,40 @@ impl Service {
         self.json(Operation::Trash, Some(token), wire::path::TRASH, body)
             .await
             .map(drop)
+    }
+
+    /// The server of the calls without content.
+    #[must_use]
+    pub fn api(&self) -> &Origin {
+        &self.api
+    }
+
+    /// By which proxy `server` is reached, and which variable says so.
+    #[must_use]
+    pub fn proxy(&self, server: &Origin) -> Option<String> {
+        self.pool.proxy(server)
+    }
+
+    /// One way there and back, as far as handshakes tell; `None` before the first.
+    #[must_use]
+    pub fn round_trip(&self, server: &Origin) -> Option<Duration> {
+        self.pool.round_trip(server)
+    }
+
+    /// A call without a token: whatever `server` answers, it is reached.
+    ///
+    /// # Errors
+    /// As the way to it fails.
+    pub async fn probe(&self, server: &Origin) -> Result<Probed> {
+        let mut request = Request::new(Method::GET, wire::path::DOMAIN, Operation::Check);
+        request.version = self.version;
+        let reply = self.pool.send(server, request).await?;
+        let date = reply.headers.get(DATE).and_then(|date| date.to_str().ok());
+        Ok(Probed {
+            status: reply.status.as_u16(),
+            version: reply.version,
+            date: date.and_then(|date| httpdate::parse_http_date(date).ok()),
+        })
     }
 
     async fn json(

@@ -53,7 +53,8 @@ pub fn account_of(credential: &Credential, token: &Secret) -> String {
 }
 
 /// When a token ends that is a JWT and says it.
-pub(super) fn end_of(token: &Secret) -> Option<SystemTime> {
+#[must_use]
+pub fn end_of(token: &Secret) -> Option<SystemTime> {
     let end = claims(token.expose())?["exp"].as_u64()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(end))
 }

@@ -15,7 +15,7 @@ mod provider;
 mod source;
 mod tokens;
 
-pub use account::account_of;
+pub use account::{account_of, end_of};
 pub use provider::{Fetching, TokenProvider};
 pub use source::{Token, TokenRequest, TokenSource};
 pub use tokens::{Ask, Fetched, Tokens};

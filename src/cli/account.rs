@@ -3,6 +3,7 @@
 use panup::{Error, Options};
 
 use super::args::Account;
+use super::usage;
 
 /// The options that say where the service is and whom to trust.
 ///
@@ -15,9 +16,19 @@ pub fn account_options(options: &mut Options, account: &Account) -> Result<(), E
     options.allow_http = account.allow_http;
     options.trusted_hosts.clone_from(&account.trust_host);
     for path in &account.ca_cert {
-        options
-            .roots
-            .push(std::fs::read(path).map_err(|error| Error::read(path, error))?);
+        let pem =
+            std::fs::read(path).map_err(|error| Error::read(path, error).context("--ca-cert"))?;
+        if !pem.windows(BEGIN.len()).any(|text| text == BEGIN) {
+            let message = format!(
+                "--ca-cert {}: there is no PEM certificate in it",
+                path.display()
+            );
+            return Err(usage(message));
+        }
+        options.roots.push(pem);
     }
     Ok(())
 }
+
+/// How a certificate begins in PEM.
+const BEGIN: &[u8] = b"-----BEGIN ";

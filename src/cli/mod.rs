@@ -6,6 +6,7 @@ mod ahead;
 mod args;
 mod config;
 mod credentials;
+mod doctor;
 mod duration;
 mod echo;
 mod emulator;
@@ -17,6 +18,7 @@ mod globs;
 mod hash;
 mod journal;
 mod left_out;
+mod local;
 mod log;
 mod merge;
 mod metrics;
@@ -26,6 +28,7 @@ mod near;
 mod number;
 mod objects;
 mod out;
+mod pages;
 mod part;
 mod plan;
 mod rebase;
@@ -50,10 +53,9 @@ mod walk;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use panup::{Error, Kind, Operation};
 
-use args::{Args, Command};
+use args::Command;
 use out::{complain, say, say_bytes, say_object};
 
 /// Runs the command that the arguments name.
@@ -83,7 +85,13 @@ pub fn run() -> ExitCode {
         Command::Config(config) => {
             config::run(&config, (args.config.as_deref(), args.profile.as_deref()))
         }
-        Command::Completions { shell } => completions(shell),
+        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Completions { shell } => Ok(pages::completions(shell)),
+        Command::Man { dir } => pages::man(dir.as_deref()),
+        Command::Version => {
+            say_bytes(format!("{}\n", pages::version()).as_bytes());
+            Ok(0)
+        }
     };
     match outcome {
         Ok(0 | FOR_GOOD) if out::is_lost() => ExitCode::from(SOME_FAILED),
@@ -151,13 +159,6 @@ const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 /// Interrupted, resumable: 128 and the number of SIGINT, as shells say it.
 const INTERRUPTED: u8 = 130;
-
-fn completions(shell: clap_complete::Shell) -> Result<u8, Error> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "panup", &mut script);
-    say_bytes(&script);
-    Ok(0)
-}
 
 /// `--dest`, cleaned.
 ///

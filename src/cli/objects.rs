@@ -57,6 +57,11 @@ pub enum Line {
     /// The last line of `panup config`.
     #[serde(rename = "summary")]
     Configuration(Configuration),
+    /// `panup doctor`: one thing that was looked at.
+    Check(Check),
+    /// The last line of `panup doctor`.
+    #[serde(rename = "summary")]
+    Diagnosis(Diagnosis),
 }
 
 impl Line {
@@ -629,7 +634,7 @@ pub struct Check {
 }
 
 /// The end of `panup doctor`.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Diagnosis {
     /// Checks that are well.
     pub ok: u64,

@@ -30,13 +30,14 @@ use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
 use super::timings::{Place, Timings};
 use super::walk::{News, Walk};
-use super::{INTERRUPTED, REFUSED, complain, credentials};
+use super::{INTERRUPTED, REFUSED, complain, credentials, mistakes};
 
 /// Uploads, and says how it went.
 ///
 /// # Errors
 /// Wrong usage or configuration: nothing was uploaded.
 pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
+    mistakes::check_paths(&upload.paths)?;
     let (found, news) = channel();
     let part = Part::of(upload)?;
     let (items, left_out) = files(upload, &part, found)?;

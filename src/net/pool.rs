@@ -114,6 +114,12 @@ impl Pool {
         }
     }
 
+    /// By which proxy `origin` is reached, and which variable says so; `None` where by none.
+    #[must_use]
+    pub fn proxy(&self, origin: &Origin) -> Option<String> {
+        self.0.context.connector.proxy(origin)
+    }
+
     /// A round trip to `origin`, as far as the handshakes of its connections tell: the shortest, which
     /// neither a name lookup nor a busy moment made longer. `None` before the first.
     #[must_use]

@@ -25,7 +25,7 @@ use crate::transfer::Cancel;
 /// An account at the service: connections, token, limits and journal, shared by all its runs.
 #[derive(Debug, Clone)]
 pub struct Client {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Client {

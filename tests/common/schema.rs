@@ -29,11 +29,11 @@ fn why(object: &Value) -> String {
         let mut schema = strict(SCHEMA.clone());
         schema["anyOf"] = json!([closed(variant.clone())]);
         let validator = jsonschema::validator_for(&schema).expect("a schema");
-        told.extend(validator.iter_errors(object).map(|error| {
-            let mut text = error.to_string();
-            text.truncate(text.floor_char_boundary(500));
-            text
-        }));
+        told.extend(
+            validator
+                .iter_errors(object)
+                .map(|error| error.to_string().chars().take(500).collect::<String>()),
+        );
     }
     told.join("\n")
 }

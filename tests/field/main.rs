@@ -9,6 +9,7 @@ mod checkpoint;
 mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
+mod doctor;
 mod dry_run;
 mod folders;
 mod globs;

@@ -232,7 +232,7 @@ fn a_merged_report_has_the_last_word_on_each_file() {
     let scene = tree(0);
     let line = |path: &str, status: &str, at: u64| {
         format!(
-            "{{\"event\":\"file\",\"path\":\"{path}\",\"remote\":\"d/{path}\",\"status\":\"{status}\",\"size\":3,\"sent\":3,\"at\":{at},\"error\":{{\"final\":{}}}}}\n",
+            "{{\"event\":\"file\",\"path\":\"{path}\",\"remote\":\"d/{path}\",\"status\":\"{status}\",\"file_id\":null,\"md5\":null,\"size\":3,\"sent\":3,\"seconds\":0.0,\"at\":{at},\"error\":{{\"kind\":\"source\",\"message\":\"x\",\"call\":\"read\",\"code\":null,\"http_status\":null,\"slice\":null,\"trace_id\":null,\"final\":{}}}}}\n",
             status == "failed" && path.starts_with("bad")
         )
     };

@@ -48,6 +48,32 @@ fn what_is_no_number_is_told_what_to_write() {
     }
 }
 
+/// What other programs have, or what cannot be, leads to what is near.
+#[test]
+fn what_is_no_use_of_panup_leads_to_one() {
+    let scene = Scene::new(Config::default());
+    scene.file("f", 10);
+    for (args, words) in [
+        (&["ls"][..], "panup verify"),
+        (&["whoami"], "panup doctor"),
+        (&["sync", "f"], "panup upload"),
+        (&["upload", "--emulator", "-"], "MD5 before the content"),
+        (&["upload", "--emulator", "f:g"], "--as g f"),
+        (
+            &["upload", "--ca-cert", "f", "f"],
+            "--ca-cert f: there is no PEM",
+        ),
+        (&["hash", "--slices", "1M", "f"], "--slices=1M"),
+        (&["hash", "--threads", "100000", "f"], "1024"),
+    ] {
+        let mut command = panup(scene.local.path());
+        let said = finish(command.env("PANUP_TOKEN", "x").args(args))
+            .exit(2)
+            .stderr;
+        assert!(said.contains(words), "{args:?} {said}");
+    }
+}
+
 /// What is set for a real account is neither used nor read.
 #[test]
 fn an_emulator_works_whatever_the_environment_says_of_a_real_account() {

@@ -86,6 +86,14 @@ pub struct Checking {
 impl Hash {
     /// What md5sum says where options do not go together.
     pub fn misuse(&self) -> Option<String> {
+        if let (Some(_), Some(first)) = (&self.slices, self.paths.first())
+            && !first.exists()
+            && let Some(size) = first.to_str().filter(|text| text.parse::<Size>().is_ok())
+        {
+            return Some(format!(
+                "there is no file {size:?}; a size is written --slices={size}"
+            ));
+        }
         let (lines, asked) = (&self.lines, &self.checking);
         let both = lines.binary || lines.text;
         if self.check {

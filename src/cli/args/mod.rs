@@ -81,6 +81,16 @@ pub enum Command {
     Logout(Logout),
     /// Show every setting in force, and where it comes from.
     Config(Config),
+    /// Find out what stands between this machine and an upload.
+    Doctor(Doctor),
+    /// Print the version, and what this build and this processor can do.
+    Version,
+    /// Print the manual's pages.
+    Man {
+        /// Write a page for each command into DIR instead.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -457,6 +467,40 @@ pub struct Account {
     #[arg(long, value_name = "DIR", help_heading = "State")]
     pub state_dir: Option<PathBuf>,
 }
+
+/// `panup doctor`
+#[derive(Debug, clap::Args)]
+#[command(after_help = DOCTOR_END)]
+pub struct Doctor {
+    /// The service and the account.
+    #[command(flatten)]
+    pub account: Account,
+
+    /// Look at an emulator in this process instead.
+    #[cfg(feature = "emulator")]
+    #[arg(long)]
+    pub emulator: bool,
+
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Doctor {
+    /// Whether an emulator is looked at.
+    pub fn emulator(&self) -> bool {
+        #[cfg(feature = "emulator")]
+        return self.emulator;
+        #[cfg(not(feature = "emulator"))]
+        false
+    }
+}
+
+/// The end of `panup doctor --help`.
+const DOCTOR_END: &str = "\
+Looks at the configuration, the state folder, open files, credentials, the proxy, the API, the clock, the token and \
+the upload servers. Nothing is changed and no secret is shown; a token may be fetched. Exit code 0: uploads \
+should work; 1: something must be done; 3: the credentials were refused.";
 
 /// `panup config`
 #[derive(Debug, clap::Args)]

@@ -53,10 +53,13 @@ pub fn options(root: &Command, name: &str) -> Vec<Known> {
 pub fn commands(root: &Command) -> Vec<String> {
     let names = root.get_subcommands().map(Command::get_name);
     names
-        .filter(|name| *name != "help")
+        .filter(|name| !WITHOUT_SETTINGS.contains(name))
         .map(str::to_owned)
         .collect()
 }
+
+/// Commands that print what is the same for everybody.
+pub const WITHOUT_SETTINGS: [&str; 4] = ["completions", "help", "man", "version"];
 
 fn names(root: &Command, command: &str) -> Vec<String> {
     let command = root.find_subcommand(command);

@@ -17,6 +17,7 @@ use clap::{Arg, ArgMatches, Command};
 use panup::Error;
 
 use super::usage;
+use catalogue::WITHOUT_SETTINGS;
 pub use catalogue::{Known, Takes};
 use environment::Environment;
 use file::{ConfigFile, Names};
@@ -145,9 +146,6 @@ pub fn in_force(root: &Command, words: &[OsString]) -> Result<InForce, Mistake> 
         profile: found.profile,
     })
 }
-
-/// Commands that print what is the same for everybody.
-const WITHOUT_SETTINGS: [&str; 4] = ["completions", "help", "man", "version"];
 
 impl InForce {
     fn typed_alone(matches: ArgMatches) -> InForce {
