@@ -6,7 +6,7 @@
 //! cargo bench --bench pipeline                           # criterion, then the tables: some minutes
 //! cargo bench --bench pipeline -- nothing                # the tables alone
 //! PANUP_BENCH_FULL=1 cargo bench --bench pipeline -- nothing   # every link, 20 s a cell: half an hour
-//! PANUP_BENCH_ONLY=links cargo bench --bench pipeline -- nothing # one table: links, sizes, versions, hashing
+//! PANUP_BENCH_ONLY=links cargo bench --bench pipeline -- nothing # one table: links, sizes, versions, hashing, fairness
 //! ```
 //!
 //! Sizes: `PANUP_BENCH_GIB` (the one big file, 1; 4 in full), `PANUP_BENCH_FILES` (16),
@@ -20,6 +20,7 @@ mod arrived;
 mod chart;
 mod corpus;
 mod emulator;
+mod fairness;
 mod hashing;
 mod links;
 mod send;
@@ -81,6 +82,9 @@ fn tables() {
     }
     if is_wanted("hashing") {
         hashing::tables(&folder);
+    }
+    if is_wanted("fairness") {
+        fairness::table(&folder);
     }
     if is_wanted("links") {
         links::table(&folder);

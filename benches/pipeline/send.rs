@@ -101,6 +101,17 @@ impl Sender {
         }
     }
 
+    /// Several kinds of files at once.
+    pub fn send_mixed(&self, corpora: &[&Corpus]) -> Cost {
+        let paths = corpora.iter().flat_map(|corpus| corpus.paths.clone());
+        let paths: Vec<PathBuf> = paths.collect();
+        let client = Client::new(self.options.clone()).expect("good options");
+        Cost {
+            bytes: corpora.iter().map(|corpus| corpus.bytes()).sum(),
+            ..self.send_paths(&paths, client)
+        }
+    }
+
     /// Every file to its end, hashed by so many threads: how files share them decides whether
     /// their slices' MD5s are remembered too.
     pub fn teach(&self, corpus: &Corpus, hash_threads: usize) {
