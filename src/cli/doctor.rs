@@ -320,7 +320,7 @@ impl Report {
     }
 
     fn print(&self, name: &'static str, status: &'static str, found: String, remedy: Option<&str>) {
-        let found = super::out::in_words_of_the_command(&found).into_owned();
+        let found = super::words::in_words_of_the_command(&found).into_owned();
         if self.json {
             let remedy = remedy.map(str::to_owned);
             return say_object(&Line::Check(Check {

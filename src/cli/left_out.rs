@@ -1,12 +1,13 @@
 //! What does not go up without having failed: counted by why, and named to those who ask for it, since
 //! a backup that is not whole must not look whole.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ignore::DirEntry;
-
-use super::objects::LeftOutCounts;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Why something is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,19 @@ impl Why {
         Why::Size,
         Why::Time,
     ];
+}
+
+/// What was left out, counted.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct LeftOutCounts {
+    /// In all.
+    pub left_out: u64,
+    /// Symbolic links.
+    pub links: u64,
+    /// Pipes, sockets and devices.
+    pub special: u64,
+    /// By why.
+    pub left_out_by: BTreeMap<&'static str, u64>,
 }
 
 /// Counts of what a walk leaves out. A folder counts as one, with all that is in it.

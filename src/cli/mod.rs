@@ -49,6 +49,7 @@ mod tune;
 mod upload;
 mod verify;
 mod walk;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

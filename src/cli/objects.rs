@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use super::echo::{Echo, Part};
 use super::folders::Folder;
-use super::left_out::Why;
-use super::out::in_words_of_the_command;
+use super::left_out::{LeftOutCounts, Why};
+
 use super::walk::Refused;
+use super::words::in_words_of_the_command;
 
 /// One object a line. Readers skip events and keys that they do not know: more may be added.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -428,19 +429,6 @@ pub struct ForecastCounts {
     pub seconds_by_calls: f64,
     /// The shortest time that the bytes take, by the speed of a link.
     pub seconds_by_link: BTreeMap<String, f64>,
-}
-
-/// What was left out, counted.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
-pub struct LeftOutCounts {
-    /// In all.
-    pub left_out: u64,
-    /// Symbolic links.
-    pub links: u64,
-    /// Pipes, sockets and devices.
-    pub special: u64,
-    /// By why.
-    pub left_out_by: BTreeMap<&'static str, u64>,
 }
 
 /// The end of `panup verify`.

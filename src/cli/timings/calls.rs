@@ -6,8 +6,8 @@ use std::time::Duration;
 use panup::{AttemptEnd, CallAttempt, Error, Kind};
 use serde_json::{Value, json};
 
-use super::super::out::in_words_of_the_command;
 use super::super::screen::text::middle;
+use super::super::words::in_words_of_the_command;
 use super::files::seconds;
 
 /// Calls so far, by their numbers.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use panup::{Error, Outcome, Status, Step};
 use serde_json::{Value, json};
 
-use super::super::out::in_words_of_the_command;
 use super::super::screen::text::middle;
+use super::super::words::in_words_of_the_command;
 
 /// Files, as far as they are kept.
 #[derive(Debug, Default)]
