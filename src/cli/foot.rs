@@ -3,9 +3,9 @@
 //! terminal meanwhile does it through [`above`].
 //!
 //! The cursor rests behind the last line, so a `^C` that the terminal echoes changes nothing but that line,
-//! which is drawn anew.
+//! which is drawn anew. An Enter moves it to the next line: that is seen by the line that waits to be read.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ static FOOT: Mutex<Foot> = Mutex::new(Foot {
     text: String::new(),
     is_on: false,
     taskbar: None,
+    typed: 0,
 });
 
 #[derive(Debug)]
@@ -26,11 +27,15 @@ struct Foot {
     is_on: bool,
     /// What the taskbar shows, in hundredths.
     taskbar: Option<u8>,
+    /// Bytes of whole lines that were typed and not read by anybody.
+    typed: u64,
 }
 
 /// From now on lines may be drawn.
 pub fn begin() {
-    lock().is_on = true;
+    let mut foot = lock();
+    foot.is_on = true;
+    foot.typed = typed();
 }
 
 /// Draws `lines` in place of those that stand there, on a terminal of `width` columns.
@@ -43,10 +48,11 @@ pub fn draw(lines: &[(String, usize)], width: usize) {
     // What a narrower terminal has wrapped is drawn again whatever it says.
     let wrapped = foot.drawn.iter().any(|&columns| columns > width);
     let text = texts.join("\x1b[K\r\n");
-    if !foot.drawn.is_empty() && foot.text == text && !wrapped {
+    let entered = foot.entered();
+    if !foot.drawn.is_empty() && foot.text == text && !wrapped && entered == 0 {
         return;
     }
-    let home = foot.home(width);
+    let home = foot.home(width, entered);
     write(&format!("{SYNC}{home}{text}\x1b[J{SHOWN}"));
     foot.drawn = lines.iter().map(|&(_, columns)| columns).collect();
     foot.text = text;
@@ -94,7 +100,8 @@ pub fn above(print: impl FnOnce()) {
 impl Foot {
     fn clear(&mut self) {
         if !self.drawn.is_empty() {
-            write(&format!("{}\x1b[J", self.home(terminal_width())));
+            let entered = self.entered();
+            write(&format!("{}\x1b[J", self.home(terminal_width(), entered)));
             self.drawn.clear();
             self.text.clear();
         }
@@ -108,15 +115,33 @@ impl Foot {
         self.is_on = false;
     }
 
-    /// To the begin of the first line, from behind the last one. A narrower terminal has wrapped them.
-    fn home(&self, width: usize) -> String {
+    /// Lines by which the cursor went down since it was asked last: nobody types two in a tenth of a second.
+    fn entered(&mut self) -> usize {
+        let typed = typed();
+        let before = std::mem::replace(&mut self.typed, typed);
+        usize::from(typed > before)
+    }
+
+    /// To the begin of the first line, from behind the last one or `entered` lines below. A narrower terminal
+    /// has wrapped them.
+    fn home(&self, width: usize, entered: usize) -> String {
         let rows = |&columns: &usize| columns.max(1).div_ceil(width.max(1));
-        let rows: usize = self.drawn.iter().map(rows).sum();
+        let rows = self.drawn.iter().map(rows).sum::<usize>() + entered;
         match rows {
             0 | 1 => "\r".to_owned(),
             _ => format!("\r\x1b[{}A", rows - 1),
         }
     }
+}
+
+/// Bytes of whole lines that wait to be read at the terminal.
+fn typed() -> u64 {
+    let keys = std::io::stdin();
+    #[cfg(unix)]
+    if keys.is_terminal() {
+        return rustix::io::ioctl_fionread(keys).unwrap_or(0);
+    }
+    0
 }
 
 /// Columns of the terminal on standard error.
@@ -160,12 +185,14 @@ mod tests {
             text: String::new(),
             is_on: true,
             taskbar: None,
+            typed: 0,
         };
-        assert_eq!(foot(&[]).home(80), "\r");
-        assert_eq!(foot(&[76]).home(80), "\r");
-        assert_eq!(foot(&[76, 0, 30]).home(80), "\r\x1b[2A");
+        assert_eq!(foot(&[]).home(80, 0), "\r");
+        assert_eq!(foot(&[76]).home(80, 0), "\r");
+        assert_eq!(foot(&[76, 0, 30]).home(80, 0), "\r\x1b[2A");
+        assert_eq!(foot(&[76, 0, 30]).home(80, 1), "\r\x1b[3A", "Enter");
         assert_eq!(
-            foot(&[76, 0, 30]).home(40),
+            foot(&[76, 0, 30]).home(40, 0),
             "\r\x1b[3A",
             "the first takes two rows"
         );

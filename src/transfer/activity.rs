@@ -46,6 +46,8 @@ pub struct Steps {
     pub pausing: usize,
     /// Content bytes that sockets took, of bodies in flight.
     pub taken: u64,
+    /// Those of them that were taken at once: so much a socket holds, whatever the link carries.
+    pub filled: u64,
 }
 
 /// A call that has no answer.
@@ -106,6 +108,10 @@ struct Flight {
     /// What was taken at the last look, and when that was new.
     seen: u64,
     moved: Instant,
+    /// Its first byte was taken.
+    began: Instant,
+    /// What was taken within [`FILLING`] from then on.
+    filled: u64,
     cut: Arc<Notify>,
 }
 
@@ -194,7 +200,14 @@ impl Activity {
             if taken != flight.seen {
                 (flight.seen, flight.moved) = (taken, now);
             }
+            if flight.filled == 0 {
+                flight.began = now;
+            }
+            if now.saturating_duration_since(flight.began) <= FILLING {
+                flight.filled = taken.min(SOCKET);
+            }
             steps.taken += taken;
+            steps.filled += flight.filled;
             match taken < flight.length {
                 true => steps.sending += 1,
                 false => steps.unanswered += 1,
@@ -341,13 +354,16 @@ impl CallWatch {
         taken: &Arc<AtomicU64>,
         length: u64,
     ) -> FlightWatch {
+        let now = Instant::now();
         let flight = Flight {
             call: self.id.unwrap_or_default(),
             server: server.clone(),
             taken: Arc::clone(taken),
             length,
             seen: 0,
-            moved: Instant::now(),
+            moved: now,
+            began: now,
+            filled: 0,
             cut: Arc::default(),
         };
         let cut = Arc::clone(&flight.cut);
@@ -491,6 +507,12 @@ const RATED: [Operation; 8] = [
     Operation::Trash,
 ];
 
+/// A socket that has room takes what it holds within this time.
+const FILLING: Duration = Duration::from_millis(250);
+
+/// What a socket holds at most, as systems have it, and its peer's on the same machine.
+const SOCKET: u64 = 8 << 20;
+
 /// Calls and bodies that are watched at once: more than are ever in flight.
 const MOST: usize = 4_096;
 
@@ -543,8 +565,11 @@ mod tests {
                 .as_ref()
                 .is_some_and(|name| name.contains("upload.example"))
         );
+        taken.store(40, Ordering::Relaxed);
+        assert_eq!(activity.look(later).filled, 40);
         taken.store(60, Ordering::Relaxed);
-        assert_eq!(activity.look(later).taken, 60);
+        let steps = activity.look(later + SECOND);
+        assert_eq!((steps.taken, steps.filled), (60, 40), "at once, and later");
         assert_eq!(activity.waits(later, 5 * SECOND, 3), []);
         // Headers come on top of the content.
         taken.store(130, Ordering::Relaxed);

@@ -166,6 +166,8 @@ pub(super) struct Looked {
     pub held: Option<Held>,
     /// Content bytes of bodies in flight that sockets took.
     pub on_wire: u64,
+    /// Those of them that sockets took at once.
+    pub in_sockets: u64,
     pub call_rate: Option<f64>,
     /// Content bytes per second of the last seconds.
     pub speed: Option<f64>,
@@ -213,6 +215,9 @@ pub struct Snapshot {
     pub compared: (u64, u64),
     /// Content bytes that sockets took, of bodies that are not acknowledged yet.
     pub on_wire: u64,
+    /// Those of `on_wire` that sockets took at once when their bodies began: they lie in buffers rather than
+    /// with the service, as far as can be told.
+    pub in_sockets: u64,
     /// No more files will be handed in.
     pub is_listed: bool,
     /// Files of which the MD5 is worked out.
@@ -257,6 +262,7 @@ impl Progress {
             resumed: read(&self.resumed),
             compared: (read(&self.compared), read(&self.compared_bytes)),
             on_wire: looked.on_wire,
+            in_sockets: looked.in_sockets,
             is_listed: self.is_listed.load(Ordering::Relaxed),
             hashing: self.under_way.count(Step::Hashing),
             queued: self.under_way.count(Step::Queued),

@@ -94,6 +94,7 @@ impl Looks {
         *looked = Looked {
             held: Some(held),
             on_wire: steps.taken,
+            in_sockets: steps.filled,
             call_rate: call.or(looked.call_rate),
             speed: self.speed,
             steering: Some(transfer.steering()),

@@ -23,6 +23,7 @@ pub struct Pace {
 struct Mark {
     /// Since the run began.
     at: Duration,
+    /// Bytes that went further than into sockets that had room.
     sent: u64,
     hashed: u64,
     files_done: u64,
@@ -33,15 +34,16 @@ impl Pace {
     /// Takes the counters as they are `at` so long after the run's begin.
     pub fn note(&mut self, at: Duration, now: &Snapshot) {
         self.now = Some(*now);
+        let sent = now.sent.saturating_sub(now.in_sockets);
         if now.sent > 0 && self.sending.is_none() {
-            self.sending = Some((at, now.sent));
+            self.sending = Some((at, sent));
         }
         if self.marks.back().is_some_and(|last| at < last.at + STEP) {
             return;
         }
         self.marks.push_back(Mark {
             at,
-            sent: now.sent,
+            sent,
             hashed: now.hashed,
             files_done: now.files_done,
             held_by_calls: now.held == Some(Held::CallRate),
@@ -50,7 +52,7 @@ impl Pace {
         while self.marks.get(1).is_some_and(|next| at >= next.at + WINDOW) {
             self.marks.pop_front();
         }
-        if left_to_take(now) > 0 || self.steady.is_none() {
+        if left_to_take(now) > dregs(now) || self.steady.is_none() {
             self.steady = self.measured();
         }
     }
@@ -97,7 +99,8 @@ impl Pace {
             return 0;
         };
         let carried = speed * last.at.saturating_sub(sending).as_secs_f64();
-        let excess = now.sent.saturating_sub(before + carried as u64);
+        let sent = now.sent.saturating_sub(now.in_sockets);
+        let excess = now.in_sockets + sent.saturating_sub(before + carried as u64);
         let excess = excess.min(now.in_flight as u64 * SOCKET);
         let answering = speed * now.answering.unwrap_or_default().as_secs_f64();
         excess.max(answering as u64).min(now.on_wire)
@@ -120,7 +123,9 @@ impl Pace {
     /// known, and while nothing is left but what cannot be told.
     pub fn left(&self) -> Option<Duration> {
         let now = self.now.as_ref()?;
-        let files = now.files.saturating_sub(now.files_done);
+        // What the service verifies waits for no call's turn, and how long that takes cannot be told.
+        let verified = now.files_done + now.verifying as u64;
+        let files = now.files.saturating_sub(verified);
         if files == 0 || !self.is_settled(now) {
             return None;
         }
@@ -160,6 +165,11 @@ impl Pace {
     }
 }
 
+/// So little is left that sockets run dry one by one: how fast they take it says nothing of the link.
+fn dregs(now: &Snapshot) -> u64 {
+    (now.in_flight as u64 * SOCKET).min(now.bytes / 8)
+}
+
 /// Bytes that no socket has taken yet. What failed is not waited for.
 fn left_to_take(now: &Snapshot) -> u64 {
     let gone = now.failed + now.acked + now.on_wire;
@@ -167,7 +177,7 @@ fn left_to_take(now: &Snapshot) -> u64 {
 }
 
 fn rate(first: &Mark, last: &Mark) -> Option<f64> {
-    per_second(last.at - first.at, last.sent - first.sent)
+    per_second(last.at - first.at, last.sent.saturating_sub(first.sent))
 }
 
 fn per_second(time: Duration, amount: u64) -> Option<f64> {
@@ -307,6 +317,44 @@ mod tests {
             let off = off(&run);
             assert!(off < 0.2, "{name}: {:.0} % off", off * 100.0);
         }
+    }
+
+    /// Three megabytes go into each socket at once, and more and more bodies join.
+    #[test]
+    fn bodies_that_join_do_not_make_the_link_faster() {
+        const SOCKETS: u64 = 3_000_000;
+        let (mut pace, mut now) = (Pace::default(), Snapshot::default());
+        (now.files, now.bytes, now.hashed, now.is_listed) = (1, 1_200_000_000, 1_200_000_000, true);
+        let (mut worst, mut told) = (0.0_f64, 0);
+        for tenth in 1..300 {
+            // 40 MB a second arrive; in ten seconds there are 44 bodies.
+            now.in_flight = 4 + tenth.min(100) * 40 / 100;
+            now.in_sockets = now.in_flight as u64 * SOCKETS;
+            now.sent = (tenth as u64 * 4_000_000 + now.in_sockets).min(now.bytes);
+            now.on_wire = now.sent.min(500_000_000);
+            now.acked = now.sent - now.on_wire;
+            pace.note(Duration::from_millis(tenth as u64 * 100), &now);
+            if let Some(left) = pace.left().filter(|_| (30..280).contains(&tenth)) {
+                told += 1;
+                let right = (300 - tenth) as f64 / 10.0;
+                let wrong = (left.as_secs_f64() - right).abs();
+                worst = worst.max(if wrong < 1.0 { 0.0 } else { wrong / right });
+            }
+        }
+        assert!(told > 200, "told {told} times");
+        assert!(worst < 0.2, "{:.0} % off", worst * 100.0);
+    }
+
+    #[test]
+    fn what_is_verified_waits_for_no_call() {
+        let (mut pace, mut now) = (Pace::default(), Snapshot::default());
+        (now.files, now.files_done, now.call_rate) = (40, 20, Some(4.0));
+        now.verifying = 20;
+        (0..50).for_each(|tenth| pace.note(Duration::from_millis(tenth * 100), &now));
+        assert_eq!(pace.left(), None, "nobody can tell");
+        now.verifying = 10;
+        pace.note(Duration::from_secs(5), &now);
+        assert_eq!(pace.left(), Some(Duration::from_millis(2500)));
     }
 
     #[test]
