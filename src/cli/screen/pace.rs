@@ -99,8 +99,12 @@ impl Pace {
             return 0;
         };
         let carried = speed * last.at.saturating_sub(sending).as_secs_f64();
-        let sent = now.sent.saturating_sub(now.in_sockets);
-        let excess = now.in_sockets + sent.saturating_sub(before + carried as u64);
+        let carried = before + carried as u64;
+        let excess = match left_to_take(now) {
+            // Nothing fills them any more, and they run dry.
+            0 => now.sent.saturating_sub(carried),
+            _ => now.in_sockets + (now.sent - now.in_sockets.min(now.sent)).saturating_sub(carried),
+        };
         let excess = excess.min(now.in_flight as u64 * SOCKET);
         let answering = speed * now.answering.unwrap_or_default().as_secs_f64();
         excess.max(answering as u64).min(now.on_wire)
