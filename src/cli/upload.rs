@@ -163,15 +163,14 @@ fn options(upload: &Upload, local: Option<&Local>) -> Result<Options, Error> {
     Ok(options)
 }
 
+/// Who else is told of a run: `--timings` and `--metrics`.
+type Followers<'a> = (Option<Timings>, Option<&'a Metrics>);
+
 /// Follows the run to its end, or for [`PATIENCE`] after an interrupt; the exit code.
 async fn watch(
     mut run: Run,
     (upload, left_out): (&Upload, &LeftOut),
-    (news, file, (timings, metrics)): (
-        &Receiver<News>,
-        Option<ReportFile>,
-        (Option<Timings>, Option<&Metrics>),
-    ),
+    (news, file, (timings, metrics)): (&Receiver<News>, Option<ReportFile>, Followers<'_>),
     (signals, make): (&Signals, &dyn Fn(Vec<Folder>) -> mpsc::Receiver<Ended>),
     (ahead, splits, work): (&Ahead<Item>, &mut Splits, &Handle),
 ) -> u8 {
