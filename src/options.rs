@@ -82,8 +82,8 @@ pub struct Options {
     /// The run's own resumable state in one append-only file that may lie on a network file system, in the
     /// place of the journal in [`state_dir`](Self::state_dir): a run that was killed goes on, on whatever
     /// machine, with this file and the same contents under the same remote names. One run at a time has it;
-    /// an earlier one that still runs ends with [`Kind::State`]. It grows by some 500 bytes a file and some
-    /// bytes a slice, and takes some 250 bytes of memory a file. `None` by default.
+    /// an earlier one that still runs ends with [`Kind::State`]. It grows by some 300 bytes a file and some
+    /// bytes a slice, and takes some 400 bytes of memory a file. `None` by default.
     pub checkpoint: Option<PathBuf>,
     /// Bytes that the journal may take: beyond, those files are forgotten that were not seen for
     /// longest, and a warning says how many. Default 1 GiB, some two million files.
