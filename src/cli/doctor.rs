@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::CommandFactory;
-use panup::{Answer, Client, Credential, Error, Kind, Options, Reach, State};
+use panup::{Answer, Client, Credential, Error, Kind, Options, Reach, State, network_file_system};
 
 use super::account::account_options;
 use super::args::{Args, Doctor};
@@ -55,7 +55,7 @@ fn state_folder(report: &mut Report, folder: Option<&Path>) {
         return report.warn(name, "none: there is no home folder".to_owned(), remedy);
     };
     let place = folder.display();
-    if let Some(system) = panup::network_file_system(folder) {
+    if let Some(system) = network_file_system(folder) {
         let remedy = "name a folder on a local disk with --state-dir, or use --checkpoint FILE, which may lie there";
         return report.fail(
             name,

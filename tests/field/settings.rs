@@ -18,7 +18,7 @@ fn the_stronger_place_wins() {
         "retries = 1\n[upload]\nretries = 2\n[profile.a]\nretries = 3\n",
     );
     let retries = ("PANUP_RETRIES", "4");
-    let rows: [(&[&str], &[(&str, &str)], Value, &str); 8] = [
+    let rows: [Row; 8] = [
         (&[], &[], json!("2"), "file"),
         (&["--profile", "a"], &[], json!("3"), "profile"),
         (&[], &[("PANUP_PROFILE", "a")], json!("3"), "profile"),
@@ -245,6 +245,9 @@ fn a_file_that_everybody_can_write_is_refused() {
         .stderr;
     assert!(said.contains("chmod 600"), "{said}");
 }
+
+/// What is typed, variables, the value and its origin.
+type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Value, &'a str);
 
 fn configure(home: &Path, text: &str) {
     let folder = home.join(".config/panup");

@@ -3,26 +3,30 @@
 //! up. Never: an option that only one of the three ways knows, or a setting that keeps out a stronger one.
 
 mod catalogue;
+mod defaults;
 mod environment;
 mod file;
 mod origin;
+mod setting;
+mod typed;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
 use panup::Error;
 
 use super::usage;
 use catalogue::WITHOUT_SETTINGS;
 pub use catalogue::{Known, Takes};
+use defaults::{check, with_defaults, with_lists};
 use environment::Environment;
 use file::{ConfigFile, Names};
 pub use origin::Origin;
 use origin::Written;
+pub use setting::Setting;
+use typed::is_typed;
 
 /// What is in force.
 #[derive(Debug)]
@@ -41,45 +45,6 @@ pub struct InForce {
     pub profile: Option<String>,
     /// What is to be said.
     pub warnings: Vec<String>,
-}
-
-/// An option's values, and where they come from; a list may come from several places, the strongest last.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    known: Known,
-    values: Vec<OsString>,
-    origins: Vec<(Origin, usize)>,
-}
-
-impl Setting {
-    /// As clap knows the option.
-    pub fn id(&self) -> &str {
-        &self.known.id
-    }
-
-    /// Where it comes from.
-    pub fn origins(&self) -> impl DoubleEndedIterator<Item = &Origin> {
-        self.origins.iter().map(|(origin, _)| origin)
-    }
-
-    /// Where one of its values comes from.
-    fn origin_of(&self, value: &str) -> Option<&Origin> {
-        let at = self
-            .values
-            .iter()
-            .position(|one| one.to_string_lossy() == value)?;
-        let mut end = 0;
-        let found = self.origins.iter().find(|(_, count)| {
-            end += count;
-            at < end
-        });
-        found.map(|(origin, _)| origin)
-    }
-
-    fn is_from_environment(&self) -> bool {
-        self.origins()
-            .any(|origin| matches!(origin, Origin::Variable(_)))
-    }
 }
 
 /// Why there are no arguments.
@@ -352,11 +317,6 @@ fn exists(profile: &str, file: Option<&ConfigFile>, place: Option<&PathBuf>) -> 
     )))
 }
 
-fn is_typed(asked: &ArgMatches, id: &str) -> bool {
-    let known = asked.try_contains_id(id).is_ok();
-    known && asked.value_source(id) == Some(ValueSource::CommandLine)
-}
-
 /// What cannot go with something stronger is left out.
 fn keep_what_goes_with(
     chosen: Vec<Setting>,
@@ -392,116 +352,6 @@ fn keep_what_goes_with(
         !by_typed && !by_variable
     };
     chosen.into_iter().filter(|setting| goes(setting)).collect()
-}
-
-/// Settings as defaults: what is typed wins, and nothing contradicts it.
-fn with_defaults(mut root: Command, name: &str, chosen: &[Setting]) -> Command {
-    for setting in chosen {
-        let values: Vec<clap::builder::OsStr> = setting.values.iter().map(Into::into).collect();
-        let give = |arg: Arg| arg.default_values(values);
-        root = match setting.known.is_global {
-            true => root.mut_arg(&setting.known.id, give),
-            false => root.mut_subcommand(name, |command| command.mut_arg(&setting.known.id, give)),
-        };
-    }
-    // A list of files is set, so none must be typed.
-    let feeds = |setting: &Setting| ["files_from", "report", "plan"].contains(&setting.id());
-    let has_paths = root
-        .find_subcommand(name)
-        .is_some_and(|command| command.get_arguments().any(|arg| arg.get_id() == "paths"));
-    if has_paths && chosen.iter().any(feeds) {
-        root = root.mut_subcommand(name, |command| {
-            let command = command.mut_arg("paths", |arg| {
-                arg.required_unless_present(Resettable::Reset)
-            });
-            command.mut_args(|arg| arg.requires(Resettable::Reset))
-        });
-    }
-    root
-}
-
-/// What is typed of a list is added to what is set of it: those are put where options may stand.
-fn with_lists(words: &[OsString], chosen: &[Setting], typed: &ArgMatches) -> Vec<OsString> {
-    let lists = chosen
-        .iter()
-        .filter(|setting| setting.known.takes == Takes::Many && is_typed(typed, setting.id()));
-    let added = lists.flat_map(|setting| {
-        setting.values.iter().map(|value| {
-            let mut word = OsString::from(format!("--{}=", setting.known.name));
-            word.push(value);
-            word
-        })
-    });
-    let mut words = words.to_vec();
-    let end = words
-        .iter()
-        .position(|word| word == "--")
-        .unwrap_or(words.len());
-    words.splice(end..end, added.collect::<Vec<_>>());
-    words
-}
-
-/// Sees that each value is one: read as if it had been typed.
-///
-/// # Errors
-/// It is none; where it stands is said.
-fn check(root: &Command, name: &str, chosen: &[Setting]) -> Result<(), Error> {
-    let mut words: Vec<OsString> = vec![root.get_name().into(), name.into()];
-    for setting in chosen {
-        if matches!(setting.known.takes, Takes::Nothing | Takes::Count) {
-            continue;
-        }
-        // An empty one is an option without a value.
-        for value in setting.values.iter().filter(|value| !value.is_empty()) {
-            let mut word = OsString::from(format!("--{}=", setting.known.name));
-            word.push(value);
-            words.push(word);
-        }
-    }
-    match root.clone().try_get_matches_from(words) {
-        Err(error) => blamed(&error, chosen).map_or(Ok(()), Err),
-        Ok(_) => Ok(()),
-    }
-}
-
-/// The error of a value, with where it stands. Others are of no interest here.
-fn blamed(error: &clap::Error, chosen: &[Setting]) -> Option<Error> {
-    if !matches!(
-        error.kind(),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation
-    ) {
-        return None;
-    }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let (arg, value) = (
-        text(ContextKind::InvalidArg)?,
-        text(ContextKind::InvalidValue)?,
-    );
-    let is_it = |setting: &&Setting| {
-        let rest = arg
-            .trim_start_matches('-')
-            .strip_prefix(&setting.known.name);
-        rest.is_some_and(|rest| !rest.starts_with(|c: char| c == '-' || c.is_alphanumeric()))
-    };
-    let setting = chosen.iter().find(is_it)?;
-    let origin = setting.origin_of(value).or(setting.origins().next())?;
-    let why = match (
-        error.get(ContextKind::ValidValue),
-        std::error::Error::source(error),
-    ) {
-        (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
-            format!("write one of {}", values.join(", "))
-        }
-        (_, Some(why)) => why.to_string(),
-        _ => "it has no value".to_owned(),
-    };
-    let name = &setting.known.name;
-    Some(usage(format!(
-        "{origin}: {name} cannot be {value:?}: {why}"
-    )))
 }
 
 #[cfg(test)]
