@@ -302,25 +302,25 @@ async fn list(client: &Client, purpose: Purpose, split: Split, part: Part) -> Li
         ..part.clone()
     });
     let path = split.path.clone();
-    let failed = |error: Error| {
-        Err(Refused {
-            error: error.with_path(&path),
-            path: path.clone(),
-            remote: remote.clone(),
-            echo: echo.clone(),
-        })
+    let failed = |error: Error| Refused {
+        error: error.with_path(&path),
+        path: path.clone(),
+        remote: remote.clone(),
+        echo: echo.clone(),
     };
     let whole = match split.whole.await {
         Ok(Ok(md5)) => md5,
-        Ok(Err(error)) => return failed(error),
+        Ok(Err(error)) => return Err(failed(error)),
         Err(error) => {
             let message = format!("its MD5 was not worked out: {error}");
-            return failed(Error::new(Kind::Internal, Operation::Read, message));
+            return Err(failed(Error::new(Kind::Internal, Operation::Read, message)));
         }
     };
     if let Some(expected) = split.expected.filter(|expected| *expected != whole) {
         let message = format!("the file's MD5 is {whole}, and {expected} was expected");
-        return failed(Error::new(Kind::Source, Operation::Check, message).for_good());
+        return Err(failed(
+            Error::new(Kind::Source, Operation::Check, message).for_good(),
+        ));
     }
     let text = text(&part.of, &split.parts, &whole);
     let mut item = Item::bytes(&path, text).to(split.parent_id, &remote);
@@ -331,7 +331,7 @@ async fn list(client: &Client, purpose: Purpose, split: Split, part: Part) -> Li
         path.display(),
         split.parts.len()
     );
-    send(client, purpose, item).await.or_else(failed)
+    send(client, purpose, item).await.map_err(failed)
 }
 
 async fn send(client: &Client, purpose: Purpose, item: Item) -> Result<Outcome, Error> {

@@ -135,7 +135,7 @@ fn part_size(text: &str) -> Result<u64, String> {
     let Size(size) = text.parse()?;
     match size {
         ..SMALLEST_PART => Err("a part has at least 1 MiB".to_owned()),
-        ..=LARGEST_FILE => Ok(size),
+        SMALLEST_PART..=LARGEST_FILE => Ok(size),
         _ => Err("the service takes at most 10 GiB in a file".to_owned()),
     }
 }
