@@ -43,6 +43,8 @@ fn options_are_those_of_their_commands() {
                 .filter_map(|part| part.split_once("panup "))
             {
                 let call = call.1.split('#').next().unwrap_or_default();
+                // `panup config` takes another command's line.
+                let call = call.strip_prefix("config ").unwrap_or(call);
                 let command = call.split_whitespace().next().unwrap_or_default();
                 if !all_commands.iter().any(|known| known == command) {
                     continue;
