@@ -20,7 +20,7 @@ mod embedded {
     use super::{Error, Output, Upload};
     use crate::cli::args::Choice;
     use crate::cli::size::counted;
-    use crate::cli::{complain, say};
+    use crate::cli::{complain, say, usage};
 
     /// The emulator of one upload.
     pub struct Local {
@@ -44,6 +44,15 @@ mod embedded {
                     format!("the emulator cannot start: {error}"),
                 )
             };
+            if let (Choice(None), [first, _, ..]) = (asked, &*upload.paths)
+                && !first.exists()
+            {
+                let first = first.display();
+                let message = format!(
+                    "{first} is taken for a PATH, and is not there; for a folder of the emulator write --emulator={first}"
+                );
+                return Err(usage(message));
+            }
             let folder = match asked {
                 Choice(Some(folder)) => folder.clone(),
                 Choice(None) => fresh_folder().map_err(failed)?,

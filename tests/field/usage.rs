@@ -59,6 +59,7 @@ fn what_is_no_use_of_panup_leads_to_one() {
         (&["sync", "f"], "panup upload"),
         (&["upload", "--emulator", "-"], "MD5 before the content"),
         (&["upload", "--emulator", "f:g"], "--as g f"),
+        (&["upload", "--emulator", "store", "f"], "--emulator=store"),
         (
             &["upload", "--ca-cert", "f", "f"],
             "--ca-cert f: there is no PEM",
