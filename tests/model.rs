@@ -304,13 +304,14 @@ impl Model {
             Status::Kept(_) => {}
             status => {
                 let stored = self.stored(file);
-                let newest = self.now(file);
-                let stored = stored.iter().find(|stored| *stored == newest);
-                let stored = stored.cloned().or_else(|| self.named(file));
-                let stored = &stored.unwrap_or_else(|| panic!("f{file} is not there"));
                 let versions = &self.versions[file];
+                // An edit may have come when all of it was there already.
                 let count = if edited == Some(file) { 2 } else { 1 };
                 let possible = &versions[versions.len() - count..];
+                let is_stored = |version: &&Vec<u8>| stored.contains(version);
+                let newest = possible.iter().rev().find(is_stored).cloned();
+                let stored = newest.or_else(|| self.named(file));
+                let stored = &stored.unwrap_or_else(|| panic!("f{file} is not there"));
                 let status = status.name();
                 assert!(
                     possible.contains(stored),
