@@ -55,9 +55,13 @@ impl Cancel {
         )
     }
 
-    /// The same, where the last attempt had failed: what it failed with is not lost.
+    /// The same, where the last attempt had failed: what it failed with is not lost. An attempt that
+    /// the interrupt itself ended is no failure.
     #[must_use]
     pub fn after(failed: &Error) -> Error {
+        if failed.kind() == Kind::Cancelled {
+            return failed.clone();
+        }
         let error = Cancel::error().with_delivery(failed.delivery());
         let told = format!("the last attempt failed: {failed}");
         error.advice(told).caused_by(failed.clone())
@@ -67,6 +71,7 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Delivery;
 
     #[tokio::test]
     async fn whoever_waits_or_comes_later_is_told() {
@@ -81,5 +86,19 @@ mod tests {
         waiting.await.expect("woken");
         cancel.cancelled().await;
         assert!(cancel.flag().load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn what_the_interrupt_itself_cut_off_did_not_fail() {
+        let cut_off = Cancel::error().with_delivery(Delivery::Unknown);
+        let told = Cancel::after(&cut_off);
+        assert_eq!(told.to_string(), cut_off.to_string());
+        assert_eq!(told.delivery(), Delivery::Unknown);
+        assert!(std::error::Error::source(&told).is_none());
+
+        let refused = Error::new(Kind::Throttled, Operation::Slice, "500");
+        let told = Cancel::after(&refused);
+        assert!(told.to_string().contains("the last attempt failed"), "{told}");
+        assert!(std::error::Error::source(&told).is_some());
     }
 }
