@@ -73,7 +73,7 @@ pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
-pub use source::{ByteSource, prepare_process};
+pub use source::{ByteSource, Spool, prepare_process};
 pub use upload::runtime;
 pub use upload::{Answer, Claimed, Reach, Targets};
 pub use upload::{

@@ -14,6 +14,8 @@ struct Shared<T> {
     state: Mutex<State>,
     freed: Condvar,
     items: Mutex<Items<T>>,
+    /// What else ends with it.
+    at_end: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 struct Items<T> {
@@ -44,6 +46,7 @@ impl<T: Send + 'static> Ahead<T> {
                 all: Box::new(items),
                 turned_away: None,
             }),
+            at_end: Mutex::default(),
         }))
     }
 
@@ -71,6 +74,14 @@ impl<T: Send + 'static> Ahead<T> {
     pub fn end(&self) {
         lock(&self.0.state).over = true;
         self.0.freed.notify_all();
+        if let Some(act) = &*lock(&self.0.at_end) {
+            act();
+        }
+    }
+
+    /// What [`end`](Self::end) ends besides.
+    pub fn at_end(&self, act: impl Fn() + Send + 'static) {
+        *lock(&self.0.at_end) = Some(Box::new(act));
     }
 
     /// Once the run has ended: tells `each` of the items that it never asked for. They are looked for

@@ -65,12 +65,8 @@ fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
 /// # Errors
 /// What to write instead.
 pub fn check_paths(paths: &[PathBuf]) -> Result<(), Error> {
-    for path in paths.iter().filter(|path| !path.exists()) {
-        if path.as_os_str() == "-" {
-            let message = "standard input cannot be uploaded: the service wants the MD5 before the content; write it to \
-                           a file first (--files-from - reads names from it)";
-            return Err(usage(message.to_owned()));
-        }
+    let is_missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
+    for path in paths.iter().filter(is_missing) {
         let text = path.to_string_lossy();
         if let Some((file, name)) = text.rsplit_once(':')
             && Path::new(file).is_file()

@@ -42,6 +42,7 @@ mod shard;
 mod signals;
 mod size;
 mod split;
+mod stdin;
 mod text;
 mod timings;
 mod token_command;

@@ -4,12 +4,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use panup::digest::Md5;
-use panup::{Client, Conflict, Error, Event, Item, Kind, Operation, Outcome, Status, Targets};
-use tokio::sync::{Semaphore, mpsc};
+use panup::{
+    Client, Conflict, Error, Event, Item, Kind, Operation, Origin, Outcome, Status, Targets,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::echo::{Echo, Part};
@@ -67,6 +69,8 @@ struct Split {
     expected: Option<Md5>,
     /// Of the parts that are there.
     parts: Vec<Option<Md5>>,
+    /// More may come: it is a stream.
+    is_open: bool,
     whole: JoinHandle<Result<Md5, Error>>,
 }
 
@@ -113,6 +117,24 @@ impl Splits {
         }))
     }
 
+    /// The parts of a stream that goes to `remote` below `parent_id`, `size` bytes each. Called within a
+    /// tokio runtime.
+    pub fn stream(
+        &self,
+        (path, parent_id, remote): (&Path, i64, &str),
+        size: Option<u64>,
+    ) -> StreamParts {
+        StreamParts {
+            shared: Arc::clone(&self.shared),
+            runtime: tokio::runtime::Handle::current(),
+            path: path.to_owned(),
+            parent_id,
+            remote: remote.to_owned(),
+            split: size.unwrap_or(0),
+            whole: None,
+        }
+    }
+
     /// A file of the run has ended: the list goes out with the last part of its file. Called within a
     /// tokio runtime.
     pub fn ended(&mut self, outcome: &Outcome) {
@@ -133,7 +155,7 @@ impl Splits {
         if let Some(place) = place {
             *place = outcome.md5.filter(|_| is_there);
         }
-        if split.parts.iter().any(Option::is_none) {
+        if split.is_open || split.parts.iter().any(Option::is_none) {
             return;
         }
         let split = files.remove(&part.of);
@@ -176,7 +198,10 @@ impl Splits {
             .map(|(remote, split)| {
                 split.whole.abort();
                 let there = split.parts.iter().flatten().count();
-                let all = split.parts.len();
+                let all = match split.is_open {
+                    true => format!("{}, and more that were not read,", split.parts.len()),
+                    false => split.parts.len().to_string(),
+                };
                 format!(
                     "{}: {there} of {all} parts are there; {} goes up with the last one",
                     split.path.display(),
@@ -186,6 +211,70 @@ impl Splits {
             .collect();
         lines.sort();
         lines
+    }
+}
+
+/// The parts of a stream: how many there are is known with the last one.
+pub struct StreamParts {
+    shared: Arc<Shared>,
+    runtime: tokio::runtime::Handle,
+    path: PathBuf,
+    parent_id: i64,
+    remote: String,
+    split: u64,
+    whole: Option<oneshot::Sender<Md5>>,
+}
+
+impl StreamParts {
+    /// `item` as part `number`; with the last one comes the MD5 of the `whole`.
+    pub fn name(&mut self, item: Item, number: u64, whole: Option<Md5>) -> Item {
+        if number == 1 {
+            let split = self.begin();
+            self.shared.files().insert(self.remote.clone(), split);
+        }
+        if let Some(split) = self.shared.files().get_mut(&self.remote) {
+            split.parts.push(None);
+            split.size += item_length(&item);
+            split.is_open = whole.is_none();
+        }
+        if let (Some(whole), Some(told)) = (whole, self.whole.take_if(|_| whole.is_some())) {
+            let _ = told.send(whole);
+        }
+        let part = Part {
+            of: self.remote.clone(),
+            number,
+            split: self.split,
+        };
+        let mut item = item.to(self.parent_id, part_name(&self.remote, number, 0));
+        item.tag = Echo::default().with_part(part).into_tag();
+        item
+    }
+
+    fn begin(&mut self) -> Split {
+        let (tell, told) = oneshot::channel();
+        self.whole = Some(tell);
+        let whole = self.runtime.spawn(async move {
+            let cut_off =
+                |_| Error::new(Kind::Cancelled, Operation::Read, "not all of it was read");
+            told.await.map_err(cut_off)
+        });
+        Split {
+            path: self.path.clone(),
+            parent_id: self.parent_id,
+            size: 0,
+            echo: Echo::default(),
+            expected: None,
+            parts: Vec::new(),
+            is_open: true,
+            whole,
+        }
+    }
+}
+
+fn item_length(item: &Item) -> u64 {
+    match &item.origin {
+        Origin::Caller(source) => source.length(),
+        _ => 0,
     }
 }
 
@@ -209,6 +298,7 @@ impl Shared {
             echo: echo.clone(),
             expected: item.md5,
             parts: vec![None; usize::try_from(count).unwrap_or(0)],
+            is_open: false,
             whole,
         };
         self.files().insert(item.remote.clone(), kept);
@@ -218,6 +308,9 @@ impl Shared {
 
 /// The size of a file that is to be split, and that of its parts.
 fn wanted(item: &Item, size: Option<u64>) -> Option<(u64, u64)> {
+    if item.origin != Origin::File {
+        return None;
+    }
     let listed = Echo::from_tag(item.tag.as_deref()).into_part();
     let split = listed.map(|part| part.split).or(size)?;
     let facts = match &item.below {

@@ -28,6 +28,7 @@ use super::run_options;
 use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
+use super::stdin::Stdin;
 use super::timings::{Place, Timings};
 use super::walk::{News, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, mistakes};
@@ -39,8 +40,12 @@ use super::{INTERRUPTED, REFUSED, complain, credentials, mistakes};
 pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     mistakes::check_paths(&upload.paths)?;
     let (found, news) = channel();
+    let stdin = Stdin::of(upload, found.clone())?;
     let part = Part::of(upload)?;
-    let (items, left_out) = files(upload, &part, found)?;
+    let (items, left_out) = match &stdin {
+        Some(stdin) => (Box::new(std::iter::empty()) as Items, stdin.left_out()),
+        None => files(upload, &part, found)?,
+    };
     if upload.dry_run {
         return dry_run((items, &left_out), &news, (upload, &part));
     }
@@ -66,10 +71,17 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             let _inside = work.enter();
             Splits::new(&client, Purpose::Upload, upload.what.select.split)
         };
+        let at_end = stdin.as_ref().map(Stdin::end);
         let ahead = Ahead::new({
             let _inside = work.enter();
-            splits.items(items)
+            match stdin {
+                Some(stdin) => begun(stdin, upload, &splits)?,
+                None => splits.items(items),
+            }
         });
+        if let Some(end) = at_end {
+            ahead.at_end(end);
+        }
         let run = {
             let _inside = work.enter();
             client.start(ahead.items())?
@@ -111,6 +123,14 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
     }
     work.shutdown_background();
     Ok(code)
+}
+
+/// What comes of standard input.
+fn begun(stdin: Stdin, upload: &Upload, splits: &Splits) -> Result<Items, Error> {
+    if !upload.output.quiet {
+        stdin.announce();
+    }
+    stdin.items(splits)
 }
 
 /// `--timings`

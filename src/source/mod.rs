@@ -27,6 +27,7 @@ mod origin;
 mod process;
 mod resident;
 mod scarce;
+mod spool;
 
 pub use byte_lock::{try_lock_byte, unlock_byte};
 pub use identity::{Change, Identity};
@@ -35,6 +36,7 @@ pub use origin::ByteSource;
 pub use process::{Descriptors, prepare_process};
 pub use resident::touched;
 pub use scarce::patiently;
+pub use spool::Spool;
 
 use map::{Map, View};
 use origin::{OpenFile, Origin};

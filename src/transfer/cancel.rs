@@ -98,7 +98,10 @@ mod tests {
 
         let refused = Error::new(Kind::Throttled, Operation::Slice, "500");
         let told = Cancel::after(&refused);
-        assert!(told.to_string().contains("the last attempt failed"), "{told}");
+        assert!(
+            told.to_string().contains("the last attempt failed"),
+            "{told}"
+        );
         assert!(std::error::Error::source(&told).is_some());
     }
 }

@@ -34,6 +34,7 @@ mod signals;
 mod sources;
 mod split;
 mod state;
+mod stdin;
 mod targets;
 mod tasks;
 mod text;

@@ -57,7 +57,7 @@ fn what_is_no_use_of_panup_leads_to_one() {
         (&["ls"][..], "panup verify"),
         (&["whoami"], "panup doctor"),
         (&["sync", "f"], "panup upload"),
-        (&["upload", "--emulator", "-"], "MD5 before the content"),
+        (&["upload", "--emulator", "-"], "say --as NAME"),
         (&["upload", "--emulator", "f:g"], "--as g f"),
         (&["upload", "--emulator", "store", "f"], "--emulator=store"),
         (

@@ -103,7 +103,7 @@ pub enum Command {
 #[command(after_help = SETTINGS)]
 pub struct Upload {
     /// Files and directories. A directory goes up as itself with all below it; DIR/ and DIR/. go up as
-    /// their contents.
+    /// their contents. - is standard input, whose name is --as NAME.
     #[arg(required_unless_present_any = ["files_from", "plan"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -200,6 +200,11 @@ pub struct Upload {
     #[arg(long, help_heading = "How")]
     pub no_mmap: bool,
 
+    /// Where standard input (-) is kept until it is uploaded: a folder with room for all of it, or for
+    /// one part of --split. By default the system's temporary folder (TMPDIR).
+    #[arg(long, value_name = "DIR", help_heading = "How")]
+    pub spool_dir: Option<PathBuf>,
+
     /// Start nothing new after this long, e.g. 8h: what is in flight lands, and the exit code is 130.
     #[arg(long, value_name = "D", value_parser = duration, help_heading = "Until when")]
     pub max_duration: Option<Duration>,
@@ -266,7 +271,7 @@ pub struct What {
     #[arg(long, value_name = "PATH", help_heading = "Where to")]
     pub dest: Option<String>,
 
-    /// The remote name of the one file that is given.
+    /// The remote name of the one file that is given; of standard input (-), also FOLDER/NAME.
     #[arg(
         long = "as",
         value_name = "NAME",

@@ -71,6 +71,10 @@ impl Walk {
         news: Sender<News>,
     ) -> Result<Walk, Error> {
         let select = &what.select;
+        if paths.iter().any(|path| path.as_os_str() == "-") {
+            let message = "standard input (-) is for `panup upload - --as NAME` alone; a file called - is ./-";
+            return Err(usage(message.to_owned()));
+        }
         let rules = Rules {
             sums,
             ..Rules::new(what, output, news)?
