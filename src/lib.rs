@@ -75,12 +75,13 @@ pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, U
 pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, Spool, prepare_process};
 pub use upload::runtime;
-pub use upload::{Answer, Claimed, Reach, Targets};
 pub use upload::{
-    AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact, FileNow,
-    Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner, Progress, Receipt, Run,
-    ServerReport, Snapshot, State, Status, Steering, Step, StepTimes, Summary, Wait,
+    Adder, AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact,
+    FileHandle, FileNow, Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner,
+    Progress, Receipt, Run, ServerReport, Snapshot, State, Status, Steering, Step, StepTimes,
+    Summary, Wait,
 };
+pub use upload::{Answer, Claimed, Reach, Targets};
 pub use wire::{Conflict, remote_folder};
 
 /// README's examples compile.

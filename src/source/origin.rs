@@ -70,6 +70,25 @@ pub trait ByteSource: Send + Sync {
     }
 }
 
+/// So that the caller keeps a hold of it.
+impl<S: ByteSource + ?Sized> ByteSource for Arc<S> {
+    fn length(&self) -> u64 {
+        (**self).length()
+    }
+
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        (**self).bytes(range)
+    }
+
+    fn version(&self) -> io::Result<u64> {
+        (**self).version()
+    }
+
+    fn memory(&self) -> Option<Bytes> {
+        (**self).memory()
+    }
+}
+
 impl ByteSource for Bytes {
     fn memory(&self) -> Option<Bytes> {
         Some(self.clone())

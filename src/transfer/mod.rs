@@ -10,6 +10,7 @@ mod activity;
 mod cancel;
 mod explain;
 mod limiter;
+mod pause;
 mod rates;
 mod remote;
 mod send;
@@ -23,6 +24,7 @@ pub use activity::{Activity, Left, Steps, Wait};
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
 pub use limiter::Permit;
+pub use pause::Pause;
 pub use remote::Cursor;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
@@ -100,6 +102,8 @@ pub struct Settings {
 pub struct Scope {
     /// How it is told to stop.
     pub cancel: Cancel,
+    /// How it is told to begin nothing for a while.
+    pub pause: Pause,
     /// Slices left to send that have no permit yet.
     pub waiting: AtomicU64,
     /// Bytes of everything that is to be sent.
@@ -367,6 +371,7 @@ impl Scope {
     fn with_throttle(throttle: Throttle, sent: Arc<AtomicU64>) -> Scope {
         Scope {
             cancel: Cancel::default(),
+            pause: Pause::default(),
             waiting: AtomicU64::new(0),
             bytes: Arc::default(),
             sent,

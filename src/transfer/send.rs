@@ -53,6 +53,8 @@ trait Call: Send {
     fn operation(&self) -> Operation;
     /// Waits until an attempt may leave.
     fn ready(&mut self, transfer: &Transfer, watch: &CallWatch) -> impl Future<Output = ()> + Send;
+    /// Gives back what [`ready`](Self::ready) has waited for: the attempt does not leave after all.
+    fn not_now(&mut self) {}
     /// One attempt.
     fn attempt(
         &mut self,
@@ -160,7 +162,7 @@ impl Transfer {
         loop {
             attempts.watch.rests();
             tokio::select! {
-                () = call.ready(self, &attempts.watch) => {}
+                () = self.may_leave(&mut call, scope, &attempts.watch) => {}
                 () = scope.cancel.cancelled() => return Err(Cancel::error()),
             }
             let token = attempts.begin(operation).await?;
@@ -185,6 +187,18 @@ impl Transfer {
             attempts.attempt.untried = call.untried();
             let next = attempts.failed(error).await?;
             call.prepare(next).await?;
+        }
+    }
+
+    /// Waits until an attempt may leave, which none does while its run is paused.
+    async fn may_leave<C: Call>(&self, call: &mut C, scope: &Scope, watch: &CallWatch) {
+        loop {
+            scope.pause.over().await;
+            call.ready(self, watch).await;
+            if !scope.pause.is_on() {
+                return;
+            }
+            call.not_now();
         }
     }
 }
@@ -573,6 +587,10 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         }
         // The permit is kept meanwhile: while every call pauses, no further body sets out.
         transfer.rates.calm().await;
+    }
+
+    fn not_now(&mut self) {
+        self.permit = None;
     }
 
     async fn attempt(

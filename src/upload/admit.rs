@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
 use super::event::{Outcome, Progress, Status};
+use super::handle::FileGuard;
 use super::run::{Purpose, Shared};
 use super::turn::{self, Turn};
 use super::under_way::{FileWatch, Step};
@@ -50,6 +51,8 @@ pub struct Hashed {
     pub expected: Option<Md5>,
     /// Shows it as under way.
     pub watch: Arc<FileWatch>,
+    /// The run's part of its handle.
+    pub guard: Option<FileGuard>,
 }
 
 /// A file of which it is to be told what an upload would do. It is not open: a run may have thousands.
@@ -65,6 +68,28 @@ pub struct Unhashed {
     pub md5: Option<Md5>,
     /// When its turn came.
     pub started: Instant,
+    /// The run's part of its handle.
+    pub guard: Option<FileGuard>,
+}
+
+/// A file that has ended, and the run's part of its handle.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// The run's part of its handle.
+    pub guard: Option<FileGuard>,
+}
+
+impl Ended {
+    /// Of a file without a handle.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Ended {
+        Ended {
+            outcome,
+            guard: None,
+        }
+    }
 }
 
 /// What admission hands on.
@@ -75,7 +100,9 @@ pub enum Admitted {
     /// To be planned.
     Unhashed(Box<Unhashed>),
     /// Ended already: it failed, or the journal knows it as finished.
-    Ended(Box<Outcome>),
+    Ended(Box<Ended>),
+    /// The run's own list has ended.
+    Listed,
 }
 
 /// An item on its way through the engine. One that is dropped there was cut off by the run's end.
@@ -92,6 +119,7 @@ pub struct Admission {
     watch: Option<FileWatch>,
     started: Instant,
     told: Cell<bool>,
+    guard: Cell<Option<FileGuard>>,
 }
 
 impl Admission {
@@ -101,6 +129,7 @@ impl Admission {
         shared: &Arc<Shared>,
         out: &Sender<Admitted>,
         (item, size, is_file): (Item, u64, bool),
+        guard: Option<FileGuard>,
     ) -> Admission {
         Admission {
             shared: Arc::clone(shared),
@@ -112,6 +141,7 @@ impl Admission {
             watch: None,
             started: Instant::now(),
             told: Cell::new(false),
+            guard: Cell::new(guard),
         }
     }
 
@@ -179,7 +209,8 @@ impl Admission {
             times,
             tag: self.item.tag.clone(),
         };
-        self.hand_on(Admitted::Ended(Box::new(outcome)));
+        let guard = self.guard.take();
+        self.hand_on(Admitted::Ended(Box::new(Ended { outcome, guard })));
     }
 
     /// Never waits: the channel has room for as many files as the run has under way.
@@ -195,7 +226,7 @@ impl Admission {
         Ok(Task {
             account: core.account(),
             remote: Remote::new(item.parent_id, &item.remote)?,
-            conflict: core.options.on_conflict,
+            conflict: item.conflict.unwrap_or(core.options.on_conflict),
             path: match source.is_lasting() {
                 true => std::path::absolute(item.local()).unwrap_or_else(|_| item.local()),
                 false => item.local(),
@@ -219,6 +250,7 @@ impl Admission {
             size: self.size,
             md5: kept.map(|digest| digest.md5).or(told),
             started: self.started,
+            guard: self.guard.take(),
         })));
     }
 
@@ -298,6 +330,10 @@ impl Job for Admission {
 
     fn open(&mut self) -> Result<OpenedJob> {
         self.started = Instant::now();
+        let guard = self.guard.get_mut().as_ref();
+        if guard.is_some_and(|guard| guard.is_aborted()) {
+            return Err(Cancel::error());
+        }
         let source = open(&self.item, &self.shared.core.source_settings)?;
         self.size = source.len();
         let task = self.task(&source)?;
@@ -320,7 +356,11 @@ impl Job for Admission {
         let known = self.remembered(&source, &task);
         self.task = Some(task);
         let under_way = &self.shared.progress.under_way;
-        self.watch = Some(under_way.enter(&self.item.path, self.size));
+        let watch = under_way.enter(&self.item.path, self.size);
+        if let Some(guard) = self.guard.get_mut() {
+            guard.begins(watch.timed());
+        }
+        self.watch = Some(watch);
         Ok(match known {
             Some(digest) => OpenedJob::Known(source, digest),
             None => OpenedJob::File(source),
@@ -377,6 +417,7 @@ impl Job for Admission {
             tag: self.item.tag.clone(),
             expected: self.item.md5,
             watch: Arc::new(watch),
+            guard: self.guard.take(),
         };
         self.hand_on(Admitted::Ready(Box::new(hashed)));
     }

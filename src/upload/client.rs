@@ -1,17 +1,15 @@
-//! The door: an account as a [`Client`], and files on their way as a [`Run`].
+//! An account as a [`Client`]: what it can be asked, and how its runs begin.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::Item;
-use super::conduct::conduct;
 use super::core::Core;
-use super::event::{Event, Outcome, Progress, Status};
-use super::listing::{self, Lister};
-use super::run::{PLACES, Purpose, Shared};
+use super::event::{Event, Outcome, Status};
+use super::listing::Lister;
+use super::run::Purpose;
+use super::stream::Run;
 use super::sum;
 use super::verify::Checker;
 use crate::digest::Md5;
@@ -95,11 +93,12 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Items are taken from `items` as the work goes on, so a hundred
-    /// thousand of them cost no memory. Needs a tokio runtime with time and I/O.
+    /// Items are taken from `items` as the work goes on, so a hundred thousand of them cost no memory; more
+    /// can be [added](Run::add) while it does. Nothing happens in the caller's thread.
     ///
     /// # Errors
-    /// Where no thread can be started.
+    /// [`Kind::Invalid`](crate::Kind::Invalid) outside a tokio runtime with time and I/O, or with a journal
+    /// where none can be kept; [`Kind::State`](crate::Kind::State) where no thread can be started.
     pub fn start<I>(&self, items: I) -> Result<Run>
     where
         I: IntoIterator<Item = Item>,
@@ -141,20 +140,7 @@ impl Client {
         if purpose == Purpose::Upload {
             self.core.is_fit()?;
         }
-        let pools = self.core.hash_pools.get()?;
-        let (events, received) = mpsc::channel(EVENTS);
-        let shared = Shared::new(purpose, (Arc::clone(&self.core), pools), events.downgrade());
-        let (out, hashed) = mpsc::channel(PLACES + 2);
-        let hashing = listing::start(&shared, (items, lister), out)?;
-        let progress = Arc::clone(&shared.progress);
-        let conductor = conduct(Arc::clone(&shared), hashing, (hashed, events));
-        let conductor = tokio::spawn(conductor);
-        Ok(Run {
-            shared,
-            events: received,
-            progress,
-            conductor,
-        })
+        Run::begin(purpose, &self.core, (items, lister))
     }
 
     /// The MD5 of the file at `path`: the journal's, where the file is still the same, or worked out on a
@@ -271,60 +257,3 @@ pub struct ServerReport {
     /// Bytes given to sockets, TLS and headers included.
     pub bytes: u64,
 }
-
-/// Files on their way. Dropping it cancels what has not ended; the journal knows how to go on.
-#[derive(Debug)]
-pub struct Run {
-    shared: Arc<Shared>,
-    events: mpsc::Receiver<Event>,
-    progress: Arc<Progress>,
-    conductor: tokio::task::JoinHandle<()>,
-}
-
-impl Run {
-    /// The next event; `None` when every file has ended.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-
-    /// The run's counters.
-    #[must_use]
-    pub fn progress(&self) -> &Arc<Progress> {
-        &self.progress
-    }
-
-    /// Starts nothing new and lets what is in flight land, for [`Options::grace`] at most. Files that
-    /// have not ended then are [`Status::Interrupted`]; [`Run::next`] tells.
-    pub fn interrupt(&self) {
-        self.shared.drain();
-    }
-
-    /// Interrupts this run from elsewhere, such as a thread that waits for signals.
-    #[must_use]
-    pub fn interrupter(&self) -> Interrupter {
-        Interrupter(Arc::downgrade(&self.shared))
-    }
-}
-
-/// Interrupts a run from elsewhere; does nothing once the run has ended.
-#[derive(Debug, Clone)]
-pub struct Interrupter(std::sync::Weak<Shared>);
-
-impl Interrupter {
-    /// As [`Run::interrupt`].
-    pub fn interrupt(&self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.drain();
-        }
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.shared.drain();
-        self.conductor.abort();
-    }
-}
-
-/// Events that the reader has not taken yet; a slower reader slows the run.
-const EVENTS: usize = 1024;

@@ -3,34 +3,56 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::admit::{Admission, Admitted, Hashed, Unhashed};
+use super::admit::{Admission, Admitted, Ended, Hashed, Unhashed};
 use super::broken::{broken, nameless};
+use super::door::Door;
 use super::event::{Event, Outcome, Progress, Status};
+use super::handle::{FileGuard, FileState};
 use super::landing::{Landing, landing};
 use super::look::Looks;
-use super::run::{Purpose, Shared};
+use super::run::{Purpose, Shared, Told};
 use super::under_way::{StepTimes, Timed};
 use super::{dry_run, file, verify};
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
 use crate::transfer::Cancel;
 
+/// How files and wishes come to the conductor.
+pub struct Inlets {
+    /// Files, hashed or ended.
+    pub hashed: mpsc::Receiver<Admitted>,
+    /// Files that are to end.
+    pub aborted: mpsc::UnboundedReceiver<Arc<FileState>>,
+    /// Where files are added.
+    pub door: Weak<Door>,
+    /// That no more are added.
+    pub closed: Arc<Notify>,
+}
+
 /// Takes files from the hashers, sets each on its way, and tells how it ended.
 pub async fn conduct(
     shared: Arc<Shared>,
     hashing: Running<Admission>,
-    (mut hashed, events): (mpsc::Receiver<Admitted>, mpsc::Sender<Event>),
+    inlets: Inlets,
+    events: mpsc::Sender<Told>,
 ) {
-    let _end = RunEnd {
+    let Inlets {
+        mut hashed,
+        mut aborted,
+        door,
+        closed,
+    } = inlets;
+    let end = RunEnd {
         shared: Arc::clone(&shared),
         events,
+        door,
     };
     let unopened = shared.core.unopened.lock().take();
     if let Some(warning) = unopened {
@@ -42,27 +64,35 @@ pub async fn conduct(
         active: HashMap::new(),
         dropped_by: tokio::time::Instant::now(),
         stopped_by: None,
+        listed: false,
+        closed: false,
+        idle: None,
     };
     let ticker = tokio::spawn(tick(Arc::downgrade(&shared)));
     let mut open = true;
     let superseded = superseded(&shared);
     tokio::pin!(superseded);
-    while open || !files.tasks.is_empty() {
+    // What was aborted while it was read may hang in its source for ever: it is not waited for.
+    while (open || !files.tasks.is_empty()) && !(files.closed && files.have_ended()) {
         tokio::select! {
             admitted = hashed.recv(), if open => match admitted {
                 Some(Admitted::Ready(file)) => files.start(*file),
                 Some(Admitted::Unhashed(file)) => files.plan(*file),
-                Some(Admitted::Ended(outcome)) => files.ended(*outcome).await,
+                Some(Admitted::Ended(file)) => files.ended(*file).await,
+                Some(Admitted::Listed) => files.listed = true,
                 None => open = false,
             },
+            Some(file) = aborted.recv() => files.abort(&file).await,
+            () = closed.notified(), if !files.closed => files.closed = true,
             Some(ended) = files.tasks.join_next_with_id(), if !files.tasks.is_empty() => files.joined(ended).await,
             successor = &mut superseded, if files.stopped_by.is_none() => files.stop(successor).await,
             () = shared.draining() => break,
         }
+        files.tell_if_idle().await;
     }
     // What was handed in and is not begun comes out of the channel as cut off.
     drop(hashing);
-    shared.places.close();
+    end.close();
     files.drain().await;
     files.unbegun(&mut hashed).await;
     ticker.abort();
@@ -72,17 +102,27 @@ pub async fn conduct(
 /// Keeps the channel of events open, and says so where the conductor itself ends by a panic.
 struct RunEnd {
     shared: Arc<Shared>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Told>,
+    door: Weak<Door>,
+}
+
+impl RunEnd {
+    /// The lists' threads have no one to hand files to any more.
+    fn close(&self) {
+        self.shared.places.close();
+        if let Some(door) = self.door.upgrade() {
+            door.close();
+        }
+    }
 }
 
 impl Drop for RunEnd {
     fn drop(&mut self) {
-        // The list's thread has no one to hand files to any more.
-        self.shared.places.close();
+        self.close();
         if std::thread::panicking() {
             self.shared.drain();
             let outcome = nameless(broken(Operation::Check));
-            drop(self.events.try_send(Event::File(outcome)));
+            drop(self.events.try_send(Told::Event(Event::File(outcome))));
         }
     }
 }
@@ -96,6 +136,12 @@ struct Files {
     dropped_by: tokio::time::Instant,
     /// What ended the run, where that was no interrupt.
     stopped_by: Option<Error>,
+    /// The run's own list has ended.
+    listed: bool,
+    /// No more are added.
+    closed: bool,
+    /// How many files had been handed in when it was told that all of them had ended.
+    idle: Option<u64>,
 }
 
 /// A file whose task has not ended.
@@ -106,10 +152,12 @@ struct Unfinished {
     started: Instant,
     /// Its steps, where it has any.
     timed: Option<Timed>,
+    /// The run's part of its handle.
+    guard: Option<FileGuard>,
 }
 
 impl Unfinished {
-    fn of(file: &Hashed) -> Unfinished {
+    fn of(file: &mut Hashed) -> Unfinished {
         let path = file.source.path();
         let outcome = Outcome {
             path: path.to_owned(),
@@ -128,74 +176,136 @@ impl Unfinished {
             sent: Arc::default(),
             started: file.started,
             timed: Some(file.watch.timed()),
+            guard: file.guard.take(),
         }
     }
 
     /// Of a file that is planned.
-    fn planned(file: &Unhashed) -> Unfinished {
+    fn planned(file: &mut Unhashed) -> Unfinished {
         let status = Status::Interrupted(Cancel::error().with_path(&file.item.path));
         Unfinished {
             outcome: dry_run::outcome(file, status, file.md5),
             sent: Arc::default(),
             started: file.started,
             timed: None,
+            guard: file.guard.take(),
         }
     }
 
     /// How the file ended, where its task did not come to say so. Its slices are tasks of their own:
     /// they are dropped, and counted, a moment after it, which is waited for until `until`.
-    async fn outcome(self, until: tokio::time::Instant) -> Outcome {
+    async fn end(self, until: tokio::time::Instant) -> Ended {
         while Arc::strong_count(&self.sent) > 1 && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Outcome {
+        let outcome = Outcome {
             sent: self.sent.load(Ordering::Relaxed),
             elapsed: self.started.elapsed(),
             times: self.timed.map(|timed| timed.times()).unwrap_or_default(),
             ..self.outcome
+        };
+        Ended {
+            outcome,
+            guard: self.guard,
         }
     }
 }
 
 impl Files {
-    fn start(&mut self, file: Hashed) {
-        let unfinished = Unfinished::of(&file);
+    fn start(&mut self, mut file: Hashed) {
+        if self.was_told(file.guard.as_ref()) {
+            return;
+        }
+        let unfinished = Unfinished::of(&mut file);
         let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&unfinished.sent));
         let handle = match shared.purpose {
             Purpose::Upload => self.tasks.spawn(file::upload(shared, file, sent)),
             // What is planned is not hashed.
             Purpose::Verify | Purpose::Plan => self.tasks.spawn(verify::file(shared, file)),
         };
-        self.active.insert(handle.id(), unfinished);
+        self.follow(handle, unfinished);
     }
 
-    fn plan(&mut self, file: Unhashed) {
-        let unfinished = Unfinished::planned(&file);
+    fn plan(&mut self, mut file: Unhashed) {
+        if self.was_told(file.guard.as_ref()) {
+            return;
+        }
+        let unfinished = Unfinished::planned(&mut file);
         let shared = Arc::clone(&self.shared);
         let handle = self.tasks.spawn(dry_run::file(shared, file));
-        self.active.insert(handle.id(), unfinished);
+        self.follow(handle, unfinished);
+    }
+
+    fn follow(&mut self, handle: AbortHandle, unfinished: Unfinished) {
+        let id = handle.id();
+        if let Some(guard) = &unfinished.guard {
+            guard.runs(handle);
+        }
+        self.active.insert(id, unfinished);
+    }
+
+    /// A file that was aborted while it was hashed comes out of that later: only its place is free then.
+    fn was_told(&self, guard: Option<&FileGuard>) -> bool {
+        let told = guard.is_some_and(|guard| guard.is_told());
+        if told {
+            self.shared.places.add_permits(1);
+        }
+        told
+    }
+
+    /// Ends one file.
+    async fn abort(&mut self, file: &FileState) {
+        if !file.ends_task() && !file.is_told() {
+            let outcome = file.unended();
+            self.tell(outcome, Some(file)).await;
+        }
+    }
+
+    /// Whether all files that were handed in so far have.
+    fn have_ended(&self) -> bool {
+        let progress = &self.shared.progress;
+        self.listed && progress.handed_in() == progress.files_done.load(Ordering::Relaxed)
+    }
+
+    /// Says once that all files that were handed in have ended.
+    async fn tell_if_idle(&mut self) {
+        let files = self.shared.progress.handed_in();
+        if self.have_ended() && self.idle != Some(files) {
+            self.idle = Some(files);
+            self.shared.tell_idle(files).await;
+        }
     }
 
     async fn joined(&mut self, ended: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
         match ended {
             Ok((id, outcome)) => {
-                self.active.remove(&id);
-                self.ended(outcome).await;
+                let guard = self.active.remove(&id).and_then(|file| file.guard);
+                self.ended(Ended { outcome, guard }).await;
             }
             Err(error) => {
                 if let Some(unfinished) = self.active.remove(&error.id()) {
-                    let mut outcome = unfinished.outcome(self.dropped_by).await;
+                    let until = self.dropped_by.max(tokio::time::Instant::now() + CUT_OFF);
+                    let mut file = unfinished.end(until).await;
                     if error.is_panic() {
-                        let error = broken(Operation::Check).with_path(&outcome.path);
-                        outcome.status = Status::Failed(error);
+                        let error = broken(Operation::Check).with_path(&file.outcome.path);
+                        file.outcome.status = Status::Failed(error);
                     }
-                    self.ended(outcome).await;
+                    self.ended(file).await;
                 }
             }
         }
     }
 
-    async fn ended(&mut self, outcome: Outcome) {
+    async fn ended(&mut self, file: Ended) {
+        let Ended { outcome, guard } = file;
+        if !self.was_told(guard.as_ref()) {
+            self.tell(outcome, guard.as_deref()).await;
+            self.shared.places.add_permits(1);
+        }
+    }
+
+    /// Tells how a file ended, its handle too.
+    async fn tell(&mut self, outcome: Outcome, handle: Option<&FileState>) {
         let outcome = Outcome {
             status: self.status(outcome.status, &outcome.path).await,
             ..outcome
@@ -205,9 +315,16 @@ impl Files {
             Progress::add(&progress.failed, 1);
             Progress::add(&progress.failed_bytes, outcome.size);
         }
+        if matches!(outcome.status, Status::Interrupted(_)) && !self.shared.is_draining() {
+            // It is not waited for.
+            Progress::add(&progress.failed_bytes, outcome.size);
+        }
+        self.shared.count(&outcome);
+        if let Some(handle) = handle {
+            handle.tell(&outcome);
+        }
         Progress::add(&progress.files_done, 1);
         self.shared.tell(Event::File(outcome)).await;
-        self.shared.places.add_permits(1);
     }
 
     /// How a file ended, as the run sees it: what was cut off was interrupted, or failed with what
@@ -297,12 +414,17 @@ impl Files {
     async fn unbegun(&mut self, hashed: &mut mpsc::Receiver<Admitted>) {
         let until = tokio::time::Instant::now() + DROPPED;
         while let Ok(Some(admitted)) = tokio::time::timeout_at(until, hashed.recv()).await {
-            let outcome = match admitted {
-                Admitted::Ended(outcome) => *outcome,
-                Admitted::Ready(file) => Unfinished::of(&file).outcome,
-                Admitted::Unhashed(file) => Unfinished::planned(&file).outcome,
+            let unfinished = match admitted {
+                Admitted::Ended(file) => {
+                    self.ended(*file).await;
+                    continue;
+                }
+                Admitted::Ready(mut file) => Unfinished::of(&mut file),
+                Admitted::Unhashed(mut file) => Unfinished::planned(&mut file),
+                Admitted::Listed => continue,
             };
-            self.ended(outcome).await;
+            let Unfinished { outcome, guard, .. } = unfinished;
+            self.ended(Ended { outcome, guard }).await;
         }
     }
 }
@@ -310,6 +432,7 @@ impl Files {
 /// The journal last: what was acknowledged is on disk when the run has ended, or it is said that it
 /// is not.
 async fn finish(shared: &Arc<Shared>) {
+    shared.ended();
     // An answer that is on its way brings what a credential that works once was used for.
     let _ = tokio::time::timeout(ANSWER, shared.core.transfer.settled()).await;
     let journal = shared.core.journal.clone();
@@ -371,6 +494,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A refresh takes less than a second where the service answers.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// One file that is cut off holds up the others' turns for so long at most.
+const CUT_OFF: Duration = Duration::from_millis(100);
 
 /// Cutting off what is in flight takes milliseconds; a thread that hangs with it is not waited for.
 const DROPPED: Duration = Duration::from_millis(500);

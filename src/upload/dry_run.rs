@@ -69,7 +69,7 @@ async fn planned(shared: &Shared, file: &mut Unhashed) -> Result<Status> {
         known = journal(shared, file).await;
         seen = look(shared, file, &known).await?;
     }
-    let conflict = options.on_conflict;
+    let conflict = file.task.conflict;
     let verdict = match (&known, &seen) {
         // As an upload has it: it may be there, and nothing tells.
         (Known::Begun(Begun::Pending(_)), Standing::Unknown) => return Err(never_answered()),
@@ -125,7 +125,7 @@ async fn look(shared: &Shared, file: &Unhashed, known: &Known) -> Result<Standin
     let options = &shared.core.options;
     let is_pending = matches!(known, Known::Begun(Begun::Pending(_)));
     let sends_again = options.resume == Resume::SendAgain && !is_pending;
-    let effort = match (options.look, options.on_conflict) {
+    let effort = match (options.look, file.task.conflict) {
         (Look::Never, _) => return Ok(Standing::Unknown),
         // Sent, whatever is there.
         (_, Conflict::Overwrite | Conflict::KeepBoth) if sends_again => {
@@ -138,7 +138,7 @@ async fn look(shared: &Shared, file: &Unhashed, known: &Known) -> Result<Standin
         remote: &file.task.remote,
         size: file.size,
         md5: file.md5,
-        or_numbered: options.on_conflict == Conflict::KeepBoth,
+        or_numbered: file.task.conflict == Conflict::KeepBoth,
     };
     standing(shared, wanted, effort).await
 }

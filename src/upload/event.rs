@@ -153,6 +153,7 @@ pub struct Progress {
     pub(super) compared: AtomicU64,
     pub(super) compared_bytes: AtomicU64,
     pub(super) is_listed: AtomicBool,
+    pub(super) is_paused: AtomicBool,
     pub(super) under_way: Arc<UnderWay>,
     pub(super) spent: TimeSpent,
     /// What was found at the last look, ten times a second.
@@ -218,8 +219,10 @@ pub struct Snapshot {
     /// Those of `on_wire` that sockets took at once when their bodies began: they lie in buffers rather than
     /// with the service, as far as can be told.
     pub in_sockets: u64,
-    /// No more files will be handed in.
+    /// The run's own list has ended: only what is added comes on top.
     pub is_listed: bool,
+    /// The run begins nothing new for now.
+    pub is_paused: bool,
     /// Files of which the MD5 is worked out.
     pub hashing: usize,
     /// Files that wait for their turn, or for an answer that does not concern their content.
@@ -264,6 +267,7 @@ impl Progress {
             on_wire: looked.on_wire,
             in_sockets: looked.in_sockets,
             is_listed: self.is_listed.load(Ordering::Relaxed),
+            is_paused: self.is_paused.load(Ordering::Relaxed),
             hashing: self.under_way.count(Step::Hashing),
             queued: self.under_way.count(Step::Queued),
             sending: self.under_way.count(Step::Sending),
@@ -322,6 +326,11 @@ impl Progress {
     #[must_use]
     pub fn time_spent(&self) -> Vec<(Held, Duration)> {
         self.spent.shares()
+    }
+
+    /// Files that were handed in so far.
+    pub(super) fn handed_in(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
     }
 
     /// Counters of the run of `scope`, which counts what is sent.

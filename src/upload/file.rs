@@ -97,7 +97,7 @@ async fn unless_known(
         Known::Nothing => (None, None),
     };
     let mut file = FileUpload {
-        facts: facts(shared, hashed),
+        facts: facts(hashed),
         shared: Arc::clone(shared),
         hashed,
         contents: Arc::new(Contents::new(hashed.source.clone(), hashed.digest.md5)),
@@ -518,12 +518,12 @@ fn log_created(round: Try, reply: &CreateReply) {
     }
 }
 
-fn facts(shared: &Shared, hashed: &Hashed) -> FileFacts {
+fn facts(hashed: &Hashed) -> FileFacts {
     FileFacts {
         remote: hashed.task.remote.clone(),
         etag: hashed.digest.md5,
         size: hashed.source.len(),
-        conflict: shared.core.options.on_conflict,
+        conflict: hashed.task.conflict,
     }
 }
 

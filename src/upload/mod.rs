@@ -9,12 +9,14 @@ mod contents;
 mod core;
 mod descriptors;
 mod disk;
+mod door;
 mod dry_run;
 mod event;
 mod file;
 mod folder;
 mod folders;
 mod forecast;
+mod handle;
 mod held;
 mod landing;
 mod listing;
@@ -29,6 +31,7 @@ mod runtime;
 mod single;
 mod slices;
 mod state;
+mod stream;
 mod sum;
 mod targets;
 mod turn;
@@ -37,20 +40,24 @@ mod verify;
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use client::{Client, Interrupter, Run, ServerReport};
+pub use client::{Client, ServerReport};
+pub use door::Adder;
 pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
 pub use forecast::Forecast;
+pub use handle::FileHandle;
 pub use held::Held;
 pub use landing::Landing;
 pub use planner::Planner;
 pub use probe::{Answer, Reach};
 pub use runtime::runtime;
 pub use state::State;
+pub use stream::{Interrupter, Run};
 pub use targets::{Claimed, Targets};
 pub use under_way::{FileNow, Step, StepTimes};
 pub use verify::{Checker, Receipt};
@@ -60,6 +67,7 @@ pub use crate::transfer::{AttemptEnd, CallAttempt, CallCount, Fact, Wait};
 
 use crate::digest::Md5;
 use crate::source::ByteSource;
+use crate::wire::Conflict;
 
 /// A file to upload, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +90,10 @@ pub struct Item {
     /// Whether `md5` is taken instead of hashing. The service compares what arrives with it; what it has
     /// already under that MD5 is taken for the file. Files below 4 MiB are hashed all the same.
     pub trust_md5: bool,
-    /// Anything of the caller's, handed back in the file's [`Outcome`].
+    /// What happens where the remote name is taken; `None` (default) is
+    /// [`Options::on_conflict`](crate::Options::on_conflict).
+    pub conflict: Option<Conflict>,
+    /// Anything of the caller's, handed back in the file's [`Outcome`] and in every event that concerns it.
     pub tag: Option<Arc<str>>,
 }
 
@@ -116,6 +127,7 @@ impl Item {
             below: None,
             md5: None,
             trust_md5: false,
+            conflict: None,
             tag: None,
         }
     }
@@ -168,7 +180,11 @@ impl Item {
     /// guess only.
     fn first_guess(&self) -> (u64, bool) {
         let facts = match (&self.origin, &self.below) {
-            (Origin::Caller(source), _) => return (source.length(), true),
+            // One that panics fails when it is opened, alone.
+            (Origin::Caller(source), _) => {
+                let length = catch_unwind(AssertUnwindSafe(|| source.length()));
+                return (length.unwrap_or(0), true);
+            }
             (_, Some(_)) => std::fs::symlink_metadata(&self.path),
             (_, None) => std::fs::metadata(&self.path),
         };

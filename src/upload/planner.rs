@@ -2,10 +2,11 @@
 //! changes anything.
 
 use super::Item;
-use super::client::{Client, Run};
+use super::client::Client;
 use super::core::Core;
 use super::listing::Lister;
 use super::run::Purpose;
+use super::stream::Run;
 use crate::error::Result;
 use crate::options::Options;
 

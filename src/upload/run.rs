@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
-use super::event::{Event, Progress};
+use super::event::{Event, Outcome, Progress, Summary};
 use super::remote::Listings;
 use crate::error::Error;
 use crate::hash::{Pools, processors};
+use crate::sync::Mutex;
 use crate::transfer::Scope;
 
 /// What becomes of a run's files.
@@ -21,6 +23,16 @@ pub enum Purpose {
     Verify,
     /// It is told what an upload would do.
     Plan,
+}
+
+/// What the reader of a run is told.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events")]
+pub enum Told {
+    /// An event.
+    Event(Event),
+    /// All of the files that were handed in, so many, have ended, and the run's list as well.
+    Idle(u64),
 }
 
 /// One run: a set of files on their way.
@@ -45,7 +57,16 @@ pub struct Shared {
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
-    events: mpsc::WeakSender<Event>,
+    events: mpsc::WeakSender<Told>,
+    sums: Mutex<Sums>,
+}
+
+/// How the files ended so far, and when the run began and ended.
+#[derive(Debug)]
+struct Sums {
+    files: Summary,
+    began: Instant,
+    ended: Option<Instant>,
 }
 
 impl Shared {
@@ -54,7 +75,7 @@ impl Shared {
     pub fn new(
         purpose: Purpose,
         (core, pools): (Arc<Core>, Arc<Pools>),
-        events: mpsc::WeakSender<Event>,
+        events: mpsc::WeakSender<Told>,
     ) -> Arc<Shared> {
         let scope = core.transfer.scope();
         let comparing = core.options.hash_threads.unwrap_or_else(processors);
@@ -69,14 +90,49 @@ impl Shared {
             similar: AtomicU64::new(0),
             places: Semaphore::new(PLACES),
             events,
+            sums: Mutex::new(Sums {
+                files: Summary::default(),
+                began: Instant::now(),
+                ended: None,
+            }),
         })
     }
 
     /// Tells the reader of the run, who may be gone, as soon as it has taken enough of what was told
     /// before.
     pub async fn tell(&self, event: Event) {
+        self.told(Told::Event(event)).await;
+    }
+
+    /// Tells it that nothing is left to do, unless more is added to these `files`.
+    pub async fn tell_idle(&self, files: u64) {
+        self.told(Told::Idle(files)).await;
+    }
+
+    async fn told(&self, told: Told) {
         if let Some(events) = self.events.upgrade() {
-            drop(events.send(event).await);
+            drop(events.send(told).await);
+        }
+    }
+
+    /// Counts a file that has ended.
+    pub fn count(&self, outcome: &Outcome) {
+        self.sums.lock().files.count(outcome);
+    }
+
+    /// The run takes no more time.
+    pub fn ended(&self) {
+        self.sums.lock().ended.get_or_insert_with(Instant::now);
+    }
+
+    /// The run so far, in numbers.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let sums = self.sums.lock();
+        let until = sums.ended.unwrap_or_else(Instant::now);
+        Summary {
+            elapsed: until.saturating_duration_since(sums.began),
+            ..sums.files
         }
     }
 
@@ -85,7 +141,7 @@ impl Shared {
         if self.similar.fetch_add(1, Ordering::Relaxed) < SIMILAR
             && let Some(events) = self.events.upgrade()
         {
-            drop(events.blocking_send(Event::Warning(warning)));
+            drop(events.blocking_send(Told::Event(Event::Warning(warning))));
         }
     }
 

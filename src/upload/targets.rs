@@ -56,7 +56,7 @@ pub enum Claimed {
 type Key = [u32; 3];
 
 impl Targets {
-    /// An empty set, for a run that does `conflict` where a name is taken.
+    /// An empty set, for a run that does `conflict` where a name is taken and the item says nothing else.
     #[must_use]
     pub fn new(conflict: Conflict) -> Targets {
         Targets {
@@ -92,7 +92,7 @@ impl Targets {
             if is_named && same_file(&first, &local) {
                 return Ok(Claimed::Again(first));
             }
-            if self.conflict != Conflict::KeepBoth {
+            if item.conflict.unwrap_or(self.conflict) != Conflict::KeepBoth {
                 return Err(taken(item, &remote, &first));
             }
         }

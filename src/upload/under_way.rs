@@ -93,6 +93,11 @@ impl Timed {
     pub fn times(&self) -> StepTimes {
         self.0.times()
     }
+
+    /// How far it is.
+    pub fn now(&self) -> FileNow {
+        self.0.now()
+    }
 }
 
 /// One file, listed until this is dropped.

@@ -20,7 +20,7 @@ pub async fn file(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
         remote: &hashed.task.remote,
         size: hashed.source.len(),
         md5: Some(hashed.digest.md5),
-        or_numbered: shared.core.options.on_conflict == Conflict::KeepBoth,
+        or_numbered: hashed.task.conflict == Conflict::KeepBoth,
     };
     let link = (&*shared.core.transfer, &shared.scope);
     let status = match by_name(&shared.listings, link, (wanted, hashed.digest.md5)).await {

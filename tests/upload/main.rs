@@ -5,6 +5,7 @@
 mod common;
 
 mod again;
+mod handles;
 mod many;
 mod refused;
 mod servers;
