@@ -14,7 +14,7 @@ pub mod version;
 
 pub use bandwidth::{Bandwidth, USUAL_SLICE, bodies_in_time, check_rate};
 pub use failure::SharedFailure;
-pub use hedge::{Hedge, Queue, Straggler};
+pub use hedge::{Hedge, Pace, Queue, Straggler};
 pub use limit::{CongestionSignal, Limit, LimitSettings, Steering};
 pub use lull::Lull;
 pub use rate::{CallRates, Rate, RateSettings};

@@ -20,7 +20,7 @@ use super::{Scope, Transfer};
 use crate::auth::Secret;
 use crate::digest::Md5;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
-use crate::policy::{Attempt, Decision, Queue, Repeat, RetryBudget, Straggler};
+use crate::policy::{Attempt, Decision, Pace, Queue, Repeat, RetryBudget, Straggler};
 use crate::service::{RequestOptions, Service, SliceCall, TransferStats};
 use crate::sync::Mutex;
 use crate::wire::{FileFacts, SingleReply};
@@ -747,8 +747,11 @@ impl<B: Payload> BodyCall<'_, B> {
     ) -> (Assignment, Permit) {
         let (started, length) = (Instant::now(), self.body.len());
         let (servers, set) = (&means.transfer.servers, self.route.servers);
+        let mut pace = Pace::default();
         loop {
             tokio::time::sleep(HEDGE_LOOK).await;
+            let age = started.elapsed();
+            let remaining = pace.remaining(age, taken.load(Ordering::Relaxed), length);
             let Some(elsewhere) = servers.expected(set, server, length) else {
                 continue;
             };
@@ -758,8 +761,8 @@ impl<B: Payload> BodyCall<'_, B> {
             };
             let straggler = Straggler {
                 bytes: length,
-                sent: taken.load(Ordering::Relaxed),
-                age: started.elapsed(),
+                age,
+                remaining,
                 elsewhere,
             };
             let total = means.scope.bytes.load(Ordering::Relaxed);
