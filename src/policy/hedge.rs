@@ -62,10 +62,12 @@ impl Hedge {
     }
 }
 
-/// At least 1.5 times its expected time old, and a hedged request begun now would overtake it.
+/// It takes twice its expected time in all, and a hedged request begun now would overtake it.
 fn straggles(slice: &Straggler) -> bool {
-    let late = slice.elsewhere.mul_f64(1.5).max(SHORTEST);
-    slice.age >= late && slice.remaining > slice.elsewhere.mul_f64(1.2)
+    let takes = slice.age.saturating_add(slice.remaining);
+    slice.age >= SHORTEST
+        && takes >= slice.elsewhere * 2
+        && slice.remaining > slice.elsewhere.mul_f64(1.2)
 }
 
 /// How fast a slice arrives, by what its socket takes. That is ahead of what has arrived by what the
@@ -142,15 +144,21 @@ mod tests {
             ..slow()
         };
         let young = Straggler {
-            age: Duration::from_secs(2),
+            age: Duration::from_millis(400),
+            ..slow()
+        };
+        let usual = Straggler {
+            remaining: Duration::from_secs(6),
+            elsewhere: Duration::from_millis(5900),
             ..slow()
         };
         let tiny = Straggler {
             age: Duration::from_millis(100),
+            remaining: Duration::from_millis(300),
             elsewhere: Duration::from_millis(10),
             ..slow()
         };
-        for straggler in [nearly, young, tiny] {
+        for straggler in [nearly, young, usual, tiny] {
             assert!(
                 !hedge.should(&straggler, Queue::Empty, 1 << 40),
                 "{straggler:?}"
