@@ -40,11 +40,14 @@
 //! | 3 | `hash`: files to MD5s on threads of its own; `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
 //! | 4 | `options`: every setting, checked once; `transfer`: one body or call to its end, with the one retry loop (`transfer/send.rs`) |
 //! | 5 | `upload`: clients, runs, files; `upload/file.rs` reads aloud |
+//! | 6 | `blocking`: the same for programs without tokio |
 //!
 //! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
 //! once, whether to repeat and what a reply means are plain functions of their arguments.
 
 mod auth;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod digest;
 mod error;
 mod hash;

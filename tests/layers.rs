@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("options", 4),
     ("transfer", 4),
     ("upload", 5),
+    ("blocking", 6),
 ];
 
 #[test]
@@ -75,7 +76,10 @@ fn unsafe_stays_in_its_modules() {
 #[test]
 fn packages_stay_in_their_modules() {
     let homes: &[(&str, &[&str])] = &[
-        ("tokio::", &["net", "service", "auth", "transfer", "upload"]),
+        (
+            "tokio::",
+            &["net", "service", "auth", "transfer", "upload", "blocking"],
+        ),
         ("rayon::", &["hash"]),
         ("crossbeam_channel::", &["upload"]),
         ("rusqlite::", &["journal"]),

@@ -454,7 +454,7 @@ async fn a_source_that_fails_panics_or_never_answers_ends_the_run() {
     let silent = TokenSource::new(|_| std::future::pending()).within(Duration::from_millis(50));
     for (source, kind, words) in [
         (failing, Kind::Transport, "the vault is away"),
-        (panicking, Kind::State, "panicked"),
+        (panicking, Kind::Auth, "token source panicked"),
         (silent, Kind::Auth, "no token within 50ms"),
     ] {
         let run = by_source(&scene, source).start(many(&scene, 0, 20));

@@ -50,7 +50,14 @@ impl fmt::Debug for Secret {
 pub enum Credential {
     /// A token that the user pasted. Never refreshed: there is nothing to refresh it with.
     Token(Secret),
-    /// Client credentials; tokens are fetched with them and kept on disk.
+    /// Client credentials; tokens are fetched with them.
+    ///
+    /// Three tokens of one client id live at once; a fourth login ends the first. So one token is fetched
+    /// for all tasks of a client, and kept for all clients and processes that share a
+    /// [`Options::state_dir`](crate::Options::state_dir): one of them logs in, the others wait for it.
+    /// Without a state folder each [`Client`](crate::Client) logs in by itself, and more than three of them
+    /// end each other's tokens. Machines that share no folder are to share a token by another way, such as
+    /// [`Credential::Source`].
     Client {
         /// The client id.
         id: String,

@@ -51,8 +51,9 @@ pub struct TokenRequest {
 /// the client share what it gives. It is not called again after an error: what can be repeated is its
 /// own affair. With [`TokenSource::shared_as`] all processes share its tokens too.
 ///
-/// Its errors end the run; [`Kind::Auth`](crate::Kind::Auth) says that the credentials are refused.
-/// A panic in it is an error as well.
+/// Its errors end the run; [`Kind::Auth`](crate::Kind::Auth) says that the credentials are refused. One
+/// that gives nothing [in time](TokenSource::within), gives a refused token again, or panics, ends it with
+/// that kind too.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -125,6 +126,28 @@ impl TokenSource {
         self.name.as_deref()
     }
 
+    /// What the function gives within the limit. It runs as a task of its own: one that blocks its thread
+    /// instead of waiting is given up all the same.
+    async fn asked(&self, request: TokenRequest) -> Result<Token> {
+        let fetch = Arc::clone(&self.fetch);
+        let mut task = tokio::spawn(async move { fetch(request).await });
+        let failed = |message: String| Error::new(Kind::Auth, Operation::Login, message);
+        match tokio::time::timeout(self.limit, &mut task).await {
+            Ok(Ok(answer)) => answer.map_err(Error::of_the_run),
+            Ok(Err(ended)) if ended.is_panic() => {
+                Err(failed("the token source panicked".to_owned()).of_the_run())
+            }
+            Ok(Err(_)) => Err(failed(
+                "the token source was cut off: the runtime is ending".to_owned(),
+            )),
+            Err(_) => {
+                task.abort();
+                let message = format!("the token source gave no token within {:?}", self.limit);
+                Err(failed(message).timed_out())
+            }
+        }
+    }
+
     /// A token, other than the one that was refused.
     ///
     /// # Errors
@@ -133,12 +156,7 @@ impl TokenSource {
         let request = TokenRequest {
             refused: refused.clone(),
         };
-        let answer = tokio::time::timeout(self.limit, (self.fetch)(request)).await;
-        let late = |_| {
-            let message = format!("the token source gave no token within {:?}", self.limit);
-            Error::new(Kind::Auth, Operation::Login, message).timed_out()
-        };
-        let token = answer.map_err(late)?.map_err(Error::of_the_run)?;
+        let token = self.asked(request).await?;
         if refused.is_some_and(|refused| refused == token.secret) {
             let message = "the token source gave the token again that the service refused";
             return Err(Error::new(Kind::Auth, Operation::Login, message));
@@ -198,6 +216,35 @@ mod tests {
         assert_eq!(error.kind(), Kind::Auth);
         assert!(!error.to_string().contains("t1"), "{error}");
         assert!(source.fetch(Some(Secret::new("t0"))).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_that_blocks_its_thread_is_given_up_and_one_that_panics_is_told() {
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let blocked = std::sync::Mutex::new(blocked);
+        let blocking = TokenSource::new(move |_| {
+            // The end of the test lets it go.
+            let _: Result<(), _> = blocked.lock().expect("alone").recv();
+            async { Ok(Token::new(Secret::new("late"))) }
+        });
+        let brief = blocking.within(Duration::from_millis(50));
+        let error = brief.fetch(None).await.expect_err("too late");
+        drop(release);
+        assert!(
+            error.to_string().contains("no token within 50ms"),
+            "{error}"
+        );
+        let at_once =
+            TokenSource::new(|_| -> std::future::Ready<Result<Token>> { panic!("purpose") });
+        let later = TokenSource::new(|_| async { panic!("purpose") });
+        for source in [at_once, later] {
+            let error = source.fetch(None).await.expect_err("no token");
+            assert_eq!(error.kind(), Kind::Auth);
+            assert!(
+                error.to_string().contains("token source panicked"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod access;
 mod answers;
+mod blocking;
 mod budgets;
 mod checkpoint;
 mod clocks;
