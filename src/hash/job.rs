@@ -12,7 +12,7 @@ use crate::source::Source;
 
 /// A file to hash, on its way through the engine. Its methods are called on the engine's threads.
 pub trait Job: Send + Sized + 'static {
-    /// Its bytes as far as is known before it is opened; `None` for a stream.
+    /// Its bytes as far as is known, which may be more once it was opened; `None` for a stream.
     fn size(&self) -> Option<u64>;
 
     /// Opens it. Called again where [scarcity](crate::Error::is_scarcity) was in the way and is gone.
@@ -118,6 +118,16 @@ impl<J: Job> Taken<J> {
             Some(job) => job.open(),
             None => Ok(OpenedJob::Nothing),
         }
+    }
+
+    /// Its size as far as is known by now; `None` for a stream.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.ticket.size()
+    }
+
+    /// Gives its part of the budget back, and itself.
+    pub(super) fn put_back(self) -> Ticket<J> {
+        self.ticket
     }
 
     /// Its end without a word: it was told already.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use panup::{HashProgress, HashSnapshot};
 
 /// A bar where standard error is a terminal, nothing elsewhere. Dropping it takes it away.
@@ -72,12 +72,14 @@ fn draw(bar: &ProgressBar, progress: &HashProgress) {
         hashed,
         ..
     } = progress.snapshot();
-    bar.set_length(bytes);
+    // The size of a small file is known once it is opened: the files tell how far it is, too.
+    let by_files = u128::from(hashed) * u128::from(files) / u128::from(done.max(1));
+    bar.set_length(bytes.max(u64::try_from(by_files).unwrap_or(u64::MAX)));
     bar.set_position(hashed.min(bytes));
-    bar.set_message(format!("{done}/{files} files"));
+    bar.set_message(format!("{done}/{files} files, {} found", HumanBytes(bytes)));
 }
 
-const TEMPLATE: &str = "hashing [{bar:30}] {binary_bytes:>11}/{binary_total_bytes:11} {binary_bytes_per_sec:>13} {msg}";
+const TEMPLATE: &str = "hashing [{bar:30}] {binary_bytes:>11} {binary_bytes_per_sec:>13} {msg}";
 
 /// As often as the bar is drawn.
 const BEAT: Duration = Duration::from_millis(100);

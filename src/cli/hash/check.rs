@@ -7,7 +7,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use panup::digest::Md5;
-use panup::{Error, FileSum, HashOptions, Input};
+use panup::{Error, FileSum, HashOptions};
 
 use super::super::args::Checking;
 use super::super::{complain, text, usage};
@@ -59,11 +59,11 @@ struct Tally {
 impl List {
     fn read(path: &Path) -> Result<List, Error> {
         let failed = |error| Error::read(path, error);
-        let (name, source): (String, Box<dyn Read>) = match typed(path.to_owned()) {
-            Input::Stdin => ("'standard input'".to_owned(), Box::new(std::io::stdin())),
-            Input::File(path) => {
-                let file = File::open(&path).map_err(failed)?;
-                (quoted(&path), Box::new(file))
+        let (name, source): (String, Box<dyn Read>) = match typed(path.to_owned()).path() {
+            None => ("'standard input'".to_owned(), Box::new(std::io::stdin())),
+            Some(path) => {
+                let file = File::open(path).map_err(failed)?;
+                (quoted(path), Box::new(file))
             }
         };
         let mut list = List {

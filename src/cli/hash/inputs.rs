@@ -57,7 +57,7 @@ fn walk(
                 left_out.note(&entry);
                 return None;
             }
-            Some(Input::File(entry.into_path()))
+            Some(Input::RegularFile(entry.into_path()))
         }
         Err(error) => {
             // After the last line there is no reader any more.

@@ -80,10 +80,7 @@ fn print(hash: &Hash, options: &HashOptions) -> Result<bool, Error> {
 
 /// As md5sum names it.
 fn name(input: &Input) -> &std::path::Path {
-    match input {
-        Input::File(path) => path,
-        Input::Stdin => "-".as_ref(),
-    }
+    input.path().unwrap_or("-".as_ref())
 }
 
 /// `panup: path: why`, as every tool says it: without the system's number of the error.

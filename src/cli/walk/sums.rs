@@ -41,9 +41,7 @@ impl Sums {
         let drawn = paths.iter().filter(is_held).take(most);
         let inputs: Vec<Input> = drawn.map(|path| Input::File(path.to_path_buf())).collect();
         for file in panup::hash_files(inputs, options)? {
-            let Input::File(path) = &file.input else {
-                continue;
-            };
+            let path = file.input.path().unwrap_or("-".as_ref());
             let (Ok(sum), Some(listed)) = (&file.sum, sums.md5s.get(path)) else {
                 continue;
             };
