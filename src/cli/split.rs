@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use panup::digest::Md5;
-use panup::{
-    Client, Conflict, Error, Event, Item, Kind, Operation, Origin, Outcome, Status, Targets,
-};
+use panup::{Client, Error, Event, Item, Kind, Operation, Origin, Outcome, Status};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -97,16 +95,10 @@ impl Splits {
     ) -> Box<dyn Iterator<Item = Item> + Send> {
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         let runtime = tokio::runtime::Handle::current();
-        let mut names = Targets::new(Conflict::Fail);
         Box::new(items.flat_map(move |item| {
             let Some((size, split)) = wanted(&item, shared.size) else {
                 return Parts::One(Some(item));
             };
-            // The list's name may be another file's. Of what is no split file's, the run itself sees that.
-            let list = Item::bytes("", Vec::new()).to(item.parent_id, list_name(&item.remote));
-            if names.claim(&list).is_err() {
-                return Parts::One(Some(item));
-            }
             let shared_too = Arc::clone(&shared);
             let (client, path) = (client.clone(), item.path.clone());
             let whole = runtime.spawn(async move {
@@ -367,6 +359,7 @@ impl Iterator for Parts {
         let remote = part_name(&item.remote, *next, count);
         let mut part = Item::part(&item.path, range).to(item.parent_id, remote);
         part.below.clone_from(&item.below);
+        part.reserved = Some(list_name(&item.remote));
         let echo = echo.with_part(Part {
             of: item.remote.clone(),
             number: *next,

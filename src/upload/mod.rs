@@ -93,6 +93,9 @@ pub struct Item {
     /// What happens where the remote name is taken; `None` (default) is
     /// [`Options::on_conflict`](crate::Options::on_conflict).
     pub conflict: Option<Conflict>,
+    /// Another remote path below `parent_id` that no other local file of the run may have: what the
+    /// caller makes of this one goes there, such as a list of its parts.
+    pub reserved: Option<String>,
     /// Anything of the caller's, handed back in the file's [`Outcome`] and in every event that concerns it.
     pub tag: Option<Arc<str>>,
 }
@@ -128,6 +131,7 @@ impl Item {
             md5: None,
             trust_md5: false,
             conflict: None,
+            reserved: None,
             tag: None,
         }
     }

@@ -71,7 +71,7 @@ impl Targets {
         }
     }
 
-    /// Claims the remote path of `item`. The disk is asked only where it is claimed already, to see
+    /// Claims the remote path of `item`, and the one that is reserved for what is made of it. The disk is asked only where it is claimed already, to see
     /// whether both local paths are one file.
     ///
     /// # Errors
@@ -79,10 +79,16 @@ impl Targets {
     /// to be kept; or what is a folder for one of them is a file for the other. The message names
     /// both local files.
     pub fn claim(&mut self, item: &Item) -> Result<Claimed> {
+        if let Some(reserved) = &item.reserved {
+            self.claim_path(item, reserved, item.path.clone())?;
+        }
+        self.claim_path(item, &item.remote, item.local())
+    }
+
+    fn claim_path(&mut self, item: &Item, path: &str, local: PathBuf) -> Result<Claimed> {
         let named = |error: Error| error.with_path(&item.path);
-        let remote = Remote::new(item.parent_id, &item.remote).map_err(named)?;
+        let remote = Remote::new(item.parent_id, path).map_err(named)?;
         let key = self.key(remote.parent(), remote.path());
-        let local = item.local();
         // Of contents without a path nobody can say that they are the same.
         let is_named = !matches!(item.origin, Origin::Caller(_));
         let name = remote.path().rsplit('/').next().unwrap_or_default();

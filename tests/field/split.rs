@@ -148,24 +148,41 @@ fn what_is_left_of_a_split_file_goes_by_its_report() {
     assert_eq!(summary["files"], 0, "nothing is left");
 }
 
-/// The name of the list may be another file's: one of them is refused, and nothing replaced.
+/// The names of the parts and of their list may be another file's: the second one is refused, and
+/// nothing replaced.
 #[test]
 fn two_files_for_one_name_are_told() {
-    let (scene, _) = scene();
-    fs::write(scene.path("d/大.bin.001"), "mine").expect("written");
-    let done = split(&scene, &["--on-conflict", "overwrite", "d"]).exit(4);
-    let (files, _) = done.report();
-    let failed: Vec<&Value> = files
-        .iter()
-        .filter(|file| file["status"] == "failed")
-        .collect();
-    assert_eq!(failed.len(), 1, "{files:?}");
-    assert!(
-        failed[0]["error"]["message"]
-            .to_string()
-            .contains("remote path of"),
-        "{failed:?}"
-    );
+    for (taken, is_first, failures) in [
+        ("大.bin.001", false, 1),
+        ("大.bin.md5", false, 1),
+        // All parts wait for a list that would have no name.
+        ("大.bin.md5", true, 4),
+    ] {
+        let (scene, _) = scene();
+        let mine = format!("d/{taken}");
+        fs::write(scene.path(&mine), "mine").expect("written");
+        let mut args = vec!["--on-conflict", "overwrite"];
+        if is_first {
+            args.extend(["--order", "size"]);
+        }
+        args.push("d");
+        let done = split(&scene, &args).exit(4);
+        let (files, _) = done.report();
+        let failed: Vec<&Value> = files
+            .iter()
+            .filter(|file| file["status"] == "failed")
+            .collect();
+        assert_eq!(failed.len(), failures, "{taken}: {files:?}");
+        for file in failed {
+            let told = file["error"]["message"].to_string();
+            assert!(told.contains("remote path of"), "{file:?}");
+        }
+        if is_first {
+            assert_eq!(stored(&scene, &mine), b"mine");
+        } else {
+            assert_ne!(stored(&scene, &mine), b"mine");
+        }
+    }
 }
 
 #[test]
