@@ -206,7 +206,7 @@ impl Error {
     pub fn read(path: &Path, source: std::io::Error) -> Self {
         let error = Error::new(Kind::Source, Operation::Read, source.to_string()).with_path(path);
         error.with(|facts| {
-            facts.scarcity = is_scarcity(&source);
+            facts.scarcity = crate::system::is_shortage(&source);
             facts.for_good = source.kind() == std::io::ErrorKind::PermissionDenied;
         })
     }
@@ -461,13 +461,6 @@ impl Error {
     }
 }
 
-fn is_scarcity(error: &std::io::Error) -> bool {
-    let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN];
-    error
-        .raw_os_error()
-        .is_some_and(|code| scarce.contains(&code))
-}
-
 /// `path: call: message (slice 3, HTTP 200, code 1, trace id …)`, without what is not known; a step on
 /// this machine is no call.
 impl fmt::Display for Error {
@@ -543,13 +536,16 @@ mod tests {
     #[test]
     fn what_is_scarce_and_what_is_the_files() {
         for (code, expected) in [
-            (libc::EMFILE, true),
+            (crate::system::TOO_MANY_FILES, true),
+            (crate::system::NO_MEMORY, true),
+            #[cfg(unix)]
             (libc::ENFILE, true),
-            (libc::ENOMEM, true),
+            #[cfg(unix)]
             (libc::EAGAIN, true),
-            (libc::ENOENT, false),
-            (libc::EACCES, false),
-            (libc::EIO, false),
+            // ENOENT, EIO, EACCES; of Windows, no file, access denied, a lock of another process.
+            (2, false),
+            (5, false),
+            (if cfg!(unix) { 13 } else { 33 }, false),
         ] {
             let error = std::io::Error::from_raw_os_error(code);
             let error = Error::read(Path::new("f"), error);

@@ -34,13 +34,14 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | `error`: every way to fail, and whether repeating can help; `http`: its versions; `sync`: a mutex that goes on after a panic |
-//! | 1 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `private`: files of ours alone; `panics`: what a panic becomes |
-//! | 2 | `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
-//! | 3 | `hash`: files to MD5s on threads of its own; `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
-//! | 4 | `options`: every setting, checked once; `transfer`: one body or call to its end, with the one retry loop (`transfer/send.rs`) |
-//! | 5 | `upload`: clients, runs, files; `upload/file.rs` reads aloud |
-//! | 6 | `blocking`: the same for programs without tokio |
+//! | 0 | `system`: what operating systems call differently |
+//! | 1 | `error`: every way to fail, and whether repeating can help; `http`: its versions; `sync`: a mutex that goes on after a panic |
+//! | 2 | `source`: a file as bytes; [`digest`]: MD5 in lanes; `plan`: what is left to send; `panics`: what a panic becomes |
+//! | 3 | `private`: files of ours alone; `wire`: the service's grammar; `policy`: decisions without clock or I/O; `net`: HTTP |
+//! | 4 | `hash`: files to MD5s on threads of its own; `service`: the calls, one attempt each; `auth`: the credential; `journal`: what is remembered |
+//! | 5 | `options`: every setting, checked once; `transfer`: one body or call to its end, with the one retry loop (`transfer/send.rs`) |
+//! | 6 | `upload`: clients, runs, files; `upload/file.rs` reads aloud |
+//! | 7 | `blocking`: the same for programs without tokio |
 //!
 //! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
 //! once, whether to repeat and what a reply means are plain functions of their arguments.
@@ -62,6 +63,7 @@ mod private;
 mod service;
 mod source;
 mod sync;
+mod system;
 mod transfer;
 mod upload;
 mod wire;
@@ -77,6 +79,7 @@ pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, Spool, prepare_process};
+pub use system::{name_bytes, name_from_bytes};
 pub use upload::runtime;
 pub use upload::{
     Adder, AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact,

@@ -1,7 +1,6 @@
 //! Who uploads: what is typed first, then the environment, then what `panup login` keeps.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -202,7 +201,8 @@ fn remove(path: &Path) -> Result<bool, Error> {
 
 /// One that is empty is not set: that is how some launchers unset it.
 fn plain_variable(name: &str) -> Option<Vec<u8>> {
-    let value = std::env::var_os(name).map(OsStringExt::into_vec);
+    let value = std::env::var_os(name)?;
+    let value = Some(panup::name_bytes(&value).into_owned());
     value.filter(|value| !value.trim_ascii().is_empty())
 }
 

@@ -82,8 +82,7 @@ fn state_folder(report: &mut Report, folder: Option<&Path>) {
 }
 
 fn open_files(report: &mut Report) {
-    use rustix::process::{Resource, getrlimit};
-    let limit = getrlimit(Resource::Nofile).current;
+    let limit = super::system::open_files_limit();
     let told = limit.map_or("no limit".to_owned(), |limit| format!("{limit} at once"));
     match limit {
         Some(limit) if limit < FEW => {

@@ -98,10 +98,7 @@ mod embedded {
     fn fresh_folder() -> std::io::Result<PathBuf> {
         let name = format!("panup-emulator-{:016x}", fastrand::u64(..));
         let folder = std::env::temp_dir().join(name);
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
+        super::super::system::fresh_folder(&folder)?;
         Ok(folder)
     }
 }

@@ -5,9 +5,11 @@
 //! The cursor rests behind the last line, so a `^C` that the terminal echoes changes nothing but that line,
 //! which is drawn anew. An Enter moves it to the next line: that is seen by the line that waits to be read.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
+
+use super::system::typed_ahead;
 
 /// What stands at the foot of the terminal: one for the process, as the terminal is.
 static FOOT: Mutex<Foot> = Mutex::new(Foot {
@@ -35,7 +37,7 @@ struct Foot {
 pub fn begin() {
     let mut foot = lock();
     foot.is_on = true;
-    foot.typed = typed();
+    foot.typed = typed_ahead();
 }
 
 /// Draws `lines` in place of those that stand there, on a terminal of `width` columns.
@@ -117,7 +119,7 @@ impl Foot {
 
     /// Lines by which the cursor went down since it was asked last: nobody types two in a tenth of a second.
     fn entered(&mut self) -> usize {
-        let typed = typed();
+        let typed = typed_ahead();
         let before = std::mem::replace(&mut self.typed, typed);
         usize::from(typed > before)
     }
@@ -132,16 +134,6 @@ impl Foot {
             _ => format!("\r\x1b[{}A", rows - 1),
         }
     }
-}
-
-/// Bytes of whole lines that wait to be read at the terminal.
-fn typed() -> u64 {
-    let keys = std::io::stdin();
-    #[cfg(unix)]
-    if keys.is_terminal() {
-        return rustix::io::ioctl_fionread(keys).unwrap_or(0);
-    }
-    0
 }
 
 /// Columns of the terminal on standard error.

@@ -113,10 +113,8 @@ impl Root {
 
     /// `own` is the name, or the folders and the name, that `path` has for a reader of the command line.
     pub fn new(path: &Path, own: &Path) -> Root {
-        let bytes = path.as_os_str().as_encoded_bytes();
         // Their contents are walked, whatever they are called.
-        let contents =
-            bytes.ends_with(b"/") || bytes.ends_with(b"/.") || path.file_name().is_none();
+        let contents = means_contents(path) || path.file_name().is_none();
         Root {
             own: match contents {
                 true => PathBuf::new(),
@@ -125,6 +123,13 @@ impl Root {
             absolute: absolute(path),
         }
     }
+}
+
+/// Whether the contents of the folder are meant: `DIR/` and `DIR/.`, with either separator of Windows there.
+pub fn means_contents(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let last = bytes.strip_suffix(b".").unwrap_or(bytes).last();
+    last.is_some_and(|&last| std::path::is_separator(char::from(last)))
 }
 
 /// Whether any is true; all are looked at, so that each list knows what it matched.

@@ -43,6 +43,7 @@ mod signals;
 mod size;
 mod split;
 mod stdin;
+mod system;
 mod text;
 mod timings;
 mod token_command;

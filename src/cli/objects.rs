@@ -84,7 +84,7 @@ pub struct LocalPath {
 
 impl From<&Path> for LocalPath {
     fn from(path: &Path) -> LocalPath {
-        let coded = || STANDARD.encode(path.as_os_str().as_encoded_bytes());
+        let coded = || STANDARD.encode(panup::name_bytes(path.as_os_str()));
         LocalPath {
             path: path.to_string_lossy().into_owned(),
             path_bytes: path.to_str().is_none().then(coded),

@@ -2,8 +2,8 @@
 //! token that it prints, with its end where it says one. Never: a word of its output in an error, a
 //! wait without a limit, more of its output than a token can have.
 
-use std::io::{IsTerminal, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::Read;
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::system::{end_group, shell};
 use super::{text, usage};
 
 /// The credential that is a command. Its tokens are shared by all processes that run the same command
@@ -83,26 +84,6 @@ fn fetch(command: &str, renewal: bool, limit: Duration) -> Result<Token, Error> 
     }
 }
 
-#[cfg(unix)]
-fn shell(command: &str) -> Command {
-    use std::os::unix::process::CommandExt;
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command);
-    // At a terminal it may ask there, and an interrupt is for it as well.
-    if !std::io::stderr().is_terminal() {
-        shell.process_group(0);
-    }
-    shell
-}
-
-#[cfg(windows)]
-fn shell(command: &str) -> Command {
-    use std::os::windows::process::CommandExt;
-    let mut shell = Command::new("cmd");
-    shell.raw_arg("/D /S /C").raw_arg(format!("\"{command}\""));
-    shell
-}
-
 /// Waits for the end; `None` where it was ended because of the time or of what it printed.
 fn wait(child: &mut Child, out: &Output, limit: Duration) -> Option<ExitStatus> {
     let started = Instant::now();
@@ -121,13 +102,7 @@ fn wait(child: &mut Child, out: &Output, limit: Duration) -> Option<ExitStatus> 
 
 /// Ends the command and, where it has a process group of its own, what it started.
 fn end(child: &mut Child) {
-    #[cfg(unix)]
-    if !std::io::stderr().is_terminal() {
-        let id = i32::try_from(child.id()).ok();
-        if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
+    end_group(child);
     drop(child.kill());
     drop(child.wait());
 }
@@ -399,7 +374,7 @@ mod tests {
         );
         std::thread::sleep(Duration::from_secs(2));
         assert!(
-            std::io::stderr().is_terminal() || !mark.exists(),
+            std::io::IsTerminal::is_terminal(&std::io::stderr()) || !mark.exists(),
             "what it started is ended too"
         );
     }

@@ -1,18 +1,18 @@
 //! Database cells and what they mean. In: values, which may be anything at all. Out: what they mean, or `None`.
 //! Never: a panic or an allocation sized by a number that a cell claims.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Row;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 
 use super::entry::Account;
 use crate::digest::{FileDigest, Md5};
 use crate::plan::Acked;
 use crate::source::Identity;
+use crate::system::{name_bytes, name_from_bytes};
 use crate::wire::Conflict;
 
 /// A path as a cell: text where it is UTF-8, so that people can read the table; bytes elsewhere.
@@ -20,11 +20,13 @@ pub(super) struct PathCell<'a>(pub(super) &'a Path);
 
 impl ToSql for PathCell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let bytes = self.0.as_os_str().as_bytes();
-        Ok(ToSqlOutput::Borrowed(match std::str::from_utf8(bytes) {
-            Ok(_) => ValueRef::Text(bytes),
-            Err(_) => ValueRef::Blob(bytes),
-        }))
+        if let Some(text) = self.0.to_str() {
+            return Ok(ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())));
+        }
+        Ok(match name_bytes(self.0.as_os_str()) {
+            Cow::Borrowed(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Cow::Owned(bytes) => ToSqlOutput::Owned(Value::Blob(bytes)),
+        })
     }
 }
 
@@ -65,7 +67,7 @@ impl Cells<'_, '_> {
 
     pub(super) fn path(&self, at: usize) -> Option<PathBuf> {
         match self.value(at)? {
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(OsStr::from_bytes(bytes).into()),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(name_from_bytes(bytes).into()),
             _ => None,
         }
     }
@@ -182,7 +184,7 @@ pub(super) fn key(parts: &[&[u8]]) -> i64 {
 }
 
 pub(super) fn path_key(path: &Path) -> i64 {
-    key(&[path.as_os_str().as_bytes()])
+    key(&[&name_bytes(path.as_os_str())])
 }
 
 /// The number that stands for a remote place of an account, in the indexes and among claims.

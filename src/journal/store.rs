@@ -3,8 +3,6 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::failure::{beside, damage_mark, explain, is_damage};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::private;
+use crate::system::{name_bytes, owners_alone};
 
 /// A database that this process uses, and says so for as long as the value lives.
 #[derive(Debug)]
@@ -267,8 +266,16 @@ pub(super) fn is_there(dir: &Path) -> Result<bool> {
 }
 
 /// Whether we may write in this folder or file, and its file system lets us.
+#[cfg(unix)]
 fn is_writable(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether it is marked as not to be written. What an access list refuses is met when it is written.
+#[cfg(windows)]
+fn is_writable(path: &Path) -> bool {
+    let facts = fs::metadata(path);
+    facts.is_ok_and(|facts| facts.is_dir() || !facts.permissions().readonly())
 }
 
 /// A database that is in no file.
@@ -348,7 +355,7 @@ fn real(path: &Path) -> PathBuf {
 /// A path as a URI has it.
 fn escaped(path: &Path) -> String {
     let mut escaped = String::new();
-    for &byte in path.as_os_str().as_bytes() {
+    for &byte in name_bytes(path.as_os_str()).iter() {
         match byte {
             b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
                 escaped.push(char::from(byte));
@@ -407,11 +414,8 @@ fn is_missing_table(error: &rusqlite::Error) -> bool {
 /// SQLite gives its other files the permissions of this one. Only ever created here: opening and
 /// closing an existing database beside SQLite would drop the process's locks on it (POSIX).
 fn create_private(path: &Path) -> io::Result<()> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let mut options = OpenOptions::new();
+    let made = owners_alone(options.write(true).create_new(true)).open(path);
     match made {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made.map(drop),

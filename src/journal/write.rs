@@ -2,7 +2,6 @@
 //! for a slice that the file does not have.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,6 +14,7 @@ use super::read::RowId;
 use crate::digest::{FileDigest, Md5};
 use crate::plan::Acked;
 use crate::source::Identity;
+use crate::system::name_bytes;
 use crate::wire::{Conflict, Created};
 
 /// Remembers MD5s; the row's number.
@@ -269,8 +269,9 @@ pub(super) fn forget(db: &Connection, what: &Forget) -> rusqlite::Result<u64> {
             dropped + db.execute("DELETE FROM file", [])?
         }
         Forget::Path(path) => {
-            let below = [path.as_os_str().as_bytes(), b"/"].concat();
-            let cells = params![path.as_os_str().as_bytes(), below];
+            let name = name_bytes(path.as_os_str());
+            let below = [&*name, std::path::MAIN_SEPARATOR_STR.as_bytes()].concat();
+            let cells = params![&*name, below];
             let uploads = db.execute(&format!("DELETE FROM upload WHERE {UNDER}"), cells)?;
             let files = db.execute(&format!("DELETE FROM file WHERE {UNDER}"), cells)?;
             uploads + files + drop_orphans(db)?

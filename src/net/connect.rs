@@ -11,7 +11,6 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::RootCertStore;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
@@ -38,7 +37,7 @@ pub(super) enum Alpn {
 pub(super) struct Connector {
     dialer: Dialer,
     limit: Duration,
-    roots: RootCertStore,
+    roots: tls::Given,
     system: SystemRoots,
     tls: OnceCell<Tls>,
     /// So many dials find no descriptor.
@@ -96,7 +95,7 @@ impl Connector {
     async fn open(&self, origin: &Origin, alpn: Alpn) -> Result<Stream, Failure> {
         #[cfg(test)]
         if self.is_short() {
-            let error = io::Error::from_raw_os_error(libc::EMFILE);
+            let error = io::Error::from_raw_os_error(crate::system::TOO_MANY_FILES);
             return Err(Failure::connect(origin, error.into()));
         }
         let target = uri(origin).ok_or_else(|| Failure::no_address(origin))?;

@@ -2,44 +2,46 @@
 //! on request the verdict whether it still is what was opened. Never: a signal that kills the process
 //! when the file shrinks under its map, a byte from an unopened file, a write.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::error::{Error, Kind, Operation, Result};
+use crate::system::NO_MEMORY;
 
-mod below;
-#[allow(unsafe_code)]
-mod byte_lock;
-#[allow(unsafe_code)]
-mod guard;
 mod identity;
-#[allow(unsafe_code)]
-mod map;
 mod memory;
 mod origin;
-#[allow(unsafe_code)]
-mod process;
 mod resident;
 mod scarce;
 mod spool;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
 
-pub use byte_lock::{try_lock_byte, unlock_byte};
 pub use identity::{Change, Identity};
 pub use memory::{Buffer, Memory, NoMemory};
 pub use origin::ByteSource;
-pub use process::{Descriptors, prepare_process};
 pub use resident::touched;
 pub use scarce::patiently;
 pub use spool::Spool;
+pub use system::{
+    Descriptors, prepare_process, try_lock_byte, try_lock_file, unlock_byte, unlock_file,
+};
+#[cfg(windows)]
+pub use system::{described, make_folder, our_sid};
 
-use map::{Map, View};
 use origin::{OpenFile, Origin};
+use system::{Map, View};
 
 /// When a file is mapped and when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,13 +143,13 @@ impl Source {
         // Looked at before it is opened: opening a fifo would wait for its writer, opening some
         // devices does something. O_NONBLOCK covers an exchange between the two calls.
         let found = match root {
-            Some(root) => below::open(root, path, below::LOOK).and_then(|file| file.metadata()),
-            None => fs::metadata(path),
+            Some(root) => system::look_below(root, path),
+            None => system::look(path),
         };
         must_be_regular(path, &found.map_err(refused)?)?;
         let opened = match root {
-            Some(root) => below::open(root, path, below::READ),
-            None => open_plainly(path),
+            Some(root) => system::open_below(root, path),
+            None => system::open(path),
         };
         Source::opened((root, path, part), opened.map_err(refused)?, settings)
     }
@@ -158,7 +160,7 @@ impl Source {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_seen(path: &Path, settings: &Settings) -> Result<Source> {
-        let opened = open_plainly(path).map_err(|error| refused(None, path, error));
+        let opened = system::open(path).map_err(|error| refused(None, path, error));
         Source::opened((None, path, None), opened?, settings)
     }
 
@@ -173,13 +175,15 @@ impl Source {
         if let Some(part) = &part {
             must_have(path, part, facts.len())?;
         }
+        let identity = system::identity(&file, &facts);
+        let identity = identity.map_err(|error| refused(root, path, error))?;
         let origin = Origin::File(OpenFile {
             file,
             root: root.map(Path::to_owned),
             part,
             _counted: scarce::CountedFile::new(),
         });
-        Ok(Source::new(path, origin, Identity::of(&facts), settings))
+        Ok(Source::new(path, origin, identity, settings))
     }
 
     /// Contents of the caller's own, under the name `path`.
@@ -507,7 +511,7 @@ impl Source {
     fn resize(&self, buffer: &mut Vec<u8>, len: usize) -> Result<()> {
         let more = len.saturating_sub(buffer.len());
         buffer.try_reserve_exact(more).map_err(|_| {
-            let error = io::Error::from_raw_os_error(libc::ENOMEM);
+            let error = io::Error::from_raw_os_error(NO_MEMORY);
             Error::read(&self.0.path, error)
         })?;
         buffer.resize(len, 0);
@@ -538,18 +542,20 @@ impl Source {
     }
 }
 
+/// The identity of what `path` leads to now.
+///
+/// # Errors
+/// Nothing is there, or it cannot be looked at.
+pub fn identity_at(path: &Path) -> io::Result<Identity> {
+    system::identity_at(path)
+}
+
 fn refused(root: Option<&Path>, path: &Path, error: io::Error) -> Error {
-    if root.is_some() && error.raw_os_error() == Some(libc::ELOOP) {
+    if root.is_some() && system::is_link(&error) {
         let message = "it or a folder above it is a symbolic link now, which is not followed";
         return Error::new(Kind::Source, Operation::Read, message).with_path(path);
     }
     Error::read(path, error)
-}
-
-/// Without waiting, whatever is there by now.
-fn open_plainly(path: &Path) -> io::Result<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
@@ -557,11 +563,7 @@ fn must_be_regular(path: &Path, found: &Metadata) -> Result<()> {
     let what = match () {
         () if kind.is_file() => return Ok(()),
         () if kind.is_dir() => "a directory",
-        () if kind.is_fifo() => "a named pipe",
-        () if kind.is_socket() => "a socket",
-        () if kind.is_char_device() => "a character device",
-        () if kind.is_block_device() => "a block device",
-        () => "of an unknown type",
+        () => system::kind(kind),
     };
     let message = format!("is {what}, not a regular file");
     let error = Error::new(Kind::Source, Operation::Read, message).with_path(path);
@@ -585,19 +587,6 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-impl Identity {
-    fn of(found: &Metadata) -> Identity {
-        let ns = |seconds: i64, ns: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns);
-        Identity {
-            dev: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            mtime_ns: ns(found.mtime(), found.mtime_nsec()),
-            ctime_ns: ns(found.ctime(), found.ctime_nsec()),
-        }
-    }
-}
-
 /// Below, a map costs more than it saves: 10 µs, 30 to 40 with two threads in one address space,
 /// against one read into a buffer that is already warm.
 const MAP_FROM: u64 = 4 << 20;
@@ -605,5 +594,5 @@ const MAP_FROM: u64 = 4 << 20;
 /// What is longer than it says is read whole up to here; such files are a few lines of a kernel's.
 const LONGEST_UNKNOWN: usize = 64 << 20;
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

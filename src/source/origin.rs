@@ -2,10 +2,9 @@
 //! say of themselves, and reads of them. Never: a decision what a change means.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use bytes::Bytes;
 
 use super::identity::Identity;
 use super::scarce::CountedFile;
-use super::{Look, is_gone};
+use super::{Look, is_gone, system};
 
 /// Contents of a caller's own: not a file that panup opens, but whatever can give a range of its bytes.
 /// [`Bytes`] is one.
@@ -160,10 +159,10 @@ impl Origin {
                 });
             }
         };
-        let open = Identity::of(&file.metadata()?);
+        let open = system::identity(file, &file.metadata()?)?;
         // Only compared: what is read comes from the descriptor, wherever the name leads by now.
-        let named = match fs::metadata(path) {
-            Ok(found) => Some(Identity::of(&found)),
+        let named = match system::identity_at(path) {
+            Ok(found) => Some(found),
             Err(error) if is_gone(&error) => None,
             Err(error) => return Err(error),
         };
@@ -191,7 +190,7 @@ impl Origin {
         };
         let wanted = buffer.len().min(room);
         loop {
-            match open.file.read_at(&mut buffer[..wanted], start + offset) {
+            match system::read_at(&open.file, &mut buffer[..wanted], start + offset) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => return read,
             }

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::map::Map;
+use super::system::Map;
 use crate::sync::Mutex;
 
 /// Counts bytes of maps that were just read, by whatever thread for whatever purpose. Each time that they

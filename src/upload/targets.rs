@@ -4,9 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::fs;
 use std::hash::BuildHasher;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Item, Origin};
 use crate::error::{Error, Kind, Operation, Result};
+use crate::source::identity_at;
 use crate::wire::{Conflict, Remote};
 
 /// The set of remote paths that the files of one run go to, in the order in which they are handed
@@ -244,9 +243,8 @@ fn folded(path: &str) -> Option<String> {
 fn same_file(one: &Path, other: &Path) -> bool {
     let named = || Some(one.canonicalize().ok()? == other.canonicalize().ok()?);
     let facts = |path: &Path| {
-        let facts = fs::metadata(path).ok()?;
-        let times = (facts.mtime(), facts.mtime_nsec());
-        Some((facts.dev(), facts.ino(), facts.len(), times))
+        let found = identity_at(path).ok()?;
+        Some((found.dev, found.inode, found.size, found.mtime_ns))
     };
     let known = || Some(facts(one)? == facts(other)?);
     one == other || named().unwrap_or(false) || known().unwrap_or(false)

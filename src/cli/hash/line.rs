@@ -1,7 +1,5 @@
 //! One line of a list of MD5s, written and read as md5sum does both.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use panup::digest::Md5;
@@ -19,7 +17,7 @@ pub struct Entry {
 
 /// `md5  path`, without its end.
 pub fn written(md5: &Md5, path: &Path, ask: Lines) -> Vec<u8> {
-    let (mark, path) = match path.as_os_str().as_bytes() {
+    let (mark, path) = match &*panup::name_bytes(path.as_os_str()) {
         plain if ask.zero || !plain.iter().any(is_special) => ("", plain.to_vec()),
         special => ("\\", escaped(special)),
     };
@@ -38,7 +36,7 @@ pub fn slice(number: usize, md5: &Md5, path: &Path, ask: Lines) -> Vec<u8> {
 
 /// `path: verdict`. Only a line end makes a path unfit for a line of text.
 pub fn verdict(path: &Path, verdict: &str) -> Vec<u8> {
-    let path = match path.as_os_str().as_bytes() {
+    let path = match &*panup::name_bytes(path.as_os_str()) {
         path if !path.contains(&b'\n') => path.to_vec(),
         path => [b"\\".to_vec(), escaped(path)].concat(),
     };
@@ -74,7 +72,7 @@ impl Reader {
             true => unescaped(path)?,
             false => path.to_vec(),
         };
-        let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+        let path = PathBuf::from(panup::name_from_bytes(&path));
         Some(Entry { path, md5 })
     }
 
@@ -107,7 +105,7 @@ fn bsd(line: &[u8]) -> Option<(Md5, &[u8])> {
 }
 
 fn digits(md5: &[u8]) -> Option<Md5> {
-    OsStr::from_bytes(md5).to_str()?.parse().ok()
+    std::str::from_utf8(md5).ok()?.parse().ok()
 }
 
 fn is_special(byte: &u8) -> bool {

@@ -1,16 +1,15 @@
 //! Names in messages, quoted as md5sum does: as a shell would have to be told of them, where anything in
 //! them is special.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The name as it is, or in quotes.
 pub fn quoted(path: &Path) -> String {
-    let bytes = path.as_os_str().as_bytes();
-    let whole = std::str::from_utf8(bytes).ok();
+    let bytes = panup::name_bytes(path.as_os_str());
+    let whole = std::str::from_utf8(&bytes).ok();
     let plain = whole.filter(|text| !text.chars().any(char::is_control));
     let Some(text) = plain else {
-        return escaped(bytes);
+        return escaped(&bytes);
     };
     let chars = || text.chars().enumerate();
     let is_lone = matches!(text, "" | "{" | "}");
@@ -102,7 +101,7 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(name)), expected, "{name:?}");
         }
-        let bytes = std::ffi::OsStr::from_bytes(b"x\xff a");
+        let bytes = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"x\xff a");
         assert_eq!(quoted(Path::new(bytes)), r"'x'$'\377'' a'");
     }
 }

@@ -162,12 +162,11 @@ pub fn unchanged(line: &Value, path: &Path) -> Result<(), String> {
 /// Whose path a line has.
 pub fn path_of(line: &Value) -> PathBuf {
     use base64::Engine;
-    use std::os::unix::ffi::OsStringExt;
     let coded = line["path_bytes"].as_str();
     let decoded =
         coded.and_then(|coded| base64::engine::general_purpose::STANDARD.decode(coded).ok());
     match decoded {
-        Some(bytes) => std::ffi::OsString::from_vec(bytes).into(),
+        Some(bytes) => panup::name_from_bytes(&bytes).into(),
         None => line["path"].as_str().unwrap_or_default().into(),
     }
 }

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::near::nearest;
+use super::super::system::writable_by_all;
 use super::super::usage;
 use super::catalogue::Known;
 use super::origin::{Origin, Written};
@@ -106,14 +107,12 @@ impl ConfigFile {
 
 /// What it says may run a command with the user's rights.
 fn guard(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let facts = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    let mode = facts.permissions().mode() & 0o777;
-    match facts.is_file() && mode & 0o002 != 0 {
-        true => Err(format!(
+    let found = writable_by_all(path).map_err(|error| error.to_string())?;
+    match found {
+        Some(mode) => Err(format!(
             "everybody on this machine can write it (mode {mode:o}), and it may name a command; chmod 600 it"
         )),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -115,17 +115,15 @@ fn number(text: OsString) -> Result<OsString, String> {
 }
 
 fn lines(value: OsString) -> Vec<OsString> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let lines = value.as_bytes().split(|&byte| byte == b'\n');
+    let value = panup::name_bytes(&value);
+    let lines = value.split(|&byte| byte == b'\n');
     let lines = lines.filter(|line| !line.trim_ascii().is_empty());
-    lines
-        .map(|line| OsString::from_vec(line.to_vec()))
-        .collect()
+    lines.map(panup::name_from_bytes).collect()
 }
 
 /// A path in the file is meant from the file's folder; `~/` is the home folder, since no shell reads it.
 fn placed(value: OsString, folder: &Path) -> OsString {
-    let home = std::env::var_os("HOME");
+    let home = std::env::var_os(super::super::system::HOME);
     match (value.to_str(), home) {
         (Some("" | "-"), _) => value,
         (Some(text), Some(home)) if text.starts_with("~/") => {

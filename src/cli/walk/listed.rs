@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -283,7 +282,7 @@ fn path_only(bytes: &[u8]) -> Entry {
 }
 
 fn path_from(bytes: &[u8]) -> PathBuf {
-    std::ffi::OsStr::from_bytes(bytes).into()
+    panup::name_from_bytes(bytes).into()
 }
 
 /// No path is longer, in JSON and with a tag either.

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::super::globs::absolute;
 
+pub use super::super::globs::means_contents;
+
 /// `.` and `..` are called what they are.
 pub fn own_name(path: &Path) -> PathBuf {
     let named = path.file_name().map(PathBuf::from);
@@ -13,12 +15,6 @@ pub fn own_name(path: &Path) -> PathBuf {
             .and_then(|real| real.file_name().map(PathBuf::from))
     };
     named.or_else(real).unwrap_or_default()
-}
-
-/// Whether the contents of the folder are meant: `DIR/` and `DIR/.`.
-pub fn means_contents(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }
 
 /// A listed path keeps its folders: all that it is written with but for `.`, `..` and the root, or those

@@ -1,8 +1,6 @@
 //! The journal's facts as a checkpoint spells them. In: what the journal is handed. Out: the same, from
 //! another machine. Never: a row number, a claim or a request: they are of one process.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +13,7 @@ use super::super::command::Write;
 use super::super::entry::{Account, Ack, Task, UploadId};
 use crate::digest::{FileDigest, Md5};
 use crate::source::Identity;
+use crate::system::{name_bytes, name_from_bytes};
 use crate::wire::{Conflict, Created, Remote};
 
 /// One fact.
@@ -243,7 +242,7 @@ impl Spelt {
         match path.to_str() {
             Some(text) => Spelt::Text(text.to_owned()),
             None => Spelt::Bytes {
-                base64: STANDARD.encode(path.as_os_str().as_bytes()),
+                base64: STANDARD.encode(name_bytes(path.as_os_str())),
             },
         }
     }
@@ -253,7 +252,7 @@ impl Spelt {
             Spelt::Text(text) => Some(text.into()),
             Spelt::Bytes { base64 } => {
                 let bytes = STANDARD.decode(base64).ok()?;
-                Some(OsStr::from_bytes(&bytes).into())
+                Some(name_from_bytes(&bytes).into())
             }
         }
     }

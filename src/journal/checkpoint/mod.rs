@@ -9,9 +9,8 @@
 //! and nothing hangs on them: without them, a group that is appended in the very moment of a takeover can
 //! stand behind it. It is of an older generation then, and is read by nobody; what it told is done again.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +18,8 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::entry::Account;
 use crate::error::{Error, Kind, Operation, Result};
+use crate::source::{try_lock_file, unlock_file};
+use crate::system::owners_alone;
 
 mod fact;
 mod line;
@@ -150,7 +151,7 @@ impl Checkpoint {
         let at = found.end + text.len() as u64;
         text.extend_from_slice(&line);
         if let Err(error) = write(&file, &text) {
-            drop(file.set_len(found.end));
+            drop(self.cut(&file, found.end));
             return Err(failed(error));
         }
         if found.end == 0 {
@@ -191,7 +192,7 @@ impl Checkpoint {
         let end = self.end();
         if let Err(error) = write(&file, &line) {
             // What is there of it must not stand before the next group.
-            return match file.set_len(end) {
+            return match self.cut(&file, end) {
                 Ok(()) => Err(passing(error)),
                 Err(_) => Err(Failure::Lost(state(&path, error).of_the_run())),
             };
@@ -263,8 +264,19 @@ impl Checkpoint {
 
     fn open(&self, create: bool) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.append(true).read(true).create(create).mode(0o600);
-        options.open(&self.path)
+        options.append(true).read(true).create(create);
+        owners_alone(&mut options).open(&self.path)
+    }
+
+    /// Takes away what is behind `end`. Windows has the right to append without that to cut.
+    fn cut(&self, file: &File, end: u64) -> io::Result<()> {
+        match file.set_len(end) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let file = OpenOptions::new().write(true).open(&self.path)?;
+                file.set_len(end)
+            }
+            cut => cut,
+        }
     }
 
     fn end(&self) -> u64 {
@@ -279,12 +291,12 @@ impl Lock<'_> {
     fn of(file: &File) -> Lock<'_> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Lock(Some(file)),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+            match try_lock_file(file) {
+                Ok(true) => return Lock(Some(file)),
+                Ok(false) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(_) => return Lock(None),
+                Ok(false) | Err(_) => return Lock(None),
             }
         }
     }
@@ -293,7 +305,7 @@ impl Lock<'_> {
 impl Drop for Lock<'_> {
     fn drop(&mut self) {
         if let Some(file) = self.0 {
-            drop(file.unlock());
+            drop(unlock_file(file));
         }
     }
 }
@@ -303,9 +315,10 @@ fn write(mut file: &File, text: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-fn holds(file: &File, at: u64, bytes: &[u8]) -> io::Result<bool> {
+fn holds(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<bool> {
     let mut there = vec![0; bytes.len()];
-    match file.read_exact_at(&mut there, at) {
+    file.seek(SeekFrom::Start(at))?;
+    match file.read_exact(&mut there) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         read => read.map(|()| there == bytes),
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fact::Fact;
 use crate::journal::cell::now;
 use crate::journal::entry::Account;
+use crate::system::host_name;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,12 +89,11 @@ impl Record {
 impl Owner {
     /// This process, after `generation`.
     pub(super) fn next(generation: u64) -> Owner {
-        let host = rustix::system::uname();
         Owner {
             generation: generation + 1,
             who: Who {
                 id: format!("{:016x}", fastrand::u64(..)),
-                host: host.nodename().to_string_lossy().into_owned(),
+                host: host_name(),
                 process: std::process::id(),
             },
         }

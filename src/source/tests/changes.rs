@@ -55,7 +55,7 @@ fn a_spoiled_map_of_an_unchanged_file_is_still_refused() {
     assert_eq!(view[0], 0);
     // As if nothing had happened but the fault: what a bad sector looks like.
     drop(view);
-    let now = Identity::of(&file.as_file().metadata().unwrap());
+    let now = system::identity_at(file.path()).unwrap();
     Arc::get_mut(&mut source.0).unwrap().identity = now;
     assert!(why(&source).starts_with("a part of it could not be read"));
 }

@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use crate::config::{
     Config, Deadline, Late, Limits, Pending, Quirks, Rate, Reuse, Store, Tls, naming,
 };
@@ -18,6 +16,7 @@ use crate::flags;
 use crate::network::{NetworkConditions, Place};
 use crate::operation::Operation;
 use crate::state::Script;
+use crate::system::Ends;
 
 /// Flags of `panup emulate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -150,9 +149,7 @@ fn serve(args: &Args) -> io::Result<()> {
         .build()?;
     // Before the first line: its reader may interrupt.
     let inside = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut ends = Ends::new()?;
     drop(inside);
     // Not inside the runtime: one that cannot start, or ends, drops a runtime of its own.
     let emulator = Emulator::start(args.config())?;
@@ -161,13 +158,7 @@ fn serve(args: &Args) -> io::Result<()> {
         fs::write(file, pem).map_err(|error| naming(file.display(), &error))?;
     }
     announce(&emulator)?;
-    runtime.block_on(async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    });
+    runtime.block_on(ends.first());
     if let Some(file) = &args.stats {
         let stats = serde_json::to_vec_pretty(&emulator.stats())?;
         fs::write(file, stats).map_err(|error| naming(file.display(), &error))?;

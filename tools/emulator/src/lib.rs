@@ -143,6 +143,7 @@ mod state;
 mod stats;
 mod storage;
 mod store;
+mod system;
 mod tls;
 mod tokens;
 mod tree;

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use md5::{Digest, Md5};
 
 use crate::config::{Store, naming};
+use crate::system::{fits, read_exact_at, write_all_at};
 
 /// An MD5.
 pub(crate) type Sum = [u8; 16];
@@ -94,9 +94,9 @@ impl Directory {
 }
 
 /// The service allows 255 characters, the file system 255 bytes: a name that is too long is cut
-/// and gets its MD5 appended. The spools' own name is out of bounds.
+/// and gets its MD5 appended, as one that the system cannot have. The spools' own name is out of bounds.
 fn local_name(name: &str) -> String {
-    if name.len() <= 255 && name != SPOOLS {
+    if name.len() <= 255 && name != SPOOLS && fits(name) {
         return name.to_owned();
     }
     let most = name.len().min(200);
@@ -149,7 +149,7 @@ impl Spool {
 
     /// Writes all of the file at once. Blocking.
     pub(crate) fn fill(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, 0)
+        write_all_at(&self.file, bytes, 0)
     }
 
     /// Puts `bytes` in place of what `local` is, or the same with one byte changed; the new MD5 and
@@ -160,8 +160,8 @@ impl Spool {
             None => {
                 let mut last = [0];
                 let at = fs::copy(local, &self.path)?.saturating_sub(1);
-                self.file.read_exact_at(&mut last, at)?;
-                self.file.write_all_at(&[!last[0]], at)?;
+                read_exact_at(&self.file, &mut last, at)?;
+                write_all_at(&self.file, &[!last[0]], at)?;
             }
         }
         let found = md5_of(&self.path)?;
@@ -232,7 +232,7 @@ impl Region {
         let bytes = &bytes[..bytes.len().min(fits)];
         let lease = self.lease.0.lock().unwrap_or_else(PoisonError::into_inner);
         if *lease == Writing::Allowed {
-            self.file.write_all_at(bytes, self.at)?;
+            write_all_at(&self.file, bytes, self.at)?;
         }
         self.at += bytes.len() as u64;
         Ok(())
@@ -244,7 +244,7 @@ impl Region {
         let mut at = self.at;
         while at < self.end {
             let most = usize::try_from(self.end - at).map_or(BATCH, |left| left.min(BATCH));
-            self.file.read_exact_at(&mut buffer[..most], at)?;
+            read_exact_at(&self.file, &mut buffer[..most], at)?;
             each(&buffer[..most])?;
             at += most as u64;
         }

@@ -23,3 +23,7 @@ pub mod net;
 pub mod policy;
 #[path = "../../../src/sync.rs"]
 pub mod sync;
+// More of it than errors ask for.
+#[allow(dead_code, unused_imports)]
+#[path = "../../../src/system/mod.rs"]
+pub mod system;

@@ -1,5 +1,5 @@
 //! Ctrl-C, and what service managers send. In: SIGINT, SIGTERM, SIGHUP, unless they were ignored from
-//! the start. Out: a notice to the command at the first, the end of the process at the second, or some
+//! the start; of Windows Ctrl-C, Ctrl-Break, and the end of its window, of the session or the system. Out: a notice to the command at the first, the end of the process at the second, or some
 //! seconds later. Never: an end that depends on another thread, which may be locked or hang.
 
 use std::sync::mpsc::channel;
@@ -9,6 +9,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{INTERRUPTED, complain, foot};
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
+pub use system::Wishes;
+
+use system::Caught;
 
 /// Listened to from the first moment on, by a thread of their own: one that comes before it is waited
 /// for is not lost.
@@ -154,145 +167,14 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Signals that end nothing.
-pub struct Wishes {
-    /// SIGUSR1: to be told now how far it is.
-    #[cfg(unix)]
-    tell: Option<tokio::signal::unix::Signal>,
-    /// SIGTSTP: Ctrl-Z.
-    #[cfg(unix)]
-    stop: Option<tokio::signal::unix::Signal>,
-}
-
-/// What was wished for.
+/// What was wished for; on Windows nothing is.
+#[cfg_attr(windows, allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// To be told how far it is.
     Tell,
     /// To stop until it is continued: see [`Wishes::stop`].
     Stop,
-}
-
-impl Wishes {
-    /// From now on they are caught; the wish to stop only where something `is_drawn` that would stay
-    /// behind. Otherwise the system stops the process by itself.
-    pub fn new(is_drawn: bool) -> Wishes {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let caught = |kind: SignalKind| match is_ignored(kind) {
-                true => None,
-                false => signal(kind).ok(),
-            };
-            let stop = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
-            Wishes {
-                tell: caught(SignalKind::user_defined1()),
-                stop: is_drawn.then(|| caught(stop)).flatten(),
-            }
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = is_drawn;
-            Wishes {}
-        }
-    }
-
-    /// The next one.
-    pub async fn next(&mut self) -> Wish {
-        #[cfg(unix)]
-        {
-            std::future::poll_fn(|cx| {
-                let came = |signal: &mut Option<tokio::signal::unix::Signal>, cx: &mut _| {
-                    let signal = signal.as_mut();
-                    signal.is_some_and(|signal| signal.poll_recv(cx).is_ready())
-                };
-                if came(&mut self.tell, cx) {
-                    return std::task::Poll::Ready(Wish::Tell);
-                }
-                match came(&mut self.stop, cx) {
-                    true => std::task::Poll::Ready(Wish::Stop),
-                    false => std::task::Poll::Pending,
-                }
-            })
-            .await
-        }
-        #[cfg(not(unix))]
-        std::future::pending().await
-    }
-
-    /// Stops the process until it is continued.
-    pub fn stop() {
-        #[cfg(unix)]
-        {
-            use rustix::process::{Signal, getpid, kill_process};
-            let _: Result<(), _> = kill_process(getpid(), Signal::STOP);
-        }
-    }
-}
-
-/// What the parent had set to be ignored stays so, as nohup and a shell's & want it. SIGHUP keeps the
-/// meaning that it had where that is not known.
-#[cfg(unix)]
-fn is_ignored(kind: tokio::signal::unix::SignalKind) -> bool {
-    match ignored() {
-        Some(mask) => mask >> (kind.as_raw_value() - 1) & 1 == 1,
-        None => kind == tokio::signal::unix::SignalKind::hangup(),
-    }
-}
-
-/// The system's side.
-struct Caught {
-    #[cfg(unix)]
-    signals: Vec<tokio::signal::unix::Signal>,
-}
-
-impl Caught {
-    #[cfg(unix)]
-    fn new() -> Caught {
-        use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ];
-        let kinds = kinds.into_iter().filter(|&kind| !is_ignored(kind));
-        let signals = kinds.filter_map(|kind| signal(kind).ok());
-        Caught {
-            signals: signals.collect(),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Caught {
-        Caught {}
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        std::future::poll_fn(|cx| {
-            let mut signals = self.signals.iter_mut();
-            match signals.any(|signal| signal.poll_recv(cx).is_ready()) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
-            }
-        })
-        .await;
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
-    }
-}
-
-/// The signals that are ignored, signal n as bit n - 1. Linux has them in a line `SigIgn:`; elsewhere
-/// it is not known, and SIGHUP keeps the meaning that it had.
-#[cfg(unix)]
-fn ignored() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mut lines = status.lines();
-    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 /// The last words are not waited for any longer.
@@ -310,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_that_comes_while_nobody_waits_is_not_lost_and_the_second_ends() {
-        if ignored().is_some_and(|mask| mask & 0b100_0000_0000_0010 != 0) {
+        if unix::ignored().is_some_and(|mask| mask & 0b100_0000_0000_0010 != 0) {
             let mut err = std::io::stderr();
             let why = "skipped: SIGINT or SIGTERM is ignored here, as in a shell's background job";
             return drop(std::io::Write::write_all(&mut err, why.as_bytes()));

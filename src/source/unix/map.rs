@@ -11,7 +11,7 @@ use super::process;
 
 /// A guarded map of a file, or of a part of one.
 #[derive(Debug)]
-pub(super) struct Map {
+pub(in crate::source) struct Map {
     // Declared, and so dropped, before the memory: an address given back to the system may be
     // another mapping's the next moment, and the handler must not take it for ours.
     entry: Entry,
@@ -23,7 +23,7 @@ pub(super) struct Map {
 impl Map {
     /// Maps `len` bytes (not 0) of `file` from `start` on; `None` where it cannot be mapped (the file
     /// system, the address space, also a limit of it) or not be guarded (see [`Entry::of`]).
-    pub(super) fn new(file: &File, start: u64, len: u64) -> Option<Map> {
+    pub(in crate::source) fn new(file: &File, start: u64, len: u64) -> Option<Map> {
         let left = process::address_space_left();
         if left.is_some_and(|left| left < len.saturating_add(SPARE)) {
             return None;
@@ -46,22 +46,22 @@ impl Map {
         })
     }
 
-    pub(super) fn memory(&self) -> &[u8] {
+    pub(in crate::source) fn memory(&self) -> &[u8] {
         &self.memory[self.skip..]
     }
 
-    pub(super) fn is_spoiled(&self) -> bool {
+    pub(in crate::source) fn is_spoiled(&self) -> bool {
         self.entry.is_spoiled()
     }
 
-    pub(super) fn advise_sequential(&self) {
+    pub(in crate::source) fn advise_sequential(&self) {
         // Advice: without it the map only reads ahead less.
         let _ = self.memory.advise(Advice::Sequential);
     }
 
     /// Gives all pages back to the kernel, which keeps them in its cache; a later touch brings them
     /// back.
-    pub(super) fn release(&self) {
+    pub(in crate::source) fn release(&self) {
         // SAFETY: the map is shared and read-only, so dropped pages come back from the file
         // with the same contents, or as zeros where the guard has put zeros: no `&[u8]` of it
         // sees anything that a writer of the file could not have caused.
@@ -70,10 +70,10 @@ impl Map {
 }
 
 /// Keeps the map alive for as long as any `Bytes` shows a part of it.
-pub(super) struct View(Arc<Map>);
+pub(in crate::source) struct View(Arc<Map>);
 
 impl View {
-    pub(super) fn of(map: &Arc<Map>) -> View {
+    pub(in crate::source) fn of(map: &Arc<Map>) -> View {
         View(Arc::clone(map))
     }
 }

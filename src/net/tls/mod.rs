@@ -10,66 +10,68 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::settings::SystemRoots;
-use super::shortage;
 use crate::error::{Error, Kind, Operation, Result};
+
+#[cfg(not(any(windows, target_vendor = "apple")))]
+mod files;
+#[cfg(not(any(windows, target_vendor = "apple")))]
+use files as system;
+#[cfg(any(windows, target_vendor = "apple"))]
+mod verifier;
+#[cfg(any(windows, target_vendor = "apple"))]
+use verifier as system;
+
+/// Certificates that the caller trusts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Given(Vec<CertificateDer<'static>>);
+
+impl Given {
+    fn store(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        // Each was seen to be one when it was given.
+        store.add_parsable_certificates(self.0.iter().cloned());
+        store
+    }
+}
 
 /// The certificates in `files`.
 ///
 /// # Errors
 /// [`Kind::Invalid`] for a file that holds none, or one that is not a certificate.
-pub(super) fn given_roots(files: &[Vec<u8>]) -> Result<RootCertStore> {
+pub(super) fn given_roots(files: &[Vec<u8>]) -> Result<Given> {
     let refuse = |why: String| Error::new(Kind::Invalid, Operation::Configure, why);
-    let mut store = RootCertStore::empty();
+    let (mut given, mut store) = (Given::default(), RootCertStore::empty());
     for file in files {
-        let before = store.len();
+        let before = given.0.len();
         for certificate in CertificateDer::pem_slice_iter(file) {
             let certificate = certificate
                 .map_err(|error| refuse(format!("the CA certificates cannot be read: {error}")))?;
             store
-                .add(certificate)
+                .add(certificate.clone())
                 .map_err(|error| refuse(format!("a CA certificate cannot be used: {error}")))?;
+            given.0.push(certificate);
         }
-        if store.len() == before {
+        if given.0.len() == before {
             return Err(refuse("a CA file without a PEM certificate".to_owned()));
         }
     }
-    Ok(store)
+    Ok(given)
 }
 
 /// A configuration without ALPN; hyper-rustls adds the protocols.
 ///
-/// An empty or absent system store is no error here: a plain server needs none, and the handshake
-/// that does names it.
-///
 /// # Errors
-/// Where the machine had no descriptors or memory to read them: what was read then is not all.
-pub(super) fn client_config(
-    mut roots: RootCertStore,
-    system: SystemRoots,
-) -> io::Result<ClientConfig> {
-    if let SystemRoots::Trusted = system {
-        let loaded = rustls_native_certs::load_native_certs();
-        if let Some(short) = loaded.errors.into_iter().find_map(shortage) {
-            return Err(short);
-        }
-        roots.add_parsable_certificates(loaded.certs);
-    }
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    Ok(config)
-}
-
-fn shortage(error: rustls_native_certs::Error) -> Option<io::Error> {
-    match error.kind {
-        rustls_native_certs::ErrorKind::Io { inner, .. } => {
-            Some(inner).filter(shortage::is_shortage)
-        }
-        _ => None,
-    }
+/// Where the system's trust cannot be known for the moment.
+pub(super) fn client_config(given: Given, system: SystemRoots) -> io::Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("ring has suites for TLS 1.2 and 1.3");
+    let builder = match system {
+        SystemRoots::Trusted => system::trusting(builder, provider, given)?,
+        SystemRoots::Ignored => builder.with_root_certificates(given.store()),
+    };
+    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]

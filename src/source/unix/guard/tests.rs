@@ -88,7 +88,7 @@ fn child(mode: &str) -> ExitStatus {
     let output = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
-            "source::guard::tests::in_a_child",
+            "source::unix::guard::tests::in_a_child",
             "--ignored",
             "--nocapture",
         ])

@@ -1,8 +1,8 @@
-//! A lock of one byte. In: an open file and a place in it. Out: a lock on that one byte, which need not
+//! Locks of one byte, and of a file. In: an open file and a place in it. Out: a lock on that one byte, which need not
 //! exist, held by this descriptor until it is given back or closed, by the end of the process too.
 //! Never: a wait.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 
 /// Locks the byte at `at`; `false` where another open descriptor of the file holds it, in whatever
@@ -27,6 +27,27 @@ pub fn try_lock_byte(file: &File, at: u64) -> io::Result<bool> {
 /// The file system, or the platform, has no such locks.
 pub fn unlock_byte(file: &File, at: u64) -> io::Result<()> {
     set(file, at, Wish::Free)
+}
+
+/// Locks a file as a whole against others that lock it so; `false` where one holds it. Whoever does not
+/// lock it reads and writes it all the same.
+///
+/// # Errors
+/// The file system has no such locks.
+pub fn try_lock_file(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Gives the file as a whole back.
+///
+/// # Errors
+/// The file system has no such locks.
+pub fn unlock_file(file: &File) -> io::Result<()> {
+    file.unlock()
 }
 
 #[derive(Clone, Copy)]
