@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Operation};
 pub fn broken(operation: Operation) -> Error {
     let message = "panup itself failed here (a panic, whose text is on standard error)";
     Error::new(Kind::Internal, operation, message)
-        .advice("the same command goes on where it was; please report it")
+        .advice("the same upload goes on where it was; please report it")
 }
 
 /// Panics and failures of reading that tests ask for, by the file's name.

@@ -366,7 +366,7 @@ fn ascii(operation: Operation, text: &str) -> Result<HeaderValue> {
             operation,
             "the access token has characters that no header can carry",
         )
-        .advice("check PANUP_TOKEN or the token file")
+        .advice("check the text of `Credential::Token`")
     })
 }
 

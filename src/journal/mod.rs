@@ -370,7 +370,7 @@ impl Journal {
         );
         let error = Error::new(Kind::State, Operation::Check, message).with_path(&task.path);
         let error =
-            error.advice("nothing of it was sent; --no-resume, or another checkpoint, sends it");
+            error.advice("nothing of it was sent; `Options::resume` set to nothing, or another checkpoint, sends it");
         Some(error.for_good())
     }
 

@@ -51,7 +51,7 @@ impl Cancel {
         Error::new(
             Kind::Cancelled,
             Operation::Upload,
-            "interrupted; rerun the same command to resume",
+            "interrupted; the same upload goes on there",
         )
     }
 

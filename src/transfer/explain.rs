@@ -60,8 +60,8 @@ pub fn explain(error: Error, attempted: Attempted) -> Error {
 #[must_use]
 pub fn explain_refresh(error: Error, lost: bool) -> Error {
     let lost = lost || error.delivery() == Delivery::Unknown;
-    let anew = "authorise the application again, and give the new refresh token to `panup login --oauth` or \
-                PANUP_OAUTH_REFRESH_TOKEN";
+    let anew =
+        "authorise the application again, and give the new refresh token in `Credential::OAuth`";
     match (error.kind(), lost) {
         (Kind::Auth, true) => error.context("the refresh token was refused").advice(format!(
             "an answer to an earlier refresh was lost, and what was in it with it: {anew}"

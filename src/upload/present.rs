@@ -289,7 +289,7 @@ pub fn never_answered() -> Error {
     let message = "an earlier call was not answered: the file may be there, and sending it again would keep both";
     let error = Error::new(Kind::Rejected, Operation::Create, message);
     let error = error.with_delivery(Delivery::Unknown);
-    error.advice("look, and `panup forget` the file before you repeat this")
+    error.advice("look, and have the file forgotten by `State::forget` before you repeat this")
 }
 
 fn unlisted(error: Error) -> Error {

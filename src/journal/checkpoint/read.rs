@@ -136,7 +136,7 @@ impl Reader {
         let other = match () {
             () if *api != account.api => format!("for {api}, and this run goes to {}", account.api),
             () if *name != account.name => format!(
-                "of the account {name:?}, and this run is of {:?}; where that is one account, name it with --account",
+                "of the account {name:?}, and this run is of {:?}; where that is one account, name it in `Options::account`",
                 account.name
             ),
             () => return Ok(()),
@@ -265,7 +265,7 @@ fn by_two(path: &Path, owner: &Owner) -> Error {
 
 fn remedied(error: Error) -> Error {
     error.advice(
-        "name another file: what is there already is found by asking the service (--look always)",
+        "name another file: what is there already is found by asking the service (`Options::look` set to always)",
     )
 }
 
