@@ -7,34 +7,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why something failed, and in general whether repeating can help.
+/// Why something failed: what callers match on. Whatever can be repeated was repeated before an error is seen
+/// ([`Options::retry`](crate::Options::retry)); each kind says what is left to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The local file is missing, unreadable, or changed while it was used. Not repeated.
+    /// The local file is missing, unreadable, or changed while it was used; or a caller's own source failed,
+    /// lied or panicked. Not repeated. See to the file, or hand it in again when it is at rest.
     Source,
-    /// The request could never succeed: bad name, empty file, over 10 GiB. Not repeated.
+    /// The request could never succeed: bad name, empty file, over 10 GiB, options that make no sense. Not
+    /// repeated. Change what the message names: the item, or an option.
     Invalid,
-    /// The token or the client credentials were refused. Refreshed once, then the session ends.
+    /// The token or the client credentials were refused. Refreshed once, then the run ends: every file of it
+    /// that is left fails so. Make a [`Client`](crate::Client) with another [`Credential`](crate::Credential).
     Auth,
-    /// A business error of the service. Final for the file.
+    /// A business error of the service, such as a name that is taken; [`Error::code`] is its own number. Final
+    /// for the file. Decide by the code: another name, another [`Conflict`](crate::Conflict), more room.
     Rejected,
-    /// The service asks for less: 429, queue full, 5xx. Repeated after a delay.
+    /// The service asks for less: 429, queue full, 5xx. Repeated after a delay. Hand the file in again later,
+    /// in minutes rather than seconds; what arrived is kept.
     Throttled,
-    /// Refused, reset, GOAWAY, stall, time-out. Repeated, elsewhere if there is an elsewhere.
+    /// Refused, reset, GOAWAY, stall, time-out. Repeated, elsewhere if there is an elsewhere. Hand the file in
+    /// again when the link is back; where [`Error::delivery`] is unknown, the file may be there.
     Transport,
     /// A reply that cannot be read. Repeated once; where it is not the service that answers, like
-    /// [`Kind::Transport`].
+    /// [`Kind::Transport`]. Look at what stands between, such as a proxy or a portal; else report it.
     Protocol,
-    /// The service does not know the preuploadID (any more). Once more from `create`.
+    /// The service does not know the preuploadID (any more). Once more from `create`; callers meet it as
+    /// [`Kind::Rejected`].
     Expired,
-    /// The service refused a slice's MD5. Hashed again once, then [`Kind::Source`].
+    /// The service refused an MD5. Hashed again once, then [`Kind::Source`]. Where it stays, what is between
+    /// changes bytes, or this machine's memory does.
     Integrity,
-    /// Local state (the journal, the token cache) cannot be used. A warning, not a stop.
+    /// Local state (the journal, the token cache) cannot be used: a warning, not a stop. Or the run is in no
+    /// state for what was asked: it has ended, another has its checkpoint, no thread can be started.
     State,
-    /// Interrupted by the caller; resumable.
+    /// Interrupted by the caller; hand the file in again, and it goes on where it was.
     Cancelled,
-    /// panup itself failed: a task of its own ended by a panic. Resumable.
+    /// panup itself failed: a task of its own ended by a panic. Hand the file in again, and report it.
     Internal,
 }
 

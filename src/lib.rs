@@ -24,8 +24,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Client::start`] takes any number of files and gives a [`Run`]: events as they happen, counters
-//! to sample, an end that is graceful or, by dropping it, at once. It runs on the caller's tokio.
+//! [`Client::start`] takes any number of files and gives a [`Run`]: a stream of events, counters to sample, a
+//! pause, an end that is graceful or, by dropping it, at once. [`Run::add`] hands in more while it goes, each
+//! with a [`FileHandle`]: a future of its [`Outcome`], its progress, an end of its own.
+//!
+//! Programs that run are in `tools/examples`: `cargo run --example many`, and `one_file`, `resume`.
+//!
+//! # Cost and limits
+//!
+//! - **Memory**: a run takes files from its iterator as it can: 32,768 of them at most are under way or wait
+//!   to be read by the caller, some hundred bytes each, and 1,024 events; then it waits for its reader. Every
+//!   file of a run leaves some 40 bytes, by which two for one remote place are told apart. Small files that
+//!   are hashed ahead hold 24 MiB at most, slices that are read instead of mapped as much as the system
+//!   grants, bodies in flight nothing of their own: they are views of the map, or of the caller's bytes.
+//! - **Threads**: none of a runtime's own, since a run works on the caller's tokio (multi-threaded or not). A
+//!   client starts, with its first run, as many threads that hash as there are processors
+//!   ([`Options::hash_threads`]), and one that writes the journal; a run has one for its list until that has
+//!   ended, and one for what is added. They end with the client and the run.
+//! - **File handles**: 256 small and 128 large files at most at a time, and half of what the process may have
+//!   open; connections have the rest.
+//! - **What is written**: nothing, unless [`Options::state_dir`] names a folder (the journal, in SQLite, some 215
+//!   bytes a file and up to [`Options::journal_limit`]; the token cache, of mode 0600) or
+//!   [`Options::checkpoint`] a file. Without them nothing resumes.
+//! - **The process**: no signal handler unless files are mapped ([`Options::maps`]), no other global, no
+//!   environment variable but those of proxies ([`Options::environment_proxies`]).
+//! - **Blocking**: a caller's [`ByteSource`] is asked on the threads that hash. One that never returns keeps
+//!   its thread; its file ends with [`FileHandle::abort`], and its run with [`Run::interrupt`], within the
+//!   grace and a second, or at once by dropping it.
+//!
+//! # What is logged
+//!
+//! Decisions are `tracing` events of level INFO, attempts DEBUG. Those of a file are in a span `file` (INFO;
+//! `path`, `remote`, `size` in bytes, `tag`), those of a slice in a span `slice` within it (DEBUG; `number`
+//! from 1, `bytes`). Without a subscriber they cost a look at a flag.
 //!
 //! # The map
 //!
@@ -85,7 +116,7 @@ pub use upload::{
     Adder, AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact,
     FileHandle, FileNow, Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner,
     Progress, Receipt, Run, ServerReport, Snapshot, State, Status, Steering, Step, StepTimes,
-    Summary, Wait,
+    Summary, Wait, WaitsFor,
 };
 pub use upload::{Answer, Claimed, Reach, Targets};
 pub use wire::{Conflict, remote_folder};

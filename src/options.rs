@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::auth::Credential;
+use crate::auth::{Credential, Secret};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::MOST_THREADS;
 use crate::http;
@@ -75,6 +75,11 @@ pub struct Options {
     /// Whether the proxies that the environment names are used, which is the default: a variable that
     /// is set and cannot be read is then an error. Loopback addresses are never proxied.
     pub environment_proxies: bool,
+    /// The proxy for every server but loopback addresses, as `http://user:password@host:port`; `None`
+    /// (default) leaves that to [`environment_proxies`](Self::environment_proxies).
+    pub proxy: Option<Secret>,
+    /// The `User-Agent` header; `None` (default) is `panup/` and the version.
+    pub user_agent: Option<String>,
     /// Certificates to trust besides the system's: contents of PEM files.
     pub roots: Vec<Vec<u8>>,
     /// Where the journal and the token cache live; `None` (default) keeps nothing.
@@ -90,7 +95,10 @@ pub struct Options {
     pub journal_limit: u64,
     /// Whether unfinished uploads go on where they were.
     pub resume: Resume,
-    /// Whether files may be memory-mapped; they are read where not.
+    /// Whether files may be memory-mapped; they are read where not. A mapped file that is truncated meanwhile
+    /// raises SIGBUS: the first map installs a handler for the whole process, which turns that into an error
+    /// of [`Kind::Source`] where the address is one of these maps, and hands every other on to the handler
+    /// that was there before. With `false` no handler is ever installed.
     pub maps: bool,
     /// Retry limits and delays.
     pub retry: Retry,
@@ -149,6 +157,8 @@ impl Options {
             allow_http: false,
             trusted_hosts: Vec::new(),
             environment_proxies: true,
+            proxy: None,
+            user_agent: None,
             roots: Vec::new(),
             state_dir: None,
             checkpoint: None,
@@ -253,7 +263,6 @@ fn invalid(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Secret;
 
     fn options() -> Options {
         Options::new(Credential::Token(Secret::new("t")))

@@ -1,4 +1,4 @@
-//! When what is hashed. In: jobs, handed in by one thread. Out: batches of them as tasks on the pools,
+//! When what is hashed. In: jobs, handed in by any thread. Out: batches of them as tasks on the pools,
 //! as there is work, room in the budget and a free thread. Never: a task that waits for room, or one
 //! that goes on for ever.
 
@@ -162,9 +162,13 @@ impl<J: Job> JobQueue<J> {
             && is_worth
     }
 
+    /// Behind those that have its priority.
     fn put(&mut self, ticket: Ticket<J>) {
         self.bytes += ticket.size().unwrap_or(0);
-        self.jobs.push_back(ticket);
+        let priority = ticket.priority();
+        let behind = |other: &Ticket<J>| other.priority() >= priority;
+        let place = self.jobs.iter().rposition(behind);
+        self.jobs.insert(place.map_or(0, |at| at + 1), ticket);
     }
 
     /// Takes up to `most` jobs that there is room for, of up to `bytes`, but for the first one. A

@@ -15,6 +15,11 @@ pub trait Job: Send + Sized + 'static {
     /// Its bytes as far as is known, which may be more once it was opened; `None` for a stream.
     fn size(&self) -> Option<u64>;
 
+    /// Jobs with a higher one go first.
+    fn priority(&self) -> i8 {
+        0
+    }
+
     /// Opens it. Called again where [scarcity](crate::Error::is_scarcity) was in the way and is gone.
     ///
     /// # Errors
@@ -81,6 +86,11 @@ impl<J: Job> Ticket<J> {
     /// Its size; `None` for a stream.
     pub(super) fn size(&self) -> Option<u64> {
         self.job.as_ref().and_then(Job::size)
+    }
+
+    /// Its priority.
+    pub(super) fn priority(&self) -> i8 {
+        self.job.as_ref().map_or(0, Job::priority)
     }
 
     /// Its end without a word: it is not wanted any more, or was told already.

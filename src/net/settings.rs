@@ -50,10 +50,6 @@ pub enum Proxies {
     /// addresses are never proxied.
     Environment,
     /// This one for every server but loopback addresses, as `http://user:password@host:port`.
-    #[cfg_attr(
-        not(feature = "internals"),
-        allow(dead_code, reason = "for tests and benches")
-    )]
     Named(String),
     /// None.
     Off,

@@ -217,7 +217,7 @@ pub(super) fn of_caller(source: &dyn ByteSource) -> io::Result<Identity> {
     Ok(Identity {
         dev: 0,
         inode: 0,
-        size: source.length(),
+        size: guarded(|| Ok(source.length()))?,
         mtime_ns: guarded(|| source.version())?.cast_signed(),
         ctime_ns: 0,
     })

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::tally::{CallCount, Tally};
 use super::trace::{AttemptEnd, CallAttempt, Fact, Trace};
+use super::waits::{WaitNote, WaitsFor};
 use crate::error::{Error, Operation};
 use crate::net::Origin;
 use crate::sync::Mutex;
@@ -129,7 +130,12 @@ impl Activity {
     }
 
     /// A call that begins.
-    pub(super) fn call(self: &Arc<Self>, operation: Operation, attempts: u32) -> CallWatch {
+    pub(super) fn call(
+        self: &Arc<Self>,
+        operation: Operation,
+        attempts: u32,
+        waits: Option<Arc<WaitNote>>,
+    ) -> CallWatch {
         CallWatch {
             activity: Arc::clone(self),
             operation,
@@ -137,6 +143,7 @@ impl Activity {
             failed: None,
             number: 1,
             id: None,
+            waits,
         }
     }
 
@@ -272,24 +279,40 @@ pub(super) struct CallWatch {
     /// Which attempt it is.
     number: u32,
     id: Option<u64>,
+    /// Where it is noted what the file waits for.
+    waits: Option<Arc<WaitNote>>,
 }
 
 impl CallWatch {
     /// It waits for its turn at the call rate, as long as the answer is held.
     pub(super) fn turn(&self) -> Option<TurnWatch> {
         let index = index(self.operation)?;
+        self.waits(WaitsFor::Turn);
         self.activity.turns[index].fetch_add(1, Ordering::Relaxed);
         let since = self.activity.trace.is_on().then(Instant::now);
         Some(TurnWatch(Arc::clone(&self.activity), index, since))
     }
 
+    /// The file waits for this, on account of this call.
+    pub(super) fn waits(&self, waits: WaitsFor) {
+        self.note(Some(waits));
+    }
+
+    fn note(&self, waits: Option<WaitsFor>) {
+        if let Some(note) = &self.waits {
+            note.set(waits);
+        }
+    }
+
     /// Attempt `number` leaves.
     pub(super) fn leaves(&mut self, number: u32, now: Instant) {
+        self.waits(WaitsFor::Answer);
         self.enter(number, now, None);
     }
 
     /// Attempt `number` leaves after `delay`, since the one before failed with `error`.
     pub(super) fn pauses(&mut self, number: u32, delay: Duration, error: &Error) {
+        self.waits(WaitsFor::Retry);
         let now = Instant::now();
         let first = self.failed.as_ref().map_or(now, |(first, _)| *first);
         self.failed = Some((first, error.clone()));
@@ -354,6 +377,7 @@ impl CallWatch {
         taken: &Arc<AtomicU64>,
         length: u64,
     ) -> FlightWatch {
+        self.note(None);
         let now = Instant::now();
         let flight = Flight {
             call: self.id.unwrap_or_default(),
@@ -390,6 +414,7 @@ impl CallWatch {
 
 impl Drop for CallWatch {
     fn drop(&mut self) {
+        self.note(None);
         self.rests();
     }
 }
@@ -524,7 +549,7 @@ mod tests {
     #[test]
     fn a_call_is_seen_at_each_of_its_steps_and_not_after() {
         let activity = Arc::<Activity>::default();
-        let mut call = activity.call(Operation::Create, 8);
+        let mut call = activity.call(Operation::Create, 8, None);
         let now = Instant::now();
         assert_eq!(activity.look(now), Steps::default());
         let turn = call.turn();
@@ -551,7 +576,7 @@ mod tests {
     #[test]
     fn a_body_that_moves_is_not_waited_for() {
         let activity = Arc::<Activity>::default();
-        let mut call = activity.call(Operation::Slice, 8);
+        let mut call = activity.call(Operation::Slice, 8, None);
         let server = Origin::parse("upload.example", crate::net::Scheme::Https).expect("a name");
         let (taken, now) = (Arc::<AtomicU64>::default(), Instant::now());
         call.leaves(1, now);

@@ -24,9 +24,9 @@ struct LimiterState {
     /// The largest body so far; before the first one, what slices usually have.
     largest: Option<u64>,
     in_flight: usize,
-    /// Each waits for a permit; one that stopped waiting drops what it is handed, which passes the
-    /// permit on.
-    waiting: VecDeque<oneshot::Sender<Permit>>,
+    /// Each waits for a permit, with its priority; one that stopped waiting drops what it is handed, which
+    /// passes the permit on.
+    waiting: VecDeque<(i8, oneshot::Sender<Permit>)>,
 }
 
 /// The right to have one body in flight; dropping it lets the next one through.
@@ -51,16 +51,22 @@ impl ConcurrencyLimiter {
         })
     }
 
-    /// Asks for a permit; the future waits for it. They are granted in order of asking, whenever the
-    /// futures are polled. Dropping the future leaves the queue.
-    pub fn acquire(self: &Arc<Self>) -> impl Future<Output = Permit> + Send + use<> {
+    /// Asks for a permit; the future waits for it. They are granted by `priority`, and in order of asking,
+    /// whenever the futures are polled. Dropping the future leaves the queue.
+    pub fn acquire(self: &Arc<Self>, priority: i8) -> impl Future<Output = Permit> + Send + use<> {
         let mut state = self.lock();
         let asked = if state.has_room() && state.waiting.is_empty() {
             state.in_flight += 1;
             Ok(self.permit())
         } else {
             let (sender, receiver) = oneshot::channel();
-            state.waiting.push_back(sender);
+            let behind = |(other, _): &(i8, _)| *other >= priority;
+            let place = state
+                .waiting
+                .iter()
+                .rposition(behind)
+                .map_or(0, |at| at + 1);
+            state.waiting.insert(place, (priority, sender));
             Err((Arc::clone(self), receiver))
         };
         drop(state);
@@ -155,7 +161,7 @@ impl ConcurrencyLimiter {
     fn hand_on(self: &Arc<Self>, mut state: MutexGuard<'_, LimiterState>) {
         let mut ready = Vec::new();
         while state.has_room() {
-            let Some(waiter) = state.waiting.pop_front() else {
+            let Some((_, waiter)) = state.waiting.pop_front() else {
                 break;
             };
             state.in_flight += 1;
@@ -223,10 +229,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_higher_priority_goes_first_and_equals_in_order() {
+        let limiter = limiter(Some(1), 400 << 10);
+        let first = limiter.acquire(0).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let waiting = [
+            (0, "a"),
+            (-1, "last"),
+            (5, "first"),
+            (0, "b"),
+            (5, "second"),
+        ];
+        let tasks = waiting.map(|(priority, name)| {
+            let (permit, order) = (limiter.acquire(priority), Arc::clone(&order));
+            tokio::spawn(async move {
+                let _permit = permit.await;
+                order.lock().push(name);
+            })
+        });
+        drop(first);
+        for task in tasks {
+            task.await.expect("granted");
+        }
+        assert_eq!(*order.lock(), ["first", "second", "a", "b", "last"]);
+    }
+
+    #[tokio::test]
     async fn small_bodies_do_not_wait_for_one_another() {
         let limiter = limiter(Some(8), 400 << 10);
-        let first = limiter.acquire().await;
-        let second = limiter.acquire();
+        let first = limiter.acquire(0).await;
+        let second = limiter.acquire(0);
         limiter.started(64 << 10);
         let second = tokio::time::timeout(Duration::from_secs(5), second).await;
         assert_eq!(limiter.load(), (2, 8));

@@ -19,6 +19,7 @@ mod signals;
 mod tally;
 mod trace;
 mod trust;
+mod waits;
 
 pub use activity::{Activity, Left, Steps, Wait};
 pub use cancel::Cancel;
@@ -30,6 +31,7 @@ pub use send::{Boxed, Content, Route, SingleCall, Terms};
 pub use servers::{Plain, ServerSet};
 pub use tally::CallCount;
 pub use trace::{AttemptEnd, CallAttempt, Fact};
+pub use waits::{WaitNote, WaitsFor};
 
 use crate::auth::{Ask, Credential, Fetched, Fetching, Secret, TokenProvider, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
@@ -180,10 +182,10 @@ impl Transfer {
         &self.service
     }
 
-    /// Asks for the right to have one more body in flight, which is granted in order of asking; the
-    /// future waits for it.
-    pub fn permit(&self) -> impl Future<Output = Permit> + Send + use<> {
-        self.limiter.acquire()
+    /// Asks for the right to have one more body in flight, which is granted by `priority` and in order of
+    /// asking; the future waits for it.
+    pub fn permit(&self, priority: i8) -> impl Future<Output = Permit> + Send + use<> {
+        self.limiter.acquire(priority)
     }
 
     /// The servers of these names.
@@ -293,6 +295,8 @@ impl Transfer {
             scope: &self.own,
             repeat: Repeat::Safe,
             budget,
+            waits: None,
+            priority: 0,
         }
     }
 

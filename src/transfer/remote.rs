@@ -111,6 +111,8 @@ impl Transfer {
             scope,
             repeat: Repeat::Safe,
             budget: &Mutex::new(RetryBudget::new(REPEATS)),
+            waits: None,
+            priority: 0,
         };
         let answer = self.call(operation, terms, once).await?;
         Ok(answer.value)

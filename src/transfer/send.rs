@@ -16,6 +16,7 @@ use super::explain::{Attempted, explain};
 use super::limiter::Permit;
 use super::servers::{Assignment, ServerSet};
 use super::signals;
+use super::waits::{WaitNote, WaitsFor};
 use super::{Scope, Transfer};
 use crate::auth::Secret;
 use crate::digest::Md5;
@@ -34,6 +35,10 @@ pub struct Terms<'a> {
     pub repeat: Repeat,
     /// Repeats left to the file that it is for.
     pub budget: &'a Mutex<RetryBudget>,
+    /// Where it is noted what that file waits for.
+    pub waits: Option<&'a Arc<WaitNote>>,
+    /// Bodies with a higher one set out before.
+    pub priority: i8,
 }
 
 /// A success.
@@ -138,7 +143,7 @@ impl Transfer {
         slice: SliceCall,
         (route, permit): (&Route<'_>, Permit),
     ) -> Result<()> {
-        let call = BodyCall::new(slice, route, Some(permit));
+        let call = BodyCall::new(slice, route, (terms.priority, Some(permit)));
         self.repeat(terms, call).await.map(|answer| answer.value)
     }
 
@@ -152,7 +157,8 @@ impl Transfer {
         single: SingleCall,
         route: &Route<'_>,
     ) -> Result<Answer<SingleReply>> {
-        self.repeat(terms, BodyCall::new(single, route, None)).await
+        let call = BodyCall::new(single, route, (terms.priority, None));
+        self.repeat(terms, call).await
     }
 
     async fn repeat<C: Call>(&self, terms: Terms<'_>, mut call: C) -> Result<Answer<C::Answer>> {
@@ -193,7 +199,10 @@ impl Transfer {
     /// Waits until an attempt may leave, which none does while its run is paused.
     async fn may_leave<C: Call>(&self, call: &mut C, scope: &Scope, watch: &CallWatch) {
         loop {
-            scope.pause.over().await;
+            if scope.pause.is_on() {
+                watch.waits(WaitsFor::Pause);
+                scope.pause.over().await;
+            }
             call.ready(self, watch).await;
             if !scope.pause.is_on() {
                 return;
@@ -221,7 +230,7 @@ impl<'a> Attempts<'a> {
         let activity = &terms.scope.activity;
         Attempts {
             transfer,
-            watch: activity.call(operation, transfer.retry.attempts),
+            watch: activity.call(operation, transfer.retry.attempts, terms.waits.cloned()),
             terms,
             attempt: Attempt::first(),
             began: Instant::now(),
@@ -549,6 +558,7 @@ impl Payload for SingleCall {
 struct BodyCall<'a, B> {
     body: B,
     route: &'a Route<'a>,
+    priority: i8,
     permit: Option<Permit>,
     /// Where the last attempt went.
     server: Option<usize>,
@@ -559,10 +569,11 @@ struct BodyCall<'a, B> {
 }
 
 impl<'a, B: Payload> BodyCall<'a, B> {
-    fn new(body: B, route: &'a Route<'a>, permit: Option<Permit>) -> Self {
+    fn new(body: B, route: &'a Route<'a>, (priority, permit): (i8, Option<Permit>)) -> Self {
         BodyCall {
             body,
             route,
+            priority,
             permit,
             server: None,
             avoid: Vec::new(),
@@ -583,7 +594,8 @@ impl<B: Payload> Call for BodyCall<'_, B> {
             let turn = watch.turn();
             transfer.rates.turn(B::OPERATION).await;
             drop(turn);
-            self.permit = Some(transfer.limiter.acquire().await);
+            watch.waits(WaitsFor::Permit);
+            self.permit = Some(transfer.limiter.acquire(self.priority).await);
         }
         // The permit is kept meanwhile: while every call pauses, no further body sets out.
         transfer.rates.calm().await;

@@ -49,6 +49,10 @@ pub struct Hashed {
     pub tag: Option<Arc<str>>,
     /// What its MD5 must be.
     pub expected: Option<Md5>,
+    /// Whether missing remote folders are made.
+    pub make_folders: bool,
+    /// Files with a higher one go first.
+    pub priority: i8,
     /// Shows it as under way.
     pub watch: Arc<FileWatch>,
     /// The run's part of its handle.
@@ -194,7 +198,10 @@ impl Admission {
 
     fn end(&self, status: Status, md5: Option<Md5>) {
         let (elapsed, times) = match &self.watch {
-            Some(watch) => (self.started.elapsed(), watch.times()),
+            Some(watch) => {
+                watch.timed().end();
+                (self.started.elapsed(), watch.times())
+            }
             None => Default::default(),
         };
         let outcome = Outcome {
@@ -328,6 +335,10 @@ impl Job for Admission {
         Some(self.size)
     }
 
+    fn priority(&self) -> i8 {
+        self.item.priority
+    }
+
     fn open(&mut self) -> Result<OpenedJob> {
         self.started = Instant::now();
         let guard = self.guard.get_mut().as_ref();
@@ -356,7 +367,7 @@ impl Job for Admission {
         let known = self.remembered(&source, &task);
         self.task = Some(task);
         let under_way = &self.shared.progress.under_way;
-        let watch = under_way.enter(&self.item.path, self.size);
+        let watch = under_way.enter((&self.item.path, self.item.tag.as_ref()), self.size);
         if let Some(guard) = self.guard.get_mut() {
             guard.begins(watch.timed());
         }
@@ -416,6 +427,8 @@ impl Job for Admission {
             started: self.started,
             tag: self.item.tag.clone(),
             expected: self.item.md5,
+            make_folders: self.item.make_folders,
+            priority: self.item.priority,
             watch: Arc::new(watch),
             guard: self.guard.take(),
         };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::Instrument;
 
 use super::admit::{Admission, Admitted, Ended, Hashed, Unhashed};
 use super::broken::{broken, nameless};
@@ -219,7 +220,11 @@ impl Files {
         let unfinished = Unfinished::of(&mut file);
         let (shared, sent) = (Arc::clone(&self.shared), Arc::clone(&unfinished.sent));
         let handle = match shared.purpose {
-            Purpose::Upload => self.tasks.spawn(file::upload(shared, file, sent)),
+            Purpose::Upload => {
+                let span = span(&file);
+                let upload = file::upload(shared, file, sent);
+                self.tasks.spawn(upload.instrument(span))
+            }
             // What is planned is not hashed.
             Purpose::Verify | Purpose::Plan => self.tasks.spawn(verify::file(shared, file)),
         };
@@ -256,6 +261,7 @@ impl Files {
     /// Ends one file.
     async fn abort(&mut self, file: &FileState) {
         if !file.ends_task() && !file.is_told() {
+            file.ends();
             let outcome = file.unended();
             self.tell(outcome, Some(file)).await;
         }
@@ -279,11 +285,18 @@ impl Files {
     async fn joined(&mut self, ended: Result<(tokio::task::Id, Outcome), tokio::task::JoinError>) {
         match ended {
             Ok((id, outcome)) => {
-                let guard = self.active.remove(&id).and_then(|file| file.guard);
+                let file = self.active.remove(&id);
+                if let Some(timed) = file.as_ref().and_then(|file| file.timed.as_ref()) {
+                    timed.end();
+                }
+                let guard = file.and_then(|file| file.guard);
                 self.ended(Ended { outcome, guard }).await;
             }
             Err(error) => {
                 if let Some(unfinished) = self.active.remove(&error.id()) {
+                    if let Some(timed) = &unfinished.timed {
+                        timed.end();
+                    }
                     let until = self.dropped_by.max(tokio::time::Instant::now() + CUT_OFF);
                     let mut file = unfinished.end(until).await;
                     if error.is_panic() {
@@ -427,6 +440,17 @@ impl Files {
             self.ended(Ended { outcome, guard }).await;
         }
     }
+}
+
+/// What is logged of a file is logged in this.
+fn span(file: &Hashed) -> tracing::Span {
+    tracing::info_span!(
+        "file",
+        path = %file.source.path().display(),
+        remote = file.task.remote.path(),
+        size = file.source.len(),
+        tag = file.tag.as_deref(),
+    )
 }
 
 /// The journal last: what was acknowledged is on disk when the run has ended, or it is said that it

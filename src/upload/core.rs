@@ -250,10 +250,12 @@ fn transfer_settings(options: &Options, api: Origin, shares: Shares) -> transfer
 }
 
 fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
-    let proxies = match options.environment_proxies {
-        true => Proxies::Environment,
-        false => Proxies::Off,
+    let proxies = match (&options.proxy, options.environment_proxies) {
+        (Some(proxy), _) => Proxies::Named(proxy.expose().to_owned()),
+        (None, true) => Proxies::Environment,
+        (None, false) => Proxies::Off,
     };
+    let usual = PoolSettings::default();
     PoolSettings {
         proxies,
         connections_per_server: shares.per_server(options.connections),
@@ -262,6 +264,7 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         timeouts: options.timeouts,
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
+        user_agent: options.user_agent.clone().unwrap_or(usual.user_agent),
         ..PoolSettings::default()
     }
 }

@@ -122,10 +122,12 @@ impl Status {
 /// A rare fact of a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are files")]
 pub enum Event {
     /// A file ended.
     File(Outcome),
+    /// A file took a step, or waits for something else; told where [`Run::tell_steps`](super::Run::tell_steps)
+    /// asked for it.
+    Step(FileNow),
     /// Something that the user should know and that stops nothing.
     Warning(Error),
     /// What ended the run, told once: it concerns every file. Those that were not done by then fail

@@ -9,6 +9,7 @@ use super::admit::Hashed;
 use super::broken::trip;
 use super::contents::Contents;
 use super::event::{Outcome, Progress, Status};
+use super::folders::FolderLock;
 use super::run::Shared;
 use super::slices::SlicedFile;
 use super::turn::{self, Known, Turn};
@@ -21,7 +22,7 @@ use crate::options::Look;
 use crate::plan::{Acked, Left, Plan, USUAL_LEAST};
 use crate::policy::{Patience, Repeat, RetryBudget, check_rate};
 use crate::sync::Mutex;
-use crate::transfer::{Cancel, MAY_BE_OURS, Terms};
+use crate::transfer::{Cancel, MAY_BE_OURS, Terms, WaitsFor};
 use crate::wire::{Completed, Conflict, CreateReply, Created, FileFacts, Made};
 
 /// Uploads one file to its end; `sent` counts its content bytes on the wire.
@@ -62,7 +63,13 @@ async fn in_turn(shared: &Arc<Shared>, hashed: &mut Hashed, wire: &OnTheWire) ->
         known,
     } = match hashed.turn.take() {
         Some(turn) => turn,
-        None => turn::take(shared, &hashed.task, &hashed.digest.md5).await?,
+        None => {
+            let waits = hashed.watch.waits();
+            waits.set(Some(WaitsFor::Place));
+            let turn = turn::take(shared, &hashed.task, &hashed.digest.md5).await;
+            waits.set(None);
+            turn?
+        }
     };
     match unless_known(shared, hashed, known, wire).await {
         Err(error) if hashed.remembered && is_refused_sum(&error) => {
@@ -216,6 +223,7 @@ const LONGEST_VERIFY: Duration = Duration::from_secs(15 * 60);
 impl FileUpload<'_> {
     async fn whole(&self) -> Result<Status> {
         trip::here(trip::Step::File, self.hashed.source.path())?;
+        self.has_folder().await?;
         self.check(Operation::Check).await?;
         self.any_way().await
     }
@@ -233,6 +241,28 @@ impl FileUpload<'_> {
                 .finish(&task, self.hashed.digest.md5, status.file_id());
         }
         status
+    }
+
+    /// Sees that the remote folder is there, where it is not to be made.
+    async fn has_folder(&self) -> Result<()> {
+        if self.hashed.make_folders {
+            return Ok(());
+        }
+        let Shared {
+            core,
+            scope,
+            listings,
+            ..
+        } = &*self.shared;
+        let link = (&*core.transfer, scope);
+        let why = match listings.has_folder(link, &self.facts.remote).await? {
+            Some(true) => return Ok(()),
+            Some(false) => "is not there",
+            None => "cannot be looked for",
+        };
+        let message = format!("the remote folder {:?} {why}", self.facts.remote.folder());
+        let error = Error::new(Kind::Rejected, Operation::Check, message);
+        Err(error.advice("it is not to be made: see `Item::make_folders`"))
     }
 
     async fn check(&self, operation: Operation) -> Result<()> {
@@ -320,12 +350,7 @@ impl FileUpload<'_> {
 
     async fn create(&self, round: Try) -> Result<CreateReply> {
         let facts = &self.facts;
-        let claim = self
-            .shared
-            .core
-            .folders
-            .claim(facts.remote.parent(), facts.remote.folder())
-            .await;
+        let claim = self.claim_folders().await;
         let transfer = &self.shared.core.transfer;
         let once = |token: Secret| async move {
             self.mark_pending().await?;
@@ -336,6 +361,16 @@ impl FileUpload<'_> {
         claim.made();
         log_created(round, &answer.value);
         Ok(answer.value)
+    }
+
+    /// Waits while another file's call makes one of this file's folders.
+    pub(super) async fn claim_folders(&self) -> FolderLock {
+        let (remote, waits) = (&self.facts.remote, self.hashed.watch.waits());
+        waits.set(Some(WaitsFor::Folder));
+        let folders = &self.shared.core.folders;
+        let claim = folders.claim(remote.parent(), remote.folder()).await;
+        waits.set(None);
+        claim
     }
 
     fn plan(&self, begun: &Upload) -> Result<Arc<SlicedFile>> {
@@ -355,6 +390,7 @@ impl FileUpload<'_> {
             contents: Arc::clone(&self.contents),
             preupload_id: created.preupload_id.as_str().into(),
             plan,
+            priority: self.hashed.priority,
             servers: shared
                 .core
                 .transfer
@@ -478,7 +514,7 @@ impl FileUpload<'_> {
             return error;
         }
         if self.repeat() == Repeat::Ambiguous {
-            let advice = "an earlier answer is not known, so the file may be there: look, and `panup forget` it before you repeat this";
+            let advice = "an earlier answer is not known, so the file may be there: look, and have it forgotten by `State::forget` before you repeat this";
             let error = error.with_kind(Kind::Rejected).advice(advice);
             return error.with_delivery(Delivery::Unknown);
         }
@@ -491,6 +527,8 @@ impl FileUpload<'_> {
             scope: &self.shared.scope,
             repeat: self.repeat(),
             budget: &self.budget,
+            waits: Some(self.hashed.watch.waits()),
+            priority: self.hashed.priority,
         }
     }
 

@@ -192,6 +192,13 @@ impl FileState {
         let _ = self.facts.set(facts);
     }
 
+    /// No step of it is told from now on.
+    pub fn ends(&self) {
+        if let Some(facts) = self.facts.get() {
+            facts.end();
+        }
+    }
+
     /// It has a task, which ends where that is aborted.
     pub fn runs(&self, task: AbortHandle) {
         *self.task.lock() = Some(task);
@@ -207,8 +214,9 @@ impl FileState {
     /// Tells how it ended, the first time that this is asked.
     pub fn tell(&self, outcome: &Outcome) {
         self.told.store(true, Ordering::Release);
-        let end = self.end.lock().take();
-        drop(end.map(|end| end.send(outcome.clone())));
+        if let Some(end) = self.end.lock().take() {
+            drop(end.send(outcome.clone()));
+        }
     }
 
     /// How it ended where nothing else is to be told.

@@ -31,6 +31,7 @@ mod runtime;
 mod single;
 mod slices;
 mod state;
+mod steps;
 mod stream;
 mod sum;
 mod targets;
@@ -63,7 +64,7 @@ pub use under_way::{FileNow, Step, StepTimes};
 pub use verify::{Checker, Receipt};
 
 pub use crate::policy::{CongestionSignal, Steering};
-pub use crate::transfer::{AttemptEnd, CallAttempt, CallCount, Fact, Wait};
+pub use crate::transfer::{AttemptEnd, CallAttempt, CallCount, Fact, Wait, WaitsFor};
 
 use crate::digest::Md5;
 use crate::source::ByteSource;
@@ -96,6 +97,12 @@ pub struct Item {
     /// Another remote path below `parent_id` that no other local file of the run may have: what the
     /// caller makes of this one goes there, such as a list of its parts.
     pub reserved: Option<String>,
+    /// Whether remote folders that are missing are made, which is the default. Where not, a folder that is
+    /// missing fails the file with [`Kind::Rejected`](crate::Kind::Rejected); listings tell.
+    pub make_folders: bool,
+    /// Where files wait, to be hashed or for a body's turn, those with a higher one go first. What the
+    /// service grants in calls per second is taken in order of asking. 0 by default.
+    pub priority: i8,
     /// Anything of the caller's, handed back in the file's [`Outcome`] and in every event that concerns it.
     pub tag: Option<Arc<str>>,
 }
@@ -132,6 +139,8 @@ impl Item {
             trust_md5: false,
             conflict: None,
             reserved: None,
+            make_folders: true,
+            priority: 0,
             tag: None,
         }
     }

@@ -125,26 +125,54 @@ impl Listings {
         wanted: Wanted<'_>,
         effort: Effort,
     ) -> Result<Standing> {
-        let Wanted { remote, .. } = wanted;
+        let (id, above) = match self.way_down(link, wanted.remote, effort).await? {
+            Some(Some(found)) => found,
+            // A folder that is not there holds nothing.
+            Some(None) => return Ok(Standing::Nothing(Absence::default())),
+            None => return Ok(Standing::Unknown),
+        };
+        let needed = needed(effort, self.expected(wanted.remote) as usize);
+        let folder = self.folder(wanted.remote.parent(), above);
+        let standing = folder.find_file(link, id, wanted, needed).await;
+        self.make_room();
+        standing
+    }
+
+    /// Whether the folder of `remote` is there; `None` where that cannot be told.
+    ///
+    /// # Errors
+    /// As the service or the way to it fails.
+    pub async fn has_folder(
+        &self,
+        link: (&Transfer, &Scope),
+        remote: &Remote,
+    ) -> Result<Option<bool>> {
+        let found = self.way_down(link, remote, Effort::Thorough).await?;
+        Ok(found.map(|found| found.is_some()))
+    }
+
+    /// The id and the path of the folder of `remote`: nothing inside where it is not there, nothing at all
+    /// where that cannot be told.
+    async fn way_down<'r>(
+        &self,
+        link: (&Transfer, &Scope),
+        remote: &'r Remote,
+        effort: Effort,
+    ) -> Result<Option<Option<(i64, &'r str)>>> {
         let mut id = remote.parent();
         let mut above = "";
-        // The way down: a folder that is not there holds nothing.
         for name in remote.folder().split('/').filter(|name| !name.is_empty()) {
             let needed = needed(effort, self.files());
             let folder = self.folder(remote.parent(), above);
             match folder.find_folder(link, id, name, needed).await? {
                 Some(Some(child)) => id = child,
-                Some(None) => return Ok(Standing::Nothing(Absence::default())),
-                None => return Ok(Standing::Unknown),
+                Some(None) => return Ok(Some(None)),
+                None => return Ok(None),
             }
             let end = above.len() + usize::from(!above.is_empty()) + name.len();
             above = &remote.folder()[..end];
         }
-        let needed = needed(effort, self.expected(remote) as usize);
-        let folder = self.folder(remote.parent(), above);
-        let standing = folder.find_file(link, id, wanted, needed).await;
-        self.make_room();
-        standing
+        Ok(Some(Some((id, above))))
     }
 
     fn folder(&self, parent: i64, path: &str) -> Arc<Folder> {

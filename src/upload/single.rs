@@ -17,10 +17,7 @@ impl FileUpload<'_> {
         let content = self.content().await?;
         let transfer = &self.shared.core.transfer;
         let servers = transfer.single_servers(self.terms()).await?;
-        let folders = &self.shared.core.folders;
-        let claim = folders
-            .claim(self.facts.remote.parent(), self.facts.remote.folder())
-            .await;
+        let claim = self.claim_folders().await;
         let route = Route {
             servers: &servers,
             sent: &self.sent,

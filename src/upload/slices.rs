@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument;
 
 use super::broken::{broken, trip};
 use super::contents::Contents;
@@ -42,6 +43,8 @@ pub struct SlicedFile {
     pub preupload_id: Arc<str>,
     /// How the file is cut.
     pub plan: Plan,
+    /// Slices of files with a higher one set out before.
+    pub priority: i8,
     /// The servers that take its slices.
     pub servers: ServerSet,
     /// Content bytes that went over the wire for this file.
@@ -91,9 +94,15 @@ impl SlicedFile {
                 slice = next(hashed.as_ref()), if hashed.is_some() => match slice {
                     Some(slice) => {
                         // Asked for here, so that slices set out in their order.
-                        let permit = self.shared.core.transfer.permit();
+                        let permit = self.shared.core.transfer.permit(self.priority);
                         let waiting = Arc::clone(&waiting);
-                        sending.spawn(Arc::clone(self).send_slice(slice, permit, waiting));
+                        let span = tracing::debug_span!(
+                            "slice",
+                            number = slice.number,
+                            bytes = slice.content.len()
+                        );
+                        let sent = Arc::clone(self).send_slice(slice, permit, waiting);
+                        sending.spawn(sent.instrument(span));
                     }
                     None => hashed = None,
                 },
@@ -188,6 +197,8 @@ impl SlicedFile {
             scope,
             repeat: Repeat::Safe,
             budget: &self.budget,
+            waits: Some(self.watch.waits()),
+            priority: self.priority,
         };
         let route = Route {
             servers: &self.servers,

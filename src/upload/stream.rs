@@ -147,6 +147,13 @@ impl Run {
         Interrupter(Arc::downgrade(&self.shared))
     }
 
+    /// Tells every step of every file as [`Event::Step`] from now on, for files that begin later: that it is
+    /// hashed, waits (for what), is sent, is verified. Of a file that took several while nobody read only
+    /// where it is now is told, and nothing once its end was: a slow reader costs no memory.
+    pub fn tell_steps(&self) {
+        self.progress.under_way.steps.start();
+    }
+
     fn set_paused(&self, is_paused: bool) {
         self.shared.scope.pause.set(is_paused);
         let shown = &self.progress.is_paused;
@@ -154,6 +161,9 @@ impl Run {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Poll::Ready(file) = self.progress.under_way.poll_step(context) {
+            return Poll::Ready(Some(Event::Step(file)));
+        }
         loop {
             match std::task::ready!(self.events.poll_recv(context)) {
                 Some(Told::Event(event)) => return Poll::Ready(Some(event)),

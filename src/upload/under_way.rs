@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::steps::{Mark, Marked, Steps};
 use crate::sync::Mutex;
+use crate::transfer::{WaitNote, WaitsFor};
 
 /// What becomes of a file just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,10 @@ pub struct FileNow {
     pub slices: u32,
     /// Slices that the service acknowledged.
     pub acked_slices: u32,
+    /// What it waits for, where it does: of several calls at once, what the last one that began to wait does.
+    pub waits_for: Option<WaitsFor>,
+    /// The item's tag.
+    pub tag: Option<Arc<str>>,
 }
 
 /// The files of one run that have not ended.
@@ -58,6 +65,8 @@ pub struct FileNow {
 pub struct UnderWay {
     counts: [AtomicUsize; 4],
     list: Mutex<List>,
+    /// Those of which the run's reader was not told yet.
+    pub steps: Arc<Steps<Facts>>,
 }
 
 #[derive(Debug, Default)]
@@ -66,15 +75,26 @@ struct List {
     files: BTreeMap<u64, Arc<Facts>>,
 }
 
+/// What is known of one file.
 #[derive(Debug)]
-struct Facts {
+pub struct Facts {
     path: PathBuf,
+    tag: Option<Arc<str>>,
     size: u64,
     step: AtomicU8,
     acked: AtomicU64,
     slices: AtomicU32,
     acked_slices: AtomicU32,
     times: Mutex<Times>,
+    waits: Arc<WaitNote>,
+    mark: Mark,
+    ended: AtomicBool,
+}
+
+impl Marked for Facts {
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
 }
 
 /// Since when a file is at its step, and how long it was at the others.
@@ -98,6 +118,11 @@ impl Timed {
     pub fn now(&self) -> FileNow {
         self.0.now()
     }
+
+    /// No step of it is told from now on: its end is.
+    pub fn end(&self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
 }
 
 /// One file, listed until this is dropped.
@@ -110,9 +135,14 @@ pub struct FileWatch {
 
 impl UnderWay {
     /// Lists a file whose MD5 is about to be worked out.
-    pub fn enter(self: &Arc<Self>, path: &Path, size: u64) -> FileWatch {
+    pub fn enter(
+        self: &Arc<Self>,
+        (path, tag): (&Path, Option<&Arc<str>>),
+        size: u64,
+    ) -> FileWatch {
         let facts = Arc::new(Facts {
             path: path.to_owned(),
+            tag: tag.cloned(),
             size,
             step: AtomicU8::new(Step::Hashing as u8),
             acked: AtomicU64::new(0),
@@ -122,16 +152,39 @@ impl UnderWay {
                 since: Instant::now(),
                 past: StepTimes::default(),
             }),
+            waits: Arc::default(),
+            mark: Mark::default(),
+            ended: AtomicBool::new(false),
         });
+        if self.steps.is_on() {
+            let (steps, file) = (Arc::clone(&self.steps), Arc::downgrade(&facts));
+            facts.waits.on_change(move || {
+                file.upgrade()
+                    .into_iter()
+                    .for_each(|file| steps.changed(&file));
+            });
+        }
         self.counts[Step::Hashing as usize].fetch_add(1, Ordering::Relaxed);
         let mut list = self.list.lock();
         list.last += 1;
         let id = list.last;
         list.files.insert(id, Arc::clone(&facts));
+        drop(list);
+        self.steps.changed(&facts);
         FileWatch {
             all: Arc::clone(self),
             id,
             facts,
+        }
+    }
+
+    /// The next file that took a step, as it is now.
+    pub fn poll_step(&self, context: &Context<'_>) -> Poll<FileNow> {
+        loop {
+            let file = ready!(self.steps.poll(context));
+            if !file.ended.load(Ordering::Acquire) {
+                return Poll::Ready(file.now());
+            }
         }
     }
 
@@ -167,6 +220,14 @@ impl FileWatch {
         let before = self.facts.step.swap(step as u8, Ordering::Relaxed);
         self.all.counts[before as usize].fetch_sub(1, Ordering::Relaxed);
         self.all.counts[step as usize].fetch_add(1, Ordering::Relaxed);
+        if before != step as u8 {
+            self.all.steps.changed(&self.facts);
+        }
+    }
+
+    /// Where it is noted what it waits for.
+    pub fn waits(&self) -> &Arc<WaitNote> {
+        &self.facts.waits
     }
 
     /// How long it was at which step, until now.
@@ -198,6 +259,7 @@ impl Drop for FileWatch {
         let step = self.facts.step.load(Ordering::Relaxed);
         self.all.counts[step as usize].fetch_sub(1, Ordering::Relaxed);
         self.all.list.lock().files.remove(&self.id);
+        self.facts.ended.store(true, Ordering::Release);
     }
 }
 
@@ -210,6 +272,8 @@ impl Facts {
             acked: self.acked.load(Ordering::Relaxed),
             slices: self.slices.load(Ordering::Relaxed),
             acked_slices: self.acked_slices.load(Ordering::Relaxed),
+            waits_for: self.waits.get(),
+            tag: self.tag.clone(),
         }
     }
 
@@ -241,8 +305,8 @@ mod tests {
     #[test]
     fn files_are_listed_by_step_until_they_end() {
         let all = Arc::<UnderWay>::default();
-        let first = all.enter(Path::new("a"), 100);
-        let second = all.enter(Path::new("b"), 200);
+        let first = all.enter((Path::new("a"), None), 100);
+        let second = all.enter((Path::new("b"), None), 200);
         let names = |step| -> Vec<_> {
             let files = all.first(step, 9).into_iter();
             files.map(|file| file.path.display().to_string()).collect()

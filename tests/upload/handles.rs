@@ -1,27 +1,27 @@
-//! Runs from outside: files that are added, awaited, aborted; pauses; sums; what becomes of handles when a
-//! run does not end as it should.
+//! Runs from outside: files that are added, awaited, aborted; pauses, steps and sums.
 
-use std::io;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_core::Stream;
-use panup::{ByteSource, Client, Conflict, Event, FileHandle, Item, Kind, Outcome, Run, Status};
-use panup_emulator::{Action, Fault, NetworkConditions, Operation, Place};
+use panup::{
+    Client, Conflict, Event, FileHandle, Item, Kind, Look, Outcome, Run, Status, Step, WaitsFor,
+};
+use panup_emulator::{NetworkConditions, Operation, Place};
 
 use crate::common::{SLICE, Scene, failure, noise, outcomes, wait, within};
+use crate::misused::{Hanging, stalled};
 
-/// The service stops reading the body of slice call `number`, for longer than any test.
-fn stalled(scene: &Scene, number: u64) {
-    let stall = Action::StallReading {
-        after: 1000,
-        millis: 600_000,
+/// So many bytes a second to each server.
+fn crawl(scene: &Scene, bandwidth: u64) {
+    let slow = NetworkConditions {
+        bandwidth: Some(bandwidth),
+        ..NetworkConditions::default()
     };
-    let fault = Fault::on(Operation::Slice, stall).nth(number);
-    scene.emulator.inject(fault);
+    for server in 0..2 {
+        scene.emulator.set_network(Place::Server(server), slow);
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -178,105 +178,11 @@ fn one_file_is_aborted_and_the_others_go_on_and_it_goes_on_later() {
     scene.assert_stored(&[&item, &other]);
 }
 
-/// A caller's contents that hang when they are read until they are let go.
-#[derive(Default)]
-struct Hanging {
-    free: Mutex<bool>,
-    freed: Condvar,
-    asked: AtomicBool,
-}
-
-impl ByteSource for Hanging {
-    fn length(&self) -> u64 {
-        3 * SLICE
-    }
-
-    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
-        self.asked.store(true, Ordering::Relaxed);
-        let free = self.free.lock().expect("no panic");
-        drop(
-            self.freed
-                .wait_while(free, |free| !*free)
-                .expect("no panic"),
-        );
-        Ok(
-            noise(3 * SLICE, 3)[range.start as usize..range.end as usize]
-                .to_vec()
-                .into(),
-        )
-    }
-}
-
-impl Hanging {
-    fn free(&self) {
-        *self.free.lock().expect("no panic") = true;
-        self.freed.notify_all();
-    }
-}
-
-#[test]
-fn a_source_that_blocks_ends_with_an_abort_an_interrupt_or_its_run() {
-    enum End {
-        Abort,
-        Interrupt,
-        Drop,
-    }
-    for end in [End::Abort, End::Interrupt, End::Drop] {
-        let scene = Scene::small();
-        let mut options = scene.options();
-        options.hash_threads = Some(2);
-        let client = Client::new(options).expect("sound");
-        let source = Arc::new(Hanging::default());
-        within(PATIENCE, async {
-            let run = client.start([]).expect("threads");
-            let handle = run
-                .add(Item::source("blocks", Arc::clone(&source)))
-                .expect("open");
-            tokio::task::block_in_place(|| {
-                wait("it is read", || source.asked.load(Ordering::Relaxed));
-            });
-            let good = run
-                .add(Item::bytes("good", noise(5 << 20, 4)))
-                .expect("open");
-            assert!(good.await.status.error().is_none());
-            match end {
-                End::Abort => {
-                    handle.abort();
-                    assert_eq!(failure(&handle.await).kind(), Kind::Cancelled);
-                    let summary = run.finish().await;
-                    assert_eq!((summary.uploaded, summary.interrupted), (1, 1));
-                }
-                End::Interrupt => {
-                    run.interrupt();
-                    run.finish().await;
-                    assert_eq!(failure(&handle.await).kind(), Kind::Cancelled);
-                }
-                End::Drop => {
-                    drop(run);
-                    assert_eq!(failure(&handle.await).kind(), Kind::Cancelled);
-                }
-            }
-        });
-        source.free();
-        assert_eq!(
-            scene.emulator.files().len(),
-            1,
-            "only the good one is there"
-        );
-    }
-}
-
 #[test]
 fn a_paused_run_begins_nothing() {
     let scene = Scene::small();
     let item = scene.item("f", 6 * SLICE, 1);
-    let slow = NetworkConditions {
-        bandwidth: Some(4 * SLICE),
-        ..NetworkConditions::default()
-    };
-    for server in 0..2 {
-        scene.emulator.set_network(Place::Server(server), slow);
-    }
+    crawl(&scene, 4 * SLICE);
     let mut options = scene.sliced();
     options.concurrency = Some(1);
     let client = Client::new(options).expect("sound");
@@ -367,38 +273,138 @@ fn outside_a_runtime_a_run_is_refused() {
     assert!(error.to_string().contains("tokio"), "{error}");
 }
 
-/// The handle and the reader are told, the journal is whole, and the next run goes on.
+/// Behind one that holds up the only thread that hashes.
 #[test]
-fn a_runtime_that_is_dropped_interrupts_its_runs() {
+fn the_higher_priority_goes_first() {
     let scene = Scene::small();
-    let item = scene.item("f", 8 * SLICE, 1);
-    stalled(&scene, 5);
-    let client = scene.sliced_client();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("threads");
-    let (mut run, handle) = runtime.block_on(async {
+    let mut options = scene.options();
+    (options.hash_threads, options.concurrency, options.look) = (Some(1), Some(1), Look::Never);
+    let client = Client::new(options).expect("sound");
+    let source = Arc::new(Hanging::default());
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
         let run = client.start([]).expect("threads");
-        let handle = run.add(item.clone()).expect("open");
-        (run, handle)
+        let add = |item| drop(run.add(item).expect("open"));
+        add(Item::source("blocks", Arc::clone(&source)));
+        wait("it is read", || source.is_asked());
+        let known = run.snapshot().bytes;
+        for (name, priority) in [("low", -1), ("middle", 0), ("highest", 9)] {
+            let mut item = Item::bytes(name, name);
+            item.priority = priority;
+            add(item);
+        }
+        wait("all are known", || run.snapshot().bytes == known + 16);
+        std::thread::sleep(Duration::from_millis(200));
+        source.free();
+        let ended = tokio::time::timeout(PATIENCE, outcomes(run)).await;
+        assert_eq!(ended.expect("it ends").len(), 4);
     });
-    scene.wait_for_acks(4);
-    drop(runtime);
+    let files = scene.emulator.files();
+    let mut names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+    names.retain(|name| *name != "blocks");
+    assert_eq!(names, ["highest", "middle", "low"]);
+}
+
+#[test]
+fn a_folder_that_is_not_to_be_made_must_be_there() {
+    let scene = Scene::small();
+    let client = scene.client();
+    let to = |remote: &str, make_folders| {
+        let mut item = Item::bytes("f", remote.to_owned()).to(0, remote);
+        item.make_folders = make_folders;
+        item
+    };
     within(PATIENCE, async {
-        assert_eq!(failure(&handle.await).kind(), Kind::Cancelled);
-        while run.next().await.is_some() {}
-        assert_eq!(
-            run.add(Item::bytes("g", "g")).expect_err("over").kind(),
-            Kind::State
-        );
-        drop(run);
-        drop(client);
-        scene
-            .sliced_client()
-            .upload(item.clone())
+        let error = client
+            .upload(to("a/b/f", false))
             .await
-            .expect("goes on");
+            .expect_err("no folder");
+        assert_eq!(error.kind(), Kind::Rejected);
+        assert!(error.to_string().contains("a/b"), "{error}");
+        assert_eq!(scene.emulator.stats().of(Operation::Single).calls, 0);
+        client.upload(to("a/b/f", true)).await.expect("made");
+        client
+            .upload(to("a/b/g", false))
+            .await
+            .expect("there by now");
+        client
+            .upload(to("h", false))
+            .await
+            .expect("the root always is");
     });
-    scene.assert_stored(&[&item]);
+}
+
+/// Each step comes in order, before the end, with the tag; what it waits for is said.
+#[test]
+fn steps_are_told_where_they_are_asked_for() {
+    let scene = Scene::small_with(panup_emulator::Tls::Off, |config| config.polls = 1);
+    let client = scene.sliced_client();
+    within(PATIENCE, async {
+        let mut run = client.start([]).expect("threads");
+        run.tell_steps();
+        let item = Item::bytes("f", noise(3 * SLICE, 1));
+        drop(run.add(tagged(item, "a tag")).expect("open"));
+        let (mut steps, mut waits, mut ended) = (Vec::new(), Vec::new(), false);
+        while let Some(event) = run.next().await {
+            match event {
+                Event::Step(file) => {
+                    assert!(!ended, "{file:?} after the end");
+                    assert_eq!(file.tag.as_deref(), Some("a tag"));
+                    steps.push(file.step);
+                    waits.extend(file.waits_for);
+                }
+                Event::File(outcome) => {
+                    assert!(outcome.status.error().is_none(), "{outcome:?}");
+                    ended = true;
+                }
+                _ => {}
+            }
+        }
+        steps.dedup();
+        assert!(
+            steps.ends_with(&[Step::Sending, Step::Verifying]),
+            "{steps:?}"
+        );
+        assert!(waits.contains(&WaitsFor::Answer), "{waits:?}");
+        assert!(ended);
+    });
+}
+
+/// A reader that takes nothing: the list is not taken far beyond what may be under way, whether steps are
+/// told or not.
+#[test]
+fn a_slow_reader_slows_the_run() {
+    const FILES: u64 = 60_000;
+    let scene = Scene::small();
+    let client = scene.client();
+    for tells_steps in [false, true] {
+        let asked = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&asked);
+        let items = (0..FILES).map(move |number| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Item::new(format!("/nowhere/{number}"))
+        });
+        within(PATIENCE, async {
+            let mut run = client.start(items).expect("threads");
+            if tells_steps {
+                run.tell_steps();
+            }
+            let mut before = 0;
+            loop {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let now = asked.load(Ordering::Relaxed);
+                if now > 1024 && now == before {
+                    break;
+                }
+                before = now;
+            }
+            assert!(before < (1 << 15) + 1024 + 8, "{before} were taken");
+            let mut ended = 0;
+            while let Some(event) = run.next().await {
+                ended += u64::from(matches!(event, Event::File(_)));
+            }
+            assert_eq!((ended, run.summary().failed), (FILES, FILES));
+        });
+    }
 }

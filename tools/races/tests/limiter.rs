@@ -71,9 +71,9 @@ fn a_limit_that_rises_lets_in_those_that_wait() {
             let scene = Scene::new(MOVING);
             block_on(async {
                 let waiting: Vec<_> = (0..MOVING.max)
-                    .map(|_| spawn(scene.clone().acquire()))
+                    .map(|_| spawn(scene.clone().acquire(0)))
                     .collect();
-                let called_off = spawn(scene.clone().acquire());
+                let called_off = spawn(scene.clone().acquire(0));
                 let raising = spawn(scene.clone().raise());
                 linger(6).await;
                 called_off.abort();
@@ -202,7 +202,7 @@ impl Scene {
     /// A body, or two, one after the other.
     async fn bodies(self, moods: Moods) {
         for _ in 0..=below(2) {
-            let held = self.clone().acquire().await;
+            let held = self.clone().acquire(0).await;
             linger(2).await;
             if moods == Moods::Any {
                 self.comes_to();
@@ -228,7 +228,7 @@ impl Scene {
     }
 
     async fn acquire(self) -> Held {
-        let mut acquiring = pin!(self.limiter.acquire());
+        let mut acquiring = pin!(self.limiter.acquire(0));
         // Declared later, so dropped earlier: whoever leaves is out of the book before the queue.
         let ask = Ask::new(&self);
         let permit = poll_fn(|cx| {
