@@ -76,6 +76,7 @@ fn tables() {
     let folder = corpus::folder();
     if is_wanted("sizes") {
         sizes::table(&folder);
+        sizes::one_small(&folder);
     }
     if is_wanted("versions") {
         sizes::versions(&folder);

@@ -1,11 +1,12 @@
 //! Loopback: what kinds of files cost, and over which version of HTTP.
 
 use panup::Http;
+use panup::internals::source::{Settings, Source};
 use tempfile::TempDir;
 
 use crate::corpus::Corpus;
 use crate::emulator::Emulator;
-use crate::send::{Cost, Job, Sender};
+use crate::send::{Cost, Job, Sender, cpu_seconds};
 use crate::{GIB, VERSIONS, full, setting};
 
 /// One big file, many of 128 MiB, ten thousand small ones.
@@ -27,6 +28,43 @@ pub fn table(folder: &TempDir) {
             );
         }
     }
+}
+
+/// Processor time of one small file, as a run without a journal and one with it need it, beside that of its system calls
+/// for opening and reading alone.
+pub fn one_small(folder: &TempDir) {
+    let count = setting("PANUP_BENCH_SMALL", 10_000);
+    let corpus = Corpus::files(folder, "eight", count, 8 << 10);
+    let emulator = Emulator::start(&["--servers", "4"]);
+    let state = tempfile::tempdir_in(folder.path()).expect("a folder");
+    let micros = |seconds: f64| seconds / count as f64 * 1e6;
+    println!(
+        "\n{count} x {}, plain h1: client CPU in µs a file",
+        size(corpus.size)
+    );
+    for round in 1..=setting("PANUP_BENCH_ROUNDS", 3) {
+        let read = micros(read_all(&corpus));
+        let [plain, kept] = [None, Some(state.path())].map(|state| {
+            let sender = Sender::new(&emulator, state);
+            micros(sender.send(&Job::new(&corpus)).cpu)
+        });
+        println!(
+            "round {round}: {plain:.0}, with a journal {kept:.0}; opening and reading {read:.0} of it: {:.0} and {:.0} without",
+            plain - read,
+            kept - read
+        );
+    }
+}
+
+/// Opens, reads and closes every file as a run does.
+fn read_all(corpus: &Corpus) -> f64 {
+    let (before, settings) = (cpu_seconds(), Settings::default());
+    let mut buffer = Vec::new();
+    for path in &corpus.paths {
+        let source = Source::open(path, &settings).expect("a file");
+        source.read_into(&mut buffer).expect("readable");
+    }
+    cpu_seconds() - before
 }
 
 /// The same files over plain and TLS, h1 and h2, and as `auto` decides.

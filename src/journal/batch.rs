@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -48,7 +49,12 @@ impl Batch {
             if !self.requests.is_empty() {
                 return;
             }
-            match posted.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let next = posted.try_recv().or_else(|_| {
+                // To be woken for each of them would cost as much as to write it.
+                thread::sleep(GATHER);
+                posted.recv_timeout(until.saturating_duration_since(Instant::now()))
+            });
+            match next {
                 Ok(write) => self.add(write),
                 Err(_) => return,
             }
@@ -157,6 +163,9 @@ fn weight(write: &Write) -> usize {
 
 /// Long enough to put a burst into one commit, short enough that a kill costs few slices.
 pub(super) const GROUP: Duration = Duration::from_millis(200);
+
+/// The writing thread is away for so long once it has taken all that there is.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Rows in one commit: some 10 ms of work, so that other processes wait no longer for theirs.
 pub(super) const ROWS: usize = 1000;

@@ -295,6 +295,9 @@ impl Journal {
     #[must_use]
     pub fn at(&self, task: &Task, md5: &Md5) -> Place {
         let found = self.read(|connection| {
+            if !read::may_be_known(connection, task)? {
+                return Ok(None);
+            }
             // One lock and one view for the three questions.
             let view = connection.unchecked_transaction()?;
             let finished = read::finished_as(&view, task, md5)?;

@@ -87,6 +87,18 @@ pub(super) fn finished(
     Ok(found.optional()?.flatten())
 }
 
+/// Whether anything at all may be known at the task's place; it is mostly a new one, and then this is the
+/// only question.
+pub(super) fn may_be_known(connection: &Connection, task: &Task) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM finished WHERE target = ?1) \
+         OR EXISTS (SELECT 1 FROM upload WHERE target = ?1)",
+    )?;
+    let (remote, account) = (&task.remote, &*task.account);
+    let target = target_key(account, remote.parent(), remote.path());
+    statement.query_row([target], |row| row.get(0))
+}
+
 /// The finished upload of such a content, whatever file it was read from.
 pub(super) fn finished_as(
     connection: &Connection,
