@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::rates::RATED;
 use super::tally::{CallCount, Tally};
 use super::trace::{AttemptEnd, CallAttempt, Fact, Trace};
 use super::waits::{WaitNote, WaitsFor};
@@ -519,18 +520,6 @@ fn end(error: Option<&Error>) -> AttemptEnd {
 fn index(operation: Operation) -> Option<usize> {
     RATED.iter().position(|&rated| rated == operation)
 }
-
-/// The calls whose rate is limited.
-const RATED: [Operation; 8] = [
-    Operation::Create,
-    Operation::Complete,
-    Operation::Single,
-    Operation::List,
-    Operation::Detail,
-    Operation::Infos,
-    Operation::Mkdir,
-    Operation::Trash,
-];
 
 /// A socket that has room takes what it holds within this time.
 const FILLING: Duration = Duration::from_millis(250);

@@ -152,7 +152,7 @@ fn now() -> Instant {
 }
 
 /// The calls that are limited.
-const RATED: [Operation; 8] = [
+pub(super) const RATED: [Operation; 8] = [
     Operation::Create,
     Operation::Complete,
     Operation::Single,
