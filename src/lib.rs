@@ -108,7 +108,7 @@ pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
-pub use options::{CallRates, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
+pub use options::{CallRates, Congestion, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, Spool, prepare_process};
 pub use system::{name_bytes, name_from_bytes};
 pub use upload::runtime;

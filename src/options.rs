@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::MOST_THREADS;
 use crate::http;
 use crate::journal;
-pub use crate::net::Timeouts;
+pub use crate::net::{Congestion, Timeouts};
 use crate::net::{Origin, Scheme};
 pub use crate::policy::{CallRates, Retry};
 use crate::policy::{USUAL_SLICE, check_rate};
@@ -58,6 +58,9 @@ pub struct Options {
     pub connections: Option<usize>,
     /// The HTTP version; by default the faster one of those that a server offers.
     pub http: http::Preference,
+    /// Who paces the connections: by default the system, and BBR as soon as the link is seen to lose packets
+    /// although no queue builds up on it.
+    pub congestion: Congestion,
     /// Hashing threads, 1,024 at most; `None` (default) is one per processor.
     pub hash_threads: Option<usize>,
     /// Bytes per second of content at most; `None` (default) is no limit. The service's gateway ends
@@ -150,6 +153,7 @@ impl Options {
             concurrency: None,
             connections: None,
             http: http::Preference::Auto,
+            congestion: Congestion::Auto,
             hash_threads: None,
             limit_rate: None,
             grace: Duration::from_secs(60),

@@ -1,4 +1,4 @@
-//! Layers: a module imports only modules of a lower layer, `unsafe` stays in its two modules, and the
+//! Layers: a module imports only modules of a lower layer, `unsafe` stays in its modules, and the
 //! packages of the pipeline stay where they belong. Tests inside a module may look anywhere.
 
 use std::fs;
@@ -65,7 +65,9 @@ fn unsafe_stays_in_its_modules() {
     let mut seen = 0;
     for (_, file, text) in library() {
         let path = file.display().to_string();
-        let allowed = path.contains("src/source/") || path.contains("src/digest/kernel/");
+        let allowed = path.contains("src/source/")
+            || path.contains("src/digest/kernel/")
+            || path.ends_with("src/net/tcp_info.rs");
         for line in text.lines().filter(|line| is_unsafe(line)) {
             assert!(allowed, "{path}: {line}");
             seen += 1;

@@ -1,9 +1,9 @@
 //! The library's options, as those of `panup upload` ask for them.
 
-use panup::{Conflict, Credential, Error, HashOptions, Http, Look, Options, Resume};
+use panup::{Conflict, Congestion, Credential, Error, HashOptions, Http, Look, Options, Resume};
 
 use super::account::account_options;
-use super::args::{HttpVersion, LookFirst, OnConflict, Upload};
+use super::args::{HttpVersion, LookFirst, OnConflict, Pacing, Upload};
 use super::state_dir;
 use super::walk::Sums;
 
@@ -20,6 +20,12 @@ pub fn of(upload: &Upload, credential: Credential) -> Result<Options, Error> {
         HttpVersion::Auto => Http::Auto,
         HttpVersion::One => Http::H1,
         HttpVersion::Two => Http::H2,
+    };
+    options.congestion = match upload.congestion {
+        Pacing::Auto => Congestion::Auto,
+        Pacing::System => Congestion::System,
+        Pacing::Bbr => Congestion::Bbr,
+        Pacing::Cubic => Congestion::Cubic,
     };
     options.single_max = upload.single_max.0;
     options.concurrency = upload.concurrency.0;

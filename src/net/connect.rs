@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
+use super::congestion::CongestionControl;
 use super::counting_stream::CountingStream;
 use super::fault::Failure;
 use super::origin::{Origin, Scheme};
@@ -161,6 +162,7 @@ fn uri(origin: &Origin) -> Option<Uri> {
 struct Dialer {
     tcp: HttpConnector,
     proxies: Arc<ProxyRules>,
+    congestion: Arc<CongestionControl>,
 }
 
 impl Dialer {
@@ -176,7 +178,11 @@ impl Dialer {
             Proxies::Off => ProxyRules::default(),
         };
         let proxies = Arc::new(proxies);
-        Ok(Dialer { tcp, proxies })
+        Ok(Dialer {
+            tcp,
+            proxies,
+            congestion: CongestionControl::new(settings.congestion),
+        })
     }
 }
 
@@ -194,14 +200,17 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, target: Uri) -> Self::Future {
         let origin = Origin::parse(&target.to_string(), Scheme::Http);
         let proxy = origin.ok().and_then(|origin| self.proxies.proxy(&origin));
+        let congestion = Arc::clone(&self.congestion);
         let Some(proxy) = proxy.cloned() else {
             let connecting = self.tcp.call(target);
-            return Box::pin(async { Ok(CountingStream::new(connecting.await?)) });
+            return Box::pin(
+                async move { Ok(CountingStream::new(connecting.await?, &congestion)) },
+            );
         };
         let tcp = self.tcp.clone();
         Box::pin(async move {
             let socket = proxy::open(&proxy, tcp, &target).await?;
-            Ok(CountingStream::new(socket))
+            Ok(CountingStream::new(socket, &congestion))
         })
     }
 }

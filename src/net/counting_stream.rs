@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::congestion::{CongestionControl, SocketWatch};
+
 /// What one connection moved.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionMeter {
@@ -87,10 +89,12 @@ enum Writes {
 }
 
 impl CountingStream {
-    pub(super) fn new(socket: TokioIo<TcpStream>) -> Self {
+    pub(super) fn new(socket: TokioIo<TcpStream>, congestion: &Arc<CongestionControl>) -> Self {
         let meter = Arc::<ConnectionMeter>::default();
+        let socket = socket.into_inner();
         let received = Received {
-            socket: socket.into_inner(),
+            watch: congestion.watch(&socket),
+            socket,
             meter: Arc::clone(&meter),
         };
         CountingStream {
@@ -124,6 +128,7 @@ impl CountingStream {
 
     fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
+            self.socket.inner_mut().wrote(*bytes);
             self.meter
                 .written
                 .fetch_add(*bytes as u64, Ordering::AcqRel);
@@ -139,6 +144,13 @@ impl CountingStream {
 struct Received {
     socket: TcpStream,
     meter: Arc<ConnectionMeter>,
+    watch: SocketWatch,
+}
+
+impl Received {
+    fn wrote(&mut self, bytes: usize) {
+        self.watch.wrote(&self.socket, bytes);
+    }
 }
 
 impl AsyncRead for Received {

@@ -4,6 +4,7 @@
 //! notice, or a copy of a body but TLS's own.
 
 mod body;
+mod congestion;
 mod connect;
 mod connection;
 mod counting_stream;
@@ -21,6 +22,8 @@ mod shortage;
 mod socket_limit;
 mod stall;
 mod stream;
+#[allow(unsafe_code)]
+mod tcp_info;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -31,4 +34,4 @@ pub use pool::Pool;
 pub use request::{Request, Response};
 #[cfg(feature = "internals")]
 pub use settings::SystemRoots;
-pub use settings::{PoolSettings, Proxies, ServerStats, Timeouts};
+pub use settings::{Congestion, PoolSettings, Proxies, ServerStats, Timeouts};

@@ -28,6 +28,23 @@ pub struct PoolSettings {
     pub user_agent: String,
     /// Whether the environment's proxies are used.
     pub proxies: Proxies,
+    /// Who paces the sockets.
+    pub congestion: Congestion,
+}
+
+/// TCP's congestion control. Where the kernel lacks the one that is asked for, or does not allow it, its own
+/// choice stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Congestion {
+    /// The system's, and BBR as soon as the link is seen to lose packets although no queue builds up.
+    #[default]
+    Auto,
+    /// The system's.
+    System,
+    /// BBR, which goes by what arrives.
+    Bbr,
+    /// CUBIC, which goes by what is lost.
+    Cubic,
 }
 
 /// Whether the certificates of the operating system are trusted.
@@ -68,6 +85,7 @@ impl Default for PoolSettings {
             timeouts: Timeouts::default(),
             user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::Environment,
+            congestion: Congestion::Auto,
         }
     }
 }

@@ -262,6 +262,7 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         connections: shares.connections,
         roots: options.roots.clone(),
         timeouts: options.timeouts,
+        congestion: options.congestion,
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         user_agent: options.user_agent.clone().unwrap_or(usual.user_agent),

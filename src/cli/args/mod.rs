@@ -169,6 +169,11 @@ pub struct Upload {
     #[arg(long, value_enum, default_value_t = HttpVersion::Auto, help_heading = "How")]
     pub http: HttpVersion,
 
+    /// TCP's congestion control (Linux); auto is the system's, and BBR once the link is seen to lose
+    /// packets although it is not full.
+    #[arg(long, value_enum, default_value_t = Pacing::Auto, help_heading = "How")]
+    pub congestion: Pacing,
+
     /// Take the MD5s in FILE, md5sum's output, instead of hashing, but for files that were modified since
     /// it was written. One in 64, drawn at random, is hashed before anything is sent; one that is
     /// another refuses the whole list.
@@ -709,6 +714,19 @@ pub enum HttpVersion {
     /// HTTP/2.
     #[value(name = "2")]
     Two,
+}
+
+/// `--congestion`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pacing {
+    /// By what the link shows.
+    Auto,
+    /// As the system has it.
+    System,
+    /// BBR.
+    Bbr,
+    /// CUBIC.
+    Cubic,
 }
 
 /// A number from 1, or `auto`.

@@ -1,0 +1,340 @@
+//! TCP's congestion control, socket by socket. In: what the kernel counts on each connection. Out: sockets
+//! that use BBR where the link loses packets although no queue builds up on it. Never: a failure: where
+//! the kernel refuses, its own choice stays.
+//!
+//! CUBIC takes each loss for a full link and sends a third less. On a link that loses by itself it so leaves
+//! most of it unused, the more the longer the round trip; BBR goes by what arrives. A link that is full loses
+//! as well, but first its queue makes the round trip longer: losses count only where it is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::settings::Congestion;
+use super::tcp_info::TcpInfo;
+use crate::sync::Mutex;
+
+/// The choice for all sockets of a pool.
+#[derive(Debug)]
+pub(super) struct CongestionControl {
+    asked: Congestion,
+    losses: Mutex<Losses>,
+    stand: AtomicU8,
+}
+
+/// How the choice stands: open, made, or none because the kernel refuses.
+const OPEN: u8 = 0;
+const CHOSEN: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// What one socket contributes, and whether it was set.
+#[derive(Debug)]
+pub(super) struct SocketWatch {
+    control: Arc<CongestionControl>,
+    /// Bytes written since the last look.
+    unseen: usize,
+    before: Option<TcpInfo>,
+    start: Start,
+    settled: bool,
+}
+
+/// A connection begins twice as fast each round trip until that loses packets, on every link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Nothing was lost yet.
+    Rising,
+    /// What was lost by that is sent again.
+    Recovering,
+    /// From here on losses say something of the link.
+    Over,
+}
+
+impl CongestionControl {
+    pub(super) fn new(asked: Congestion) -> Arc<Self> {
+        let stand = match asked {
+            Congestion::Auto => OPEN,
+            Congestion::Bbr | Congestion::Cubic => CHOSEN,
+            Congestion::System => REFUSED,
+        };
+        Arc::new(CongestionControl {
+            asked,
+            losses: Mutex::default(),
+            stand: AtomicU8::new(stand),
+        })
+    }
+
+    /// Watches a socket that was opened; one whose control is chosen is set at once.
+    pub(super) fn watch(self: &Arc<Self>, socket: &TcpStream) -> SocketWatch {
+        let mut watch = SocketWatch {
+            control: Arc::clone(self),
+            unseen: 0,
+            before: None,
+            start: Start::Rising,
+            settled: false,
+        };
+        watch.settle(socket);
+        watch
+    }
+
+    fn name(&self) -> &'static str {
+        match self.asked {
+            Congestion::Cubic => "cubic",
+            Congestion::Auto | Congestion::Bbr | Congestion::System => "bbr",
+        }
+    }
+
+    fn refused(&self, error: &std::io::Error) {
+        if self.stand.swap(REFUSED, Ordering::Relaxed) != REFUSED {
+            let control = self.name();
+            tracing::info!(control, %error, "the kernel refuses this congestion control, its own choice stays");
+        }
+    }
+
+    /// What one connection shows is added; the first that makes the link a losing one says so.
+    fn note(&self, interval: &Interval) {
+        let mut losses = self.losses.lock();
+        if losses.note(interval) && self.stand.swap(CHOSEN, Ordering::Relaxed) == OPEN {
+            let (segments, losing) = (losses.segments, losses.losing);
+            tracing::info!(
+                segments,
+                losing,
+                "the link loses packets although no queue builds up: BBR from now on"
+            );
+        }
+    }
+}
+
+impl SocketWatch {
+    /// `bytes` more were written to `socket`.
+    pub(super) fn wrote(&mut self, socket: &TcpStream, bytes: usize) {
+        if self.settled {
+            return;
+        }
+        self.unseen += bytes;
+        if self.unseen >= LOOK_EVERY {
+            self.unseen = 0;
+            self.look(socket);
+            self.settle(socket);
+        }
+    }
+
+    fn look(&mut self, socket: &TcpStream) {
+        let Some(now) = TcpInfo::of(socket) else {
+            self.settled = true;
+            return;
+        };
+        let interval = self.before.map(|before| Interval::between(&before, &now));
+        self.before = Some(now);
+        let Some(interval) = interval else { return };
+        tracing::trace!(?interval, start = ?self.start, "a connection");
+        match self.start {
+            Start::Rising if interval.again > 0 => self.start = Start::Recovering,
+            Start::Rising => {}
+            Start::Recovering => self.start = Start::Over,
+            Start::Over => self.control.note(&interval),
+        }
+    }
+
+    /// Does to `socket` what was decided for all, if it was.
+    fn settle(&mut self, socket: &TcpStream) {
+        match self.control.stand.load(Ordering::Relaxed) {
+            OPEN => return,
+            CHOSEN => {
+                if let Err(error) = set(socket, self.control.name()) {
+                    self.control.refused(&error);
+                }
+            }
+            _ => {}
+        }
+        self.settled = true;
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set(socket: &TcpStream, control: &str) -> std::io::Result<()> {
+    Ok(rustix::net::sockopt::set_tcp_congestion(socket, control)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set(_: &TcpStream, _: &str) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// What was counted on one connection between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Interval {
+    segments: u32,
+    again: u32,
+    rtt: Duration,
+    shortest: Duration,
+}
+
+impl Interval {
+    fn between(before: &TcpInfo, now: &TcpInfo) -> Interval {
+        Interval {
+            segments: now.segments.wrapping_sub(before.segments),
+            again: now.again.wrapping_sub(before.again),
+            rtt: now.rtt,
+            shortest: now.shortest,
+        }
+    }
+
+    /// A queue has built up, as it does before a link is full.
+    fn is_full(&self) -> bool {
+        self.rtt > self.shortest.mul_f64(QUEUE) + JITTER
+    }
+}
+
+/// What all connections have shown of late.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Segments sent while no queue was there.
+    segments: u64,
+    /// Looks that found some of them sent again: losses come in bursts, and a burst is one event.
+    losing: u64,
+    /// Segments sent while a queue was there.
+    queued: u64,
+}
+
+impl Losses {
+    /// Adds `interval`. Whether the link loses packets while it is not full.
+    fn note(&mut self, interval: &Interval) -> bool {
+        let segments = u64::from(interval.segments);
+        if interval.is_full() {
+            self.queued += segments;
+        } else {
+            self.segments += segments;
+            self.losing += u64::from(interval.again > 0);
+        }
+        if self.segments + self.queued > MEMORY {
+            (self.segments, self.queued) = (self.segments / 2, self.queued / 2);
+            self.losing /= 2;
+        }
+        let share = self.losing as f64 / self.segments.max(1) as f64;
+        self.losing >= FEW && share >= LOSES && self.segments >= self.queued
+    }
+}
+
+/// Some 360 segments. A look is a system call of less than a microsecond.
+const LOOK_EVERY: usize = 512 << 10;
+
+/// A round trip so many times the shortest, and this much longer, has a queue in it.
+const QUEUE: f64 = 1.25;
+const JITTER: Duration = Duration::from_millis(2);
+
+/// One event in 3,300 segments: at one in 10,000 many connections of CUBIC fill a link of 1 Gbit/s as well.
+const LOSES: f64 = 3e-4;
+
+/// Fewer are chance.
+const FEW: u64 = 6;
+
+/// Segments after which the older half counts half: 60 MB.
+const MEMORY: u64 = 40_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(again: u32, rtt: u64) -> Interval {
+        Interval {
+            segments: 362,
+            again,
+            rtt: Duration::from_millis(rtt),
+            shortest: Duration::from_millis(80),
+        }
+    }
+
+    /// After how many intervals, one of `every` of which loses, the link is taken for a losing one.
+    fn found_after(every: usize, rtt: u64) -> Option<usize> {
+        let mut losses = Losses::default();
+        (1..=2000).find(|index| losses.note(&interval(u32::from(index % every == 0), rtt)))
+    }
+
+    #[test]
+    fn a_link_that_loses_without_a_queue_is_found() {
+        // 5 in 1,000, 1 in 1,000, 1 in 2,200.
+        assert_eq!(found_after(1, 82), Some(6));
+        assert_eq!(found_after(3, 82), Some(18));
+        assert_eq!(found_after(6, 82), Some(36));
+    }
+
+    #[test]
+    fn a_clean_link_and_one_that_seldom_loses_are_left_alone() {
+        assert_eq!(found_after(usize::MAX, 82), None);
+        // 1 in 10,000.
+        assert_eq!(found_after(28, 82), None);
+    }
+
+    #[test]
+    fn a_full_link_loses_by_itself() {
+        assert_eq!(found_after(1, 110), None, "the queue is seen");
+        let mut losses = Losses::default();
+        let found = (0..2000).any(|index| {
+            let rtt = if index % 3 == 0 { 85 } else { 120 };
+            losses.note(&interval(2, rtt))
+        });
+        assert!(!found, "it is full most of the time");
+    }
+
+    #[test]
+    fn a_link_that_was_clean_for_long_is_found_when_it_loses() {
+        let mut losses = Losses::default();
+        assert!(!(0..5000).any(|_| losses.note(&interval(0, 81))));
+        let found = (1..=200).find(|_| losses.note(&interval(4, 81)));
+        assert!(found.is_some_and(|looks| looks <= 40), "{found:?}");
+    }
+
+    #[test]
+    fn a_burst_is_one_event() {
+        let mut losses = Losses::default();
+        assert!(!losses.note(&interval(300, 81)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_control_that_the_kernel_lacks_changes_nothing_and_one_that_it_has_is_set() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let socket = TcpStream::connect(address).await.expect("it listens");
+        let own = || rustix::net::sockopt::tcp_congestion(&socket).expect("Linux tells");
+        let before = own();
+        assert!(set(&socket, "no-such-thing").is_err());
+        assert_eq!(own(), before);
+        for asked in [Congestion::Auto, Congestion::System] {
+            assert_eq!(
+                CongestionControl::new(asked).watch(&socket).settled,
+                asked == Congestion::System
+            );
+            assert_eq!(own(), before);
+        }
+        let bbr = CongestionControl::new(Congestion::Bbr);
+        assert!(bbr.watch(&socket).settled);
+        let refused = bbr.stand.load(Ordering::Relaxed) == REFUSED;
+        assert_eq!(own(), if refused { before } else { "bbr".to_owned() });
+    }
+
+    /// What was decided reaches a socket that is open already, at its next look.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn open_sockets_follow_the_decision() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let socket = TcpStream::connect(address).await.expect("it listens");
+        let control = CongestionControl::new(Congestion::Auto);
+        let mut watch = control.watch(&socket);
+        for _ in 0..20 {
+            control.note(&interval(1, 81));
+        }
+        assert_eq!(control.stand.load(Ordering::Relaxed), CHOSEN);
+        watch.wrote(&socket, LOOK_EVERY - 1);
+        assert!(!watch.settled);
+        watch.wrote(&socket, 1);
+        assert!(watch.settled);
+    }
+}

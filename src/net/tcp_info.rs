@@ -1,0 +1,134 @@
+//! What the kernel counts on one TCP connection. In: a socket. Out: plain numbers, where the kernel
+//! has them. Never: a change of the socket, a decision.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+/// What is read of `TCP_INFO`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TcpInfo {
+    /// Segments with content that were sent, repeats included.
+    pub(super) segments: u32,
+    /// Those that were sent again.
+    pub(super) again: u32,
+    /// The round trip of late, smoothed.
+    pub(super) rtt: Duration,
+    /// The shortest round trip of some minutes: the path's, without a queue.
+    pub(super) shortest: Duration,
+}
+
+impl TcpInfo {
+    /// What the kernel knows of `socket`; `None` where it does not tell.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn of(socket: &TcpStream) -> Option<TcpInfo> {
+        use std::os::fd::AsRawFd;
+
+        let mut bytes = [0_u8; ROOM];
+        let mut length = ROOM as libc::socklen_t;
+        // SAFETY: the descriptor is open while `socket` is borrowed, `bytes` has room for `length` bytes, and the
+        // kernel writes no more than that many.
+        let failed = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                bytes.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let known = bytes.get(..length as usize)?;
+        (failed == 0).then(|| TcpInfo::parse(known)).flatten()
+    }
+
+    /// There is no such thing here.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn of(_: &TcpStream) -> Option<TcpInfo> {
+        None
+    }
+
+    /// Reads `struct tcp_info` of `linux/tcp.h`, which grows at its end: an old kernel's has not all that is
+    /// needed.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android", test)),
+        allow(dead_code, reason = "only Linux has it")
+    )]
+    fn parse(bytes: &[u8]) -> Option<TcpInfo> {
+        let number = |at: usize| {
+            let four = bytes.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_ne_bytes(four))
+        };
+        let micros = |at| Some(Duration::from_micros(number(at)?.into()));
+        Some(TcpInfo {
+            segments: number(DATA_SEGS_OUT)?,
+            again: number(TOTAL_RETRANS)?,
+            rtt: micros(RTT)?,
+            shortest: micros(MIN_RTT)?,
+        })
+    }
+}
+
+/// Where the fields are, by their names there.
+const RTT: usize = 68;
+const TOTAL_RETRANS: usize = 100;
+const MIN_RTT: usize = 148;
+const DATA_SEGS_OUT: usize = 156;
+
+/// More than is read.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ROOM: usize = 192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a kernel gives it, with these numbers in their places.
+    fn bytes(length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; 232];
+        for (at, number) in [(68, 81_500_u32), (100, 12), (148, 80_100), (156, 4711)] {
+            bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
+        }
+        bytes.truncate(length);
+        bytes
+    }
+
+    #[test]
+    fn fields_are_read_from_their_places() {
+        let expected = TcpInfo {
+            segments: 4711,
+            again: 12,
+            rtt: Duration::from_micros(81_500),
+            shortest: Duration::from_micros(80_100),
+        };
+        assert_eq!(TcpInfo::parse(&bytes(232)), Some(expected));
+        assert_eq!(TcpInfo::parse(&bytes(160)), Some(expected));
+    }
+
+    #[test]
+    fn a_kernel_without_the_fields_tells_nothing() {
+        for length in [159, 148, 104, 1, 0] {
+            assert_eq!(TcpInfo::parse(&bytes(length)), None, "{length} bytes");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_socket_of_this_kernel_tells() {
+        use tokio::io::AsyncWriteExt;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut socket = TcpStream::connect(address).await.expect("it listens");
+        let before = TcpInfo::of(&socket).expect("Linux has it");
+        assert_eq!((before.segments, before.again), (0, 0));
+        socket.write_all(b"one segment").await.expect("it takes it");
+        let after = TcpInfo::of(&socket).expect("Linux has it");
+        assert_eq!(after.segments, 1);
+        assert!(
+            after.rtt < Duration::from_secs(1) && after.shortest <= after.rtt,
+            "{after:?}"
+        );
+    }
+}
