@@ -8,14 +8,16 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
-use crate::wire::Link;
+use crate::wire::{Link, Weather};
 
 /// Measures which share of a link `panup upload` reaches through real TCP
 ///
 /// One row for each link and each setting: the mean share from second 20 on, and before. 100 % is
 /// what TCP can carry at best: payload in packets of 1500 bytes that follow each other without a
 /// gap. Retries are slices that the emulator did not get whole; full and lost are the packets that
-/// the queue and chance dropped.
+/// the queue and chance dropped; wait is what packets spent in the queue in the mean, from second 20 on.
+/// Where the link changes: how many seconds after that it was used to nine tenths again, at the worst, and
+/// a picture of the share, second by second.
 ///
 /// Exit codes: 0 all was measured; 1 a cell failed; 2 this machine cannot do it (namespaces,
 /// /dev/net/tun, root) or wrong usage; 130 interrupted.
@@ -36,6 +38,9 @@ pub struct Args {
     /// What waits before the bottleneck at most; auto is a round trip's worth, 512 KiB at least
     #[arg(long, value_name = "KiB|auto", default_value_t = Queue::Auto)]
     pub queue: Queue,
+    /// How the link changes; a cell lasts long enough for it
+    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', default_values_t = [Weather::Steady])]
+    pub weather: Vec<Weather>,
     /// TCP's congestion control on both sides
     #[arg(long, value_name = "NAME", default_value = "cubic")]
     pub congestion: String,
@@ -43,6 +48,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 38)]
     #[arg(value_parser = clap::value_parser!(u64).range(SETTLED + 1..))]
     pub seconds: u64,
+    /// What `panup upload` asks for its sockets: auto, system, bbr or cubic
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub sockets: String,
     /// Bodies in flight, as `panup upload` takes them
     #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
     #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
@@ -62,7 +70,8 @@ impl Args {
     /// Ends the program where the file would not last as long as a cell.
     pub fn check(&self) {
         let best = self.links().iter().map(Link::best).fold(0.0, f64::max);
-        let wanted = (best * self.seconds as f64 / GIB).ceil();
+        let longest = self.links().iter().map(|link| self.lasts(link)).max();
+        let wanted = (best * longest.unwrap_or(0) as f64 / GIB).ceil();
         if self.file_gib as f64 <= wanted {
             let text = format!(
                 "--file-gib {}: the fastest link wants more than {wanted}",
@@ -80,14 +89,20 @@ impl Args {
         for &mbit in &self.mbit {
             for &rtt in &self.rtt {
                 for &loss in &self.loss {
-                    links.push(self.link(mbit, rtt, loss));
+                    let weathers = self.weather.iter();
+                    links.extend(weathers.map(|&weather| self.link((mbit, rtt), loss, weather)));
                 }
             }
         }
         links
     }
 
-    fn link(&self, mbit: u64, rtt: u64, loss: f64) -> Link {
+    /// How many seconds a cell of `link` has.
+    pub fn lasts(&self, link: &Link) -> u64 {
+        self.seconds.max(link.weather.lasts())
+    }
+
+    fn link(&self, (mbit, rtt): (u64, u64), loss: f64, weather: Weather) -> Link {
         let round_trip = mbit * 1_000_000 / 8 * rtt / 1000;
         let queue = match self.queue {
             Queue::Auto => round_trip.max(SMALLEST_QUEUE),
@@ -98,6 +113,7 @@ impl Args {
             rtt: Duration::from_millis(rtt),
             loss,
             queue,
+            weather,
         }
     }
 }

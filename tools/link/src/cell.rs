@@ -23,6 +23,13 @@ pub struct Outcome {
     pub retries: u64,
     /// What the link dropped.
     pub tally: Tally,
+    /// Milliseconds that packets waited in the queue, in the mean, from `SETTLED` on.
+    pub wait: f64,
+    /// Seconds until the link was used again after it had changed, at the worst; `None` where it did not
+    /// change, or was not used again.
+    pub back: Option<u64>,
+    /// The share of each second.
+    pub shares: Vec<f64>,
 }
 
 /// What every cell is measured by.
@@ -31,8 +38,6 @@ pub struct Bench {
     pub panup: Panup,
     /// TCP's congestion control.
     pub congestion: String,
-    /// How long a cell lasts.
-    pub seconds: u64,
     /// Whether to stop here.
     pub stop: Stop,
 }
@@ -55,31 +60,41 @@ impl Bench {
     ///
     /// # Errors
     /// `Interrupted`, or `Unsupported` by this machine; anything else is this cell's own failure.
-    pub fn measure(&self, link: Link, setting: Setting) -> io::Result<Outcome> {
+    pub fn measure(&self, link: Link, setting: Setting, seconds: u64) -> io::Result<Outcome> {
         self.panup.forget()?;
         // What comes later goes first: processes, then the link, then the namespaces.
         let (net, devices) = Net::create(&self.congestion)?;
         let mut pump = Pump::start(devices, link)?;
         let emulator = self.panup.emulator(Some(&net.server))?;
         let mut client = self.panup.upload(Some(&net.client), &emulator, setting)?;
-        let counts = self.watch(&mut client, &mut pump)?;
+        let counts = self.watch(&mut client, &mut pump, seconds)?;
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
         emulator.stop();
         client.interrupt(FAREWELL);
         Ok(Outcome {
-            settled: share(&counts, SETTLED..self.seconds, &link),
+            settled: share(&counts, SETTLED..seconds, &link),
             before: share(&counts, 0..SETTLED, &link),
             retries: self.panup.retries()?,
             tally,
+            wait: wait(&counts[SETTLED as usize].1, &tally),
+            back: back(&counts, &link),
+            shares: (0..seconds)
+                .map(|second| share(&counts, second..second + 1, &link))
+                .collect(),
         })
     }
 
-    /// Payload that had gone through at the beginning and after every second, with the moment.
-    fn watch(&self, client: &mut Process, pump: &mut Pump) -> io::Result<Vec<(Duration, u64)>> {
+    /// What had gone through at the beginning and after every second, with the moment.
+    fn watch(
+        &self,
+        client: &mut Process,
+        pump: &mut Pump,
+        seconds: u64,
+    ) -> io::Result<Vec<(Duration, Tally)>> {
         let began = Instant::now();
         let mut counts = Vec::new();
-        for second in 0..=self.seconds {
+        for second in 0..=seconds {
             let end = Duration::from_secs(second);
             while let Some(left) = end
                 .checked_sub(began.elapsed())
@@ -94,19 +109,42 @@ impl Bench {
                     )));
                 }
             }
-            counts.push((began.elapsed(), pump.tally().payload));
+            counts.push((began.elapsed(), pump.tally()));
         }
         Ok(counts)
     }
 }
 
 /// The part of what the link could carry between two seconds.
-fn share(counts: &[(Duration, u64)], seconds: Range<u64>, link: &Link) -> f64 {
+fn share(counts: &[(Duration, Tally)], seconds: Range<u64>, link: &Link) -> f64 {
     let (from, until) = (seconds.start as usize, seconds.end as usize);
     let (began, first) = counts[from];
     let (ended, last) = counts[until];
-    (last - first) as f64 / (ended - began).as_secs_f64() / link.best()
+    (last.payload - first.payload) as f64 / link.best_of(began, ended).max(1.0)
 }
+
+/// How long packets waited in the queue between two moments, in milliseconds.
+fn wait(before: &Tally, after: &Tally) -> f64 {
+    let packets = (after.packets - before.packets).max(1);
+    (after.waited - before.waited) as f64 / packets as f64 / 1000.0
+}
+
+/// After how many seconds the link was used again, after the worst of its changes.
+fn back(counts: &[(Duration, Tally)], link: &Link) -> Option<u64> {
+    let last = counts.len() as u64 - 1;
+    let changes = link.weather.changes();
+    let after = |change: u64| {
+        let used = |from: &u64| share(counts, *from..*from + USED_FOR, link) >= USED;
+        let from = (change..=last.saturating_sub(USED_FOR)).find(used)?;
+        Some(from - change)
+    };
+    let each: Option<Vec<u64>> = changes.iter().map(|&change| after(change)).collect();
+    each?.into_iter().max()
+}
+
+/// A link is used where three seconds have nine tenths of what it carries.
+const USED_FOR: u64 = 3;
+const USED: f64 = 0.9;
 
 /// How often it looks whether all goes on.
 const BEAT: Duration = Duration::from_millis(50);

@@ -21,7 +21,6 @@ pub fn run(args: &Args) -> io::Result<usize> {
     let bench = Bench {
         panup: Panup::new(args)?,
         congestion: args.congestion.clone(),
-        seconds: args.seconds,
         stop,
     };
     say(&format!(
@@ -38,7 +37,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
     for link in args.links() {
         let mut rows = Vec::new();
         for &setting in &args.concurrency {
-            let outcome = bench.measure(link, setting);
+            let outcome = bench.measure(link, setting, args.lasts(&link));
             if let Err(error) = &outcome
                 && matches!(
                     error.kind(),
@@ -54,6 +53,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
                 outcome,
             };
             say(&row.to_string());
+            row.picture().iter().for_each(|picture| say(picture));
             rows.push(row);
         }
         verdicts.extend(verdict(&rows));

@@ -18,6 +18,7 @@ use crate::tun::{Namespace, SERVER};
 pub struct Panup {
     program: PathBuf,
     http: Http,
+    sockets: String,
     folder: tempfile::TempDir,
 }
 
@@ -38,6 +39,7 @@ impl Panup {
         let own = Panup {
             program: program.canonicalize()?,
             http: args.http,
+            sockets: args.sockets.clone(),
             folder: tempfile::Builder::new().prefix("panup-link-").tempdir()?,
         };
         let file = File::create(own.file())?;
@@ -92,6 +94,7 @@ impl Panup {
         command.args(["--api", &emulator.api]).arg(self.file());
         command.arg(format!("--concurrency={setting}"));
         command.arg("--state-dir").arg(self.state());
+        command.arg(format!("--congestion={}", self.sockets));
         if side.is_some() {
             command.arg(format!("--http={}", self.http.name()));
             match self.http {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 
+use clap::ValueEnum;
+
 use crate::args::Setting;
 use crate::cell::Outcome;
-use crate::wire::Link;
+use crate::wire::{Link, Weather};
 
 /// One cell.
 pub struct Row {
@@ -23,22 +25,48 @@ impl fmt::Display for Row {
         let rtt = link.rtt.as_millis();
         write!(
             f,
-            "{:>6} {rtt:>5} {:>8} {setting:>7} |",
-            link.mbit, link.loss
+            "{:>6} {rtt:>5} {:>8} {:>8} {setting:>7} |",
+            link.mbit,
+            link.loss,
+            named(link.weather)
         )?;
         match &self.outcome {
             Ok(outcome) => write!(
                 f,
-                " {:>7.1} % {:>7.1} % {:>8} {:>7} {:>7}",
+                " {:>7.1} % {:>7.1} % {:>8} {:>7} {:>7} {:>5.0} ms {:>6}",
                 100.0 * outcome.settled,
                 100.0 * outcome.before,
                 outcome.retries,
                 outcome.tally.full,
-                outcome.tally.lost
+                outcome.tally.lost,
+                outcome.wait,
+                match (outcome.back, link.weather.changes()) {
+                    (Some(seconds), _) => format!("{seconds} s"),
+                    (None, []) => "-".to_owned(),
+                    (None, _) => "never".to_owned(),
+                }
             ),
             Err(error) => write!(f, " {error}"),
         }
     }
+}
+
+impl Row {
+    /// The share of each second, where the link changes.
+    pub fn picture(&self) -> Option<String> {
+        let outcome = self.outcome.as_ref().ok()?;
+        let bar = |&share: &f64| BARS[((share * 8.0).round() as usize).min(8)];
+        let bars: String = outcome.shares.iter().map(bar).collect();
+        (self.link.weather != Weather::Steady).then(|| format!("       {bars}"))
+    }
+}
+
+/// From nothing to all of the link, or more where its queue had something left.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+fn named(weather: Weather) -> String {
+    let value = weather.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// Which of a link's settings was best, and what `auto` has of it.
@@ -54,18 +82,18 @@ pub fn verdict(rows: &[Row]) -> Option<String> {
         None => String::new(),
     };
     Some(format!(
-        "{} Mbit/s, {} ms, loss {}: {} is best with {:.1} %{has}",
+        "{} Mbit/s, {} ms, loss {}, {}: {} is best with {:.1} %{has}",
         row.link.mbit,
         row.link.rtt.as_millis(),
         row.link.loss,
+        named(row.link.weather),
         row.setting,
         100.0 * best
     ))
 }
 
 /// The columns of a row.
-pub const HEAD: &str =
-    "  mbit   rtt     loss setting |   settled    before  retries    full    lost";
+pub const HEAD: &str = "  mbit   rtt     loss  weather setting |   settled    before  retries    full    lost     wait   back";
 
 #[cfg(test)]
 mod tests {
@@ -79,7 +107,8 @@ mod tests {
             row(Setting::Fixed(4), Err(io::Error::other("gone"))),
             row(Setting::Fixed(16), Ok(0.96)),
         ];
-        let expected = "100 Mbit/s, 80 ms, loss 0: 16 is best with 96.0 %; auto has 93.8 % of that";
+        let expected =
+            "100 Mbit/s, 80 ms, loss 0, steady: 16 is best with 96.0 %; auto has 93.8 % of that";
         assert_eq!(verdict(&rows).as_deref(), Some(expected));
         assert_eq!(verdict(&rows[1..2]), None);
     }
@@ -91,18 +120,30 @@ mod tests {
         assert_eq!(line.find('|'), HEAD.find('|'));
     }
 
+    #[test]
+    fn a_picture_is_drawn_where_the_link_changes() {
+        let mut row = row(Setting::Auto, Ok(0.5));
+        assert_eq!(row.picture(), None);
+        row.link.weather = Weather::Halves;
+        assert_eq!(row.picture().as_deref(), Some("        ▄█"));
+    }
+
     fn row(setting: Setting, settled: io::Result<f64>) -> Row {
         let outcome = settled.map(|settled| Outcome {
             settled,
             before: 0.5,
             retries: 0,
             tally: Tally::default(),
+            wait: 4.2,
+            back: None,
+            shares: vec![0.0, 0.5, 1.0],
         });
         let link = Link {
             mbit: 100,
             rtt: std::time::Duration::from_millis(80),
             loss: 0.0,
             queue: 0,
+            weather: Weather::Steady,
         };
         Row {
             link,

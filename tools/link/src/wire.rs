@@ -15,12 +15,67 @@ pub struct Link {
     pub loss: f64,
     /// Bytes that may wait before the bottleneck.
     pub queue: u64,
+    /// How it changes.
+    pub weather: Weather,
 }
 
 impl Link {
-    /// Bytes of payload that TCP can carry at best in a second.
+    /// Bytes of payload that TCP can carry at best in a second of good weather.
     pub fn best(&self) -> f64 {
         self.mbit as f64 * 1e6 / 8.0 * PAYLOAD / PACKET
+    }
+
+    /// The same from one moment to another, whatever the weather.
+    pub fn best_of(&self, from: Duration, until: Duration) -> f64 {
+        let steps = (until.saturating_sub(from).as_millis() / STEP.as_millis()) as u32;
+        let share = |step| self.weather.share(from + STEP * step);
+        (0..steps).map(share).sum::<f64>() * STEP.as_secs_f64() * self.best()
+    }
+}
+
+/// How a link changes while it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Weather {
+    /// Not at all
+    Steady,
+    /// Half of its bandwidth from second 20 on, all of it again from second 40 on
+    Halves,
+    /// Nothing goes through from second 20 to second 60
+    Silence,
+    /// Packets take up to a quarter of the round trip longer, in their order
+    Jitter,
+}
+
+impl Weather {
+    /// The share of the bandwidth that there is at this moment.
+    fn share(self, at: Duration) -> f64 {
+        match (self, at.as_secs()) {
+            (Weather::Halves, 20..40) => 0.5,
+            (Weather::Silence, 20..60) => 0.0,
+            _ => 1.0,
+        }
+    }
+
+    /// The seconds at which there is another bandwidth, and it is not nothing.
+    pub fn changes(self) -> &'static [u64] {
+        match self {
+            Weather::Halves => &[20, 40],
+            Weather::Silence => &[60],
+            Weather::Steady | Weather::Jitter => &[],
+        }
+    }
+
+    /// How long a cell has to be to show it.
+    pub fn lasts(self) -> u64 {
+        self.changes().last().map_or(0, |last| last + 20)
+    }
+
+    /// A moment at which something goes through, `at` or later.
+    fn open(self, at: Duration) -> Duration {
+        match self.share(at) {
+            0.0 => Duration::from_secs(60),
+            _ => at,
+        }
     }
 }
 
@@ -31,6 +86,8 @@ pub struct Line {
     pace: f64,
     delay: Duration,
     loss: f64,
+    jitter: Duration,
+    weather: Weather,
     limit: u64,
     chance: fastrand::Rng,
     packets: VecDeque<Packet>,
@@ -38,6 +95,8 @@ pub struct Line {
     past: usize,
     /// When the bottleneck will have sent all that it holds.
     free: Duration,
+    /// When the last packet arrives: none overtakes another.
+    last: Duration,
     /// Bytes that have not left the bottleneck.
     held: u64,
     tally: Tally,
@@ -52,6 +111,10 @@ pub struct Tally {
     pub full: u64,
     /// Packets that chance took.
     pub lost: u64,
+    /// Packets that went through, and the microseconds that they waited in the queue.
+    pub packets: u64,
+    /// See `packets`.
+    pub waited: u64,
 }
 
 #[derive(Debug)]
@@ -59,6 +122,7 @@ struct Packet {
     bytes: Box<[u8]>,
     size: Size,
     leaves: Duration,
+    arrives: Duration,
 }
 
 impl Line {
@@ -68,11 +132,17 @@ impl Line {
             pace: 8e3 / link.mbit as f64,
             delay: link.rtt / 2,
             loss: link.loss,
+            jitter: match link.weather {
+                Weather::Jitter => link.rtt / 4,
+                _ => Duration::ZERO,
+            },
+            weather: link.weather,
             limit: link.queue,
             chance,
             packets: VecDeque::new(),
             past: 0,
             free: Duration::ZERO,
+            last: Duration::ZERO,
             held: 0,
             tally: Tally::default(),
         }
@@ -93,13 +163,19 @@ impl Line {
         } else if self.is_lost(size.segments) {
             self.tally.lost += 1;
         } else {
-            let takes = Duration::from_nanos((size.wire as f64 * self.pace) as u64);
-            self.free = self.free.max(now) + takes;
+            let begins = self.weather.open(self.free.max(now));
+            let takes = size.wire as f64 * self.pace / self.weather.share(begins);
+            self.free = begins + Duration::from_nanos(takes as u64);
+            let late = self.jitter.mul_f64(self.chance.f64());
+            self.last = self.last.max(self.free + self.delay + late);
             self.held += size.wire;
+            self.tally.packets += 1;
+            self.tally.waited += (begins - now).as_micros() as u64;
             self.packets.push_back(Packet {
                 bytes: bytes.into(),
                 size,
                 leaves: self.free,
+                arrives: self.last,
             });
         }
     }
@@ -121,8 +197,7 @@ impl Line {
 
     /// When the next packet arrives.
     pub fn arrival(&self) -> Option<Duration> {
-        let packet = self.packets.front()?;
-        Some(packet.leaves + self.delay)
+        self.packets.front().map(|packet| packet.arrives)
     }
 
     /// What went through so far.
@@ -198,6 +273,9 @@ fn headers(packet: &[u8]) -> Option<u64> {
 /// Bytes that a TUN device with `IFF_VNET_HDR` puts before each packet.
 const OFFLOAD_HEADER: usize = 10;
 
+/// How finely time is cut.
+const STEP: Duration = Duration::from_millis(10);
+
 /// Bytes of a full packet.
 const PACKET: f64 = 1500.0;
 
@@ -214,6 +292,7 @@ mod tests {
         rtt: Duration::from_millis(100),
         loss: 0.0,
         queue: 10_000,
+        weather: Weather::Steady,
     };
 
     #[test]
@@ -249,6 +328,8 @@ mod tests {
         }
         let tally = Tally {
             full: 1,
+            packets: 10,
+            waited: 45_000,
             ..Tally::default()
         };
         assert_eq!(line.tally(), tally, "the eleventh finds no room");
@@ -285,6 +366,59 @@ mod tests {
         assert!((290..490).contains(&lost), "{lost}");
         let back = Line::down(&link, fastrand::Rng::with_seed(1));
         assert_eq!(back.loss, 0.0);
+    }
+
+    #[test]
+    fn a_link_that_halves_takes_twice_as_long_for_a_while() {
+        let link = Link {
+            weather: Weather::Halves,
+            ..LINK
+        };
+        for (at, takes) in [(19_000, 1), (20_000, 2), (39_999, 2), (40_000, 1)] {
+            let mut line = line(link);
+            line.offer(&packet(948, 0), ms(at));
+            assert_eq!(line.arrival(), Some(ms(at + takes + 50)), "{at}");
+        }
+        let best = |from, until| link.best_of(ms(from), ms(until)) / link.best();
+        assert!((best(10_000, 30_000) - 15.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_comes_in_the_silence_waits_and_most_of_it_finds_no_room() {
+        let mut line = line(Link {
+            weather: Weather::Silence,
+            ..LINK
+        });
+        for second in 20..50 {
+            line.offer(&packet(948, 0), ms(second * 1000));
+        }
+        assert_eq!((line.tally().full, line.tally().packets), (20, 10));
+        assert_eq!(line.arrival(), Some(ms(60_051)));
+    }
+
+    #[test]
+    fn jitter_makes_late_and_keeps_the_order() {
+        let mut line = line(Link {
+            weather: Weather::Jitter,
+            ..LINK
+        });
+        let mut last = ms(0);
+        for second in 0..100 {
+            line.offer(&packet(948, 0), ms(second * 5));
+            let arrives = line.packets.back().expect("there is room").arrives;
+            assert!(arrives >= last.max(ms(second * 5 + 51)));
+            assert!(arrives <= ms(second * 5 + 51 + 25));
+            last = arrives;
+        }
+    }
+
+    #[test]
+    fn the_wait_in_the_queue_is_counted() {
+        let mut line = line(LINK);
+        for _ in 0..3 {
+            line.offer(&packet(948, 0), ms(0));
+        }
+        assert_eq!(line.tally().waited, 3_000, "0, 1 and 2 ms");
     }
 
     #[test]
