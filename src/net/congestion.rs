@@ -97,7 +97,9 @@ impl CongestionControl {
     /// What one connection shows is added; the first that makes the link a losing one says so.
     fn note(&self, interval: &Interval) {
         let mut losses = self.losses.lock();
-        if losses.note(interval) && self.stand.swap(CHOSEN, Ordering::Relaxed) == OPEN {
+        if losses.note(interval, Instant::now())
+            && self.stand.swap(CHOSEN, Ordering::Relaxed) == OPEN
+        {
             let (segments, losing) = (losses.segments, losses.losing);
             tracing::info!(
                 segments,
@@ -198,17 +200,30 @@ struct Losses {
     losing: u64,
     /// Segments sent while a queue was there.
     queued: u64,
+    /// When a connection last saw a queue: it is the others' as well.
+    queue_at: Option<Instant>,
+    /// Losing looks since then: a queue that is seen a moment later makes them void.
+    unsure: u64,
+    unsure_since: Option<Instant>,
 }
 
 impl Losses {
     /// Adds `interval`. Whether the link loses packets while it is not full.
-    fn note(&mut self, interval: &Interval) -> bool {
+    fn note(&mut self, interval: &Interval, now: Instant) -> bool {
         let segments = u64::from(interval.segments);
         if interval.is_full() {
             self.queued += segments;
-        } else {
-            self.segments += segments;
-            self.losing += u64::from(interval.again > 0);
+            self.queue_at = Some(now);
+            self.unsure = 0;
+            return false;
+        }
+        self.segments += segments;
+        if interval.again > 0 && is_past(self.queue_at, now) {
+            self.unsure += 1;
+        }
+        if is_past(self.unsure_since, now) {
+            self.losing += std::mem::take(&mut self.unsure);
+            self.unsure_since = Some(now);
         }
         if self.segments + self.queued > MEMORY {
             (self.segments, self.queued) = (self.segments / 2, self.queued / 2);
@@ -219,6 +234,11 @@ impl Losses {
     }
 }
 
+/// Whether `then` is long ago, as queues go, or never was.
+fn is_past(then: Option<Instant>, now: Instant) -> bool {
+    then.is_none_or(|then| now.saturating_duration_since(then) >= CALM)
+}
+
 /// Between looks. Where one packet in 200 is lost a connection of CUBIC carries some 100 kB/s; where none
 /// is, there may be a hundred of 1 MB/s, and a look is a system call of less than a microsecond.
 const LOOK_EVERY: usize = 64 << 10;
@@ -227,6 +247,9 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 /// A round trip so many times the shortest, and this much longer, has a queue in it.
 const QUEUE: f64 = 1.25;
 const JITTER: Duration = Duration::from_millis(2);
+
+/// How long a queue and what it loses may be apart, by what connections see of them.
+const CALM: Duration = Duration::from_secs(1);
 
 /// One event in 3,300 segments: at one in 10,000 many connections of CUBIC fill a link of 1 Gbit/s as well.
 const LOSES: f64 = 3e-4;
@@ -243,57 +266,67 @@ mod tests {
 
     fn interval(again: u32, rtt: u64) -> Interval {
         Interval {
-            segments: 362,
+            segments: 90,
             again,
             rtt: Duration::from_millis(rtt),
             shortest: Duration::from_millis(80),
         }
     }
 
-    /// After how many intervals, one of `every` of which loses, the link is taken for a losing one.
-    fn found_after(every: usize, rtt: u64) -> Option<usize> {
-        let mut losses = Losses::default();
-        (1..=2000).find(|index| losses.note(&interval(u32::from(index % every == 0), rtt)))
+    /// Looks of eight connections, ten times a second each, of which `looks` tells what they find. The
+    /// seconds after which the link is taken for a losing one.
+    fn found_after(seconds: usize, looks: impl Fn(usize) -> Interval) -> Option<usize> {
+        let (mut losses, start) = (Losses::default(), Instant::now());
+        let mut looked = 0..seconds * 80;
+        let found = looked.find(|&index| {
+            let now = start + Duration::from_micros(12_500) * index as u32;
+            losses.note(&looks(index), now)
+        });
+        found.map(|index| index / 80)
+    }
+
+    /// One look of `every` finds a loss.
+    fn losing(every: usize, rtt: u64) -> impl Fn(usize) -> Interval {
+        move |index| interval(u32::from(index % every == 0), rtt)
     }
 
     #[test]
     fn a_link_that_loses_without_a_queue_is_found() {
-        // 5 in 1,000, 1 in 1,000, 1 in 2,200.
-        assert_eq!(found_after(1, 82), Some(6));
-        assert_eq!(found_after(3, 82), Some(18));
-        assert_eq!(found_after(6, 82), Some(36));
+        // One in 100, in 1,000, in 2,700.
+        assert_eq!(found_after(60, losing(1, 82)), Some(1));
+        assert_eq!(found_after(60, losing(11, 82)), Some(1));
+        assert_eq!(found_after(60, losing(30, 82)), Some(2));
     }
 
     #[test]
     fn a_clean_link_and_one_that_seldom_loses_are_left_alone() {
-        assert_eq!(found_after(usize::MAX, 82), None);
-        // 1 in 10,000.
-        assert_eq!(found_after(28, 82), None);
+        assert_eq!(found_after(60, losing(usize::MAX, 82)), None);
+        // One in 10,000.
+        assert_eq!(found_after(60, losing(111, 82)), None);
     }
 
+    /// Each second the queue is full, packets are lost, and it is empty again before most have looked.
     #[test]
     fn a_full_link_loses_by_itself() {
-        assert_eq!(found_after(1, 110), None, "the queue is seen");
-        let mut losses = Losses::default();
-        let found = (0..2000).any(|index| {
-            let rtt = if index % 3 == 0 { 85 } else { 120 };
-            losses.note(&interval(2, rtt))
-        });
-        assert!(!found, "it is full most of the time");
+        assert_eq!(found_after(60, losing(1, 110)), None, "the queue is seen");
+        let now_and_then = |index: usize| match index % 64 {
+            0 => interval(3, 110),
+            1..20 => interval(3, 90),
+            _ => interval(0, 82),
+        };
+        assert_eq!(found_after(60, now_and_then), None, "one has seen it");
+        let seen_later = |index: usize| match index % 64 {
+            0..20 => interval(3, 90),
+            20 => interval(0, 110),
+            _ => interval(0, 82),
+        };
+        assert_eq!(found_after(60, seen_later), None, "it is seen afterwards");
     }
 
     #[test]
     fn a_link_that_was_clean_for_long_is_found_when_it_loses() {
-        let mut losses = Losses::default();
-        assert!(!(0..5000).any(|_| losses.note(&interval(0, 81))));
-        let found = (1..=200).find(|_| losses.note(&interval(4, 81)));
-        assert!(found.is_some_and(|looks| looks <= 40), "{found:?}");
-    }
-
-    #[test]
-    fn a_burst_is_one_event() {
-        let mut losses = Losses::default();
-        assert!(!losses.note(&interval(300, 81)));
+        let later = |index: usize| interval(u32::from(index > 80 * 30), 81);
+        assert_eq!(found_after(60, later), Some(31));
     }
 
     #[cfg(target_os = "linux")]
@@ -332,9 +365,12 @@ mod tests {
         let socket = TcpStream::connect(address).await.expect("it listens");
         let control = CongestionControl::new(Congestion::Auto);
         let mut watch = control.watch(&socket);
-        for _ in 0..20 {
-            control.note(&interval(1, 81));
-        }
+        let losing = Losses {
+            losing: FEW,
+            ..Losses::default()
+        };
+        *control.losses.lock() = losing;
+        control.note(&interval(1, 81));
         assert_eq!(control.stand.load(Ordering::Relaxed), CHOSEN);
         watch.wrote(&socket, LOOK_EVERY);
         assert!(!watch.settled, "a moment ago");
