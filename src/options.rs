@@ -210,10 +210,7 @@ impl Options {
                 "single/create takes at most 1,000,000,000 bytes".to_owned(),
             ));
         }
-        if let Some(rate) = self.limit_rate {
-            check_rate(rate, "a slice", USUAL_SLICE)?;
-            check_rate(rate, "a whole file in one call", self.single_max)?;
-        }
+        self.check_limit_rate(self.limit_rate)?;
         let rates = [
             self.call_rates.create,
             self.call_rates.complete,
@@ -236,6 +233,13 @@ impl Options {
     pub(crate) fn account_name(&self) -> Option<String> {
         let named = self.account.as_deref().map(|name| name.trim().to_owned());
         named.or_else(|| self.credential.account())
+    }
+
+    /// Sees that what is usually sent arrives in time at `rate`.
+    pub(crate) fn check_limit_rate(&self, rate: Option<u64>) -> Result<()> {
+        let Some(rate) = rate else { return Ok(()) };
+        check_rate(rate, "a slice", USUAL_SLICE)?;
+        check_rate(rate, "a whole file in one call", self.single_max)
     }
 
     fn check_retries(&self) -> Result<()> {

@@ -45,6 +45,7 @@ mod split;
 mod stdin;
 mod system;
 mod text;
+mod timetable;
 mod timings;
 mod token_command;
 mod tune;

@@ -40,6 +40,11 @@ impl Part {
         })
     }
 
+    /// How many processes run at once.
+    pub fn workers(&self) -> u32 {
+        self.workers
+    }
+
     /// Takes this process's share of rates that are for all, and says so.
     pub fn divide(&self, options: &mut Options) {
         let workers = self.workers;

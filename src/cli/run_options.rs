@@ -5,6 +5,7 @@ use panup::{Conflict, Congestion, Credential, Error, HashOptions, Http, Look, Op
 use super::account::account_options;
 use super::args::{HttpVersion, LookFirst, OnConflict, Pacing, Upload};
 use super::state_dir;
+use super::timetable::LimitRate;
 use super::walk::Sums;
 
 /// What the options ask for, of whoever has `credential`.
@@ -31,7 +32,7 @@ pub fn of(upload: &Upload, credential: Credential) -> Result<Options, Error> {
     options.concurrency = upload.concurrency.0;
     options.connections = upload.connections.0;
     options.hash_threads = upload.hash_threads;
-    options.limit_rate = upload.limit_rate.map(|rate| rate.0);
+    options.limit_rate = upload.limit_rate.as_ref().and_then(LimitRate::now);
     options.call_rates = upload.call_rate.map(|rates| rates.0).unwrap_or_default();
     if let Some(retries) = upload.retries {
         options.retry.attempts = retries.saturating_add(1);

@@ -29,6 +29,7 @@ use super::screen::Screen;
 use super::signals::{Signals, Wish, Wishes};
 use super::split::{self, Purpose, Splits};
 use super::stdin::Stdin;
+use super::timetable::following;
 use super::timings::{Place, Timings};
 use super::walk::{News, Walk};
 use super::{INTERRUPTED, REFUSED, complain, credentials, mistakes};
@@ -67,6 +68,8 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             client = client => client.map_err(|error| no_runtime(&error))??,
             () = signals.first() => leave(INTERRUPTED),
         };
+        let rate = upload.limit_rate.as_ref();
+        rate.map_or(Ok(()), |rate| rate.begin(&client, part.workers()))?;
         let mut splits = {
             let _inside = work.enter();
             Splits::new(&client, Purpose::Upload, upload.what.select.split)
@@ -95,14 +98,14 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
         signals.at_second(move || ending::stopped(&progress, is_kept));
         let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());
         let timings = picture.map(|place| Timings::new(place, run.progress(), &client));
-        let code = watch(
+        let watched = watch(
             run,
             (upload, &left_out),
             (&news, file, (timings, metrics.as_ref())),
             (&signals, &make),
             (&ahead, &mut splits, work.handle()),
-        )
-        .await;
+        );
+        let code = following(rate, (&client, part.workers()), watched).await;
         if let Some(metrics) = &metrics {
             metrics.end();
         }

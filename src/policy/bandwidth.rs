@@ -24,6 +24,22 @@ impl Bandwidth {
         }
     }
 
+    /// Bytes per second.
+    #[must_use]
+    pub fn rate(&self) -> u64 {
+        self.bytes_per_second as u64
+    }
+
+    /// Another limit from `now` on, as [`Bandwidth::new`] has it. What was sold ahead at the old one is sold at the
+    /// new one.
+    pub fn change(&mut self, bytes_per_second: u64, now: Instant) {
+        let other = Bandwidth::new(bytes_per_second);
+        let ratio = self.bytes_per_second / other.bytes_per_second;
+        let rest = |until: Instant| now + until.saturating_duration_since(now).mul_f64(ratio);
+        self.sold_until = self.sold_until.map(rest);
+        self.bytes_per_second = other.bytes_per_second;
+    }
+
     /// Reserves `bytes` and says how long to wait before sending them. Reservations are served in
     /// the order in which they were taken.
     #[must_use = "the bytes may leave only after this time"]
@@ -121,6 +137,41 @@ mod tests {
             }
         }
     }
+
+    /// A rate that changes each ten seconds, as a timetable's does: each ten have their own share.
+    #[test]
+    fn each_rate_is_kept_from_when_it_begins() {
+        let start = Instant::now();
+        for (takers, bytes) in [(1, 16_384), (4, 16_384), (1, 65_536)] {
+            let mut bandwidth = Bandwidth::new(10_000_000);
+            let mut ready = vec![start; takers];
+            let mut sent = [0_u64; 4];
+            let mut at_rate = 0;
+            loop {
+                let next = (0..takers).min_by_key(|&taker| ready[taker]).expect("some");
+                let tens = (ready[next] - start).as_secs() as usize / 10;
+                if tens >= 4 {
+                    break;
+                }
+                if tens > at_rate {
+                    at_rate = tens;
+                    bandwidth.change(RATES[tens], start + Duration::from_secs(10) * tens as u32);
+                }
+                sent[tens] += bytes;
+                let now = ready[next];
+                ready[next] += bandwidth.take(now, bytes);
+            }
+            for (sent, rate) in sent.iter().zip(RATES) {
+                let share = *sent as f64 / (rate * 10) as f64;
+                assert!(
+                    (0.97..=1.03).contains(&share),
+                    "{takers} of {bytes}, {rate}: {share}"
+                );
+            }
+        }
+    }
+
+    const RATES: [u64; 4] = [10_000_000, 500_000, 80_000_000, 2_000_000];
 
     #[test]
     fn a_limit_is_refused_from_where_a_body_arrives_too_late() {

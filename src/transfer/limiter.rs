@@ -125,6 +125,13 @@ impl ConcurrencyLimiter {
         self.lock().limit.on_rtt(rtt);
     }
 
+    /// From now on all bodies share `rate` bytes a second.
+    pub fn set_rate(self: &Arc<Self>, rate: Option<u64>) {
+        let mut state = self.lock();
+        state.rate = rate;
+        self.hand_on(state);
+    }
+
     /// A body failed in a way that asks for fewer at once.
     pub fn congested(&self, now: Instant, signal: CongestionSignal) {
         self.lock().limit.on_congestion(now, signal);
@@ -225,6 +232,21 @@ mod tests {
             assert!(limiter.try_acquire().is_none(), "{fixed:?}");
             drop(first);
             assert!(limiter.try_acquire().is_some(), "{fixed:?}");
+        }
+    }
+
+    #[test]
+    fn another_rate_lets_more_or_fewer_through() {
+        let limiter = limiter(Some(8), 400 << 10);
+        limiter.started(16 << 20);
+        for (rate, permits) in [
+            (Some(4 << 20), 8),
+            (None, 8),
+            (Some(1 << 20), 3),
+            (Some(400 << 10), 1),
+        ] {
+            limiter.set_rate(rate);
+            assert_eq!(limiter.load().1, permits, "{rate:?}");
         }
     }
 

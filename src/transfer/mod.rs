@@ -61,7 +61,7 @@ pub struct Transfer {
     rates: Rates,
     servers: Arc<Servers>,
     retry: Retry,
-    bandwidth: Option<Mutex<Bandwidth>>,
+    bandwidth: Mutex<Option<Bandwidth>>,
     /// Body bytes that sockets took, of all runs.
     carried: AtomicU64,
     single: SingleServers,
@@ -142,7 +142,7 @@ impl Transfer {
         let scheme = settings.api.scheme;
         let service = Service::new(pool.clone(), settings.api, settings.api_version);
         let limit = Limit::new(settings.limit, Instant::now());
-        let bandwidth = settings.limit_rate.map(Bandwidth::new).map(Mutex::new);
+        let bandwidth = Mutex::new(settings.limit_rate.map(Bandwidth::new));
         Ok(Arc::new_cyclic(|me| Transfer {
             service,
             pool,
@@ -168,10 +168,9 @@ impl Transfer {
         let throttle = Throttle::new(move |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
             transfer.carried.fetch_add(bytes, Ordering::Relaxed);
-            let bandwidth = transfer.bandwidth.as_ref();
-            bandwidth.map_or(Duration::ZERO, |limit| {
-                limit.lock().take(Instant::now(), bytes)
-            })
+            let mut limit = transfer.bandwidth.lock();
+            let limit = limit.as_mut();
+            limit.map_or(Duration::ZERO, |limit| limit.take(Instant::now(), bytes))
         });
         Scope::with_throttle(throttle, sent)
     }
@@ -321,6 +320,23 @@ impl Transfer {
         }
         let carried = self.carried.load(Ordering::Relaxed);
         self.limiter.progressed(now, carried);
+    }
+
+    /// Bytes of content a second that all bodies share, if that is limited.
+    #[must_use]
+    pub fn limit_rate(&self) -> Option<u64> {
+        self.bandwidth.lock().as_ref().map(Bandwidth::rate)
+    }
+
+    /// Changes that.
+    pub fn set_limit_rate(&self, rate: Option<u64>, now: Instant) {
+        let mut bandwidth = self.bandwidth.lock();
+        match (&mut *bandwidth, rate) {
+            (Some(limit), Some(rate)) => limit.change(rate, now),
+            (limit, rate) => *limit = rate.map(Bandwidth::new),
+        }
+        drop(bandwidth);
+        self.limiter.set_rate(rate);
     }
 
     /// Bodies in flight, and how many there may be.

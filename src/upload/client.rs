@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Item;
 use super::core::Core;
@@ -206,6 +207,17 @@ impl Client {
     #[must_use]
     pub fn next_warning(&self) -> Option<crate::Error> {
         self.core.transfer.take_warning()
+    }
+
+    /// From now on all runs of this client send no more than `rate` bytes of content a second, or as fast as
+    /// they can: in the place of [`Options::limit_rate`], at any time.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid) as for that option; the rate stays what it was.
+    pub fn set_limit_rate(&self, rate: Option<u64>) -> Result<()> {
+        self.core.options.check_limit_rate(rate)?;
+        self.core.transfer.set_limit_rate(rate, Instant::now());
+        Ok(())
     }
 
     /// Calls per second that are granted now, as far as is known, by call.

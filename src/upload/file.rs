@@ -376,7 +376,7 @@ impl FileUpload<'_> {
     fn plan(&self, begun: &Upload) -> Result<Arc<SlicedFile>> {
         let (shared, created) = (&self.shared, &begun.created);
         let plan = Plan::new(self.facts.size, created.slice_size)?;
-        if let Some(rate) = shared.core.options.limit_rate {
+        if let Some(rate) = shared.core.transfer.limit_rate() {
             check_rate(rate, "a slice", plan.length(1))?;
         }
         // A guess for the files that are hashed next, so only where it makes sense for any of them.

@@ -69,7 +69,7 @@ impl Looks {
         let sent = shared.scope.sent.load(Ordering::Relaxed);
         if now.saturating_duration_since(self.span.0) >= SPAN {
             self.said.servers(&transfer.versions());
-            self.pace(now, sent, shared.core.options.limit_rate);
+            self.pace(now, sent, transfer.limit_rate());
         }
         if (sent, acked) != self.bytes {
             (self.bytes, self.moved) = ((sent, acked), now);

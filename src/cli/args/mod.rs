@@ -14,7 +14,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::duration::duration;
 use super::metrics::Address;
 use super::number::{folder_id, positive, whole};
-use super::size::{Rate, Rates, Size};
+use super::size::{Rates, Size};
+use super::timetable::LimitRate;
 
 pub use hash::{Checking, Hash, Lines};
 pub use parts::{Merge, Parts};
@@ -184,9 +185,10 @@ pub struct Upload {
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "How")]
     pub hash_threads: Option<usize>,
 
-    /// Content per second at most, in bytes, e.g. 10M, or in bits, e.g. 80Mbit.
+    /// Content per second at most, in bytes, e.g. 10M, or in bits, e.g. 80Mbit; or a timetable of each
+    /// day, e.g. "08:00,512K 19:00,10M 23:00,off": from that local time on.
     #[arg(long, value_name = "RATE", help_heading = "How")]
-    pub limit_rate: Option<Rate>,
+    pub limit_rate: Option<LimitRate>,
 
     /// Calls per second, e.g. create=5,complete=20,single=5. Without it they adapt.
     #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
