@@ -41,6 +41,9 @@ pub struct Args {
     /// How the link changes; a cell lasts long enough for it
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', default_values_t = [Weather::Steady])]
     pub weather: Vec<Weather>,
+    /// Seconds within which a link that changed is to be used again: a cell that takes longer has failed
+    #[arg(long, value_name = "N")]
+    pub back_within: Option<u64>,
     /// TCP's congestion control on both sides
     #[arg(long, value_name = "NAME", default_value = "cubic")]
     pub congestion: String,

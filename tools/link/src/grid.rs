@@ -46,12 +46,12 @@ pub fn run(args: &Args) -> io::Result<usize> {
             {
                 return outcome.map(|_| failed);
             }
-            failed += usize::from(outcome.is_err());
             let row = Row {
                 link,
                 setting,
                 outcome,
             };
+            failed += usize::from(row.has_failed(args.back_within));
             say(&row.to_string());
             row.picture().iter().for_each(|picture| say(picture));
             rows.push(row);

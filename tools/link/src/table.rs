@@ -52,6 +52,15 @@ impl fmt::Display for Row {
 }
 
 impl Row {
+    /// Nothing was seen, or the link was not used again within so many seconds.
+    pub fn has_failed(&self, back_within: Option<u64>) -> bool {
+        let (Ok(outcome), Some(most)) = (&self.outcome, back_within) else {
+            return self.outcome.is_err();
+        };
+        let changes = !self.link.weather.changes().is_empty();
+        changes && outcome.back.is_none_or(|seconds| seconds > most)
+    }
+
     /// The share of each second, where the link changes.
     pub fn picture(&self) -> Option<String> {
         let outcome = self.outcome.as_ref().ok()?;
@@ -118,6 +127,23 @@ mod tests {
         let line = row(Setting::Fixed(16), Ok(0.5)).to_string();
         assert_eq!(line.len(), HEAD.len());
         assert_eq!(line.find('|'), HEAD.find('|'));
+    }
+
+    #[test]
+    fn a_link_that_is_not_used_again_in_time_has_failed() {
+        let mut row = row(Setting::Auto, Ok(0.9));
+        assert!(!row.has_failed(Some(15)), "it did not change");
+        row.link.weather = Weather::Halves;
+        assert!(row.has_failed(Some(15)) && !row.has_failed(None), "never");
+        for (back, failed) in [(15, false), (16, true)] {
+            row.outcome = row.outcome.map(|outcome| Outcome {
+                back: Some(back),
+                ..outcome
+            });
+            assert_eq!(row.has_failed(Some(15)), failed, "{back}");
+        }
+        row.outcome = Err(io::Error::other("gone"));
+        assert!(row.has_failed(Some(15)) && row.has_failed(None));
     }
 
     #[test]
