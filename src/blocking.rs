@@ -163,6 +163,12 @@ impl Run {
         self.run.interrupt();
     }
 
+    /// The run itself, for what has no form here and needs no waiting: adding files, pausing.
+    #[must_use]
+    pub fn run(&self) -> &AsyncRun {
+        &self.run
+    }
+
     /// Interrupts this run from elsewhere, such as a thread that waits for signals.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {

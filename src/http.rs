@@ -3,6 +3,7 @@
 
 /// The HTTP version to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Preference {
     /// Both are tried on a server that offers HTTP/2, and the faster carries the bulk; a single
     /// request takes what the server prefers.

@@ -58,6 +58,14 @@
 //! `path`, `remote`, `size` in bytes, `tag`), those of a slice in a span `slice` within it (DEBUG; `number`
 //! from 1, `bytes`). Without a subscriber they cost a look at a flag.
 //!
+//! # Features
+//!
+//! - `cli` (default): the command and its dependencies; the library needs none of them.
+//! - `emulator` (default): `panup emulate` and `--emulator`. Tests of one's own take the crate
+//!   `panup-emulator` itself.
+//! - `blocking`: `panup::blocking`, for programs without tokio.
+//! - `internals`: what panup's own benches and fuzzers look at; it changes without notice.
+//!
 //! # The map
 //!
 //! One byte, one path: `file → map → digest → create → plan → slice → body → connection → ack →

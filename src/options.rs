@@ -129,6 +129,7 @@ pub enum Look {
 
 /// What the journal is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Resume {
     /// Finished files are skipped, unfinished uploads go on.
     #[default]

@@ -246,7 +246,7 @@ fn connections(front: &Front, client: &Client) {
         // The base is asked over whatever it offers.
         Http::H1 => assert!(h2 < 60, "{h2} requests over h2"),
         Http::H2 => assert_eq!(h1, 0, "requests over HTTP/1.1"),
-        Http::Auto => {}
+        _ => {}
     }
     let (opened, open) = (
         sum(|stats| stats.connections_opened),

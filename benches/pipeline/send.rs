@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use panup::{
-    CallRates, Client, Conflict, Credential, Event, Http, Item, Options, Progress, Resume, Run,
-    Secret, Status,
+    Client, Conflict, Credential, Event, Http, Item, Options, Progress, Resume, Run, Secret, Status,
 };
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
@@ -83,7 +82,9 @@ impl Sender {
         options.on_conflict = Conflict::Overwrite;
         options.resume = Resume::SendAgain;
         options.state_dir = state.map(Path::to_owned);
-        options.call_rates = RATES;
+        let rates = &mut options.call_rates;
+        (rates.create, rates.complete) = (Some(RATE), Some(RATE));
+        (rates.single, rates.list) = (Some(RATE), Some(RATE));
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         Sender {
             runtime: runtime.enable_all().build().expect("a runtime"),
@@ -243,11 +244,7 @@ pub fn cpu_seconds() -> f64 {
 }
 
 /// As many calls as it can make: the service's limits are not what is measured here.
-const RATES: CallRates = CallRates {
-    create: Some(10_000.0),
-    complete: Some(10_000.0),
-    single: Some(10_000.0),
-    list: Some(10_000.0),
-};
+/// Calls a second.
+const RATE: f64 = 10_000.0;
 const BEAT: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(60);

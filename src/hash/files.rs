@@ -80,6 +80,7 @@ where
 
 /// What to hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Input {
     /// A file. What is no regular file, such as a named pipe, is read to its end.
     File(PathBuf),

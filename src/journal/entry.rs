@@ -172,6 +172,7 @@ pub struct Counts {
 
 /// What to drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Forget {
     /// All of it.
     Everything,

@@ -98,6 +98,7 @@ impl Default for PoolSettings {
 /// for each 32 KiB, without the time that its own pace held it back; the head of the reply has
 /// `answer` from the body's last byte, its body `answer` from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Name lookup, TCP, proxy and TLS together. Default 10 s.
     pub connect: Duration,

@@ -44,6 +44,7 @@ pub struct RateSettings {
 
 /// Calls per second that each endpoint starts from; they adapt from there.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct CallRates {
     /// `create`.
     pub create: Option<f64>,

@@ -8,6 +8,7 @@ use crate::error::{Delivery, Error, Kind, Operation};
 /// How often one call is tried, and how long is waited between: anything between nothing and a
 /// bound that triples with each attempt. What the service asks for in `Retry-After` comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Retry {
     /// Attempts in all, the first one included. Default 8. From the third on, those that go to upload
     /// servers which were not asked yet do not count, fifteen for each attempt at most; with fewer

@@ -42,6 +42,7 @@ pub struct Targets {
 
 /// What a [`Targets::claim`] that is no error says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Claimed {
     /// The remote path is this item's.
     New,

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Operation, Result};
 /// What happens when the remote name is taken. In every mode the same content there already (size and
 /// MD5, as far as the service lists it) is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Conflict {
     /// The file fails, unless it is the same content that is there. The service's own default.
     #[default]

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use panup::{CallRates, Client, Credential, Item, Options, Secret, State, Unfinished};
+use panup::{Client, Credential, Item, Options, Secret, State, Unfinished};
 use panup_emulator::{Call, Config, Emulator, Operation, Store, StoredFile, Tls};
 use tempfile::TempDir;
 
@@ -252,12 +252,15 @@ pub fn options(emulator: &Emulator) -> Options {
     let mut options = Options::new(Credential::Token(Secret::new(emulator.token())));
     options.api = emulator.api();
     options.roots = roots(emulator);
-    options.call_rates = CallRates {
-        create: Some(QUICK),
-        complete: Some(QUICK),
-        single: Some(QUICK),
-        list: Some(QUICK),
-    };
+    let rates = &mut options.call_rates;
+    for rate in [
+        &mut rates.create,
+        &mut rates.complete,
+        &mut rates.single,
+        &mut rates.list,
+    ] {
+        *rate = Some(QUICK);
+    }
     options
 }
 

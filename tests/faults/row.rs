@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use panup::{
-    Client, Conflict, Credential, Item, Kind, Options, Outcome, Retry, Secret, Status, Timeouts,
-};
+use panup::{Client, Conflict, Credential, Item, Kind, Options, Outcome, Secret, Status, Timeouts};
 use panup_emulator::{
     CLIENT_ID, CLIENT_SECRET, Config, Emulator, Fault, Limits, NetworkConditions, Operation, Place,
 };
@@ -292,13 +290,11 @@ pub fn quick(emulator: &Emulator) -> Options {
     let mut options = common::options(emulator);
     // What a listing saves is shown in tests/field/present.rs; here the calls of an upload are counted.
     options.look = panup::Look::Never;
-    options.retry = Retry {
-        attempts: ATTEMPTS,
-        base: Duration::from_millis(2),
-        throttled_base: Duration::from_millis(2),
-        cap: Duration::from_millis(20),
-        ..Retry::default()
-    };
+    let retry = &mut options.retry;
+    retry.attempts = ATTEMPTS;
+    retry.base = Duration::from_millis(2);
+    retry.throttled_base = Duration::from_millis(2);
+    retry.cap = Duration::from_millis(20);
     options
 }
 

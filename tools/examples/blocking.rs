@@ -1,4 +1,5 @@
 //! Without tokio: one file, then many with their progress, on the thread that asks.
+#![allow(clippy::print_stdout)] // it is a program
 
 use panup::blocking::Client;
 use panup::{Credential, Event, Item, Options, Secret};

@@ -1,4 +1,5 @@
 //! Bytes in memory, as a file: they are hashed and sent from where they are.
+#![allow(clippy::print_stdout)] // it is a program
 
 use panup::{Client, Credential, Item, Options, Secret};
 use panup_emulator::{Config, Emulator};

@@ -1,4 +1,5 @@
 //! The emulator in one's own tests: the service on real sockets, in this process, with faults on order.
+#![allow(clippy::print_stdout)] // it is a program
 
 use panup::{Client, Credential, Item, Options, Secret};
 use panup_emulator::{Action, Config, Cut, Emulator, Fault, Operation};

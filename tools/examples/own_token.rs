@@ -1,4 +1,5 @@
 //! Tokens from wherever the caller keeps them, fetched when they are needed.
+#![allow(clippy::print_stdout)] // it is a program
 
 use std::time::{Duration, SystemTime};
 
