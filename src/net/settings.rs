@@ -35,6 +35,7 @@ pub struct PoolSettings {
 /// TCP's congestion control. Where the kernel lacks the one that is asked for, or does not allow it, its own
 /// choice stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Congestion {
     /// The system's, and BBR as soon as the link is seen to lose packets although no queue builds up.
     #[default]
