@@ -270,8 +270,10 @@ pub(super) fn forget(db: &Connection, what: &Forget) -> rusqlite::Result<u64> {
         }
         Forget::Path(path) => {
             let name = name_bytes(path.as_os_str());
-            let below = [&*name, std::path::MAIN_SEPARATOR_STR.as_bytes()].concat();
-            let cells = params![&*name, below];
+            // Windows has two.
+            let below = ["/", std::path::MAIN_SEPARATOR_STR];
+            let [below, or_below] = below.map(|end| [&*name, end.as_bytes()].concat());
+            let cells = params![&*name, below, or_below];
             let uploads = db.execute(&format!("DELETE FROM upload WHERE {UNDER}"), cells)?;
             let files = db.execute(&format!("DELETE FROM file WHERE {UNDER}"), cells)?;
             uploads + files + drop_orphans(db)?
@@ -331,4 +333,4 @@ const UNANSWERED: &str = "?";
 
 /// A path itself, or below it as a folder; compared as bytes, since not every path is text.
 const UNDER: &str = "CAST(path AS BLOB) = ?1 \
-    OR substr(CAST(path AS BLOB), 1, length(?2)) = ?2";
+    OR substr(CAST(path AS BLOB), 1, length(?2)) IN (?2, ?3)";

@@ -121,7 +121,7 @@ mod tests {
     fn scarce() -> Error {
         Error::read(
             std::path::Path::new("f"),
-            io::Error::from_raw_os_error(libc::EMFILE),
+            io::Error::from_raw_os_error(crate::system::TOO_MANY_FILES),
         )
     }
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn another_error_is_not_waited_for_and_a_stop_ends_the_wait() {
         let missing = || {
-            let error = io::Error::from_raw_os_error(libc::ENOENT);
+            let error = io::Error::from(io::ErrorKind::NotFound);
             Error::read(std::path::Path::new("f"), error)
         };
         let outcome = patiently(|| Err::<(), _>(missing()), || panic!("no wait"), || false);

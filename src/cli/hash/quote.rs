@@ -101,7 +101,9 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(name)), expected, "{name:?}");
         }
+        #[cfg(unix)]
         let bytes = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"x\xff a");
+        #[cfg(unix)]
         assert_eq!(quoted(Path::new(bytes)), r"'x'$'\377'' a'");
     }
 }

@@ -185,9 +185,11 @@ const AHEAD: usize = 512;
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     /// Two pages, the second one closed: reading behind a stream that ends at the border kills.
     struct Cliff(*mut u8);
 
+    #[cfg(unix)]
     impl Cliff {
         fn new() -> Self {
             let (access, kind) = (
@@ -211,6 +213,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     impl Drop for Cliff {
         fn drop(&mut self) {
             // SAFETY: mapped by `new`; every view of it borrows `self`.
@@ -218,8 +221,10 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     const PAGE: usize = 4096;
 
+    #[cfg(unix)]
     #[test]
     fn no_kernel_reads_behind_its_streams() {
         let cliff = Cliff::new();

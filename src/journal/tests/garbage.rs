@@ -67,7 +67,7 @@ proptest! {
         prop_assume!(!name.trim().is_empty());
         let Ok(remote) = Remote::new(3, &name) else { return Ok(()) };
         let identity = Identity { size: 1000 * count as u64, ..Identity::from_bytes(&identity) };
-        let path = OsStr::from_bytes(&path).into();
+        let path = crate::system::name_from_bytes(&path).into();
         let task = Task { remote, path, identity, ..task("a") };
         let created = Created { preupload_id, slice_size: 1000, servers };
         let hashes = FileDigest { size: identity.size, ..sliced(md5, 1000, count) };

@@ -90,6 +90,7 @@ fn a_lock_that_somebody_keeps_is_an_error_and_no_wait_for_ever() {
     assert!(Journal::open_with(dir.path(), HASTY).is_ok());
 }
 
+#[cfg(unix)]
 #[test]
 fn what_stands_in_the_place_of_a_file_of_ours_is_neither_followed_nor_waited_for() {
     for name in ["journal.lock", "targets.lock", "journal.db"] {
@@ -124,6 +125,7 @@ fn what_stands_in_the_place_of_a_file_of_ours_is_neither_followed_nor_waited_for
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_mark_of_damage_is_not_written_through_a_link() {
     let (dir, outside) = (tempdir().unwrap(), tempdir().unwrap());
