@@ -1,12 +1,14 @@
 //! What runs cost the process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use panup::{Client, Credential, Item, Look, Options, Secret};
+use bytes::Bytes;
+use panup::{ByteSource, Client, Credential, Item, Look, Options, Secret};
 
-use crate::common::within;
+use crate::common::{noise, within};
 
 /// A measurement, of this process alone: the service is another one.
 #[test]
@@ -33,6 +35,67 @@ fn a_hundred_thousand_items_from_an_iterator_hold_little_memory() {
     });
     eprintln!("RssAnon: {before} KiB before, {most} KiB at most");
     assert!(most < 30 << 10, "{most} KiB");
+}
+
+/// A measurement: the three take turns, since the machine is others' as well. Seconds of this process's
+/// processor time for each GiB, medians.
+#[test]
+#[ignore = "a measurement: benches/README.md"]
+fn bytes_and_own_sources_cost_what_a_path_costs() {
+    const SIZE: u64 = 512 << 20;
+    let service = Service::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("f");
+    let bytes = Bytes::from(noise(SIZE, 1));
+    std::fs::write(&path, &bytes).expect("room");
+    let mut spent = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..9 {
+        for kind in [0, 1, 2].map(|turn| (turn + round) % 3) {
+            let item = match kind {
+                0 => Item::new(&path),
+                1 => Item::bytes("f", bytes.clone()),
+                _ => Item::source("f", Ranges(bytes.clone())),
+            };
+            let client = Client::new(service.options()).expect("sound");
+            let item = item.to(0, format!("{kind}/{round}"));
+            let before = processor_time();
+            within(Duration::from_secs(600), client.upload(item)).expect("uploaded");
+            drop(client);
+            spent[kind].push(processor_time() - before);
+        }
+    }
+    let medians = spent.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() / (SIZE as f64 / f64::from(1 << 30))
+    });
+    let [path, bytes, own] = medians;
+    eprintln!("CPU s/GiB: path {path:.3}, bytes {bytes:.3}, own source {own:.3}");
+    eprintln!(
+        "of the path's: bytes {:.3}, own source {:.3}",
+        bytes / path,
+        own / path
+    );
+}
+
+/// A caller's contents that give their ranges as they are.
+struct Ranges(Bytes);
+
+impl ByteSource for Ranges {
+    fn length(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(self.0.slice(range.start as usize..range.end as usize))
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.cast_unsigned(),
+        u32::try_from(time.tv_nsec).expect("below a second"),
+    )
 }
 
 /// The emulator in a process of its own.

@@ -408,3 +408,68 @@ fn a_slow_reader_slows_the_run() {
         });
     }
 }
+
+/// What is logged of a file and of a slice is within a span of it; tasks of one thread, so that one
+/// subscriber sees them.
+#[test]
+fn what_is_logged_of_a_file_and_a_slice_is_in_a_span_of_it() {
+    let scene = Scene::small();
+    let client = scene.sliced_client();
+    let spans = Arc::<Spans>::default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    tracing::subscriber::with_default(Arc::clone(&spans), || {
+        let item = tagged(Item::bytes("f", noise(3 * SLICE, 1)), "a tag");
+        let upload = async { tokio::time::timeout(PATIENCE, client.upload(item)).await };
+        runtime
+            .block_on(upload)
+            .expect("it ends")
+            .expect("uploaded");
+    });
+    let told = spans.0.lock().expect("no panic").clone();
+    let file = format!("INFO file path=f remote=f size={} tag=a tag", 3 * SLICE);
+    assert!(told.contains(&file), "{told:?}");
+    for number in 1..=3 {
+        let slice = format!("DEBUG slice number={number} bytes={SLICE}");
+        assert!(told.contains(&slice), "{told:?}");
+    }
+}
+
+/// The spans of panup, each in a line.
+#[derive(Default)]
+struct Spans(std::sync::Mutex<Vec<String>>);
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        of.target().starts_with("panup::")
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        let of = span.metadata();
+        let mut line = Line(format!("{} {}", of.level(), of.name()));
+        span.record(&mut line);
+        let mut lines = self.0.lock().expect("no panic");
+        lines.push(line.0);
+        tracing::span::Id::from_u64(lines.len() as u64)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+struct Line(String);
+
+impl tracing::field::Visit for Line {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!(" {}={value:?}", field.name());
+    }
+
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.0 += &format!(" {}={value}", field.name());
+    }
+}
