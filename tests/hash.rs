@@ -658,15 +658,14 @@ fn a_file_truncated_while_it_is_hashed_is_an_error() {
 
 #[test]
 fn dropped_sums_stop_the_work() {
-    let cases: [(Option<u64>, fn(PathBuf) -> Input); 3] = [
-        (None, Input::File),
-        (Some(1 << 20), Input::File),
-        (None, Input::RegularFile),
-    ];
-    for (slice_size, input) in cases {
+    for (slice_size, is_listed) in [(None, false), (Some(1 << 20), false), (None, true)] {
         let folder = Folder::new();
         let path = sparse(&folder, "f");
-        let inputs = std::iter::repeat_n(input(path), 1000);
+        let input = match is_listed {
+            true => Input::RegularFile(path),
+            false => Input::File(path),
+        };
+        let inputs = std::iter::repeat_n(input, 1000);
         let sums = hash_files(inputs, &options(2, slice_size)).expect("threads");
         let progress = Arc::clone(sums.progress());
         poll(|| progress.snapshot().hashed > 0);
