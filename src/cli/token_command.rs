@@ -270,7 +270,8 @@ const WORDS: usize = 500;
 /// Shorter words of the output are no secrets.
 const SHORTEST: usize = 4;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -179,5 +179,6 @@ pub const FRESH: &str = ".new-";
 /// No token, and no pair of credentials, is longer.
 const LONGEST: u64 = 1 << 20;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

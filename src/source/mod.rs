@@ -597,5 +597,6 @@ const MAP_FROM: u64 = 4 << 20;
 /// What is longer than it says is read whole up to here; such files are a few lines of a kernel's.
 const LONGEST_UNKNOWN: usize = 64 << 20;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -8,8 +8,8 @@ pub(crate) fn is_misread(name: &str) -> bool {
     }
     let stem = name.split(['.', ':']).next().unwrap_or_default();
     let stem = stem.trim_end_matches(' ');
-    let is = |device: &&str| stem.eq_ignore_ascii_case(device);
-    if DEVICES.iter().any(|device| is(device)) {
+    let is = |device: &str| stem.eq_ignore_ascii_case(device);
+    if DEVICES.into_iter().any(is) {
         return true;
     }
     let Some((port, number)) = stem.split_at_checked(3) else {

@@ -184,7 +184,8 @@ const SAYING: Duration = Duration::from_millis(400);
 /// be written.
 const LAST: Duration = Duration::from_secs(12);
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use rustix::process::{Signal, getpid, kill_process};
 
