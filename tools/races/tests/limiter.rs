@@ -71,9 +71,9 @@ fn a_limit_that_rises_lets_in_those_that_wait() {
             let scene = Scene::new(MOVING);
             block_on(async {
                 let waiting: Vec<_> = (0..MOVING.max)
-                    .map(|_| spawn(scene.clone().acquire(0)))
+                    .map(|_| spawn(scene.clone().acquire()))
                     .collect();
-                let called_off = spawn(scene.clone().acquire(0));
+                let called_off = spawn(scene.clone().acquire());
                 let raising = spawn(scene.clone().raise());
                 linger(6).await;
                 called_off.abort();
@@ -202,7 +202,7 @@ impl Scene {
     /// A body, or two, one after the other.
     async fn bodies(self, moods: Moods) {
         for _ in 0..=below(2) {
-            let held = self.clone().acquire(0).await;
+            let held = self.clone().acquire().await;
             linger(2).await;
             if moods == Moods::Any {
                 self.comes_to();
