@@ -2,10 +2,10 @@
 //! file, as often as they are asked for. Never: a file that outlives the process, whatever ends it.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -42,7 +42,7 @@ impl Spool {
     /// No file can be made there; the message names the folder.
     pub fn new(folder: impl Into<PathBuf>) -> io::Result<Spool> {
         let folder = folder.into();
-        let file = nameless(&folder).map_err(|error| {
+        let file = tempfile::tempfile_in(&folder).map_err(|error| {
             let message = format!("no temporary file in {}: {error}", folder.display());
             io::Error::new(error.kind(), message)
         })?;
@@ -122,37 +122,6 @@ impl fmt::Debug for Spool {
     }
 }
 
-/// A new file of ours alone in `folder` that loses its name before anything is written to it.
-fn nameless(folder: &Path) -> io::Result<File> {
-    let mut tries = 0;
-    loop {
-        let path = folder.join(format!(".panup-spool-{:016x}", fastrand::u64(..)));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        match open(&mut options, &path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => tries += 1,
-            opened => return opened,
-        }
-    }
-}
-
-#[cfg(unix)]
-fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = options.mode(0o600).open(path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
-}
-
-/// The name stays while it is open there; the system removes it with the last handle.
-#[cfg(windows)]
-fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    use std::os::windows::fs::OpenOptionsExt;
-    const DELETE_ON_CLOSE: u32 = 0x0400_0000;
-    let options = options.share_mode(0).custom_flags(DELETE_ON_CLOSE);
-    options.open(path)
-}
-
 #[cfg(unix)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
@@ -162,9 +131,6 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
-
-/// Names that were taken, until something else must be wrong.
-const TRIES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -205,7 +171,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_disk_that_is_full_is_told_with_its_folder() {
-        let file = OpenOptions::new().write(true).open("/dev/full");
+        let file = File::options().write(true).open("/dev/full");
         let mut spool = Spool {
             file: file.expect("Linux has it"),
             length: 7,

@@ -9,7 +9,7 @@ use panup_emulator::{Action, Config, Fault, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::Scene;
-use crate::common::program::{Finished, finish, plain, upload};
+use crate::common::program::{Finished, finish, plain, upload, wait_until};
 
 #[test]
 fn an_interrupted_upload_is_130_and_goes_on_where_it_was() {
@@ -148,14 +148,6 @@ fn ended(mut child: Child) -> Finished {
         std::thread::sleep(BEAT);
     }
     Finished::from(child.wait_with_output().expect("it ended"))
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come about");
-        std::thread::sleep(BEAT);
-    }
 }
 
 const FLAGS: [&str; 4] = ["--state-dir", "state", "--single-max", "0"];

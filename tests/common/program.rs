@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use panup_emulator::Emulator;
@@ -125,6 +125,16 @@ pub fn stored(emulator: &Emulator) -> Vec<String> {
 
 /// Call rates that a test does not wait for.
 pub const QUICK: [&str; 2] = ["--call-rate", "create=10000,complete=10000,single=10000"];
+
+/// Waits until something outside of the test has come about.
+#[track_caller]
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONGEST;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A program that runs for longer has hung.
 pub const LONGEST: Duration = Duration::from_secs(60);

@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use panup_emulator::{Config, Operation, Reuse};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::program::{Finished, finish, plain, upload};
+use crate::common::program::{Finished, finish, plain, upload, wait_until};
 use crate::common::{Scene, make};
 
 #[test]
@@ -253,14 +253,6 @@ fn signal(child: &Child, signal: Signal) {
 
 fn ended(child: Child) -> Finished {
     Finished::from(child.wait_with_output().expect("ended"))
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(30), "in vain");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 const FLAGS: [&str; 4] = ["--state-dir", "state", "--single-max", "0"];

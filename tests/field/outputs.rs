@@ -3,13 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use panup_emulator::{Action, Config, Fault, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::Scene;
-use crate::common::program::{Finished, QUICK, finish, panup, plain, upload};
+use crate::common::program::{Finished, QUICK, finish, panup, plain, upload, wait_until};
 
 #[test]
 fn output_that_cannot_be_written_is_said_once_and_is_no_success() {
@@ -367,14 +367,5 @@ fn many(scene: &Scene, count: usize) {
     fs::create_dir_all(scene.path("d")).expect("room");
     for number in 0..count {
         fs::write(scene.path(&format!("d/f{number}")), number.to_string()).expect("room");
-    }
-}
-
-#[track_caller]
-fn wait_until(condition: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < until, "not in time");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

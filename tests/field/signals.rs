@@ -11,7 +11,7 @@ use panup_emulator::{Action, CLIENT_ID, CLIENT_SECRET, Config, Fault, Operation}
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::Scene;
-use crate::common::program::{Finished, finish, plain, upload};
+use crate::common::program::{Finished, finish, plain, upload, wait_until};
 
 #[test]
 fn a_login_of_another_process_is_waited_for_and_ends_with_two_signals() {
@@ -268,14 +268,6 @@ fn read_until(lines: &mut impl BufRead, words: &str) -> String {
         if line.contains(words) {
             return line;
         }
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come about");
-        std::thread::sleep(BEAT);
     }
 }
 
