@@ -77,10 +77,11 @@ pub(super) struct Batches {
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-/// An open file whose contents were read.
+/// A file whose contents were read.
 struct BatchContents<J: Job> {
     file: Taken<J>,
-    source: Source,
+    /// `None` where nothing but the contents is asked for.
+    source: Option<Source>,
     bytes: Vec<u8>,
 }
 
@@ -110,10 +111,21 @@ impl Batches {
     /// those that the batch has no room for, as their sizes may have been unknown.
     pub(super) fn small<J: Job>(&self, files: Vec<Taken<J>>) -> Vec<Taken<J>> {
         let mut read = Vec::with_capacity(files.len());
+        let mut buffers = self.buffers(files.len());
         let (mut left, mut total) = (Vec::new(), 0);
-        for file in files {
+        for mut file in files {
             if total >= self.settings.small_batch {
                 left.push(file);
+                continue;
+            }
+            let mut bytes = buffers.pop().unwrap_or_default();
+            if file.read(self.settings.source.map_from, &mut bytes) {
+                total += bytes.len() as u64;
+                read.push(BatchContents {
+                    file,
+                    source: None,
+                    bytes,
+                });
                 continue;
             }
             let mut let_go = || self.hash_contents(std::mem::take(&mut read));
@@ -132,14 +144,13 @@ impl Batches {
                     continue;
                 }
             };
-            let mut bytes = self.buffers.lock().pop().unwrap_or_default();
             let reading = || source.read_into(&mut bytes);
             match patiently(reading, let_go, || self.watch.is_stopped()) {
                 Ok(()) => {
                     total += bytes.len() as u64;
                     read.push(BatchContents {
                         file,
-                        source,
+                        source: Some(source),
                         bytes,
                     });
                 }
@@ -148,6 +159,13 @@ impl Batches {
         }
         self.hash_contents(read);
         left
+    }
+
+    /// Up to `most` buffers that were used before.
+    fn buffers(&self, most: usize) -> Vec<Vec<u8>> {
+        let mut buffers = self.buffers.lock();
+        let left = buffers.len().saturating_sub(most);
+        buffers.split_off(left)
     }
 
     fn hash_contents<J: Job>(&self, read: Vec<BatchContents<J>>) {
@@ -167,7 +185,7 @@ impl Batches {
             if let Some(digest) = digest {
                 file.finish(Ok(Digested {
                     content: Some(&mut bytes),
-                    ..Digested::new(Some(source), digest)
+                    ..Digested::new(source, digest)
                 }));
             }
             if (1..=KEPT_BUFFER).contains(&bytes.capacity()) {
@@ -356,6 +374,10 @@ mod tests {
             self.1
         }
 
+        fn is_stopped(&self) -> bool {
+            false
+        }
+
         fn open(&mut self) -> Result<OpenedJob> {
             let source = Source::open(self.0.path(), &source::Settings::default())?;
             self.1 = Some(source.len());
@@ -386,7 +408,7 @@ mod tests {
             file.as_file().set_len(size).expect("room");
             let job = Unmeasured(file, Some(0), Arc::clone(&done));
             let guard = BudgetGuard::new(None, Class::Small, 0);
-            Taken::new(Ticket::new(job, Watch::default()), guard)
+            Taken::new(Ticket::new(job), guard)
         });
         let left = batches.small(files.into_iter().collect());
         let sizes: Vec<_> = left.iter().map(Taken::size).collect();

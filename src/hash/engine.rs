@@ -54,7 +54,7 @@ impl<J: Job> Intake<J> {
     #[must_use]
     pub fn push(&self, job: J) -> bool {
         let engine = &self.0;
-        let ticket = Ticket::new(job, engine.batches.watch().clone());
+        let ticket = Ticket::new(job);
         let class = engine.batches.settings().class(ticket.size());
         let is_full = |state: &mut EngineState<J>| {
             !engine.is_stopped(state) && state.queue(class).jobs.len() >= LOOK_AHEAD

@@ -61,15 +61,15 @@ where
     let call = Arc::new(HashCall {
         source,
         progress: Arc::new(HashProgress::of(&watch)),
+        watch: watch.clone(),
         sums: InOrder::new(AHEAD),
     });
     // What was hashed is used up at once.
     let limits = [Size::UNLIMITED; 2];
-    let (intake, running) = start(pools, settings, limits, watch.clone());
+    let (intake, running) = start(pools, settings, limits, watch);
     let sums = FileSums {
         call: Arc::clone(&call),
         ready: VecDeque::new(),
-        watch,
         _running: running,
     };
     let inputs = inputs.into_iter();
@@ -130,7 +130,6 @@ pub struct FileSums {
     call: Arc<HashCall>,
     /// Known, and not given out yet.
     ready: VecDeque<FileSum>,
-    watch: Watch,
     _running: Running<FileJob>,
 }
 
@@ -155,7 +154,7 @@ impl Iterator for FileSums {
 
 impl Drop for FileSums {
     fn drop(&mut self) {
-        self.watch.stop.store(true, Ordering::Relaxed);
+        self.call.watch.stop.store(true, Ordering::Relaxed);
         self.call.sums.close();
     }
 }
@@ -203,6 +202,7 @@ fn invalid(message: &str) -> Error {
 struct HashCall {
     source: source::Settings,
     progress: Arc<HashProgress>,
+    watch: Watch,
     sums: InOrder<FileSum>,
 }
 
@@ -273,6 +273,24 @@ enum FileKind {
 impl Job for FileJob {
     fn size(&self) -> Option<u64> {
         self.size
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.call.watch.is_stopped()
+    }
+
+    fn read(&mut self, limit: u64, buffer: &mut Vec<u8>) -> bool {
+        let Some(path) = self.input.path().filter(|_| self.kind != FileKind::Other) else {
+            return false;
+        };
+        if !source::read_small(path, limit, buffer) {
+            return false;
+        }
+        trip::sure(trip::Step::Hash, path);
+        if self.kind == FileKind::Unmeasured {
+            self.call.progress.found(buffer.len() as u64);
+        }
+        true
     }
 
     fn open(&mut self) -> Result<OpenedJob> {

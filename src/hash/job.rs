@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::budget::BudgetGuard;
-use super::watch::Watch;
 use crate::digest::FileDigest;
 use crate::error::{Error, Operation, Result};
 use crate::panics::broken;
@@ -18,6 +17,15 @@ pub trait Job: Send + Sized + 'static {
     /// Jobs with a higher one go first.
     fn priority(&self) -> i8 {
         0
+    }
+
+    /// Whether nothing that becomes of it is wanted any more.
+    fn is_stopped(&self) -> bool;
+
+    /// Reads it whole into `buffer`, where its bytes are all that is asked of it and there are fewer than
+    /// `limit`. `false` where anything is in the way: then it is opened, which tells what.
+    fn read(&mut self, _limit: u64, _buffer: &mut Vec<u8>) -> bool {
+        false
     }
 
     /// Opens it. Called again where [scarcity](crate::Error::is_scarcity) was in the way and is gone.
@@ -48,7 +56,7 @@ pub enum OpenedJob {
 
 /// A hashed file.
 pub struct Digested<'b> {
-    /// The open file; `None` for a stream.
+    /// The open file; `None` for a stream, and where it was [read](Job::read) without one.
     pub source: Option<Source>,
     /// Its MD5s.
     pub digest: FileDigest,
@@ -72,35 +80,31 @@ impl<'b> Digested<'b> {
 }
 
 /// A job in the engine's hands. One that is dropped there, as a panic does, has failed.
-pub(super) struct Ticket<J: Job> {
-    job: Option<J>,
-    watch: Watch,
-}
+pub(super) struct Ticket<J: Job>(Option<J>);
 
 impl<J: Job> Ticket<J> {
-    pub(super) fn new(job: J, watch: Watch) -> Ticket<J> {
-        let job = Some(job);
-        Ticket { job, watch }
+    pub(super) fn new(job: J) -> Ticket<J> {
+        Ticket(Some(job))
     }
 
     /// Its size; `None` for a stream.
     pub(super) fn size(&self) -> Option<u64> {
-        self.job.as_ref().and_then(Job::size)
+        self.0.as_ref().and_then(Job::size)
     }
 
     /// Its priority.
     pub(super) fn priority(&self) -> i8 {
-        self.job.as_ref().map_or(0, Job::priority)
+        self.0.as_ref().map_or(0, Job::priority)
     }
 
     /// Its end without a word: it is not wanted any more, or was told already.
     pub(super) fn discard(mut self) {
-        self.job = None;
+        self.0 = None;
     }
 
     /// The job, unless what comes of it is not wanted any more.
     fn take(&mut self) -> Option<J> {
-        self.job.take().filter(|_| !self.watch.is_stopped())
+        self.0.take().filter(|job| !job.is_stopped())
     }
 }
 
@@ -123,8 +127,14 @@ impl<J: Job> Taken<J> {
         Taken { ticket, guard }
     }
 
+    /// As [`Job::read`].
+    pub(super) fn read(&mut self, limit: u64, buffer: &mut Vec<u8>) -> bool {
+        let job = self.ticket.0.as_mut();
+        job.is_some_and(|job| job.read(limit, buffer))
+    }
+
     pub(super) fn open(&mut self) -> Result<OpenedJob> {
-        match &mut self.ticket.job {
+        match &mut self.ticket.0 {
             Some(job) => job.open(),
             None => Ok(OpenedJob::Nothing),
         }

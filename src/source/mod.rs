@@ -3,7 +3,7 @@
 //! when the file shrinks under its map, a byte from an unopened file, a write.
 
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -108,6 +108,32 @@ struct Mapped {
     map: Option<Arc<Map>>,
     /// The whole map as one `Bytes`, so that a slice of it is a reference count, not a new box.
     whole: Bytes,
+}
+
+/// Reads the regular file at `path` whole into `buffer`, where it has fewer than `limit` bytes: for MD5s of
+/// small files, which cost little more than the system's calls, and these are the fewest. `false` where
+/// anything is otherwise; [`Source::open`] tells what.
+pub fn read_small(path: &Path, limit: u64, buffer: &mut Vec<u8>) -> bool {
+    let Ok(mut file) = system::open(path) else {
+        return false;
+    };
+    // What is no file has no end to go to, and what the system makes up while it is read has no size.
+    let size = match file.seek(SeekFrom::End(0)) {
+        Ok(size) if (1..limit).contains(&size) => usize::try_from(size),
+        _ => return false,
+    };
+    let Ok(size) = size else { return false };
+    // One byte more than expected tells growth in the same call.
+    let more = (size + 1).saturating_sub(buffer.len());
+    if buffer.try_reserve(more).is_err() {
+        return false;
+    }
+    if more > 0 {
+        buffer.resize(size + 1, 0);
+    }
+    let found = system::read_at(&file, buffer, 0);
+    buffer.truncate(size);
+    found.is_ok_and(|found| found == size)
 }
 
 impl Source {

@@ -239,6 +239,29 @@ fn as_nobody<T>(act: impl FnOnce() -> T) -> T {
     act()
 }
 
+/// Whatever else is there is left to [`Source::open`], and nothing is waited for.
+#[test]
+fn what_is_small_and_a_file_is_read_at_once() {
+    let (file, content) = sample(100);
+    for before in [0, 50, 101, 500] {
+        let mut buffer = vec![9; before];
+        assert!(read_small(file.path(), 101, &mut buffer));
+        assert_eq!(buffer, content);
+        assert!(!read_small(file.path(), 100, &mut buffer), "it is large");
+    }
+    let folder = tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("coreutils").success());
+    let others = [&empty, &pipe, folder.path(), &folder.path().join("gone")];
+    let devices = ["/dev/zero", "/dev/null", "/proc/version"].map(Path::new);
+    for path in others.into_iter().chain(devices) {
+        assert!(!read_small(path, 4096, &mut Vec::new()), "{path:?}");
+    }
+}
+
 fn sample(len: u64) -> (NamedTempFile, Vec<u8>) {
     let file = NamedTempFile::new().unwrap();
     let content: Vec<u8> = (0..len).map(|at| (at % 251 + 1) as u8).collect();

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -337,6 +338,11 @@ impl Job for Admission {
 
     fn priority(&self) -> i8 {
         self.item.priority
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stop = self.shared.scope.cancel.flag();
+        stop.load(Ordering::Relaxed)
     }
 
     fn open(&mut self) -> Result<OpenedJob> {
