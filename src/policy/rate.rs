@@ -1,6 +1,13 @@
 //! Calls per second of one endpoint. In: calls that want to go, successes, refusals. Out: how long
-//! a call still waits, and a rate that finds what the service grants. Never: a sleep, nor a call
-//! let through out of turn.
+//! a call still waits, and a rate that finds what the service grants, and this process's share of it
+//! where others of the account call as well. Never: a sleep, nor a call let through out of turn.
+//!
+//! Processes of one account know nothing of each other; what they have in common is that a call of any of
+//! them is refused as likely as any other's. So whoever has more is refused and cut more often, and where
+//! all climb alike, shares become equal. Each refusal teaches, and costs a call: in the first half minute
+//! after the first one cuts are large and the climb is quick, so that many are had; then both become small,
+//! down to a refusal in some hundred calls. Where a newcomer has many calls of all refused, all begin to
+//! learn again.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A call takes a [`RateTicket`] and asks [`Rate::wait`] until the answer is zero. The wait is worked
 /// out anew each time, so calls that queued at five a second profit when the rate has grown.
 /// Until the first refusal the rate grows with each success (sevenfold a second while calls
-/// wait); then it is halved and grows by a fraction of what was refused each second.
+/// wait); then it is halved and learns its share.
 #[derive(Debug, Clone)]
 pub struct Rate {
     settings: RateSettings,
@@ -25,8 +32,12 @@ pub struct Rate {
     waited_at: Option<Instant>,
     raised_at: Option<Instant>,
     cut_at: Option<Instant>,
-    /// The rate at which the service last refused; `None` while it never did.
-    refused: Option<f64>,
+    /// Since when it learns its share: the first refusal, or the one that made it begin again.
+    learns_since: Option<Instant>,
+    /// The share of calls that was refused, of the last some [`LATELY`].
+    refused_lately: f64,
+    /// Calls that were answered since it learns.
+    answered: u64,
 }
 
 /// Bounds and pace of a [`Rate`].
@@ -88,7 +99,9 @@ impl Rate {
             waited_at: None,
             raised_at: None,
             cut_at: None,
-            refused: None,
+            learns_since: None,
+            refused_lately: 0.0,
+            answered: 0,
         }
     }
 
@@ -119,6 +132,8 @@ impl Rate {
 
     /// A call was answered with success.
     pub fn succeeded(&mut self, now: Instant) {
+        self.refused_lately -= self.refused_lately / LATELY;
+        self.answered += 1;
         let contended = self
             .waited_at
             .is_some_and(|at| now.saturating_duration_since(at) < SECOND);
@@ -129,10 +144,9 @@ impl Rate {
         if !contended {
             return;
         }
-        let raise = match self.refused {
+        let raise = match self.learns_since {
             None => self.settings.growth,
-            Some(_) if self.refused_long_ago(now) => self.settings.growth,
-            Some(refused) => refused * slope(self.per_second / refused) * since.as_secs_f64(),
+            Some(_) => self.climb(now) * since.min(LONGEST_CLIMB).as_secs_f64(),
         };
         self.serve(now);
         self.per_second = (self.per_second + raise).min(self.settings.most);
@@ -145,16 +159,23 @@ impl Rate {
         if let Some(wait) = retry_after {
             self.hold(now, wait);
         }
+        self.refused_lately += (1.0 - self.refused_lately) / LATELY;
+        self.answered += 1;
         let since = self.cut_at.map(|at| now.saturating_duration_since(at));
         if since.is_some_and(|since| since < SECOND) {
             return;
         }
-        // Exponential growth overshoots a lot, linear growth a little.
-        let known = self.refused.is_some() && !self.refused_long_ago(now);
-        let gentle = known && since.is_some_and(|since| since >= 2 * SECOND);
-        self.refused = Some(self.per_second);
-        self.per_second *= if gentle { 0.85 } else { 0.5 };
-        self.per_second = self.per_second.max(self.settings.least);
+        // What was refused at the beginning is forgotten by then, however few calls there are.
+        let settled = self.learning(now) > SETTLED && self.answered as f64 > 4.0 * LATELY;
+        if self.learns_since.is_none() || settled && self.refused_lately >= UPSET {
+            (self.learns_since, self.answered) = (Some(now), 0);
+        }
+        let mut cut = self.cut(now);
+        // Still refused a second later: what is left is still too much, by what is refused.
+        if since.is_some_and(|since| since < 2 * SECOND) {
+            cut = cut.max(self.refused_lately.min(LARGEST_CUT));
+        }
+        self.per_second = (self.per_second * (1.0 - cut)).max(self.settings.least);
         self.cut_at = Some(now);
         self.raised_at = Some(now);
     }
@@ -176,10 +197,37 @@ impl Rate {
         self.per_second
     }
 
-    /// A limit that let the slow climb go on this long was lifted.
-    fn refused_long_ago(&self, now: Instant) -> bool {
-        self.cut_at
-            .is_some_and(|at| now.saturating_duration_since(at) > 15 * SECOND)
+    /// How long it has learnt, in units of [`LEARNS`].
+    fn learning(&self, now: Instant) -> f64 {
+        let since = self.learns_since.unwrap_or(now);
+        now.saturating_duration_since(since).as_secs_f64() / LEARNS
+    }
+
+    /// The share that the next refusal takes.
+    fn cut(&self, now: Instant) -> f64 {
+        (LARGEST_CUT / (1.0 + self.learning(now))).max(SMALLEST_CUT)
+    }
+
+    /// Calls per second gained each second, so that what a refusal takes is won back by the next one. It
+    /// goes by little more than the fourth root of the rate: whoever has less wins back more of it.
+    fn climb(&self, now: Instant) -> f64 {
+        let rate = self.per_second;
+        let slower = 1.0 + self.learning(now);
+        let learning = FIRST_REFUSALS / (slower * slower * slower);
+        let settled = (rate / RARE).min(MOST_REFUSALS);
+        let refusals = learning.min(rate / OFTEN).max(settled);
+        let alike = USUAL * (rate / USUAL).sqrt().sqrt() * (1.0 + rate / LARGE);
+        let climb = self.cut(now) * refusals * alike;
+        (climb * self.lifted(now, climb)).min(climb.max(rate))
+    }
+
+    /// How many times as fast it climbs where no refusal came although what the last one took was won back
+    /// several times: the limit was lifted.
+    fn lifted(&self, now: Instant, climb: f64) -> f64 {
+        let since = self.cut_at.unwrap_or(now);
+        let won = now.saturating_duration_since(since).as_secs_f64() * climb;
+        let over = (won / (self.cut(now) * self.per_second) - LIFTED).max(0.0);
+        1.0 + over * over * over
     }
 
     /// Lets time pass: turns come at the present rate, and an idle limiter keeps no more credit
@@ -232,13 +280,45 @@ impl RateSettings {
     }
 }
 
-/// What is gained each second, as a share of the refused rate: quickly back to just below it,
-/// then slowly past it, so that refusals stay a few in a minute.
-fn slope(of_refused: f64) -> f64 {
-    if of_refused < 0.9 { 0.05 } else { 0.02 }
-}
-
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Seconds after which cuts are half as large, and refusals an eighth as frequent.
+const LEARNS: f64 = 15.0;
+
+/// Of these so many: it has settled, and many refusals tell of somebody new, or of a lower limit.
+const SETTLED: f64 = 2.0;
+
+/// A share of refused calls that is no probe's.
+const UPSET: f64 = 0.3;
+
+/// Calls of which that share is taken, as an average that forgets.
+const LATELY: f64 = 16.0;
+
+/// What a refusal takes at first, and in the end.
+const LARGEST_CUT: f64 = 0.5;
+const SMALLEST_CUT: f64 = 0.08;
+
+/// Refusals a second that the climb aims at when it begins to learn.
+const FIRST_REFUSALS: f64 = 3.0;
+
+/// Calls for each refusal at the least while it learns, and in the end.
+const OFTEN: f64 = 10.0;
+const RARE: f64 = 350.0;
+
+/// Refusals a second at most in the end: a cut is one a second at most.
+const MOST_REFUSALS: f64 = 0.5;
+
+/// The rate at which the climb wins back what was taken: what accounts are granted.
+const USUAL: f64 = 5.0;
+
+/// A process with this rate is likely to be alone, and hurries more.
+const LARGE: f64 = 200.0;
+
+/// What a refusal took is won back so many times before the climb becomes steeper.
+const LIFTED: f64 = 2.0;
+
+/// A single call every few seconds climbs no further than that.
+const LONGEST_CLIMB: Duration = Duration::from_secs(5);
 
 /// Waiters look again this often; a rate that grows sevenfold a second is not missed by much.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -252,5 +332,7 @@ const LATENESS: Duration = Duration::from_millis(20);
 /// As in `retry`: above this a `Retry-After` is absurd.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
+#[cfg(test)]
+mod shares;
 #[cfg(test)]
 mod tests;
