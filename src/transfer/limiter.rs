@@ -84,10 +84,23 @@ impl ConcurrencyLimiter {
     }
 
     /// A permit if there is one to spare and no waiter.
+    #[cfg(test)]
+    fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+        self.grant_at_once(0)
+    }
+
+    /// A permit for a body that is sent twice, if no other waits for one: where the number is not the
+    /// caller's and no rate is shared, one more than the limit, since the body that straggles moves little.
     #[must_use]
-    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+    pub fn acquire_for_hedge(self: &Arc<Self>) -> Option<Permit> {
+        self.grant_at_once(1)
+    }
+
+    fn grant_at_once(self: &Arc<Self>, beyond: usize) -> Option<Permit> {
         let mut state = self.lock();
-        if !state.has_room() || !state.waiting.is_empty() {
+        let adapts = state.limit.steering() != Steering::Fixed && state.rate.is_none();
+        let most = state.permits() + if adapts { beyond } else { 0 };
+        if state.in_flight >= most || !state.waiting.is_empty() {
             return None;
         }
         state.in_flight += 1;
@@ -232,6 +245,41 @@ mod tests {
             assert!(limiter.try_acquire().is_none(), "{fixed:?}");
             drop(first);
             assert!(limiter.try_acquire().is_some(), "{fixed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_straggler_is_sent_again_beyond_the_limit_where_no_other_body_waits() {
+        let adapts = Limit::new(LimitSettings::default(), Instant::now());
+        let limiter = ConcurrencyLimiter::new(adapts, None);
+        let mut held = Vec::new();
+        while let Some(permit) = limiter.try_acquire() {
+            held.push(permit);
+        }
+        let waits = limiter.acquire(0);
+        assert!(limiter.acquire_for_hedge().is_none(), "a body waits");
+        drop(waits);
+        // What has stopped waiting is noticed when a permit comes back.
+        held.pop();
+        held.extend(limiter.try_acquire());
+        let hedge = limiter.acquire_for_hedge().expect("one more");
+        assert!(limiter.acquire_for_hedge().is_none(), "and no second one");
+        drop(hedge);
+        let (in_flight, most) = limiter.load();
+        assert_eq!((in_flight, most), (held.len(), held.len()));
+    }
+
+    #[test]
+    fn a_number_that_was_asked_for_and_a_shared_rate_are_kept() {
+        for (fixed, rate) in [(Some(1), None), (None, Some(400 << 10))] {
+            let settings = LimitSettings {
+                fixed,
+                ..LimitSettings::default()
+            };
+            let limit = Limit::new(settings, Instant::now());
+            let limiter = ConcurrencyLimiter::new(limit, rate);
+            let first = limiter.acquire_for_hedge();
+            assert!(first.is_some() && limiter.acquire_for_hedge().is_none());
         }
     }
 

@@ -782,7 +782,7 @@ impl<B: Payload> BodyCall<'_, B> {
             if !hedge.should(&straggler, queue, total) {
                 continue;
             }
-            let Some(permit) = means.transfer.limiter.try_acquire() else {
+            let Some(permit) = means.transfer.limiter.acquire_for_hedge() else {
                 continue;
             };
             hedge.sent(length);
