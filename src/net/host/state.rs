@@ -320,9 +320,11 @@ impl HostState {
         actions
     }
 
-    /// Dials, unless the maximum is reached.
+    /// Dials, unless the maximum is reached, or as many are on their way as there are connections: one
+    /// of those is free again sooner than many more are open.
     fn dial(&mut self, alpn: Alpn, now: Instant) -> Option<Action> {
-        if self.count_all() >= self.most(now) {
+        let at_once = self.links.len().max(SPREAD);
+        if self.count_all() >= self.most(now) || self.dials.len() >= at_once {
             return None;
         }
         let began = self.fresh_id();

@@ -102,6 +102,31 @@ fn streams_go_to_the_least_busy_connection() {
     );
 }
 
+/// Sixty-four calls at once need a connection for a moment each.
+#[test]
+fn a_burst_does_not_open_a_connection_for_each_request() {
+    let (mut state, now) = (state(None), Instant::now());
+    for _ in 0..64 {
+        state.join(Preference::H1);
+    }
+    assert_eq!(dials(&state.settle(now)), SPREAD);
+    let links: Vec<u64> = (0..SPREAD)
+        .map(|_| state.opened(Alpn::H1, Version::H1, now))
+        .collect();
+    let actions = state.settle(now);
+    assert_eq!((granted(&actions).len(), dials(&actions)), (SPREAD, SPREAD));
+    for link in links {
+        state.released(link, Reuse::Keep, now);
+    }
+    let actions = state.settle(now);
+    assert_eq!((granted(&actions).len(), dials(&actions)), (SPREAD, 0));
+    for _ in 0..SPREAD {
+        state.opened(Alpn::H1, Version::H1, now);
+    }
+    let actions = state.settle(now);
+    assert_eq!(dials(&actions), 2 * SPREAD, "twice as many each time");
+}
+
 #[test]
 fn one_dial_is_not_made_for_each_stream() {
     let (mut state, now) = (state(None), Instant::now());
