@@ -2,6 +2,9 @@
 //! a page of them vanishing (a truncated file, a failing disk): zeros in its place and a mark on the
 //! map. Never: a lock, an allocation or a look at anything but the table inside the handler; never a
 //! fault at a foreign address, which the handler that was there before gets.
+//!
+//! SIGBUS is enough on macOS too: its kernel makes SIGSEGV of the one fault that a live map cannot have, an
+//! address where nothing is mapped (KERN_INVALID_ADDRESS), and SIGBUS of every other.
 
 use std::ffi::{c_int, c_void};
 use std::mem;

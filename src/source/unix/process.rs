@@ -63,15 +63,24 @@ fn address_space() -> Option<u64> {
 }
 
 fn raise_open_files() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        // Refused (macOS has a lower one of its own): what there is must do.
-        let raised = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        let _ = setrlimit(Resource::Nofile, raised);
+    let now = getrlimit(Resource::Nofile);
+    let maximum = now.maximum;
+    for current in higher_than(now) {
+        if setrlimit(Resource::Nofile, Rlimit { current, maximum }).is_ok() {
+            return;
+        }
     }
+}
+
+/// Soft limits above the one of now, the highest first; `None` is no limit. macOS gives a process 256, says
+/// that there is no hard limit, and refuses a soft one above its own constant.
+fn higher_than(now: Rlimit) -> impl Iterator<Item = Option<u64>> {
+    let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    let (current, maximum) = (number(now.current), number(now.maximum));
+    let is_better = move |wanted: &Option<u64>| number(*wanted) > current;
+    [now.maximum, Some(OPEN_MAX.min(maximum))]
+        .into_iter()
+        .filter(is_better)
 }
 
 #[cfg(target_env = "gnu")]
@@ -85,6 +94,9 @@ fn keep_to_one_arena() {}
 
 /// Standard streams, and a runtime's own.
 const USUALLY_OPEN: u64 = 12;
+
+/// macOS's, from its `sys/syslimits.h`.
+const OPEN_MAX: u64 = 10_240;
 
 #[cfg(test)]
 mod tests {
@@ -100,5 +112,22 @@ mod tests {
         let now = Descriptors::now();
         assert!(now.open + 25 > before.open + held.len() as u64, "{now:?}");
         assert!(now.limit > now.open);
+    }
+
+    #[test]
+    fn the_highest_limit_is_tried_first_and_none_that_is_no_gain() {
+        let tried = |current, maximum| -> Vec<Option<u64>> {
+            higher_than(Rlimit { current, maximum }).collect()
+        };
+        // As macOS has it: the first is refused there.
+        assert_eq!(tried(Some(256), None), [None, Some(10_240)]);
+        assert_eq!(
+            tried(Some(1024), Some(524_288)),
+            [Some(524_288), Some(10_240)]
+        );
+        assert_eq!(tried(Some(20_000), None), [None]);
+        assert_eq!(tried(Some(1024), Some(4096)), [Some(4096), Some(4096)]);
+        assert_eq!(tried(Some(4096), Some(4096)), []);
+        assert_eq!(tried(None, None), []);
     }
 }
