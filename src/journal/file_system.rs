@@ -31,13 +31,20 @@ mod system {
 mod system {
     use std::path::Path;
 
+    /// `None` where there is no such folder. The kernel says of each mount whether it is local, those of
+    /// FUSE included.
     pub(super) fn name_of(folder: &Path) -> Option<Option<String>> {
         let facts = rustix::fs::statfs(folder).ok()?;
-        let bytes = facts.f_fstypename.iter().map(|&byte| byte as u8);
-        let name: Vec<u8> = bytes.take_while(|&byte| byte != 0).collect();
-        let name = String::from_utf8_lossy(&name).into_owned();
-        let names = ["nfs", "smbfs", "afpfs", "webdav", "ftp"];
-        Some(names.contains(&name.as_str()).then_some(name))
+        if facts.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0 {
+            return Some(None);
+        }
+        let bytes = facts
+            .f_fstypename
+            .iter()
+            .map(|&byte| byte.cast_unsigned())
+            .take_while(|&byte| byte != 0)
+            .collect::<Vec<u8>>();
+        Some(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 
