@@ -105,12 +105,25 @@ pub fn run() -> ExitCode {
 }
 
 /// A core dump would hold the token in several copies, and whoever runs as the same user could read it
-/// out of the memory. `RLIMIT_CORE` is not enough: a dump that is piped to a program does not heed it.
+/// out of the memory. On Linux `RLIMIT_CORE` is not enough: a dump that is piped to a program does not heed it.
 fn keep_memory_private() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            complain(&format!(
+                "warning   a core dump may hold the token: {error}"
+            ));
+        }
+    }
+    #[cfg(all(unix, not(target_os = "linux")))]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: getrlimit(Resource::Core).maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Core, none) {
             complain(&format!(
                 "warning   a core dump may hold the token: {error}"
             ));
