@@ -52,3 +52,16 @@ fn shortage_in(error: rustls_native_certs::Error) -> Option<io::Error> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[cfg(target_env = "musl")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_build_has_roots_of_its_own() {
+        let mut roots = RootCertStore::empty();
+        add_bundled(&mut roots);
+        assert!(roots.len() > 50, "{}", roots.len());
+    }
+}
