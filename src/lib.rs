@@ -118,7 +118,7 @@ pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
 pub use options::{CallRates, Congestion, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, Spool, prepare_process};
-pub use system::{name_bytes, name_from_bytes};
+pub use system::{name_bytes, name_from_bytes, replace_file};
 pub use upload::runtime;
 pub use upload::{
     Adder, AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact,

@@ -563,6 +563,7 @@ mod tests {
         ));
     }
 
+    #[cfg(unix)]
     fn kept(token: &str) -> Kept {
         Kept {
             token: token.to_owned(),

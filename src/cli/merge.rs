@@ -328,7 +328,7 @@ impl Out {
             Some(error) => Err(error),
             None => file.flush().and_then(|()| file.get_ref().sync_all()),
         };
-        let written = written.and_then(|()| std::fs::rename(&beside, &path));
+        let written = written.and_then(|()| panup::replace_file(&beside, &path));
         written.map_err(|error| {
             drop(std::fs::remove_file(&beside));
             Error::read(&path, error).context("--out")

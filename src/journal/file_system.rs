@@ -48,7 +48,31 @@ mod system {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+#[cfg(windows)]
+mod system {
+    use std::path::{Component, Path, Prefix};
+
+    /// `None` where there is no such folder.
+    pub(super) fn name_of(folder: &Path) -> Option<Option<String>> {
+        // What a letter of a drive stands for is looked up as well.
+        folder.canonicalize().ok().map(|real| share_of(&real))
+    }
+
+    /// The machine that it is a share of.
+    pub(super) fn share_of(path: &Path) -> Option<String> {
+        let Some(Component::Prefix(prefix)) = path.components().next() else {
+            return None;
+        };
+        match prefix.kind() {
+            Prefix::UNC(server, _) | Prefix::VerbatimUNC(server, _) => {
+                Some(format!(r"\\{}", server.display()))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 mod system {
     pub(super) fn name_of(_folder: &std::path::Path) -> Option<Option<String>> {
         Some(None)
@@ -169,6 +193,17 @@ mod tests {
             "/var",
             "/",
         ] {
+            assert_eq!(of(local), None, "{local}");
+        }
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_share_is_known_by_its_server() {
+        let of = |path| system::share_of(Path::new(path));
+        assert_eq!(of(r"\\nas\data\状态").as_deref(), Some(r"\\nas"));
+        assert_eq!(of(r"\\?\UNC\nas\data\x").as_deref(), Some(r"\\nas"));
+        for local in [r"C:\x", r"\\?\C:\x", "x", r"\x"] {
             assert_eq!(of(local), None, "{local}");
         }
     }

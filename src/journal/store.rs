@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::failure::{beside, damage_mark, explain, is_damage};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::private;
-use crate::system::{name_bytes, owners_alone};
+use crate::system::{self, name_bytes, owners_alone, replace_file};
 
 /// A database that this process uses, and says so for as long as the value lives.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Store {
     memory: Option<Memory>,
     // A shared lock on a file beside the database. SQLite deletes its `-wal` by name when the
     // last user goes, so a database may be moved away only while it is open nowhere.
-    _in_use: Option<File>,
+    in_use: Option<File>,
 }
 
 impl Store {
@@ -41,7 +41,7 @@ impl Store {
             let file = beside(&path, suffix);
             private::seen(&file).map_err(|error| state(&file, error))?;
         }
-        let lock_path = dir.join("journal.lock");
+        let lock_path = dir.join(LOCK);
         let lock = private::lock_file(&lock_path).map_err(|error| state(&lock_path, error))?;
         // A file system without locks works as long as nothing is damaged.
         let in_use = share(&lock, &lock_path, patience)?.then_some(lock);
@@ -51,7 +51,7 @@ impl Store {
             warning: None,
             refusal: None,
             memory: None,
-            _in_use: in_use,
+            in_use: in_use,
         };
         match store.prepare() {
             Ok(()) => {}
@@ -93,7 +93,7 @@ impl Store {
             patience,
             warning: None,
             memory: None,
-            _in_use: None,
+            in_use: None,
         };
         let connection = store.connect()?;
         let version = version(&connection).map_err(|error| explain(&path, error))?;
@@ -127,7 +127,7 @@ impl Store {
                 uri: format!("file:/panup-{:016x}?vfs=memdb", fastrand::u64(..)),
                 locks: locks.map(Path::to_owned),
             }),
-            _in_use: None,
+            in_use: None,
         };
         let mut connection = store.connect()?;
         migrate(&mut connection).map_err(|error| explain(path, error))?;
@@ -211,24 +211,32 @@ impl Store {
         }
     }
 
+    fn lock_file(&self) -> Result<File> {
+        let path = self.path.with_file_name(LOCK);
+        private::lock_file(&path).map_err(|error| state(&path, error))
+    }
+
     /// Sets the damaged database aside and begins a new one, if no other process has it open.
     fn begin_anew(&mut self) -> Result<()> {
         let damaged = |why: &str| {
             let message = format!("the journal is damaged{why}");
             Error::new(Kind::State, Operation::Journal, message).with_path(&self.path)
         };
-        if let Some(lock) = &self._in_use {
-            // Two runs that find the damage at once both hold the shared lock: let go, then try.
-            lock.unlock()
-                .map_err(|error| damaged("").caused_by(error))?;
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(damaged(" and in use by another panup"));
+        // Two runs that find the damage at once both hold the shared lock: let go, then try. By closing it:
+        // a handle of Windows can hold both locks, and the shared one does not take the other's place.
+        let alone = match self.in_use.take().map(drop) {
+            None => None,
+            Some(()) => {
+                let lock = self.lock_file()?;
+                match lock.try_lock() {
+                    Ok(()) => Some(lock),
+                    Err(TryLockError::WouldBlock) => {
+                        return Err(damaged(" and in use by another panup"));
+                    }
+                    Err(TryLockError::Error(error)) => return Err(damaged("").caused_by(error)),
                 }
-                Err(TryLockError::Error(error)) => return Err(damaged("").caused_by(error)),
             }
-        }
+        };
         // Another process may have done it while we had let go.
         if let Err(OpenError::Damaged) = self.prepare() {
             let aside = set_aside(&self.path)
@@ -238,8 +246,9 @@ impl Store {
                 aside.display()
             )));
         }
-        if let Some(lock) = &self._in_use {
-            share(lock, &self.path, self.patience)?;
+        if alone.map(drop).is_some() {
+            let lock = self.lock_file()?;
+            self.in_use = share(&lock, &self.path, self.patience)?.then_some(lock);
         }
         self.prepare().map_err(|unfit| match unfit {
             OpenError::Damaged => damaged(" again, at once"),
@@ -336,7 +345,8 @@ fn connect_to_read(path: &Path, patience: Duration) -> rusqlite::Result<Connecti
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let logged = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let immutable = if logged { "" } else { "?immutable=1" };
-    let uri = format!("file://{}{immutable}", escaped(&real(path)));
+    // No slashes before it: what follows two is the name of a machine, and paths of Windows begin otherwise.
+    let uri = format!("file:{}{immutable}", escaped(&real(path)));
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(patience)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -457,16 +467,19 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         .expect("an unbounded range");
     // The database last: a log without its database is never replayed into a new one.
     for suffix in ["-wal", "-shm", ""] {
-        match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
+        match replace_file(&beside(path, suffix), &beside(&aside, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    match fs::remove_file(damage_mark(path)) {
+    match system::insist(|| fs::remove_file(damage_mark(path))) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(aside),
     }
 }
+
+/// Beside the database, what says that it is in use.
+const LOCK: &str = "journal.lock";
 
 /// What the log shrinks to after a burst: the size at which SQLite folds it into the database.
 const WAL_LIMIT: u32 = 4 << 20;

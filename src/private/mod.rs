@@ -6,6 +6,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::system::{insist, replace_file};
+
 #[cfg(any(windows, test))]
 mod sddl;
 #[cfg(unix)]
@@ -48,10 +50,11 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let (fresh, mut file) = fresh(path)?;
     let written = file
         .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&fresh, path));
+        .and_then(|()| file.sync_all());
+    drop(file);
+    let written = written.and_then(|()| replace_file(&fresh, path));
     if written.is_err() {
-        drop(fs::remove_file(&fresh));
+        drop(insist(|| fs::remove_file(&fresh)));
     }
     written?;
     // The file is whole either way; a folder that cannot be synced costs it after a power loss.
@@ -79,7 +82,9 @@ fn fresh(path: &Path) -> io::Result<(PathBuf, File)> {
 /// Its folder is refused, it is no regular file, or another user's, or others can read it.
 pub fn read(path: &Path) -> io::Result<Option<String>> {
     let options = &mut OpenOptions::new();
-    let file = match private(options.read(true)).open(path) {
+    let options = private(options.read(true));
+    // Another process may be about to replace it.
+    let file = match insist(|| options.open(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };

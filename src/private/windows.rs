@@ -10,8 +10,8 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL,
 };
 
-use super::refused;
 use super::sddl::{Rights, foreign_owner, others};
+use super::{above, refused};
 use crate::source::{described, make_folder, our_sid};
 
 /// Makes a folder with such a list where it is missing; those above it take over what is above them.
@@ -19,15 +19,19 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
-        std::fs::create_dir_all(above)?;
-    }
+    let above = above(path);
+    std::fs::create_dir_all(above)?;
     // Ourselves by name: what an administrator makes belongs to all of them.
     let list = format!(
         "D:P(A;OICI;FA;;;{})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
         our_sid()?
     );
-    let made = make_folder(&std::path::absolute(path)?, &list);
+    // In the form that may be of any length.
+    let whole = match path.file_name() {
+        Some(name) => std::fs::canonicalize(above)?.join(name),
+        None => std::path::absolute(path)?,
+    };
+    let made = make_folder(&whole, &list);
     match made {
         Err(_) if path.is_dir() => Ok(()),
         made => made,
@@ -84,4 +88,75 @@ pub(super) fn owned(_facts: &Metadata, _path: &Path) -> io::Result<()> {
 /// Links are not followed: one is no regular file.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{folder, read, write};
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_made_is_ours_alone_however_long_its_path_is() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home
+            .path()
+            .join("状态".repeat(60))
+            .join("x".repeat(100))
+            .join("state");
+        folder(&path).expect("made");
+        folder(&path).expect("there already");
+        write(&path.join("token"), "secret").expect("ours");
+        write(&path.join("token"), "another").expect("replaced");
+        let text = read(&path.join("token")).expect("ours alone");
+        assert_eq!(text.as_deref(), Some("another"));
+        assert_eq!(
+            fs::read_dir(&path).expect("there").count(),
+            1,
+            "nothing is left beside it"
+        );
+    }
+
+    #[test]
+    fn a_folder_in_which_everybody_may_write_is_refused() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("state");
+        let us = our_sid().expect("known");
+        make_folder(&path, &format!("D:P(A;OICI;FA;;;{us})(A;OICI;FA;;;WD)")).expect("made");
+        let mut options = OpenOptions::new();
+        options.access_mode(READ_CONTROL);
+        options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+        let list = described(&options.open(&path).expect("ours")).expect("readable");
+        if others(&list, &us, Rights::Write).is_none() {
+            return; // Wine makes lists of modes, from which what the user's mask forbids is taken away.
+        }
+        let error = folder(&path).expect_err("shared").to_string();
+        assert!(
+            error.contains("everybody") && error.contains("icacls"),
+            "{error}"
+        );
+        assert!(write(&path.join("f"), "secret").is_err());
+        assert!(!path.join("f").exists());
+    }
+
+    /// A virus scanner has it open, or another panup.
+    #[test]
+    fn a_file_that_somebody_holds_for_a_moment_is_written_all_the_same() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("state/token");
+        write(&path, "one").expect("ours");
+        let alone = OpenOptions::new()
+            .read(true)
+            .share_mode(0)
+            .open(&path)
+            .expect("ours");
+        let scanner = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(alone);
+        });
+        write(&path, "two").expect("it was let go");
+        scanner.join().expect("no panic");
+        assert_eq!(read(&path).expect("ours").as_deref(), Some("two"));
+    }
 }

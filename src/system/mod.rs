@@ -1,5 +1,5 @@
-//! What operating systems call differently. In: names, the codes of errors, options of opening. Out: the
-//! same for all of them. Never: a file that is opened, but for the one that is always there.
+//! What operating systems call differently. In: names, the codes of errors, options of opening, files that
+//! others have open. Out: the same for all of them. Never: a file that is opened, but for the one that is always there.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +13,7 @@ use unix as here;
 mod windows;
 #[cfg(windows)]
 use windows as here;
+mod in_the_way;
 #[cfg(any(windows, test))]
 mod reserved;
 #[cfg(any(windows, test))]
@@ -21,6 +22,8 @@ mod wide;
 #[cfg(test)]
 pub(crate) use here::TOO_MANY_FILES;
 pub(crate) use here::{NO_MEMORY, host_name, owners_alone};
+pub(crate) use in_the_way::insist;
+pub use in_the_way::replace_file;
 #[cfg(windows)]
 pub(crate) use reserved::is_misread;
 

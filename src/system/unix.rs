@@ -28,6 +28,9 @@ pub(crate) fn host_name() -> String {
 /// Can always be opened.
 pub(super) const NOTHING: &str = "/dev/null";
 
+/// Whoever has a file open keeps nobody from it.
+pub(super) const IN_THE_WAY: &[i32] = &[];
+
 /// No descriptors, here or in the whole system; no memory; nothing of either for the moment.
 pub(crate) const FEW_MEMORY_OR_FILES: &[i32] =
     &[TOO_MANY_FILES, libc::ENFILE, NO_MEMORY, libc::EAGAIN];

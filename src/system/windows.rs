@@ -35,6 +35,11 @@ pub(crate) fn host_name() -> String {
 /// Can always be opened.
 pub(super) const NOTHING: &str = "NUL";
 
+/// What whoever has a file open causes to others: ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION,
+/// ERROR_ACCESS_DENIED (it has a name that is to be replaced, or is to be deleted), ERROR_DELETE_PENDING,
+/// ERROR_USER_MAPPED_FILE.
+pub(super) const IN_THE_WAY: &[i32] = &[32, 33, 5, 303, 1224];
+
 /// ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY,
 /// ERROR_NO_SYSTEM_RESOURCES, ERROR_COMMITMENT_LIMIT, WSAEMFILE.
 pub(crate) const FEW_MEMORY_OR_FILES: &[i32] = &[TOO_MANY_FILES, NO_MEMORY, 14, 1450, 1455, 10024];

@@ -49,7 +49,8 @@ pub fn write(
         writeln!(out, "{end}")?;
         out.flush()?;
         out.get_ref().sync_all()?;
-        std::fs::rename(&beside, path)
+        drop(out);
+        panup::replace_file(&beside, path)
     })();
     if written.is_err() {
         drop(std::fs::remove_file(&beside));

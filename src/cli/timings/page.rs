@@ -72,7 +72,7 @@ impl Place {
         }
         let beside = self.beside();
         let written =
-            std::fs::write(&beside, html).and_then(|()| std::fs::rename(&beside, &self.path));
+            std::fs::write(&beside, html).and_then(|()| panup::replace_file(&beside, &self.path));
         if written.is_err() {
             drop(std::fs::remove_file(&beside));
         }

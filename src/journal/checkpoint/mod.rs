@@ -140,7 +140,7 @@ impl Checkpoint {
             return Ok(None);
         }
         if found.end < found.length {
-            file.set_len(found.end).map_err(failed)?;
+            self.cut(&file, found.end).map_err(failed)?;
         }
         let owner = Owner::next(found.generation);
         let line = sealed(&Record::owner(&owner));

@@ -143,7 +143,9 @@ fn what_is_no_checkpoint_is_left_alone() {
     let error = Journal::travelling(&nowhere, None, Settings::default());
     assert_eq!(error.expect_err("no folder").kind(), Kind::State);
     // What is opened to look at it must not be waited for.
+    #[cfg(unix)]
     let device = Journal::travelling("/dev/null".as_ref(), None, Settings::default());
+    #[cfg(unix)]
     assert_eq!(device.expect_err("a device").kind(), Kind::Invalid);
 }
 

@@ -48,7 +48,13 @@ fn a_header_that_no_sqlite_writes_is_damage() {
 
 #[test]
 fn what_cannot_be_written_is_read() {
-    for name in ["state", "what is this? 50%25 #1"] {
+    // A name that Windows can have, too, but for the question mark.
+    let odd = if cfg!(windows) {
+        "what is this 50%25 #1"
+    } else {
+        "what is this? 50%25 #1"
+    };
+    for name in ["state", odd] {
         let dir = tempdir().unwrap();
         let state = dir.path().join(name);
         let journal = Journal::open(&state).unwrap();
@@ -226,6 +232,7 @@ fn assert_begins_anew(dir: &TempDir) {
     assert_eq!(journal.next_warning(), None);
     assert_eq!(journal.counts().unwrap(), Counts::default());
     assert_works(&journal);
+    drop(Journal::open(dir.path()).expect("others can use it meanwhile"));
     drop(journal);
     let again = Journal::open(dir.path()).unwrap();
     assert_eq!(again.next_warning(), None);

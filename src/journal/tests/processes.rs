@@ -92,6 +92,7 @@ fn a_killed_process_loses_nothing_that_was_flushed() {
 }
 
 /// A file may not grow beyond 128 KiB in the child, as on a disk that is full.
+#[cfg(unix)]
 #[test]
 fn a_full_disk_is_a_warning_and_not_a_stop() {
     let dir = tempdir().unwrap();
