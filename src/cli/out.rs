@@ -35,8 +35,9 @@ pub fn say_bytes(bytes: &[u8]) {
     }
     let mut written = Ok(());
     on(&STDOUT_IS_TERMINAL, || {
+        let bytes = text_alone(bytes, cfg!(windows) && *STDOUT_IS_TERMINAL);
         let mut out = std::io::stdout().lock();
-        written = out.write_all(bytes).and_then(|()| out.flush());
+        written = out.write_all(&bytes).and_then(|()| out.flush());
     });
     // A reader that went away has seen enough; an upload goes on, and its exit code says how it ended.
     let lost = written
@@ -46,6 +47,17 @@ pub fn say_bytes(bytes: &[u8]) {
         && !LOST.swap(true, Ordering::Relaxed)
     {
         complain(&format!("panup: standard output: {error}"));
+    }
+}
+
+/// A console of Windows takes nothing but Unicode, and a name need not be that.
+fn text_alone(bytes: &[u8], is_console: bool) -> Cow<'_, [u8]> {
+    match is_console && std::str::from_utf8(bytes).is_err() {
+        true => String::from_utf8_lossy(bytes)
+            .into_owned()
+            .into_bytes()
+            .into(),
+        false => bytes.into(),
     }
 }
 
@@ -149,6 +161,17 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected);
         }
+    }
+
+    #[test]
+    fn what_is_no_text_is_kept_from_a_console_that_refuses_it() {
+        let name = b"a\xed\xa0\x80b";
+        assert_eq!(&*text_alone(name, false), name);
+        assert_eq!(
+            &*text_alone(name, true),
+            "a\u{fffd}\u{fffd}\u{fffd}b".as_bytes()
+        );
+        assert_eq!(&*text_alone("名".as_bytes(), true), "名".as_bytes());
     }
 
     #[test]

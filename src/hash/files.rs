@@ -230,7 +230,7 @@ impl HashCall {
         let (size, kind) = match &input {
             Input::Stdin => (None, FileKind::Other),
             Input::RegularFile(_) => (Some(0), FileKind::Unmeasured),
-            Input::File(path) => match std::fs::metadata(path) {
+            Input::File(path) => match source::facts(path) {
                 Ok(facts) if facts.is_file() => (Some(facts.len()), FileKind::Regular),
                 Ok(facts) if !facts.is_dir() => (None, FileKind::Other),
                 // Refused when it is opened.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::system::NO_MEMORY;
 
+mod descriptors;
 mod identity;
 mod memory;
 mod origin;
@@ -24,25 +25,26 @@ mod spool;
 mod unix;
 #[cfg(unix)]
 use unix as system;
+mod view;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
 use windows as system;
 
+pub use descriptors::Descriptors;
 pub use identity::{Change, Identity};
 pub use memory::{Buffer, Memory, NoMemory};
 pub use origin::ByteSource;
 pub use resident::touched;
 pub use scarce::patiently;
 pub use spool::Spool;
-pub use system::{
-    Descriptors, prepare_process, try_lock_byte, try_lock_file, unlock_byte, unlock_file,
-};
 #[cfg(windows)]
 pub use system::{described, make_folder, our_sid};
+pub use system::{prepare_process, try_lock_byte, try_lock_file, unlock_byte, unlock_file};
 
 use origin::{OpenFile, Origin};
-use system::{Map, View};
+use system::Map;
+use view::view;
 
 /// When a file is mapped and when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -482,7 +484,7 @@ impl Source {
             Origin::File(open) if maps => {
                 let map = Arc::new(Map::new(&open.file, open.start(), self.len())?);
                 resident::enter(&map);
-                let whole = Bytes::from_owner(View::of(&map));
+                let whole = view(&map);
                 let map = Some(map);
                 Some(Mapped { map, whole })
             }
@@ -569,6 +571,14 @@ impl Source {
     fn failed(&self, operation: Operation, message: String) -> Error {
         Error::new(Kind::Source, operation, message).with_path(&self.0.path)
     }
+}
+
+/// What the system says of the file or folder that `path` leads to.
+///
+/// # Errors
+/// Nothing is there, or it cannot be looked at.
+pub fn facts(path: &Path) -> io::Result<Metadata> {
+    system::look(path)
 }
 
 /// The identity of what `path` leads to now.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::origin::ByteSource;
+use super::system;
 
 /// What a stream gave, in a temporary file: the service wants length and MD5 before the content, and a
 /// stream can tell neither.
@@ -100,7 +101,7 @@ impl ByteSource for Spool {
         let mut bytes = vec![0; length.map_err(|_| ErrorKind::OutOfMemory)?];
         let mut found = 0;
         while found < bytes.len() {
-            match read_at(&self.file, &mut bytes[found..], range.start + found as u64) {
+            match system::read_at(&self.file, &mut bytes[found..], range.start + found as u64) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(more) => found += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -120,16 +121,6 @@ impl fmt::Debug for Spool {
             self.folder.display()
         )
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
 #[cfg(test)]

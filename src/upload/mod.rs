@@ -67,7 +67,7 @@ pub use crate::policy::{CongestionSignal, Steering};
 pub use crate::transfer::{AttemptEnd, CallAttempt, CallCount, Fact, Wait, WaitsFor};
 
 use crate::digest::Md5;
-use crate::source::ByteSource;
+use crate::source::{self, ByteSource};
 use crate::wire::Conflict;
 
 /// A file to upload, and where it goes.
@@ -199,7 +199,7 @@ impl Item {
                 return (length.unwrap_or(0), true);
             }
             (_, Some(_)) => std::fs::symlink_metadata(&self.path),
-            (_, None) => std::fs::metadata(&self.path),
+            (_, None) => source::facts(&self.path),
         };
         let Ok(facts) = facts else {
             return (0, false);

@@ -6,6 +6,7 @@ mod pace;
 pub mod text;
 mod view;
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use panup::{Held, Progress, Snapshot, Step, Wait};
 
 use super::args::{Color, Output};
 use super::foot;
+use super::system::acts_on_escapes;
 use super::{complain, say_object};
 use pace::Pace;
 use view::{Paint, View};
@@ -58,7 +60,7 @@ impl Screen {
             shows,
             pace: Pace::default(),
             paint: paint(output.color, std::env::var_os("NO_COLOR").as_deref()),
-            has_taskbar: has_taskbar(|name| std::env::var(name).ok()),
+            has_taskbar: has_taskbar(|name| std::env::var(name).ok(), cfg!(windows)),
             started: now,
             told: now,
             moved: ((0, 0, 0), now),
@@ -67,13 +69,12 @@ impl Screen {
     }
 
     fn wanted(output: Output) -> Shows {
-        // A terminal that cannot move its cursor shows lines, as a file does.
-        let draws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let draws = moves_its_cursor(std::env::var_os("TERM").as_deref(), cfg!(windows));
         match () {
             () if output.no_progress => Shows::Nothing,
             () if output.json => Shows::Object,
             () if output.quiet => Shows::Nothing,
-            () if draws && std::io::stderr().is_terminal() => Shows::Foot,
+            () if draws && std::io::stderr().is_terminal() && acts_on_escapes() => Shows::Foot,
             () => Shows::Line,
         }
     }
@@ -187,18 +188,24 @@ impl Drop for Screen {
 }
 
 /// `NO_COLOR` with anything in it asks for none.
-fn paint(color: Color, no_color: Option<&std::ffi::OsStr>) -> Paint {
+fn paint(color: Color, no_color: Option<&OsStr>) -> Paint {
     match color {
         Color::Always => Paint::Coloured,
-        Color::Auto if no_color.is_none_or(std::ffi::OsStr::is_empty) => Paint::Coloured,
+        Color::Auto if no_color.is_none_or(OsStr::is_empty) => Paint::Coloured,
         Color::Auto | Color::Never => Paint::Plain,
     }
 }
 
+/// A terminal that cannot move its cursor shows lines, as a file does. Consoles of Windows have no name.
+fn moves_its_cursor(term: Option<&OsStr>, is_windows: bool) -> bool {
+    term.map_or(is_windows, |term| term != "dumb")
+}
+
 /// Terminals that show a share of the whole in their taskbar or tab. Others print the sequence, so it goes to
 /// those that are known.
-fn has_taskbar(variable: impl Fn(&str) -> Option<String>) -> bool {
-    if variable("TERM").is_none_or(|term| term == "dumb") {
+fn has_taskbar(variable: impl Fn(&str) -> Option<String>, is_windows: bool) -> bool {
+    let term = variable("TERM");
+    if !moves_its_cursor(term.as_ref().map(OsStr::new), is_windows) {
         return false;
     }
     let program = variable("TERM_PROGRAM").unwrap_or_default();
@@ -225,8 +232,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_console_of_windows_has_no_name_and_moves_its_cursor() {
+        let named = |name| moves_its_cursor(name, false);
+        assert!(named(Some(OsStr::new("xterm"))) && !named(Some(OsStr::new("dumb"))));
+        assert!(!named(None) && moves_its_cursor(None, true));
+        assert!(!moves_its_cursor(Some(OsStr::new("dumb")), true));
+        let is_terminal = |name: &str| (name == "WT_SESSION").then(|| "id".to_owned());
+        assert!(has_taskbar(is_terminal, true) && !has_taskbar(is_terminal, false));
+    }
+
+    #[test]
     fn colours_are_the_users_affair() {
-        let no = |value: &'static str| Some(std::ffi::OsStr::new(value));
+        let no = |value: &'static str| Some(OsStr::new(value));
         assert_eq!(paint(Color::Auto, None), Paint::Coloured);
         assert_eq!(paint(Color::Auto, no("")), Paint::Coloured);
         assert_eq!(paint(Color::Auto, no("1")), Paint::Plain);
@@ -237,10 +254,13 @@ mod tests {
     #[test]
     fn only_terminals_that_are_known_get_a_taskbar() {
         let has = |set: &[(&str, &str)]| {
-            has_taskbar(|name| {
-                let found = set.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-            })
+            has_taskbar(
+                |name| {
+                    let found = set.iter().find(|(known, _)| *known == name);
+                    found.map(|(_, value)| (*value).to_owned())
+                },
+                false,
+            )
         };
         let term = ("TERM", "xterm-256color");
         assert!(has(&[term, ("WT_SESSION", "x")]));

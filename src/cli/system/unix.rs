@@ -39,6 +39,11 @@ pub fn typed_ahead() -> u64 {
     }
 }
 
+/// Whether a terminal at standard error acts on escape sequences.
+pub fn acts_on_escapes() -> bool {
+    true
+}
+
 /// Makes a folder for us alone.
 pub fn fresh_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)

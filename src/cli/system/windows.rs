@@ -19,6 +19,13 @@ pub fn typed_ahead() -> u64 {
     0
 }
 
+/// Whether a console at standard error acts on escape sequences; an old one, or one that was set so, shows
+/// them. Where colours are not wanted nobody asks the console, which does what it was asked at the start.
+pub fn acts_on_escapes() -> bool {
+    let is_plain = std::env::var_os("NO_COLOR").is_some();
+    is_plain || console::Term::stderr().features().colors_supported()
+}
+
 /// Makes a folder; that of temporary files is in the user's profile, whose access list it takes over.
 pub fn fresh_folder(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir(path)

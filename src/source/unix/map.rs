@@ -2,7 +2,6 @@
 //! faults. Never: a map that the guard does not watch; where it cannot, there is no map.
 
 use std::fs::File;
-use std::sync::Arc;
 
 use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
@@ -66,21 +65,6 @@ impl Map {
         // with the same contents, or as zeros where the guard has put zeros: no `&[u8]` of it
         // sees anything that a writer of the file could not have caused.
         let _ = unsafe { self.memory.unchecked_advise(UncheckedAdvice::DontNeed) };
-    }
-}
-
-/// Keeps the map alive for as long as any `Bytes` shows a part of it.
-pub(in crate::source) struct View(Arc<Map>);
-
-impl View {
-    pub(in crate::source) fn of(map: &Arc<Map>) -> View {
-        View(Arc::clone(map))
-    }
-}
-
-impl AsRef<[u8]> for View {
-    fn as_ref(&self) -> &[u8] {
-        self.0.memory()
     }
 }
 

@@ -19,9 +19,10 @@ mod map;
 mod process;
 
 pub use byte_lock::{try_lock_byte, try_lock_file, unlock_byte, unlock_file};
-pub use process::{Descriptors, prepare_process};
+pub use process::prepare_process;
 
-pub(super) use map::{Map, View};
+pub(super) use map::Map;
+pub(super) use process::descriptors;
 
 /// Opens a file without waiting, whatever is there by now.
 pub(super) fn open(path: &Path) -> io::Result<File> {

@@ -22,28 +22,15 @@ pub fn prepare_process() {
     }
 }
 
-/// Descriptors that this process may open and how many of them are in use: at a moment, and it is
-/// the caller's business that others open some too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Descriptors {
-    /// The soft limit.
-    pub limit: u64,
-    /// Open now.
-    pub open: u64,
-}
-
-impl Descriptors {
-    /// As it is now.
-    #[must_use]
-    pub fn now() -> Descriptors {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        // Unknown (no /proc): the three of every process, and a runtime's.
-        let open = ["/proc/self/fd", "/dev/fd"]
-            .into_iter()
-            .find_map(|listed| std::fs::read_dir(listed).ok())
-            .map_or(USUALLY_OPEN, |entries| entries.count() as u64);
-        Descriptors { limit, open }
-    }
+/// How many descriptors the process may have (the soft limit), and has.
+pub(in crate::source) fn descriptors() -> (u64, u64) {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Unknown (no /proc): the three of every process, and a runtime's.
+    let open = ["/proc/self/fd", "/dev/fd"]
+        .into_iter()
+        .find_map(|listed| std::fs::read_dir(listed).ok())
+        .map_or(USUALLY_OPEN, |entries| entries.count() as u64);
+    (limit, open)
 }
 
 /// Bytes of address space that are left under `ulimit -v`; `None` where it is not limited.
@@ -101,18 +88,6 @@ const OPEN_MAX: u64 = 10_240;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn descriptors_are_counted() {
-        let before = Descriptors::now();
-        let held: Vec<std::fs::File> = (0..50)
-            .map(|_| std::fs::File::open("/dev/null").expect("there"))
-            .collect();
-        // Other tests open and close theirs meanwhile.
-        let now = Descriptors::now();
-        assert!(now.open + 25 > before.open + held.len() as u64, "{now:?}");
-        assert!(now.limit > now.open);
-    }
 
     #[test]
     fn the_highest_limit_is_tried_first_and_none_that_is_no_gain() {

@@ -56,7 +56,7 @@ fn last(root: &Path, path: &Path) -> io::Result<(File, Vec<File>)> {
     let names = below.components().filter(|part| *part != Component::CurDir);
     let names: Vec<Component<'_>> = names.collect();
     let (last, above) = names.split_last().ok_or_else(wrong_name)?;
-    let mut at = super::exact::exact(path)
+    let mut at = super::exact::exact(path)?
         .ancestors()
         .nth(names.len())
         .map_or_else(PathBuf::new, Path::to_owned);

@@ -4,22 +4,42 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Component, Path, PathBuf, Prefix};
+
+use windows_sys::Win32::Foundation::ERROR_INVALID_NAME;
 
 use crate::system::is_misread;
 
 /// The system drops dots and blanks at the end of a name and takes some names for devices (`CON`). A
 /// file may be called so all the same, and what is opened for it must not be another one.
-pub(super) fn exact(path: &Path) -> Cow<'_, Path> {
-    let misread = |part: Component<'_>| match part {
-        Component::Normal(name) => is_misread(&name.to_string_lossy()),
-        _ => false,
+///
+/// # Errors
+/// A name has a colon: no file is called so, and what would be opened is a stream beside the contents of
+/// the file before it.
+pub(super) fn exact(path: &Path) -> io::Result<Cow<'_, Path>> {
+    let name = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
     };
-    if !path.components().any(misread) {
-        return Cow::Borrowed(path);
+    if path
+        .components()
+        .filter_map(name)
+        .any(|name| name.contains(':'))
+    {
+        return Err(io::Error::from_raw_os_error(
+            ERROR_INVALID_NAME.cast_signed(),
+        ));
+    }
+    if !path
+        .components()
+        .filter_map(name)
+        .any(|name| is_misread(&name))
+    {
+        return Ok(Cow::Borrowed(path));
     }
     let whole = || verbatim(&std::env::current_dir().ok()?.join(path));
-    whole().map_or(Cow::Borrowed(path), Cow::Owned)
+    Ok(whole().map_or(Cow::Borrowed(path), Cow::Owned))
 }
 
 /// An absolute path in that form.
@@ -71,20 +91,28 @@ mod tests {
             r"\\?\C:\a.",
             "名",
         ] {
-            assert_eq!(exact(Path::new(path)), Path::new(path));
+            assert_eq!(exact(Path::new(path)).expect("a name"), Path::new(path));
         }
         for (path, whole) in [
             (r"C:\x\a.", r"\\?\C:\x\a."),
             (r"C:/x/../y /CON", r"\\?\C:\y \CON"),
             (r"\\server\share\aux.txt", r"\\?\UNC\server\share\aux.txt"),
         ] {
-            assert_eq!(exact(Path::new(path)), Path::new(whole));
+            assert_eq!(exact(Path::new(path)).expect("a name"), Path::new(whole));
         }
-        let here = exact(Path::new("nul")).into_owned();
+        let here = exact(Path::new("nul")).expect("a name").into_owned();
         assert!(
             here.as_os_str().to_string_lossy().starts_with(r"\\?\"),
             "{here:?}"
         );
         assert!(here.ends_with("nul"));
+    }
+
+    #[test]
+    fn what_is_beside_the_contents_of_a_file_is_no_file() {
+        for path in [r"a:b:c", "file:stream", r"C:\x\f::$DATA", r"\\s\t\名:2"] {
+            assert!(exact(Path::new(path)).is_err(), "{path}");
+        }
+        assert!(exact(Path::new(r"C:a")).is_ok(), "a drive");
     }
 }

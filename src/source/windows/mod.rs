@@ -26,21 +26,22 @@ mod process;
 mod security;
 
 pub use byte_lock::{try_lock_byte, try_lock_file, unlock_byte, unlock_file};
-pub use process::{Descriptors, prepare_process};
+pub use process::prepare_process;
 pub use security::{described, make_folder, our_sid};
 
 pub(super) use below::{is_link, look_below, open_below};
 pub(super) use facts::identity;
-pub(super) use map::{Map, View};
+pub(super) use map::Map;
+pub(super) use process::descriptors;
 
 /// Opens a file.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(exact::exact(path))
+    OpenOptions::new().read(true).open(exact::exact(path)?)
 }
 
 /// What is there.
 pub(super) fn look(path: &Path) -> io::Result<Metadata> {
-    std::fs::metadata(exact::exact(path))
+    std::fs::metadata(exact::exact(path)?)
 }
 
 /// What is neither a file nor a folder.
@@ -60,7 +61,7 @@ pub(super) fn identity_at(path: &Path) -> io::Result<Identity> {
     options.access_mode(FILE_READ_ATTRIBUTES);
     // Without it no folder is opened, and what became one is to be seen.
     options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-    let file = options.open(exact::exact(path))?;
+    let file = options.open(exact::exact(path)?)?;
     let facts: Metadata = file.metadata()?;
     identity(&file, &facts)
 }

@@ -83,6 +83,43 @@ fn what_another_program_does_not_share_is_an_error() {
     opened(&path);
 }
 
+/// A part that another program has locked, or a network drive that went away: in the middle of a file.
+#[test]
+fn a_read_that_the_system_refuses_is_an_error_that_names_the_file() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("f");
+    fs::write(&path, [7; 10_000]).expect("written");
+    let source = opened(&path);
+    let other = fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .expect("shared");
+    assert!(try_lock_byte(&other, 5_000).expect("locks"));
+    source
+        .bytes(0..5_000, &Memory::default())
+        .expect("what is before it");
+    match source.bytes(0..10_000, &Memory::default()) {
+        Err(error) => assert_eq!(
+            (error.kind(), error.path()),
+            (crate::Kind::Source, Some(&*path))
+        ),
+        // Wine keeps nobody from reading what is locked.
+        Ok(bytes) => assert_eq!(bytes, vec![7; 10_000]),
+    }
+    unlock_byte(&other, 5_000).expect("held");
+    source
+        .bytes(0..10_000, &Memory::default())
+        .expect("given back");
+    // ERROR_NETNAME_DELETED, ERROR_BAD_NETPATH, ERROR_UNEXP_NET_ERR, ERROR_DEV_NOT_EXIST, ERROR_SEM_TIMEOUT.
+    for code in [64, 53, 59, 55, 121] {
+        let error = crate::Error::read(&path, io::Error::from_raw_os_error(code));
+        assert!(
+            !error.is_final() && !error.is_scarcity() && error.path() == Some(&*path),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn one_handle_holds_a_byte_and_the_others_are_told() {
     let folder = tempdir().expect("a folder");
@@ -120,11 +157,11 @@ fn a_name_leads_to_itself_and_not_to_what_is_left_of_it() {
     assert!(error.is_err(), "there is no file of that name");
     for name in ["a.", "a ", "CON", "nul.txt"] {
         let path = folder.path().join(name);
-        fs::write(exact::exact(&path), name).expect("the exact name can be made");
+        fs::write(exact::exact(&path).expect("a name"), name).expect("the exact name can be made");
         let mut text = Vec::new();
         opened(&path).read_into(&mut text).expect("readable");
         assert_eq!(text, name.as_bytes());
-        fs::remove_file(exact::exact(&path)).expect("ours");
+        fs::remove_file(exact::exact(&path).expect("a name")).expect("ours");
     }
 }
 
