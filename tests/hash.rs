@@ -6,7 +6,9 @@ mod common;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -198,6 +200,7 @@ fn thousands_of_small_files_below_a_folder() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn folders_are_sorted_hidden_files_count_and_links_are_not_followed() {
     let folder = Folder::new();
@@ -220,6 +223,7 @@ fn folders_are_sorted_hidden_files_count_and_links_are_not_followed() {
     assert_eq!(good(&folder.hash(&["d/link"])), line("d/link", b"e"));
 }
 
+#[cfg(unix)]
 #[test]
 fn special_names_are_escaped_as_md5sum_does_and_read_back() {
     let folder = Folder::new();
@@ -460,6 +464,7 @@ fn md5sum_says_the_same() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn md5sums_options_are_in_md5sums_places() {
     if Command::new("md5sum").arg("--version").output().is_err() {

@@ -162,6 +162,7 @@ async fn status_as_objects() {
     );
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_is_forgotten_with_all_below_and_however_it_is_spelled() {
     let scene = Scene::small();

@@ -259,6 +259,7 @@ async fn a_state_folder_that_cannot_be_written_is_a_warning() {
     scene.assert_stored(&[&item]);
 }
 
+#[cfg(unix)]
 #[test]
 fn the_credentials_that_login_keeps_are_private_and_enough() {
     use std::os::unix::fs::PermissionsExt;

@@ -227,6 +227,7 @@ fn what_it_finds_and_what_it_cannot_move_stays_and_is_told() {
 }
 
 /// Interrupted in the middle, it still moves what has arrived.
+#[cfg(unix)]
 #[test]
 fn an_interrupt_cleans_up_too() {
     let emulator = emulator();

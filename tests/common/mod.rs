@@ -221,9 +221,8 @@ impl Scene {
     /// The binary with `args`, the token and the state folder in its environment.
     pub fn panup(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_panup"));
-        command
+        program::bare(&mut command)
             .args(args)
-            .env_clear()
             .env("PANUP_API", self.emulator.api())
             .env("PANUP_STATE_DIR", self.state())
             .env("PANUP_TOKEN", self.emulator.token())

@@ -21,14 +21,35 @@ pub fn panup(home: &Path) -> Command {
 /// The same as `std` has it, for tests that send signals.
 pub fn plain(home: &Path) -> std::process::Command {
     let mut command = with_signals(env!("CARGO_BIN_EXE_panup"));
-    command.env_clear().env("HOME", home).current_dir(home);
+    bare(&mut command).env("HOME", home).current_dir(home);
+    if cfg!(windows) {
+        // The folders of its own that it would use are told by no variable there.
+        command.env("PANUP_STATE_DIR", home.join(".local/state/panup"));
+    }
     command.stdin(Stdio::null());
+    command
+}
+
+/// Without the variables of this process, but for those that Windows cannot do without: no socket can be
+/// had otherwise, and no temporary file.
+pub fn bare(command: &mut std::process::Command) -> &mut std::process::Command {
+    command.env_clear();
+    if cfg!(windows) {
+        let kept = ["SystemRoot", "TEMP", "TMP", "USERPROFILE", "PATH"];
+        command.envs(
+            kept.into_iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        );
+    }
     command
 }
 
 /// A command for `program` to which no signal is ignored because it is here: a shell's background jobs
 /// inherit that, and panup keeps it.
 fn with_signals(program: &str) -> std::process::Command {
+    if cfg!(windows) {
+        return std::process::Command::new(program);
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

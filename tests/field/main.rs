@@ -20,8 +20,11 @@ mod lengths;
 mod limits;
 mod memory;
 mod metrics;
+#[cfg(unix)]
 mod names;
+#[cfg(unix)]
 mod oddities;
+#[cfg(unix)]
 mod outputs;
 mod present;
 mod proxies;
@@ -41,4 +44,5 @@ mod tasks;
 mod text;
 mod usage;
 mod verify;
+mod windows;
 mod worker;

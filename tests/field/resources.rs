@@ -162,6 +162,7 @@ fn output_and_a_log_that_may_not_grow_do_not_end_the_run() {
     assert_eq!(stored(&scene.emulator).len(), 50);
 }
 
+#[cfg(unix)]
 #[test]
 fn no_room_for_threads_is_one_line_or_it_works() {
     let Some(user) = a_user_of_its_own() else {

@@ -299,6 +299,7 @@ fn bad_names_can_be_written_in_full_width() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_left_out_is_counted_and_named() {
     let scene = scene(&["proj/a", "proj/b.tmp", "proj/big"]);
@@ -478,6 +479,7 @@ fn a_list_is_read_as_it_comes() {
     assert!(child.wait().expect("it ends").success());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_report_fed_back_is_what_is_not_done() {
     let scene = scene(&["p/a", "p/b", "p/c:d"]);
@@ -625,6 +627,7 @@ fn a_report_that_cannot_be_written_is_told_before_anything_starts() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn names_that_are_no_unicode_come_back_through_a_report() {
     let scene = scene(&[]);
@@ -637,6 +640,7 @@ fn names_that_are_no_unicode_come_back_through_a_report() {
     assert_eq!(again.report().0[0]["path_bytes"], "cC//", "{again:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn failures_for_good_have_a_code_of_their_own() {
     let scene = scene(&["a", "b?", "dir/f"]);

@@ -90,6 +90,7 @@ impl ByteSource for Ranges {
     }
 }
 
+#[cfg(unix)]
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(
