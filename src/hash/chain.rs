@@ -116,14 +116,24 @@ mod tests {
     use crate::digest;
     use crate::source::Settings;
 
-    fn chain(data: &[u8], slice_size: usize, watch: &Watch) -> Option<FileDigest> {
+    /// From a file's map, where files are mapped, and from a caller's memory.
+    fn sources(data: &[u8]) -> Vec<Source> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), data).expect("room");
         let settings = Settings {
             map_from: 0,
             ..Settings::default()
         };
-        let source = Source::open(file.path(), &settings).expect("there");
+        let mapped = Source::open(file.path(), &settings).expect("there");
+        let memory = Arc::new(bytes::Bytes::copy_from_slice(data));
+        let memory = Source::of_caller("f".as_ref(), memory, &settings).expect("there");
+        let all = [mapped, memory].into_iter();
+        let all: Vec<Source> = all.filter(|source| source.mapped().is_some()).collect();
+        assert_eq!(all.len(), if cfg!(unix) { 2 } else { 1 });
+        all
+    }
+
+    fn chain(source: Source, slice_size: usize, watch: &Watch) -> Option<FileDigest> {
         let pool = super::super::threads::pool("test", 1, 1).expect("a thread");
         let (tell, told) = channel();
         let done = move |digest| tell.send(digest).expect("heard");
@@ -139,15 +149,17 @@ mod tests {
     fn whole_and_slices_agree_with_one_after_the_other() {
         for length in [1usize, 4096, 8 * 4096, 8 * 4096 + 1, 100_003] {
             let data: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let watch = Watch::default();
-            let found = chain(&data, 4096, &watch).expect("not stopped");
             let mut slices = Vec::new();
             digest::slices(&data, 4096, &mut slices);
             let expected =
                 FileDigest::new(digest::md5(&data), length as u64).with_slices(4096, slices);
-            assert_eq!(found, expected, "{length}");
-            let counted = watch.hashed.load(Ordering::Relaxed);
-            assert_eq!(counted, length as u64, "each byte once");
+            for source in sources(&data) {
+                let watch = Watch::default();
+                let found = chain(source, 4096, &watch).expect("not stopped");
+                assert_eq!(found, expected, "{length}");
+                let counted = watch.hashed.load(Ordering::Relaxed);
+                assert_eq!(counted, length as u64, "each byte once");
+            }
         }
     }
 
@@ -155,6 +167,8 @@ mod tests {
     fn a_stopped_chain_has_no_digest() {
         let watch = Watch::default();
         watch.stop.store(true, Ordering::Relaxed);
-        assert_eq!(chain(&vec![0; 1 << 16], 4096, &watch), None);
+        for source in sources(&vec![0; 1 << 16]) {
+            assert_eq!(chain(source, 4096, &watch), None);
+        }
     }
 }
