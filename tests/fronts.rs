@@ -446,10 +446,12 @@ fn address(port: u16) -> String {
     format!("https://localhost:{port}")
 }
 
-/// Ports that were free a moment ago; all are held until the last one is found.
+/// Ports that were free a moment ago; all are held until the last one is found. None is of those that the system
+/// gives to whoever asks for any: another test would have it before the gateway has.
 fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"))
+    let held: Vec<TcpListener> = std::iter::repeat_with(|| fastrand::u16(20_000..32_000))
+        .filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+        .take(count)
         .collect();
     held.iter()
         .map(|listener| listener.local_addr().expect("bound").port())

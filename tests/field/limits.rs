@@ -3,7 +3,7 @@
 
 use panup_emulator::{Config, NetworkConditions, Operation, Place, Service, Tls};
 
-use crate::common::program::{Finished, finish, panup, upload};
+use crate::common::program::{Finished, finish, panup, stored, upload};
 use crate::common::{SLICE, Scene, failure, item, upload as send};
 
 fn refused(scene: &Scene, more: &[&str]) -> Finished {
@@ -80,8 +80,9 @@ fn one_server_of_a_hundred_is_enough() {
             scene.file(&format!("tree/small{number}"), 100 + number);
         }
         let more = ["--no-resume", "--single-max", single_max, "tree"];
-        finish(upload(&scene).args(more)).exit(0);
-        assert_eq!(scene.emulator.files().len(), 21, "{single_max}");
+        let done = finish(upload(&scene).args(more)).exit(0);
+        let stored = stored(&scene.emulator);
+        assert_eq!(stored.len(), 21, "{single_max}: {done:?} {stored:?}");
     }
 }
 

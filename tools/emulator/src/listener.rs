@@ -7,11 +7,12 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -41,10 +42,13 @@ pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<(
         network,
     } = listener;
     let address = socket.local_addr()?;
-    let mut socket = Some(TcpListener::from_std(socket)?);
-    if network.conditions().service == Service::Dead {
-        socket = None;
-    }
+    let mut socket = match network.conditions().service {
+        Service::Dead => {
+            drop(socket);
+            Port::Refusing(bind(address).await)
+        }
+        _ => Port::Listening(TcpListener::from_std(socket)?),
+    };
     let mut connections = JoinSet::new();
     let reset = Arc::new(AtomicBool::new(false));
     loop {
@@ -52,18 +56,22 @@ pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<(
             command = commands.recv() => match command {
                 None => return Ok(()),
                 Some(ListenerCommand::Close(done)) => {
-                    socket = None;
+                    drop(socket);
+                    socket = Port::Refusing(bind(address).await);
                     reset.store(true, Ordering::Release);
                     connections.shutdown().await;
                     reset.store(false, Ordering::Release);
                     let _ = done.send(());
                 }
                 Some(ListenerCommand::Open(done)) => {
-                    socket = Some(bind_again(address).await);
+                    socket = match socket {
+                        Port::Refusing(bound) => Port::Listening(bound.listen(BACKLOG)?),
+                        listening => listening,
+                    };
                     let _ = done.send(());
                 }
             },
-            accepted = accept(socket.as_ref()) => {
+            accepted = accept(&socket) => {
                 let number = state.call_log.connected(place);
                 let connection = Arc::new(Connection::new(number, place, Arc::clone(&reset)));
                 let acceptor = acceptor.clone();
@@ -74,8 +82,16 @@ pub(crate) async fn serve(listener: Listener, state: Arc<State>) -> io::Result<(
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else {
+/// The port of a listening place.
+enum Port {
+    Listening(TcpListener),
+    /// Connections are refused. It is held all the same: given back, it would soon be another program's, and a
+    /// client that believes in this place would talk to that.
+    Refusing(TcpSocket),
+}
+
+async fn accept(port: &Port) -> TcpStream {
+    let Port::Listening(listener) = port else {
         return std::future::pending().await;
     };
     loop {
@@ -87,12 +103,21 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-/// The port was ours a moment ago; connections that were reset do not keep it.
-async fn bind_again(address: SocketAddr) -> TcpListener {
+/// Takes a port that was ours a moment ago; connections that were reset do not keep it.
+async fn bind(address: SocketAddr) -> TcpSocket {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address).map(|()| socket)
+    };
     loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return listener,
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        match bound() {
+            Ok(socket) => return socket,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
@@ -177,3 +202,6 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// What all streams of a connection may have on their way, and so what a client that is faster
 /// than the emulator can make it hold.
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Connections that wait to be accepted, as many as `std` lets wait.
+const BACKLOG: u32 = 1024;

@@ -1,9 +1,12 @@
 //! The emulated network: slow, late, dead and silent servers.
 
 use std::io::{ErrorKind, Read};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use panup_emulator::{Config, Emulator, NetworkConditions, Place, Service};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::client::*;
 
@@ -25,6 +28,11 @@ fn a_dead_server_refuses_and_resets_and_comes_back() {
     assert_eq!(refused, Some(ErrorKind::ConnectionRefused));
     let reset = open.0.read(&mut [0]).unwrap_err();
     assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+    // No other program gets its port meanwhile, and what a client sends to it.
+    let address: SocketAddr = servers[1].strip_prefix("http://").unwrap().parse().unwrap();
+    let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let taken = other.bind(&address.into()).unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AddrInUse);
     assert_eq!(single("g", b"x").send(&servers[0]).code(), 0);
     emulator.revive_server(1);
     assert_eq!(single("h", b"x").send(&servers[1]).code(), 0);
