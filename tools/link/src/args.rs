@@ -17,10 +17,10 @@ use crate::wire::{Link, Weather};
 /// gap. Retries are slices that the emulator did not get whole; full and lost are the packets that
 /// the queue and chance dropped; wait is what packets spent in the queue in the mean, from second 20 on.
 /// Where the link changes: how many seconds after that it was used to nine tenths again, at the worst, and
-/// a picture of the share, second by second.
+/// a picture of the share, second by second. A rival is one TCP connection that sends as fast as it can.
 ///
-/// Exit codes: 0 all was measured; 1 a cell failed; 2 this machine cannot do it (namespaces,
-/// /dev/net/tun, root) or wrong usage; 130 interrupted.
+/// Exit codes: 0 all was measured; 1 a cell failed; 2 wrong usage; 77 this machine cannot do it
+/// (namespaces, /dev/net/tun, root); 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "link", verbatim_doc_comment)]
 pub struct Args {
@@ -35,8 +35,9 @@ pub struct Args {
     #[arg(long, value_name = "P,…", value_delimiter = ',', default_values_t = [0.0])]
     #[arg(value_parser = probability)]
     pub loss: Vec<f64>,
-    /// What waits before the bottleneck at most; auto is a round trip's worth, 512 KiB at least
-    #[arg(long, value_name = "KiB|auto", default_value_t = Queue::Auto)]
+    /// What waits before the bottleneck at most; auto is a round trip's worth, 512 KiB at least; 10x is ten
+    /// round trips' worth
+    #[arg(long, value_name = "KiB|Nx|auto", default_value_t = Queue::Auto)]
     pub queue: Queue,
     /// How the link changes; a cell lasts long enough for it
     #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', default_values_t = [Weather::Steady])]
@@ -44,16 +45,26 @@ pub struct Args {
     /// Seconds within which a link that changed is to be used again: a cell that takes longer has failed
     #[arg(long, value_name = "N")]
     pub back_within: Option<u64>,
-    /// TCP's congestion control on both sides
-    #[arg(long, value_name = "NAME", default_value = "cubic")]
+    /// TCP's congestion control on both sides; auto is cubic where this machine allows namespaces to choose it,
+    /// and what it gives them otherwise
+    #[arg(long, value_name = "NAME", default_value = AUTO)]
     pub congestion: String,
     /// How long each cell is measured
     #[arg(long, value_name = "N", default_value_t = 38)]
     #[arg(value_parser = clap::value_parser!(u64).range(SETTLED + 1..))]
     pub seconds: u64,
     /// What `panup upload` asks for its sockets: auto, system, bbr or cubic
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub sockets: String,
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_values_t = [AUTO.to_owned()])]
+    pub sockets: Vec<String>,
+    /// Every fixed setting with system and bbr, and auto with auto, in the place of --concurrency and --sockets
+    #[arg(long, conflicts_with_all = ["concurrency", "sockets"])]
+    pub grid: bool,
+    /// Whether another TCP connection shares the link from second 0 on; its share is told
+    #[arg(long)]
+    pub rival: bool,
+    /// Appends each row to FILE, tabs between its columns, and leaves out what stands there already
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Bodies in flight, as `panup upload` takes them
     #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
     #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
@@ -105,11 +116,26 @@ impl Args {
         self.seconds.max(link.weather.lasts())
     }
 
+    /// Bodies in flight and what is asked for their sockets, for each cell of a link.
+    pub fn settings(&self) -> Vec<(Setting, String)> {
+        let (settings, sockets) = match self.grid {
+            true => (&FIXED[..], GRID_SOCKETS.map(str::to_owned).to_vec()),
+            false => (&self.concurrency[..], self.sockets.clone()),
+        };
+        let first = self.grid.then(|| (Setting::Auto, AUTO.to_owned()));
+        let each = settings.iter().flat_map(|&setting| {
+            let with = move |sockets: &String| (setting, sockets.clone());
+            sockets.iter().map(with)
+        });
+        first.into_iter().chain(each).collect()
+    }
+
     fn link(&self, (mbit, rtt): (u64, u64), loss: f64, weather: Weather) -> Link {
         let round_trip = mbit * 1_000_000 / 8 * rtt / 1000;
         let queue = match self.queue {
             Queue::Auto => round_trip.max(SMALLEST_QUEUE),
             Queue::KiB(size) => size << 10,
+            Queue::RoundTrips(count) => (round_trip * count).max(SMALLEST_QUEUE),
         };
         Link {
             mbit,
@@ -158,17 +184,24 @@ pub enum Queue {
     Auto,
     /// So much.
     KiB(u64),
+    /// What the link carries in so many round trips.
+    RoundTrips(u64),
 }
 
 impl FromStr for Queue {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Queue, &'static str> {
+        let wrong = "auto, a number of KiB from 128 on, or 1x to 100x";
+        if let Some(count) = text.strip_suffix('x') {
+            let count = count.parse().ok().filter(|count| (1..=100).contains(count));
+            return count.map(Queue::RoundTrips).ok_or(wrong);
+        }
         match (text, text.parse()) {
             ("auto", _) => Ok(Queue::Auto),
             // Less than one super-packet would let nothing through.
             (_, Ok(size)) if (128..1 << 32).contains(&size) => Ok(Queue::KiB(size)),
-            _ => Err("auto or a number of KiB from 128 on"),
+            _ => Err(wrong),
         }
     }
 }
@@ -178,6 +211,7 @@ impl fmt::Display for Queue {
         match self {
             Queue::Auto => f.pad("auto"),
             Queue::KiB(size) => f.pad(&size.to_string()),
+            Queue::RoundTrips(count) => f.pad(&format!("{count}x")),
         }
     }
 }
@@ -212,6 +246,19 @@ fn probability(text: &str) -> Result<f64, &'static str> {
         .filter(|value| (0.0..1.0).contains(value))
         .ok_or("a share from 0 to less than 1, such as 0.0001")
 }
+
+/// What is found out.
+pub const AUTO: &str = "auto";
+
+/// What `auto` is measured against.
+const FIXED: [Setting; 5] = [
+    Setting::Fixed(8),
+    Setting::Fixed(16),
+    Setting::Fixed(32),
+    Setting::Fixed(64),
+    Setting::Fixed(128),
+];
+const GRID_SOCKETS: [&str; 2] = ["system", "bbr"];
 
 /// Seconds after which a client should have found its pace.
 pub const SETTLED: u64 = 20;

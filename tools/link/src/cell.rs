@@ -5,9 +5,10 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::args::{SETTLED, Setting};
+use crate::args::{AUTO, SETTLED, Setting};
 use crate::panup::{FAREWELL, Panup, Process};
 use crate::pump::Pump;
+use crate::rival::Rival;
 use crate::stop::Stop;
 use crate::tun::Net;
 use crate::wire::{Link, Tally};
@@ -30,6 +31,10 @@ pub struct Outcome {
     pub back: Option<u64>,
     /// The share of each second.
     pub shares: Vec<f64>,
+    /// The rival's share from `SETTLED` on; the other shares are of both.
+    pub rival: Option<f64>,
+    /// Processes that wanted a processor at the end, in the mean of a minute.
+    pub load: f64,
 }
 
 /// What every cell is measured by.
@@ -38,6 +43,8 @@ pub struct Bench {
     pub panup: Panup,
     /// TCP's congestion control.
     pub congestion: String,
+    /// Whether another connection shares the link.
+    pub rival: bool,
     /// Whether to stop here.
     pub stop: Stop,
 }
@@ -49,7 +56,7 @@ impl Bench {
     /// Where that fails.
     pub fn learn(&self) -> io::Result<()> {
         let emulator = self.panup.emulator(None)?;
-        let mut client = self.panup.upload(None, &emulator, Setting::Auto)?;
+        let mut client = self.panup.upload(None, &emulator, (Setting::Auto, AUTO))?;
         while !client.ended()? {
             self.stop.nap(BEAT)?;
         }
@@ -60,14 +67,15 @@ impl Bench {
     ///
     /// # Errors
     /// `Interrupted`, or `Unsupported` by this machine; anything else is this cell's own failure.
-    pub fn measure(&self, link: Link, setting: Setting, seconds: u64) -> io::Result<Outcome> {
+    pub fn measure(&self, link: Link, how: (Setting, &str), seconds: u64) -> io::Result<Outcome> {
         self.panup.forget()?;
         // What comes later goes first: processes, then the link, then the namespaces.
         let (net, devices) = Net::create(&self.congestion)?;
         let mut pump = Pump::start(devices, link)?;
         let emulator = self.panup.emulator(Some(&net.server))?;
-        let mut client = self.panup.upload(Some(&net.client), &emulator, setting)?;
-        let counts = self.watch(&mut client, &mut pump, seconds)?;
+        let mut client = self.panup.upload(Some(&net.client), &emulator, how)?;
+        let rival = self.rival.then(|| Rival::start(&net)).transpose()?;
+        let (counts, arrived) = self.watch((&mut client, rival.as_ref()), &mut pump, seconds)?;
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
         emulator.stop();
@@ -82,18 +90,24 @@ impl Bench {
             shares: (0..seconds)
                 .map(|second| share(&counts, second..second + 1, &link))
                 .collect(),
+            rival: rival.is_some().then(|| {
+                let best = link.best_of(counts[SETTLED as usize].0, counts[seconds as usize].0);
+                let came = arrived[seconds as usize] - arrived[SETTLED as usize];
+                came as f64 / best.max(1.0)
+            }),
+            load: load(),
         })
     }
 
     /// What had gone through at the beginning and after every second, with the moment.
     fn watch(
         &self,
-        client: &mut Process,
+        (client, rival): (&mut Process, Option<&Rival>),
         pump: &mut Pump,
         seconds: u64,
-    ) -> io::Result<Vec<(Duration, Tally)>> {
+    ) -> io::Result<(Vec<(Duration, Tally)>, Vec<u64>)> {
         let began = Instant::now();
-        let mut counts = Vec::new();
+        let (mut counts, mut arrived) = (Vec::new(), Vec::new());
         for second in 0..=seconds {
             let end = Duration::from_secs(second);
             while let Some(left) = end
@@ -110,9 +124,17 @@ impl Bench {
                 }
             }
             counts.push((began.elapsed(), pump.tally()));
+            arrived.push(rival.map_or(0, Rival::arrived));
         }
-        Ok(counts)
+        Ok((counts, arrived))
     }
+}
+
+/// What `/proc/loadavg` says of the last minute: a row of a busy machine is worth less.
+fn load() -> f64 {
+    let said = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = said.split_whitespace().next();
+    first.and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }
 
 /// The part of what the link could carry between two seconds.

@@ -2,12 +2,14 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::args::{Args, SETTLED};
+use crate::args::{AUTO, Args, SETTLED, Setting};
 use crate::cell::Bench;
 use crate::panup::Panup;
+use crate::rows::Rows;
 use crate::stop::Stop;
-use crate::table::{HEAD, Row, verdict};
+use crate::table::{HEAD, Row, named, verdict};
 use crate::tun::Net;
+use crate::wire::Link;
 
 /// Measures and prints all; returns how many cells failed.
 ///
@@ -17,15 +19,22 @@ pub fn run(args: &Args) -> io::Result<usize> {
     args.check();
     let stop = Stop::on_signals()?;
     // Tried before the file is hashed: that takes a while.
-    drop(Net::create(&args.congestion)?);
+    let congestion = match args.congestion.as_str() {
+        AUTO => Net::usual_congestion()?,
+        asked => asked.to_owned(),
+    };
+    drop(Net::create(&congestion)?);
+    let rows = args.out.as_deref().map(|path| Rows::open(path, FIELDS));
+    let mut file = rows.transpose()?;
     let bench = Bench {
         panup: Panup::new(args)?,
-        congestion: args.congestion.clone(),
+        congestion,
+        rival: args.rival,
         stop,
     };
     say(&format!(
         "{}, HTTP {}, {} s a cell, settled from second {SETTLED} on; first a file of {} GiB is hashed",
-        args.congestion,
+        bench.congestion,
         args.http.name(),
         args.seconds,
         args.file_gib
@@ -36,8 +45,13 @@ pub fn run(args: &Args) -> io::Result<usize> {
     let mut failed = 0;
     for link in args.links() {
         let mut rows = Vec::new();
-        for &setting in &args.concurrency {
-            let outcome = bench.measure(link, setting, args.lasts(&link));
+        for (setting, sockets) in args.settings() {
+            let cell = cell(args, &bench, (&link, setting, &sockets));
+            if let Some(known) = file.as_ref().and_then(|file| file.find(&cell)) {
+                say(&format!("measured before: {}", known.replace('\t', " ")));
+                continue;
+            }
+            let outcome = bench.measure(link, (setting, &sockets), args.lasts(&link));
             if let Err(error) = &outcome
                 && matches!(
                     error.kind(),
@@ -49,11 +63,15 @@ pub fn run(args: &Args) -> io::Result<usize> {
             let row = Row {
                 link,
                 setting,
+                sockets,
                 outcome,
             };
             failed += usize::from(row.has_failed(args.back_within));
             say(&row.to_string());
             row.picture().iter().for_each(|picture| say(picture));
+            if let (Some(file), Some(fields)) = (&mut file, row.fields()) {
+                file.add(&format!("{cell}\t{fields}"))?;
+            }
             rows.push(row);
         }
         verdicts.extend(verdict(&rows));
@@ -63,6 +81,28 @@ pub fn run(args: &Args) -> io::Result<usize> {
     }
     Ok(failed)
 }
+
+/// What tells one cell from every other, as the first columns of [`FIELDS`].
+fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &String)) -> String {
+    let columns = [
+        link.mbit.to_string(),
+        link.rtt.as_millis().to_string(),
+        link.loss.to_string(),
+        named(link.weather),
+        link.queue.to_string(),
+        bench.congestion.clone(),
+        if args.rival { "rival" } else { "alone" }.to_owned(),
+        args.http.name().to_owned(),
+        args.lasts(link).to_string(),
+        setting.to_string(),
+        sockets.clone(),
+    ];
+    columns.join("\t")
+}
+
+/// The columns of a file of rows: the cell, then what [`Row::fields`] has.
+const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\thttp\tseconds\tsetting\tsockets\t\
+    settled\tbefore\tretries\tfull\tlost\twait\tback\trival share\tload";
 
 fn say(text: &str) {
     drop(writeln!(io::stdout().lock(), "{text}"));

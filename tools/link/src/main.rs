@@ -22,6 +22,10 @@ mod panup;
 #[cfg(target_os = "linux")]
 mod pump;
 #[cfg(target_os = "linux")]
+mod rival;
+#[cfg(target_os = "linux")]
+mod rows;
+#[cfg(target_os = "linux")]
 mod stop;
 #[cfg(target_os = "linux")]
 mod table;
@@ -62,8 +66,8 @@ fn complain(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "link: {text}"));
 }
 
-/// This machine cannot do it.
-const NOT_HERE: u8 = 2;
+/// This machine cannot do it: 2 is wrong usage.
+const NOT_HERE: u8 = 77;
 
 /// 128 and the number of SIGINT, as shells say it.
 #[cfg(target_os = "linux")]

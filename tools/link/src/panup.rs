@@ -18,7 +18,6 @@ use crate::tun::{Namespace, SERVER};
 pub struct Panup {
     program: PathBuf,
     http: Http,
-    sockets: String,
     folder: tempfile::TempDir,
 }
 
@@ -39,7 +38,6 @@ impl Panup {
         let own = Panup {
             program: program.canonicalize()?,
             http: args.http,
-            sockets: args.sockets.clone(),
             folder: tempfile::Builder::new().prefix("panup-link-").tempdir()?,
         };
         let file = File::create(own.file())?;
@@ -87,14 +85,14 @@ impl Panup {
         &self,
         side: Option<&Namespace>,
         emulator: &Emulator,
-        setting: Setting,
+        (setting, sockets): (Setting, &str),
     ) -> io::Result<Process> {
         let mut command = self.command(side);
         command.args(["upload", "--quiet", "--force", "--on-conflict=overwrite"]);
         command.args(["--api", &emulator.api]).arg(self.file());
         command.arg(format!("--concurrency={setting}"));
         command.arg("--state-dir").arg(self.state());
-        command.arg(format!("--congestion={}", self.sockets));
+        command.arg(format!("--congestion={sockets}"));
         if side.is_some() {
             command.arg(format!("--http={}", self.http.name()));
             match self.http {

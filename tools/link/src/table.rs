@@ -15,17 +15,24 @@ pub struct Row {
     pub link: Link,
     /// The setting.
     pub setting: Setting,
+    /// What was asked for the sockets.
+    pub sockets: String,
     /// What was seen, or why nothing was.
     pub outcome: io::Result<Outcome>,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Row { link, setting, .. } = self;
+        let Row {
+            link,
+            setting,
+            sockets,
+            ..
+        } = self;
         let rtt = link.rtt.as_millis();
         write!(
             f,
-            "{:>6} {rtt:>5} {:>8} {:>8} {setting:>7} |",
+            "{:>6} {rtt:>5} {:>8} {:>8} {setting:>7} {sockets:>7} |",
             link.mbit,
             link.loss,
             named(link.weather)
@@ -33,18 +40,21 @@ impl fmt::Display for Row {
         match &self.outcome {
             Ok(outcome) => write!(
                 f,
-                " {:>7.1} % {:>7.1} % {:>8} {:>7} {:>7} {:>5.0} ms {:>6}",
+                " {:>7.1} % {:>7.1} % {:>8} {:>7} {:>7} {:>5.0} ms {:>6} {:>7} {:>5.1}",
                 100.0 * outcome.settled,
                 100.0 * outcome.before,
                 outcome.retries,
                 outcome.tally.full,
                 outcome.tally.lost,
                 outcome.wait,
-                match (outcome.back, link.weather.changes()) {
-                    (Some(seconds), _) => format!("{seconds} s"),
-                    (None, []) => "-".to_owned(),
-                    (None, _) => "never".to_owned(),
-                }
+                self.back().map_or("-".to_owned(), |back| match back {
+                    Some(seconds) => format!("{seconds} s"),
+                    None => "never".to_owned(),
+                }),
+                outcome
+                    .rival
+                    .map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+                outcome.load,
             ),
             Err(error) => write!(f, " {error}"),
         }
@@ -61,6 +71,34 @@ impl Row {
         changes && outcome.back.is_none_or(|seconds| seconds > most)
     }
 
+    /// After how many seconds the link was used again, `Some(None)` if never; `None` where it did not change.
+    fn back(&self) -> Option<Option<u64>> {
+        let outcome = self.outcome.as_ref().ok()?;
+        let changes = !self.link.weather.changes().is_empty();
+        changes.then_some(outcome.back)
+    }
+
+    /// What was seen, tabs between its columns; `None` where the cell failed, which is then tried again.
+    pub fn fields(&self) -> Option<String> {
+        let outcome = self.outcome.as_ref().ok()?;
+        let back = self.back().map_or_else(String::new, |back| {
+            back.map_or("never".to_owned(), |seconds| seconds.to_string())
+        });
+        let rival = outcome.rival.map(|share| format!("{share:.4}"));
+        let columns = [
+            format!("{:.4}", outcome.settled),
+            format!("{:.4}", outcome.before),
+            outcome.retries.to_string(),
+            outcome.tally.full.to_string(),
+            outcome.tally.lost.to_string(),
+            format!("{:.1}", outcome.wait),
+            back,
+            rival.unwrap_or_default(),
+            format!("{:.1}", outcome.load),
+        ];
+        Some(columns.join("\t"))
+    }
+
     /// The share of each second, where the link changes.
     pub fn picture(&self) -> Option<String> {
         let outcome = self.outcome.as_ref().ok()?;
@@ -73,7 +111,8 @@ impl Row {
 /// From nothing to all of the link, or more where its queue had something left.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-fn named(weather: Weather) -> String {
+/// A weather's name.
+pub fn named(weather: Weather) -> String {
     let value = weather.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
@@ -91,18 +130,19 @@ pub fn verdict(rows: &[Row]) -> Option<String> {
         None => String::new(),
     };
     Some(format!(
-        "{} Mbit/s, {} ms, loss {}, {}: {} is best with {:.1} %{has}",
+        "{} Mbit/s, {} ms, loss {}, {}: {} ({}) is best with {:.1} %{has}",
         row.link.mbit,
         row.link.rtt.as_millis(),
         row.link.loss,
         named(row.link.weather),
         row.setting,
+        row.sockets,
         100.0 * best
     ))
 }
 
 /// The columns of a row.
-pub const HEAD: &str = "  mbit   rtt     loss  weather setting |   settled    before  retries    full    lost     wait   back";
+pub const HEAD: &str = "  mbit   rtt     loss  weather setting sockets |   settled    before  retries    full    lost     wait   back   rival  load";
 
 #[cfg(test)]
 mod tests {
@@ -116,8 +156,7 @@ mod tests {
             row(Setting::Fixed(4), Err(io::Error::other("gone"))),
             row(Setting::Fixed(16), Ok(0.96)),
         ];
-        let expected =
-            "100 Mbit/s, 80 ms, loss 0, steady: 16 is best with 96.0 %; auto has 93.8 % of that";
+        let expected = "100 Mbit/s, 80 ms, loss 0, steady: 16 (auto) is best with 96.0 %; auto has 93.8 % of that";
         assert_eq!(verdict(&rows).as_deref(), Some(expected));
         assert_eq!(verdict(&rows[1..2]), None);
     }
@@ -163,6 +202,8 @@ mod tests {
             wait: 4.2,
             back: None,
             shares: vec![0.0, 0.5, 1.0],
+            rival: None,
+            load: 0.5,
         });
         let link = Link {
             mbit: 100,
@@ -174,6 +215,7 @@ mod tests {
         Row {
             link,
             setting,
+            sockets: "auto".to_owned(),
             outcome,
         }
     }

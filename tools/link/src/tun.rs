@@ -11,6 +11,8 @@ use std::process::Command;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::args::AUTO;
+
 /// The client's side and the server's side.
 pub struct Net {
     /// Where the client runs.
@@ -35,9 +37,24 @@ impl Net {
         let devices = [client.inside(open)?, server.inside(open)?];
         for (side, address, peer) in [(&client, CLIENT, SERVER), (&server, SERVER, CLIENT)] {
             side.address(address, peer)?;
-            side.inside(|| set_congestion(congestion))?;
+            if congestion != AUTO {
+                side.inside(|| set_congestion(congestion))?;
+            }
         }
         Ok((Net { client, server }, devices))
+    }
+
+    /// What [`AUTO`] is on this machine: [`USUAL`] where its namespaces may choose it, or what they begin with.
+    ///
+    /// # Errors
+    /// As [`Net::create`].
+    pub fn usual_congestion() -> io::Result<String> {
+        let (net, _devices) = Net::create(AUTO)?;
+        let found = net.client.inside(|| {
+            drop(set_congestion(USUAL));
+            fs::read_to_string(CONGESTION)
+        })?;
+        Ok(found.trim().to_owned())
     }
 }
 
@@ -68,7 +85,7 @@ impl Namespace {
     }
 
     /// Does `work` on a thread that is inside: a thread that went in is of no use outside.
-    fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         let path = format!("/var/run/netns/{}", self.name);
         let enter = move || {
             let door = File::open(path)?;
@@ -141,7 +158,7 @@ const _: () = assert!(size_of::<InterfaceRequest>() == size_of::<libc::ifreq>())
 
 /// Of the thread's namespace alone. Which ones a namespace may choose is the machine's to allow.
 fn set_congestion(name: &str) -> io::Result<()> {
-    fs::write("/proc/sys/net/ipv4/tcp_congestion_control", name).map_err(|error| {
+    fs::write(CONGESTION, name).map_err(|error| {
         let cure = match error.kind() {
             ErrorKind::PermissionDenied => {
                 ": add it to the machine's own net.ipv4.tcp_allowed_congestion_control".to_owned()
@@ -177,6 +194,12 @@ fn unsupported(text: &str) -> io::Error {
 
 /// Where the emulator listens. These addresses mean nothing outside of the namespaces.
 pub const SERVER: &str = "10.9.0.2";
+
+/// The congestion control of the thread's namespace.
+const CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+
+/// What most systems have.
+const USUAL: &str = "cubic";
 
 const CLIENT: &str = "10.9.0.1";
 
