@@ -116,7 +116,7 @@ pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
-pub use options::{CallRates, Congestion, DEFAULT_API, Look, Options, Resume, Retry, Timeouts};
+pub use options::{CallRates, Congestion, DEFAULT_API, Look, Lookup, Options, Resume, Retry, Timeouts};
 pub use source::{ByteSource, Spool, prepare_process};
 pub use system::{name_bytes, name_from_bytes, replace_file};
 pub use upload::runtime;
@@ -124,7 +124,7 @@ pub use upload::{
     Adder, AttemptEnd, CallAttempt, CallCount, Checker, Client, CongestionSignal, Event, Fact,
     FileHandle, FileNow, Forecast, Held, Interrupter, Item, Landing, Origin, Outcome, Planner,
     Progress, Receipt, Run, ServerReport, Snapshot, State, Status, Steering, Step, StepTimes,
-    Summary, Wait, WaitsFor,
+    Summary, Wait, WaitsFor, Warning,
 };
 pub use upload::{Answer, Claimed, Reach, Targets};
 pub use wire::{Conflict, remote_folder};

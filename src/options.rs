@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::MOST_THREADS;
 use crate::http;
 use crate::journal;
-pub use crate::net::{Congestion, Timeouts};
+pub use crate::net::{Congestion, Lookup, Timeouts};
 use crate::net::{Origin, Scheme};
 pub use crate::policy::{CallRates, Retry};
 use crate::policy::{USUAL_SLICE, check_rate};
@@ -81,6 +81,8 @@ pub struct Options {
     /// The proxy for every server but loopback addresses, as `http://user:password@host:port`; `None`
     /// (default) leaves that to [`environment_proxies`](Self::environment_proxies).
     pub proxy: Option<Secret>,
+    /// Who finds the addresses of names; `None` (default) is the system.
+    pub lookup: Option<Lookup>,
     /// The `User-Agent` header; `None` (default) is `panup/` and the version.
     pub user_agent: Option<String>,
     /// Certificates to trust besides the system's: contents of PEM files.
@@ -163,6 +165,7 @@ impl Options {
             trusted_hosts: Vec::new(),
             environment_proxies: true,
             proxy: None,
+            lookup: None,
             user_agent: None,
             roots: Vec::new(),
             state_dir: None,

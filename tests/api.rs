@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 use quote::ToTokens;
 use syn::{Attribute, Fields, ImplItem, Item, Meta, TraitItem, Type, UseTree, Visibility};
 
+use rust_files::rust_files;
+
+#[path = "common/rust_files.rs"]
+mod rust_files;
+
 #[test]
 fn the_public_items_are_those_of_the_list() {
     let now = Api::of_the_crate().lines;
@@ -315,19 +320,6 @@ fn beside(home: &[String], name: &str) -> Vec<Item> {
             .any(|item| self::name(item).is_some_and(|n| n == name))
     });
     others.chain([parsed(&own)]).flatten().collect()
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 /// The paths that a `use` names, each with the name that it gives.

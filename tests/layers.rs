@@ -4,6 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rust_files::rust_files;
+
+#[path = "common/rust_files.rs"]
+mod rust_files;
+
 /// Modules and their layers, as the map in `lib.rs` has them. `main` and `cli` see public names only.
 const LAYERS: &[(&str, u8)] = &[
     ("system", 0),
@@ -174,19 +179,6 @@ fn is_test_file(file: &Path) -> bool {
     let declared = fs::read_to_string(parent.join("mod.rs"))
         .is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {name};")));
     in_tests || declared
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 fn layer(module: &str) -> Option<u8> {

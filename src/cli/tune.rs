@@ -174,7 +174,7 @@ async fn watch(run: &mut Run, meter: &mut Meter, limit: Limit) -> Option<Status>
                     see(meter, run.progress());
                     status = Some(outcome.status);
                 }
-                Some(Event::Warning(error)) => complain(&format!("warning   {error}")),
+                Some(Event::Warning(warning)) => complain(&format!("warning   {warning}")),
                 Some(_) => {}
                 None => return status,
             },

@@ -224,7 +224,7 @@ async fn watch(
                     let _inside = work.enter();
                     splits.ended(&outcome);
                 }
-                Some(Event::Warning(error)) => report.warning(&error),
+                Some(Event::Warning(warning)) => report.warning(&warning.error),
                 Some(Event::Stopped(error)) => report.stopped(&error),
                 Some(_) => {}
                 None => ended = true,

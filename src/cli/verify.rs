@@ -128,7 +128,7 @@ async fn by_path(
                 found.outcome(&outcome);
                 splits.ended(&outcome);
             }
-            Event::Warning(error) => complain(&format!("warning   {error}")),
+            Event::Warning(warning) => complain(&format!("warning   {warning}")),
             Event::Stopped(error) => complain(&format!("failed    {error}")),
             _ => {}
         }

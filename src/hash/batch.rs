@@ -270,6 +270,7 @@ impl Batches {
     /// slices meanwhile.
     fn hash_alone<J: Job>(&self, file: Taken<J>, source: Source) {
         let Some(map) = source.mapped() else { return };
+        let watch = file.watch(&self.watch);
         let chain = self.pools.chain();
         let slices = &self.settings.slices;
         let worth = slices.wanted().is_some() || chain.is_alone;
@@ -277,10 +278,10 @@ impl Batches {
             Some(size) if worth && map.len() > size => {
                 let hashed = source.clone();
                 let done = move |digest| file.finish(Ok(Digested::new(Some(hashed), digest)));
-                chain::with_slices(source, size, self.pools.slices(), &self.watch, done);
+                chain::with_slices(source, size, self.pools.slices(), &watch, done);
             }
             _ => {
-                if let Some(md5) = self.watch.lanes().one(map) {
+                if let Some(md5) = watch.one(map) {
                     let digest = FileDigest::new(md5, map.len() as u64);
                     let digest = match slices.wanted() {
                         // One slice, which is the whole.
@@ -295,14 +296,15 @@ impl Batches {
 
     /// A large file that cannot be mapped, or a stream.
     fn hash_read<J: Job>(&self, file: Taken<J>, opened: OpenedJob) {
+        let watch = file.watch(&self.watch);
         let slice_size = self.settings.slices.wanted();
         let (source, digest) = match opened {
             OpenedJob::File(source) => {
-                let digest = read_file(&source, slice_size, &self.watch);
+                let digest = read_file(&source, slice_size, &watch);
                 (Some(source), digest)
             }
             OpenedJob::Stream(name, mut from) => {
-                let digest = read_stream(&mut *from, slice_size, &self.watch);
+                let digest = read_stream(&mut *from, slice_size, &watch);
                 (None, digest.map_err(|error| Error::read(&name, error)))
             }
             OpenedJob::Known(..) | OpenedJob::Nothing => return,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::watch::Watch;
+use super::watch::{PIECE, Watch};
 use crate::digest::{End, FileDigest, Hasher, Lanes, Md5};
 use crate::source::{Source, touched};
 use crate::sync::Mutex;
@@ -71,6 +71,9 @@ impl<F: FnOnce(FileDigest)> FileChain<F> {
         let Some(group) = self.groups().nth(number) else {
             return;
         };
+        if self.watch.is_stopped() {
+            return;
+        }
         // The same bytes as the chain's.
         let uncounted = AtomicU64::new(0);
         let lanes = Lanes::new()
@@ -102,9 +105,6 @@ impl<F: FnOnce(FileDigest)> FileChain<F> {
 
 /// Slices hashed at a time: one group of eight lanes, so that little is left when the chain ends.
 const GROUP: usize = 8;
-
-/// Bytes between two looks at the stop flag: 1.5 ms.
-const PIECE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -165,10 +165,17 @@ mod tests {
 
     #[test]
     fn a_stopped_chain_has_no_digest() {
-        let watch = Watch::default();
-        watch.stop.store(true, Ordering::Relaxed);
-        for source in sources(&vec![0; 1 << 16]) {
-            assert_eq!(chain(source, 4096, &watch), None);
+        let of_the_run = Watch::default();
+        of_the_run.stop.store(true, Ordering::Relaxed);
+        let of_the_file = Watch {
+            own: Some(Arc::new(true.into())),
+            ..Watch::default()
+        };
+        for watch in [of_the_run, of_the_file] {
+            for source in sources(&vec![0; 1 << 16]) {
+                assert_eq!(chain(source, 4096, &watch), None);
+            }
+            assert_eq!(watch.one(&[0; 100]), None);
         }
     }
 }

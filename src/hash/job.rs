@@ -2,8 +2,11 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::budget::BudgetGuard;
+use super::watch::Watch;
 use crate::digest::FileDigest;
 use crate::error::{Error, Operation, Result};
 use crate::panics::broken;
@@ -21,6 +24,11 @@ pub trait Job: Send + Sized + 'static {
 
     /// Whether nothing that becomes of it is wanted any more.
     fn is_stopped(&self) -> bool;
+
+    /// The flag that says so of it alone, where it has one: what is hashed by itself then stops on its way.
+    fn stop(&self) -> Option<&Arc<AtomicBool>> {
+        None
+    }
 
     /// Reads it whole into `buffer`, where its bytes are all that is asked of it and there are fewer than
     /// `limit`. `false` where anything is in the way: then it is opened, which tells what.
@@ -135,8 +143,17 @@ impl<J: Job> Taken<J> {
 
     pub(super) fn open(&mut self) -> Result<OpenedJob> {
         match &mut self.ticket.0 {
-            Some(job) => job.open(),
-            None => Ok(OpenedJob::Nothing),
+            Some(job) if !job.is_stopped() => job.open(),
+            _ => Ok(OpenedJob::Nothing),
+        }
+    }
+
+    /// What its thread looks at between two pieces of work at it alone, in a run with `watch`.
+    pub(super) fn watch(&self, watch: &Watch) -> Watch {
+        let job = self.ticket.0.as_ref();
+        Watch {
+            own: job.and_then(Job::stop).cloned(),
+            ..watch.clone()
         }
     }
 

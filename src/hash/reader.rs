@@ -20,8 +20,29 @@ pub fn read_file(
     slice_size: Option<usize>,
     watch: &Watch,
 ) -> Result<Option<FileDigest>> {
-    let mut buffer = piece(source)?;
     let mut md5s = PieceHasher::new(slice_size);
+    // What is lent is hashed where it lies.
+    while md5s.length < source.len() {
+        if watch.is_stopped() {
+            return Ok(None);
+        }
+        let end = source.len().min(md5s.length + FILE_PIECE as u64);
+        let Some(lent) = source.lent(md5s.length..end)? else {
+            return copied(source, md5s, watch);
+        };
+        md5s.update(&lent);
+        watch.count(lent.len());
+    }
+    match source.is_lasting() {
+        // It may have more than it says.
+        true => copied(source, md5s, watch),
+        false => Ok(Some(md5s.finish())),
+    }
+}
+
+/// The same by way of a buffer, to where the file ends.
+fn copied(source: &Source, mut md5s: PieceHasher, watch: &Watch) -> Result<Option<FileDigest>> {
+    let mut buffer = piece(source)?;
     loop {
         if watch.is_stopped() {
             return Ok(None);

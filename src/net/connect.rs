@@ -17,6 +17,7 @@ use tower_service::Service;
 use super::congestion::CongestionControl;
 use super::counting_stream::CountingStream;
 use super::fault::Failure;
+use super::lookup::Resolver;
 use super::origin::{Origin, Scheme};
 use super::proxy::{self, ProxyRules};
 use super::settings::{PoolSettings, Proxies, SystemRoots};
@@ -160,14 +161,14 @@ fn uri(origin: &Origin) -> Option<Uri> {
 /// TCP, straight or through a proxy's tunnel.
 #[derive(Debug, Clone)]
 struct Dialer {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     proxies: Arc<ProxyRules>,
     congestion: Arc<CongestionControl>,
 }
 
 impl Dialer {
     fn new(settings: &PoolSettings) -> error::Result<Self> {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(settings.lookup.clone()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Divided among a name's addresses, so that a dead first one leaves time for the second.

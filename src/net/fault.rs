@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handshake;
+use super::lookup::LookupError;
 use super::origin::Origin;
 use super::proxy::ProxyError;
 use super::shortage;
@@ -282,10 +283,12 @@ fn is_unnamed(error: &(dyn StdError + 'static)) -> bool {
 fn connect_words(error: &(dyn StdError + 'static), host: &str) -> String {
     let proxy = chain(error).find_map(|link| link.downcast_ref::<ProxyError>());
     if is_unnamed(error) {
-        return match proxy {
+        let words = match proxy {
             Some(proxy) => format!("proxy {}: host not found", proxy.name),
             None => format!("host not found: {host}"),
         };
+        let own = chain(error).find_map(|link| link.downcast_ref::<LookupError>());
+        return own.map_or_else(|| words.clone(), |own| format!("{words}; {own}"));
     }
     let words = io_words(error).or_else(|| tls_words(error));
     match (proxy, words) {

@@ -12,6 +12,7 @@ mod exchange;
 mod fault;
 mod handshake;
 mod host;
+mod lookup;
 mod metrics;
 mod origin;
 mod pool;
@@ -29,6 +30,7 @@ mod tests;
 mod tls;
 
 pub use body::{Body, Throttle};
+pub use lookup::Lookup;
 pub use origin::{Origin, Scheme};
 pub use pool::Pool;
 pub use request::{Request, Response};

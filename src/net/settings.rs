@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::lookup::Lookup;
+
 /// What a pool may open and whom it trusts.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -30,6 +32,8 @@ pub struct PoolSettings {
     pub proxies: Proxies,
     /// Who paces the sockets.
     pub congestion: Congestion,
+    /// Who finds the addresses of names; `None` is the system.
+    pub lookup: Option<Lookup>,
 }
 
 /// TCP's congestion control. Where the kernel lacks the one that is asked for, or does not allow it, its own
@@ -87,6 +91,7 @@ impl Default for PoolSettings {
             user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::Environment,
             congestion: Congestion::Auto,
+            lookup: None,
         }
     }
 }

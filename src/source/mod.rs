@@ -520,15 +520,23 @@ impl Source {
         if self.is_spoiled() {
             self.check(Operation::Read)?;
         }
-        let mapped = self.map().map(|mapped| mapped.whole.slice(range.clone()));
-        if let (None, Origin::Caller(contents)) = (&mapped, &self.0.origin) {
-            let range = range.start as u64..range.end as u64;
-            let bytes = origin::checked(&**contents, range);
-            return bytes
-                .map(Some)
-                .map_err(|error| Error::read(&self.0.path, error));
+        if let Some(mapped) = self.map() {
+            return Ok(Some(mapped.whole.slice(range)));
         }
-        Ok(mapped)
+        self.lent(range.start as u64..range.end as u64)
+    }
+
+    /// The bytes of `range` where they are a caller's, who lends them: without a copy. `None` of a file, and of
+    /// a caller who [fills](ByteSource::fills) buffers.
+    ///
+    /// # Errors
+    /// `Source`: they cannot be read.
+    pub fn lent(&self, range: Range<u64>) -> Result<Option<Bytes>> {
+        let Origin::Caller(contents) = &self.0.origin else {
+            return Ok(None);
+        };
+        let lent = origin::lent(&**contents, range);
+        lent.map_err(|error| Error::read(&self.0.path, error))
     }
 
     fn filled(&self, mut buffer: Buffer, start: usize) -> Result<Bytes> {

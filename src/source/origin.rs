@@ -67,6 +67,26 @@ pub trait ByteSource: Send + Sync {
     fn memory(&self) -> Option<Bytes> {
         None
     }
+
+    /// Whether [`fill`](Self::fill) is asked instead of [`bytes`](Self::bytes): where the bytes have to be
+    /// copied anyway, as from a file or out of a decompressor, buffers of panup's save making one for
+    /// each range. They are used again, and all of a client's take 64 MiB together. The default says no.
+    fn fills(&self) -> bool {
+        false
+    }
+
+    /// Fills `buffer` with the bytes from `start` on, all of which lie within the length. The default
+    /// copies them from [`bytes`](Self::bytes).
+    ///
+    /// # Errors
+    /// As for [`bytes`](Self::bytes).
+    fn fill(&self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let wanted = buffer.len() as u64;
+        let bytes = self.bytes(start..start + wanted)?;
+        all_of(&bytes, start, wanted)?;
+        buffer.copy_from_slice(&bytes);
+        Ok(())
+    }
 }
 
 /// So that the caller keeps a hold of it.
@@ -85,6 +105,14 @@ impl<S: ByteSource + ?Sized> ByteSource for Arc<S> {
 
     fn memory(&self) -> Option<Bytes> {
         (**self).memory()
+    }
+
+    fn fills(&self) -> bool {
+        (**self).fills()
+    }
+
+    fn fill(&self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).fill(start, buffer)
     }
 }
 
@@ -174,11 +202,12 @@ impl Origin {
         let open = match self {
             Origin::File(open) => open,
             Origin::Caller(source) => {
-                let left = source.length().saturating_sub(offset);
-                let wanted = left.min(buffer.len() as u64);
-                let bytes = checked(&**source, offset..offset + wanted)?;
-                buffer[..bytes.len()].copy_from_slice(&bytes);
-                return Ok(bytes.len());
+                let left = guarded(|| Ok(source.length()))?.saturating_sub(offset);
+                let wanted = buffer
+                    .len()
+                    .min(usize::try_from(left).unwrap_or(usize::MAX));
+                guarded(|| source.fill(offset, &mut buffer[..wanted]))?;
+                return Ok(wanted);
             }
         };
         let (start, room) = match &open.part {
@@ -198,18 +227,25 @@ impl Origin {
     }
 }
 
-/// The bytes of a caller, as many as were asked for.
-pub(super) fn checked(source: &dyn ByteSource, range: Range<u64>) -> io::Result<Bytes> {
-    let wanted = range.end - range.start;
-    let bytes = guarded(|| source.bytes(range.clone()))?;
+/// The bytes of a caller, as many as were asked for; `None` where it fills buffers of ours instead.
+pub(super) fn lent(source: &dyn ByteSource, range: Range<u64>) -> io::Result<Option<Bytes>> {
+    guarded(|| {
+        if source.fills() {
+            return Ok(None);
+        }
+        let bytes = source.bytes(range.clone())?;
+        all_of(&bytes, range.start, range.end - range.start)?;
+        Ok(Some(bytes))
+    })
+}
+
+fn all_of(bytes: &Bytes, start: u64, wanted: u64) -> io::Result<()> {
     if bytes.len() as u64 == wanted {
-        return Ok(bytes);
+        return Ok(());
     }
-    Err(io::Error::other(format!(
-        "the source gave {} bytes for the {wanted} from {} on",
-        bytes.len(),
-        range.start
-    )))
+    let given = bytes.len();
+    let message = format!("the source gave {given} bytes for the {wanted} from {start} on");
+    Err(io::Error::other(message))
 }
 
 /// What a caller's contents say of themselves, in the words of a file.

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -58,6 +58,19 @@ pub struct Hashed {
     pub watch: Arc<FileWatch>,
     /// The run's part of its handle.
     pub guard: Option<FileGuard>,
+}
+
+impl Hashed {
+    /// How it ended, with what is known before anything of it is sent.
+    #[must_use]
+    pub fn outcome(&self, status: Status) -> Outcome {
+        let name = (self.source.path(), self.task.remote.path());
+        Outcome {
+            size: self.source.len(),
+            md5: Some(self.digest.md5),
+            ..Outcome::unsent(name, status, self.tag.as_ref())
+        }
+    }
 }
 
 /// A file of which it is to be told what an upload would do. It is not open: a run may have thousands.
@@ -125,6 +138,8 @@ pub struct Admission {
     started: Instant,
     told: Cell<bool>,
     guard: Cell<Option<FileGuard>>,
+    /// Set once its handle wants no more of it.
+    aborted: Option<Arc<AtomicBool>>,
 }
 
 impl Admission {
@@ -146,6 +161,7 @@ impl Admission {
             watch: None,
             started: Instant::now(),
             told: Cell::new(false),
+            aborted: guard.as_ref().map(|guard| Arc::clone(guard.aborted())),
             guard: Cell::new(guard),
         }
     }
@@ -172,14 +188,16 @@ impl Admission {
 
     /// Tells that its remote path is like that of `first`. Called on a thread that may wait.
     pub fn similar(&self, first: &Path) {
-        let Item { path, remote, .. } = &self.item;
+        let Item {
+            path, remote, tag, ..
+        } = &self.item;
         let message = format!(
             "{remote:?} differs only by case, or by how Unicode composes it, from the remote path of {}: other programs and \
              systems may take them for one",
             first.display()
         );
         let warning = Error::new(Kind::Invalid, Operation::Check, message).with_path(path);
-        self.shared.tell_of_similar(warning);
+        self.shared.tell_of_similar(warning, tag.as_ref());
     }
 
     /// Ends it: the same file was handed in for the same place before, as `first`.
@@ -205,17 +223,15 @@ impl Admission {
             }
             None => Default::default(),
         };
+        let Item {
+            path, remote, tag, ..
+        } = &self.item;
         let outcome = Outcome {
-            path: self.item.path.clone(),
-            remote: self.item.remote.clone(),
-            status,
             size: self.size,
             md5,
-            sent: 0,
-            trace_id: None,
             elapsed,
             times,
-            tag: self.item.tag.clone(),
+            ..Outcome::unsent((path, remote), status, tag.as_ref())
         };
         let guard = self.guard.take();
         self.hand_on(Admitted::Ended(Box::new(Ended { outcome, guard })));
@@ -341,16 +357,17 @@ impl Job for Admission {
     }
 
     fn is_stopped(&self) -> bool {
-        let stop = self.shared.scope.cancel.flag();
-        stop.load(Ordering::Relaxed)
+        let of_the_run = self.shared.scope.cancel.flag();
+        let mut flags = [Some(of_the_run), self.aborted.as_ref()].into_iter();
+        flags.any(|flag| flag.is_some_and(|flag| flag.load(Ordering::Relaxed)))
+    }
+
+    fn stop(&self) -> Option<&Arc<AtomicBool>> {
+        self.aborted.as_ref()
     }
 
     fn open(&mut self) -> Result<OpenedJob> {
         self.started = Instant::now();
-        let guard = self.guard.get_mut().as_ref();
-        if guard.is_some_and(|guard| guard.is_aborted()) {
-            return Err(Cancel::error());
-        }
         let source = open(&self.item, &self.shared.core.source_settings)?;
         self.size = source.len();
         let task = self.task(&source)?;

@@ -1,33 +1,22 @@
 //! What those who wait for a task are told when it ends by a panic. A task of panup's own that
 //! fails so is a fault of panup; it costs one file, and hangs nothing.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
 use super::event::{Outcome, Status};
-use super::under_way::StepTimes;
 use crate::error::Error;
 pub use crate::panics::{broken, trip};
 
 /// How a file ended of which not even the name is known.
 #[must_use]
 pub fn nameless(error: Error) -> Outcome {
-    Outcome {
-        path: PathBuf::new(),
-        remote: String::new(),
-        status: Status::Failed(error),
-        size: 0,
-        md5: None,
-        sent: 0,
-        trace_id: None,
-        elapsed: Duration::ZERO,
-        times: StepTimes::default(),
-        tag: None,
-    }
+    Outcome::unsent((Path::new(""), ""), Status::Failed(error), None)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use panup_emulator::{Config, Emulator};
 
     use super::trip::{Asked, Step, ask};

@@ -14,12 +14,12 @@ use tracing::Instrument;
 use super::admit::{Admission, Admitted, Ended, Hashed, Unhashed};
 use super::broken::{broken, nameless};
 use super::door::Door;
-use super::event::{Event, Outcome, Progress, Status};
+use super::event::{Event, Outcome, Progress, Status, Warning};
 use super::handle::{FileGuard, FileState};
 use super::landing::{Landing, landing};
 use super::look::Looks;
 use super::run::{Purpose, Shared, Told};
-use super::under_way::{StepTimes, Timed};
+use super::under_way::Timed;
 use super::{dry_run, file, verify};
 use crate::error::{Error, Kind, Operation};
 use crate::hash::Running;
@@ -57,7 +57,7 @@ pub async fn conduct(
     };
     let unopened = shared.core.unopened.lock().take();
     if let Some(warning) = unopened {
-        shared.tell(Event::Warning(warning)).await;
+        shared.tell(Warning::of_the_run(warning)).await;
     }
     let mut files = Files {
         shared: Arc::clone(&shared),
@@ -159,21 +159,9 @@ struct Unfinished {
 
 impl Unfinished {
     fn of(file: &mut Hashed) -> Unfinished {
-        let path = file.source.path();
-        let outcome = Outcome {
-            path: path.to_owned(),
-            remote: file.task.remote.path().to_owned(),
-            status: Status::Interrupted(Cancel::error().with_path(path)),
-            size: file.source.len(),
-            md5: Some(file.digest.md5),
-            sent: 0,
-            trace_id: None,
-            elapsed: Duration::ZERO,
-            times: StepTimes::default(),
-            tag: file.tag.clone(),
-        };
+        let interrupted = Status::Interrupted(Cancel::error().with_path(file.source.path()));
         Unfinished {
-            outcome,
+            outcome: file.outcome(interrupted),
             sent: Arc::default(),
             started: file.started,
             timed: Some(file.watch.timed()),
@@ -462,19 +450,19 @@ async fn finish(shared: &Arc<Shared>) {
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
     while let Some(warning) = shared.core.transfer.take_warning() {
-        shared.tell(Event::Warning(warning)).await;
+        shared.tell(Warning::of_the_run(warning)).await;
     }
     tell_warnings(shared).await;
     let unkept = shared.core.journal.unkept();
     if let Some(error) = shared.core.journal.successor() {
         // Known only now: everything had ended.
         if !shared.is_draining() {
-            shared.tell(Event::Warning(error)).await;
+            shared.tell(Warning::of_the_run(error)).await;
         }
     } else if let (Ok(Err(error)), 1..) = (flushed, unkept) {
         let advice =
             format!("{unkept} things that were done are not kept; the next run may do them again");
-        shared.tell(Event::Warning(error.advice(advice))).await;
+        shared.tell(Warning::of_the_run(error.advice(advice))).await;
     }
 }
 
@@ -491,7 +479,7 @@ async fn superseded(shared: &Shared) -> Error {
 /// What the journal has met since it was asked last.
 async fn tell_warnings(shared: &Shared) {
     while let Some(warning) = shared.core.journal.next_warning() {
-        shared.tell(Event::Warning(warning)).await;
+        shared.tell(Warning::of_the_run(warning)).await;
     }
 }
 
@@ -507,7 +495,7 @@ async fn tick(shared: std::sync::Weak<Shared>) {
         looks.look(&shared, Instant::now());
         // Told as it comes: a login may be waited for while nothing else happens.
         while let Some(warning) = shared.core.transfer.take_warning() {
-            shared.tell(Event::Warning(warning)).await;
+            shared.tell(Warning::of_the_run(warning)).await;
         }
         tell_warnings(&shared).await;
     }

@@ -263,6 +263,7 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         roots: options.roots.clone(),
         timeouts: options.timeouts,
         congestion: options.congestion,
+        lookup: options.lookup.clone(),
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         user_agent: options.user_agent.clone().unwrap_or(usual.user_agent),

@@ -4,8 +4,8 @@
 //! to the journal.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::Item;
 use super::admit::{Unhashed, is_expected, open};
 use super::event::{Outcome, Progress, Status};
 use super::folder::{Standing, Wanted};
@@ -14,7 +14,6 @@ use super::present::{Verdict, judge, never_answered, standing, tell_similar};
 use super::remote::Effort;
 use super::run::Shared;
 use super::turn::{self, Known};
-use super::under_way::StepTimes;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{Watch, read_file};
@@ -38,16 +37,13 @@ pub async fn file(shared: Arc<Shared>, mut file: Unhashed) -> Outcome {
 /// Of a file that was planned or would have been.
 pub fn outcome(file: &Unhashed, status: Status, md5: Option<Md5>) -> Outcome {
     Outcome {
-        path: file.item.path.clone(),
-        remote: file.task.remote.path().to_owned(),
-        status,
         size: file.size,
         md5,
-        sent: 0,
-        trace_id: None,
-        elapsed: Duration::ZERO,
-        times: StepTimes::default(),
-        tag: file.item.tag.clone(),
+        ..Outcome::unsent(
+            (&file.item.path, file.task.remote.path()),
+            status,
+            file.item.tag.as_ref(),
+        )
     }
 }
 
@@ -82,7 +78,8 @@ async fn planned(shared: &Shared, file: &mut Unhashed) -> Result<Status> {
         Verdict::Present(entry) => return Ok(Status::Present(entry.id)),
         Verdict::Kept(entry) => return Ok(Status::Kept(Some(entry.id))),
         Verdict::Absent => {
-            let named = (file.task.remote.path(), &*file.item.path);
+            let Item { path, tag, .. } = &file.item;
+            let named = (file.task.remote.path(), &**path, tag.as_ref());
             tell_similar(shared, &seen, named).await;
         }
         Verdict::Unknown => {

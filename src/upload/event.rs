@@ -1,6 +1,7 @@
 //! What a run tells: rare facts as events, and counters that a reader samples at its own pace.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -39,6 +40,28 @@ pub struct Outcome {
     pub times: StepTimes,
     /// The item's tag, as it was handed in.
     pub tag: Option<Arc<str>>,
+}
+
+impl Outcome {
+    /// Of a file of which nothing was sent, and nothing is known but its name.
+    pub(super) fn unsent(
+        (path, remote): (&Path, &str),
+        status: Status,
+        tag: Option<&Arc<str>>,
+    ) -> Outcome {
+        Outcome {
+            path: path.to_owned(),
+            remote: remote.to_owned(),
+            status,
+            size: 0,
+            md5: None,
+            sent: 0,
+            trace_id: None,
+            elapsed: Duration::ZERO,
+            times: StepTimes::default(),
+            tag: tag.cloned(),
+        }
+    }
 }
 
 /// The ways for a file to end.
@@ -129,10 +152,39 @@ pub enum Event {
     /// asked for it.
     Step(FileNow),
     /// Something that the user should know and that stops nothing.
-    Warning(Error),
+    Warning(Warning),
     /// What ended the run, told once: it concerns every file. Those that were not done by then fail
     /// with an error of which [`Error::is_of_the_run`] is true.
     Stopped(Error),
+}
+
+/// Something that the user should know and that stops nothing.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Warning {
+    /// What there is to know.
+    pub error: Error,
+    /// The item's tag, where it is of one item and that has a tag.
+    pub tag: Option<Arc<str>>,
+}
+
+impl Warning {
+    /// Of one item.
+    pub(super) fn of(error: Error, tag: Option<&Arc<str>>) -> Event {
+        let tag = tag.cloned();
+        Event::Warning(Warning { error, tag })
+    }
+
+    /// Of the run.
+    pub(super) fn of_the_run(error: Error) -> Event {
+        Warning::of(error, None)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
 }
 
 /// Counters of a run. They are sampled, by [`Progress::snapshot`]; nothing is pushed.

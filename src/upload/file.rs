@@ -34,16 +34,11 @@ pub async fn upload(shared: Arc<Shared>, mut hashed: Hashed, sent: Arc<AtomicU64
     let outcome = in_turn(&shared, &mut hashed, &wire).await;
     let status = outcome.unwrap_or_else(|error| Status::Failed(named(error, &hashed)));
     Outcome {
-        path: hashed.source.path().to_owned(),
-        remote: hashed.task.remote.path().to_owned(),
-        status,
-        size: hashed.source.len(),
-        md5: Some(hashed.digest.md5),
         sent: wire.sent.load(Ordering::Relaxed),
         trace_id: wire.trace_id.lock().take(),
         elapsed: hashed.started.elapsed(),
         times: hashed.watch.times(),
-        tag: hashed.tag.clone(),
+        ..hashed.outcome(status)
     }
 }
 
@@ -66,7 +61,12 @@ async fn in_turn(shared: &Arc<Shared>, hashed: &mut Hashed, wire: &OnTheWire) ->
         None => {
             let waits = hashed.watch.waits();
             waits.set(Some(WaitsFor::Place));
-            let turn = turn::take(shared, &hashed.task, &hashed.digest.md5).await;
+            let turn = turn::take(
+                shared,
+                (&hashed.task, &hashed.digest.md5),
+                hashed.tag.as_ref(),
+            )
+            .await;
             waits.set(None);
             turn?
         }

@@ -9,14 +9,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::Item;
 use super::event::{Outcome, Status};
-use super::under_way::{FileNow, StepTimes, Timed};
+use super::under_way::{FileNow, Timed};
 use crate::sync::Mutex;
 use crate::transfer::Cancel;
 
@@ -53,8 +52,9 @@ impl FileHandle {
     /// [`Status::Interrupted`]. The journal keeps what was acknowledged, for a later run. A file that has
     /// ended stays as it is.
     ///
-    /// One that is being hashed has its end at once, while the thread reads on to the file's end; what a
-    /// caller's own source blocks in is not waited for.
+    /// One that is being hashed has its end at once, and its thread stops within a piece of it; unless it
+    /// is hashed in one batch with others, whose end it then waits for. What a caller's own source blocks
+    /// in is not waited for.
     pub fn abort(&self) {
         self.state.abort();
     }
@@ -122,7 +122,7 @@ impl Drop for FileGuard {
 /// What a handle and the run know of one file.
 #[derive(Debug)]
 pub struct FileState {
-    aborted: AtomicBool,
+    aborted: Arc<AtomicBool>,
     told: AtomicBool,
     /// In bytes, as far as is known.
     size: AtomicU64,
@@ -141,20 +141,11 @@ impl FileState {
         aborts: mpsc::UnboundedSender<Arc<FileState>>,
     ) -> (FileGuard, FileHandle) {
         let (sender, end) = oneshot::channel();
-        let unended = Outcome {
-            path: item.path.clone(),
-            remote: item.remote.clone(),
-            status: Status::Interrupted(Cancel::error().with_path(&item.path)),
-            size: 0,
-            md5: None,
-            sent: 0,
-            trace_id: None,
-            elapsed: Duration::ZERO,
-            times: StepTimes::default(),
-            tag: item.tag.clone(),
-        };
+        let interrupted = Status::Interrupted(Cancel::error().with_path(&item.path));
+        let name = (&*item.path, &*item.remote);
+        let unended = Outcome::unsent(name, interrupted, item.tag.as_ref());
         let state = Arc::new(FileState {
-            aborted: AtomicBool::new(false),
+            aborted: Arc::default(),
             told: AtomicBool::new(false),
             size: AtomicU64::new(0),
             facts: OnceLock::new(),
@@ -170,10 +161,10 @@ impl FileState {
         (FileGuard(state), handle)
     }
 
-    /// Whether the caller wants no more of it.
+    /// Set once the caller wants no more of it.
     #[must_use]
-    pub fn is_aborted(&self) -> bool {
-        self.aborted.load(Ordering::Relaxed)
+    pub fn aborted(&self) -> &Arc<AtomicBool> {
+        &self.aborted
     }
 
     /// Whether its end was told.

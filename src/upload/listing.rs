@@ -98,6 +98,7 @@ pub fn start(
     let watch = Watch {
         hashed: Arc::clone(&shared.progress.hashed),
         stop: Arc::clone(shared.scope.cancel.flag()),
+        own: None,
     };
     let (intake, running) = hash::start(Arc::clone(&shared.pools), settings, [small, large], watch);
     let way = Arc::new(Way {

@@ -49,7 +49,7 @@ use bytes::Bytes;
 
 pub use client::{Client, ServerReport};
 pub use door::Adder;
-pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary};
+pub use event::{Event, Outcome, Progress, Snapshot, Status, Summary, Warning};
 pub use forecast::Forecast;
 pub use handle::FileHandle;
 pub use held::Held;

@@ -3,11 +3,12 @@
 //! there has arrived.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::event::{Event, Progress, Status};
+use super::event::{Progress, Status, Warning};
 use super::file::{FileUpload, Presence, is_refusal};
 use super::folder::{Absence, Standing, Wanted, is_too_large};
 use super::remote::{Effort, is_not_of_listing};
@@ -62,7 +63,8 @@ impl FileUpload<'_> {
             Verdict::Kept(entry) => Ok(Presence::Ended(self.kept(&entry))),
             Verdict::Unknown => Ok(Presence::Unknown),
             Verdict::Absent => {
-                tell_similar(&self.shared, &standing, (facts.remote.path(), path)).await;
+                let named = (facts.remote.path(), path, self.hashed.tag.as_ref());
+                tell_similar(&self.shared, &standing, named).await;
                 Ok(Presence::Absent)
             }
         }
@@ -188,7 +190,7 @@ pub async fn standing(shared: &Shared, wanted: Wanted<'_>, effort: Effort) -> Re
             }
         }
         Err(error) => {
-            shared.tell(Event::Warning(unlisted(error))).await;
+            shared.tell(Warning::of_the_run(unlisted(error))).await;
             Ok(Standing::Unknown)
         }
         standing => standing,
@@ -224,7 +226,11 @@ pub fn judge(standing: &Standing, conflict: Conflict, size: u64) -> Result<Verdi
 }
 
 /// Says that a name is there that is another only by case or composition, if one is.
-pub async fn tell_similar(shared: &Shared, standing: &Standing, (remote, path): (&str, &Path)) {
+pub async fn tell_similar(
+    shared: &Shared,
+    standing: &Standing,
+    (remote, path, tag): (&str, &Path, Option<&Arc<str>>),
+) {
     let Standing::Nothing(Absence {
         similar: Some(similar),
         ..
@@ -240,7 +246,7 @@ pub async fn tell_similar(shared: &Shared, standing: &Standing, (remote, path): 
         similar.name
     );
     let warning = Error::new(Kind::Rejected, Operation::List, message);
-    shared.tell(Event::Warning(warning.with_path(path))).await;
+    shared.tell(Warning::of(warning.with_path(path), tag)).await;
 }
 
 /// How far the service is asked before a file is sent, in a run that has `files` as far as is known. Where

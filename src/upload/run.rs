@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::core::Core;
-use super::event::{Event, Outcome, Progress, Summary};
+use super::event::{Event, Outcome, Progress, Summary, Warning};
 use super::remote::Listings;
 use crate::error::Error;
 use crate::hash::{Pools, processors};
@@ -137,11 +137,11 @@ impl Shared {
     }
 
     /// Tells the first of many warnings of one kind, on a thread that may wait for the run's reader.
-    pub fn tell_of_similar(&self, warning: Error) {
+    pub fn tell_of_similar(&self, warning: Error, tag: Option<&Arc<str>>) {
         if self.similar.fetch_add(1, Ordering::Relaxed) < SIMILAR
             && let Some(events) = self.events.upgrade()
         {
-            drop(events.blocking_send(Told::Event(Event::Warning(warning))));
+            drop(events.blocking_send(Told::Event(Warning::of(warning, tag))));
         }
     }
 

@@ -1,9 +1,10 @@
 //! A file's turn at its remote place: one upload at a time goes there, of all files, runs and
 //! processes that share a journal. A file that had to wait finds in the journal what the other upload did.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::Event;
+use super::event::Warning;
 use super::run::Shared;
 use crate::digest::Md5;
 use crate::error::{Error, Kind, Operation, Result};
@@ -31,18 +32,22 @@ pub fn at_once(shared: &Shared, task: &Task, md5: &Md5) -> Option<Turn> {
     Some(Turn { claim, known })
 }
 
-/// The file's turn, waited for where another upload has the place.
+/// The file's turn, waited for where another upload has the place. A long wait is told with its `tag`.
 ///
 /// # Errors
 /// [`Kind::Cancelled`] where the run is told to stop meanwhile.
-pub async fn take(shared: &Shared, task: &Task, md5: &Md5) -> Result<Turn> {
-    let claim = claim(shared, task).await?;
+pub async fn take(
+    shared: &Shared,
+    (task, md5): (&Task, &Md5),
+    tag: Option<&Arc<str>>,
+) -> Result<Turn> {
+    let claim = claim(shared, task, tag).await?;
     let known = known(shared, task, md5).await;
     Ok(Turn { claim, known })
 }
 
 /// Waits until no other upload has the file's place; the user is told of a long wait.
-async fn claim(shared: &Shared, task: &Task) -> Result<Claim> {
+async fn claim(shared: &Shared, task: &Task, tag: Option<&Arc<str>>) -> Result<Claim> {
     let (started, mut pause, mut told) = (Instant::now(), FIRST_PAUSE, false);
     loop {
         if let Some(claim) = asked(shared, task).await {
@@ -50,7 +55,7 @@ async fn claim(shared: &Shared, task: &Task) -> Result<Claim> {
         }
         if !told && started.elapsed() >= TELL_AFTER {
             told = true;
-            shared.tell(Event::Warning(waiting(task))).await;
+            shared.tell(Warning::of(waiting(task), tag)).await;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),

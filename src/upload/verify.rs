@@ -29,16 +29,9 @@ pub async fn file(shared: Arc<Shared>, hashed: Hashed) -> Outcome {
     };
     Progress::add(&shared.progress.acked, hashed.source.len());
     Outcome {
-        path: hashed.source.path().to_owned(),
-        remote: hashed.task.remote.path().to_owned(),
-        status,
-        size: hashed.source.len(),
-        md5: Some(hashed.digest.md5),
-        sent: 0,
-        trace_id: None,
         elapsed: hashed.started.elapsed(),
         times: hashed.watch.times(),
-        tag: hashed.tag,
+        ..hashed.outcome(status)
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn outcomes_and_warnings(mut run: Run) -> (Vec<Outcome>, Vec<Error>) {
     while let Some(event) = run.next().await {
         match event {
             Event::File(outcome) => outcomes.push(outcome),
-            Event::Warning(warning) => warnings.push(warning),
+            Event::Warning(warning) => warnings.push(warning.error),
             _ => {}
         }
     }

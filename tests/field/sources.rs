@@ -108,16 +108,17 @@ async fn two_for_one_place_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_misbehaves_fails_alone() {
-    let faults: [(Fault, Kind, &str); 5] = [
+    let faults: [(Fault, Kind, &str); 6] = [
         (Fault::Short, Kind::Source, "gave"),
         (Fault::Fails, Kind::Source, "the tape broke"),
         (Fault::FailsWhenSent, Kind::Source, "the tape broke"),
         (Fault::Panics, Kind::Source, "panicked"),
         (Fault::Changes, Kind::Source, "changed"),
+        (Fault::ChangesInSecret, Kind::Integrity, "MD5"),
     ];
     for (fault, kind, why) in faults {
         for size in [900, 9 * SLICE, 5 << 20] {
-            if (fault == Fault::FailsWhenSent || fault == Fault::Changes) && size == 900 {
+            if fault.is_of_the_second_time() && size == 900 {
                 continue;
             }
             let scene = Scene::small();
@@ -166,6 +167,16 @@ enum Fault {
     Panics,
     /// Other bytes the second time, and it says so.
     Changes,
+    /// Other bytes from the second time on, and it does not say so: the service finds out.
+    ChangesInSecret,
+}
+
+impl Fault {
+    /// Contents of one call are read once.
+    fn is_of_the_second_time(self) -> bool {
+        use Fault::{Changes, ChangesInSecret, FailsWhenSent};
+        matches!(self, FailsWhenSent | Changes | ChangesInSecret)
+    }
 }
 
 /// Contents that lie nowhere in particular.
@@ -204,7 +215,9 @@ impl ByteSource for Own {
             Some(Fault::Fails) if range.end > half => Err(io::Error::other("the tape broke")),
             Some(Fault::FailsWhenSent) if is_second => Err(io::Error::other("the tape broke")),
             Some(Fault::Panics) if range.end > half => panic!("a caller's mistake"),
-            Some(Fault::Changes) if is_second => Ok(vec![0; bytes.len()].into()),
+            Some(Fault::Changes | Fault::ChangesInSecret) if is_second => {
+                Ok(vec![0; bytes.len()].into())
+            }
             _ => Ok(bytes),
         }
     }

@@ -1,7 +1,9 @@
 //! What runs cost the process.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -37,26 +39,32 @@ fn a_hundred_thousand_items_from_an_iterator_hold_little_memory() {
     assert!(most < 30 << 10, "{most} KiB");
 }
 
-/// A measurement: the three take turns, since the machine is others' as well. Seconds of this process's
+/// A measurement: the kinds take turns, since the machine is others' as well. Seconds of this process's
 /// processor time for each GiB, medians.
 #[test]
 #[ignore = "a measurement: benches/README.md"]
 fn bytes_and_own_sources_cost_what_a_path_costs() {
     const SIZE: u64 = 512 << 20;
+    const KINDS: [&str; 5] = ["path", "bytes", "lends", "path, read", "fills"];
     let service = Service::start();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("f");
     let bytes = Bytes::from(noise(SIZE, 1));
     std::fs::write(&path, &bytes).expect("room");
-    let mut spent = [Vec::new(), Vec::new(), Vec::new()];
-    for round in 0..9 {
-        for kind in [0, 1, 2].map(|turn| (turn + round) % 3) {
-            let item = match kind {
-                0 => Item::new(&path),
-                1 => Item::bytes("f", bytes.clone()),
-                _ => Item::source("f", Ranges(bytes.clone())),
+    let rounds =
+        std::env::var("PANUP_BENCH_ROUNDS").map_or(9, |text| text.parse().expect("a number"));
+    let mut spent = KINDS.map(|_| Vec::new());
+    for round in 0..rounds {
+        for kind in (0..KINDS.len()).map(|turn| (turn + round) % KINDS.len()) {
+            let item = match KINDS[kind] {
+                "bytes" => Item::bytes("f", bytes.clone()),
+                "lends" => Item::source("f", Ranges(bytes.clone())),
+                "fills" => Item::source("f", Reads(File::open(&path).expect("there"))),
+                _ => Item::new(&path),
             };
-            let client = Client::new(service.options()).expect("sound");
+            let mut options = service.options();
+            options.maps = KINDS[kind] != "path, read";
+            let client = Client::new(options).expect("sound");
             let item = item.to(0, format!("{kind}/{round}"));
             let before = processor_time();
             within(Duration::from_secs(600), client.upload(item)).expect("uploaded");
@@ -68,16 +76,15 @@ fn bytes_and_own_sources_cost_what_a_path_costs() {
         times.sort_unstable();
         times[times.len() / 2].as_secs_f64() / (SIZE as f64 / f64::from(1 << 30))
     });
-    let [path, bytes, own] = medians;
-    eprintln!("CPU s/GiB: path {path:.3}, bytes {bytes:.3}, own source {own:.3}");
-    eprintln!(
-        "of the path's: bytes {:.3}, own source {:.3}",
-        bytes / path,
-        own / path
-    );
+    for (kind, seconds) in KINDS.iter().zip(medians) {
+        let (mapped, read) = (seconds / medians[0], seconds / medians[3]);
+        eprintln!(
+            "{kind}: {seconds:.3} s/GiB, {mapped:.3} of the path's, {read:.3} of a path that is read"
+        );
+    }
 }
 
-/// A caller's contents that give their ranges as they are.
+/// A caller's contents that lend their ranges as they are.
 struct Ranges(Bytes);
 
 impl ByteSource for Ranges {
@@ -90,7 +97,29 @@ impl ByteSource for Ranges {
     }
 }
 
-#[cfg(unix)]
+/// A caller's contents that are read from a file, into panup's buffers.
+struct Reads(File);
+
+impl ByteSource for Reads {
+    fn length(&self) -> u64 {
+        self.0.metadata().expect("open").len()
+    }
+
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.fill(range.start, &mut bytes)?;
+        Ok(bytes.into())
+    }
+
+    fn fills(&self) -> bool {
+        true
+    }
+
+    fn fill(&self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, start)
+    }
+}
+
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(

@@ -179,6 +179,24 @@ fn one_file_is_aborted_and_the_others_go_on_and_it_goes_on_later() {
 }
 
 #[test]
+fn a_warning_of_one_item_has_its_tag() {
+    let scene = Scene::small();
+    let client = scene.client();
+    let items = ["name", "NAME"].map(|name| tagged(Item::bytes(name, name), name));
+    within(PATIENCE, async {
+        let mut run = client.start(items).expect("threads");
+        let mut tags = Vec::new();
+        while let Some(event) = run.next().await {
+            if let Event::Warning(warning) = event {
+                assert_eq!(warning.error.kind(), Kind::Invalid, "{warning}");
+                tags.push(warning.tag);
+            }
+        }
+        assert_eq!(tags, [Some(Arc::from("NAME"))]);
+    });
+}
+
+#[test]
 fn a_paused_run_begins_nothing() {
     let scene = Scene::small();
     let item = scene.item("f", 6 * SLICE, 1);

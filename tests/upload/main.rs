@@ -6,8 +6,10 @@
 mod common;
 
 mod again;
+#[cfg(unix)]
 mod cost;
 mod handles;
+mod lookup;
 mod many;
 mod misused;
 mod refused;

@@ -107,6 +107,49 @@ fn a_source_that_blocks_ends_with_an_abort_an_interrupt_or_its_run() {
     }
 }
 
+/// Its thread goes on to the next one: there is only one that hashes.
+#[test]
+fn a_file_that_was_aborted_is_read_no_further() {
+    let scene = Scene::small();
+    let mut options = scene.options();
+    options.hash_threads = Some(1);
+    let client = Client::new(options).expect("sound");
+    let source = Arc::new(Endless::default());
+    within(PATIENCE, async {
+        let run = client.start([]).expect("threads");
+        let file = run
+            .add(Item::source("endless", Arc::clone(&source)))
+            .expect("open");
+        tokio::task::block_in_place(|| wait("it is read", || source.0.is_asked()));
+        file.abort();
+        assert_eq!(failure(&file.await).kind(), Kind::Cancelled);
+        source.0.free();
+        let next = run
+            .add(Item::bytes("next", noise(5 << 20, 4)))
+            .expect("open");
+        assert!(next.await.status.error().is_none());
+    });
+    let read = source.1.load(Ordering::Relaxed);
+    assert!(read < 4 << 20, "{read} bytes were read");
+}
+
+/// Ten gigabytes that hang when they are first read; and how much of them was read.
+#[derive(Default)]
+struct Endless(Hanging, AtomicU64);
+
+impl ByteSource for Endless {
+    fn length(&self) -> u64 {
+        10_000_000_000
+    }
+
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.0.bytes(0..1)?;
+        let length = range.end - range.start;
+        self.1.fetch_add(length, Ordering::Relaxed);
+        Ok(vec![0; length as usize].into())
+    }
+}
+
 /// The handle and the reader are told, the journal is whole, and the next run goes on.
 #[test]
 fn a_runtime_that_is_dropped_interrupts_its_runs() {

@@ -150,7 +150,7 @@ async fn follow(
                     tell(Told::File(&outcome));
                 }
             }
-            Event::Warning(error) => tell(Told::Warning(&error)),
+            Event::Warning(warning) => tell(Told::Warning(&warning.error)),
             Event::Stopped(error) => {
                 end.stopped = true;
                 tell(Told::Stopped(&error));

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::lookup::Resolver;
 use super::origin::{Origin, Scheme};
 use crate::error::{Error, Kind, Operation, Result};
 
@@ -132,7 +133,7 @@ impl ProxyRules {
 /// The proxy is not reached, or opens no way.
 pub(super) async fn open(
     proxy: &Proxy,
-    mut tcp: HttpConnector,
+    mut tcp: HttpConnector<Resolver>,
     target: &Uri,
 ) -> Result<TokioIo<TcpStream>, ProxyError> {
     let failed = |Unopened { error, refuses }| ProxyError {
