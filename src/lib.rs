@@ -60,7 +60,11 @@
 //!
 //! # Features
 //!
-//! - `cli` (default): the command and its dependencies; the library needs none of them.
+//! - `cli` (default): the command and its dependencies; the library needs none of them. With it comes
+//!   `journal`.
+//! - `journal`: what is kept in [`Options::state_dir`] besides tokens, and [`Options::checkpoint`]: uploads that go
+//!   on, files that are known, MD5s. It is SQLite, half of the build. Without it such a folder keeps tokens
+//!   alone, which each run tells as an [`Event::Warning`], and a checkpoint is refused.
 //! - `emulator` (default): `panup emulate` and `--emulator`. Tests of one's own take the crate
 //!   `panup-emulator` itself.
 //! - `blocking`: `panup::blocking`, for programs without tokio.
@@ -85,6 +89,11 @@
 //! Files, sockets, disk and clock live in `source`, `net` and `journal`; what to send, how many at
 //! once, whether to repeat and what a reply means are plain functions of their arguments.
 
+#![cfg_attr(
+    not(feature = "journal"),
+    allow(dead_code, unused_imports, reason = "what only the journal asks for")
+)]
+
 mod auth;
 #[cfg(feature = "blocking")]
 pub mod blocking;
@@ -92,6 +101,10 @@ pub mod digest;
 mod error;
 mod hash;
 mod http;
+#[cfg(feature = "journal")]
+mod journal;
+#[cfg(not(feature = "journal"))]
+#[path = "journal/absent.rs"]
 mod journal;
 mod net;
 mod options;
@@ -116,7 +129,9 @@ pub use hash::{FileSum, FileSums, HashOptions, HashProgress, HashSnapshot, Input
 pub use http::{Preference as Http, Version as HttpVersion};
 pub use journal::network_file_system;
 pub use journal::{Account, Counts, Finished, FinishedFile, Forget, Unfinished, UploadId};
-pub use options::{CallRates, Congestion, DEFAULT_API, Look, Lookup, Options, Resume, Retry, Timeouts};
+pub use options::{
+    CallRates, Congestion, DEFAULT_API, Look, Lookup, Options, Resume, Retry, Timeouts,
+};
 pub use source::{ByteSource, Spool, prepare_process};
 pub use system::{name_bytes, name_from_bytes, replace_file};
 pub use upload::runtime;

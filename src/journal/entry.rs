@@ -45,6 +45,17 @@ pub struct Finished {
     pub at: SystemTime,
 }
 
+/// What is known of a content at a place.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// It was uploaded.
+    pub finished: Option<Finished>,
+    /// It was begun.
+    pub begun: Option<Begun>,
+    /// Another content was uploaded there.
+    pub replaced: bool,
+}
+
 /// An upload that was begun and not finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {

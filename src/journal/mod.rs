@@ -7,7 +7,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -30,6 +29,7 @@ mod health;
 mod place_lock;
 mod prune;
 mod read;
+mod settings;
 mod store;
 mod write;
 mod writer;
@@ -37,9 +37,11 @@ mod writer_thread;
 
 pub use claim::Claim;
 pub use entry::{
-    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Task, Unfinished, Upload, UploadId,
+    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Place, Task, Unfinished, Upload,
+    UploadId,
 };
 pub use file_system::network_file_system;
+pub use settings::Settings;
 
 use cell::target_key;
 use checkpoint::Checkpoint;
@@ -49,32 +51,6 @@ use place_lock::{Locked, PlaceLocks};
 use read::Used;
 use store::Store;
 use writer::Writer;
-
-/// How a journal is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Bytes of the database above which those files are forgotten that were not of use for
-    /// longest. Default 1 GiB, some two million files.
-    pub limit: u64,
-    /// How long another program's lock is waited for at a time. What cannot be written then is
-    /// kept and tried again. Default 5 s.
-    pub patience: Duration,
-    /// Whether anything is written down. Default yes.
-    pub writes: bool,
-    /// Seconds that the clock is ahead, for tests.
-    pub(crate) ahead: i64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            limit: 1 << 30,
-            patience: Duration::from_secs(5),
-            writes: true,
-            ahead: 0,
-        }
-    }
-}
 
 /// What panup remembers between runs. Cloning is one `Arc`; the last clone to go writes what is
 /// still queued. Several processes may have one open at once.
@@ -92,17 +68,6 @@ struct Open {
     travels: bool,
     // Declared, and so dropped, last: it says that the database is in use.
     _store: Store,
-}
-
-/// What is known of a content at a place.
-#[derive(Debug, Default)]
-pub struct Place {
-    /// It was uploaded.
-    pub finished: Option<Finished>,
-    /// It was begun.
-    pub begun: Option<Begun>,
-    /// Another content was uploaded there.
-    pub replaced: bool,
 }
 
 impl Journal {
