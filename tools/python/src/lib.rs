@@ -67,15 +67,6 @@ enum Sources {
     Many(Vec<Source>),
 }
 
-/// A token, or what gives one.
-#[derive(FromPyObject)]
-enum AskedToken {
-    #[pyo3(transparent)]
-    Pasted(PyBackedStr),
-    #[pyo3(transparent)]
-    Given(Py<PyAny>),
-}
-
 #[pyfunction]
 #[pyo3(signature = (sources, *, dest="", token=None, client=None, api=None, parent_id=0, on_conflict="fail",
     concurrency=None, limit_rate=None, state_dir=None, progress=None, interval=0.25, raise_errors=true))]
@@ -84,7 +75,7 @@ fn upload(
     py: Python<'_>,
     sources: Sources,
     dest: &str,
-    token: Option<AskedToken>,
+    token: Option<Bound<'_, PyAny>>,
     client: Option<(String, String)>,
     api: Option<String>,
     parent_id: i64,
@@ -108,8 +99,7 @@ fn upload(
         Sources::One(source) => vec![item(source, &folder, parent_id)],
         Sources::Many(all) => all.into_iter().map(|source| item(source, &folder, parent_id)).collect(),
     };
-    let interval = Duration::try_from_secs_f64(interval);
-    let interval = interval.map_err(|_| PyValueError::new_err("interval is no number of seconds"))?;
+    let interval = Duration::try_from_secs_f64(interval).map_err(|_| PyValueError::new_err("interval is no time"))?;
     let outcomes = follow(py, (options, items), (progress.as_ref(), interval))?;
     let failed = outcomes.iter().find_map(|outcome| Some(outcome.get().error.as_ref()?.clone_ref(py)));
     match failed.filter(|_| raise_errors) {
@@ -132,9 +122,8 @@ fn hash(py: Python<'_>, paths: Vec<PathBuf>, threads: Option<usize>) -> PyResult
     // A file takes as long as it takes, and Ctrl-C is heard meanwhile.
     let (done, mut sums_done) = channel();
     std::thread::spawn(move || {
-        let mut sums = sums;
         // Where nobody listens any more it ends.
-        while sums.next().is_some_and(|sum| done.send(sum).is_ok()) {}
+        let _ = sums.map(|sum| done.send(sum)).find(Result::is_err);
     });
     let mut all = BTreeMap::new();
     loop {
@@ -190,45 +179,26 @@ fn follow(
             raised_by = Some(error);
         }
     }
-    let last = match (&raised_by, progress) {
-        (None, Some(progress)) => progress.call1(py, (snapshot(&run),)).map(drop),
-        _ => Ok(()),
-    };
+    if let (None, Some(progress)) = (&raised_by, progress) {
+        raised_by = progress.call1(py, (snapshot(&run),)).err();
+    }
     py.detach(move || {
         drop(run);
         runtime.shutdown_background();
     });
-    match raised_by {
-        Some(error) => Err(error),
-        None => last.map(|()| outcomes),
-    }
+    raised_by.map_or(Ok(outcomes), Err)
 }
 
 fn snapshot(run: &Run) -> Progress {
-    let now = run.progress().snapshot();
-    Progress {
-        files: now.files,
-        files_done: now.files_done,
-        bytes: now.bytes,
-        hashed: now.hashed,
-        acked: now.acked,
-        sent: now.sent,
-    }
+    let panup::Snapshot { files, files_done, bytes, hashed, acked, sent, .. } = run.snapshot();
+    Progress { files, files_done, bytes, hashed, acked, sent }
 }
 
 fn ended(py: Python<'_>, outcome: panup::Outcome) -> PyResult<Py<Outcome>> {
     let error = outcome.status.error().map(|error| raised(py, error).into_value(py).into_any());
-    let outcome = Outcome {
-        status: outcome.status.name(),
-        file_id: outcome.status.file_id(),
-        md5: outcome.md5.map(|md5| md5.to_string()),
-        path: outcome.path,
-        remote: outcome.remote,
-        size: outcome.size,
-        sent: outcome.sent,
-        error,
-    };
-    Py::new(py, outcome)
+    let panup::Outcome { path, remote, status, md5, size, sent, .. } = outcome;
+    let (status, file_id, md5) = (status.name(), status.file_id(), md5.map(|md5| md5.to_string()));
+    Py::new(py, Outcome { path, remote, status, file_id, md5, size, sent, error })
 }
 
 /// The library's error as an exception, with what it says as attributes.
@@ -245,18 +215,14 @@ fn raised(py: Python<'_>, error: &panup::Error) -> PyErr {
     said.err().unwrap_or(exception)
 }
 
-fn warn(py: Python<'_>, warning: &panup::Error) -> PyResult<()> {
-    let warnings = py.import("warnings")?;
-    warnings.call_method1("warn", (warning.to_string(),)).map(drop)
+fn warn(py: Python<'_>, warning: &panup::Warning) -> PyResult<()> {
+    py.import("warnings")?.call_method1("warn", (warning.to_string(),)).map(drop)
 }
 
 fn item(source: Source, folder: &str, parent_id: i64) -> Item {
     let (item, name) = match source {
         // Not copied: the object lives until the last slice of it was sent.
-        Source::NamedBytes((name, bytes)) => {
-            let item = Item::bytes(&*name, Bytes::from_owner(bytes));
-            (item, name.to_string())
-        }
+        Source::NamedBytes((name, bytes)) => (Item::bytes(&*name, Bytes::from_owner(bytes)), name.to_string()),
         Source::NamedPath((name, path)) => (Item::new(path), name.to_string()),
         Source::Path(path) => {
             let item = Item::new(path);
@@ -270,10 +236,12 @@ fn item(source: Source, folder: &str, parent_id: i64) -> Item {
     }
 }
 
-fn credential(token: Option<AskedToken>, client: Option<(String, String)>) -> PyResult<Credential> {
+fn credential(token: Option<Bound<'_, PyAny>>, client: Option<(String, String)>) -> PyResult<Credential> {
     match (token, client) {
-        (Some(AskedToken::Pasted(token)), None) => Ok(Credential::Token(Secret::new(&token))),
-        (Some(AskedToken::Given(give)), None) => Ok(Credential::Source(source(give))),
+        (Some(token), None) => Ok(match token.extract::<String>() {
+            Ok(pasted) => Credential::Token(Secret::new(&pasted)),
+            Err(_) => Credential::Source(source(token.unbind())),
+        }),
         (None, Some((id, secret))) => Ok(Credential::Client { id, secret: Secret::new(&secret) }),
         (None, None) => match std::env::var("PANUP_TOKEN") {
             Ok(token) => Ok(Credential::Token(Secret::new(token.trim()))),
@@ -291,12 +259,12 @@ fn source(give: Py<PyAny>) -> TokenSource {
         async move {
             let call =
                 move || Python::attach(|py| give.call1(py, (refused,))?.extract::<String>(py).map_err(PyErr::from));
-            let failed = |why: String| panup::Error::new(Kind::Auth, Operation::Login, why);
-            match tokio::task::spawn_blocking(call).await {
-                Ok(Ok(token)) => Ok(Token::new(Secret::new(&token))),
-                Ok(Err(error)) => Err(failed(format!("the token function raised {error}"))),
-                Err(error) => Err(failed(format!("the token function was cut off: {error}"))),
-            }
+            let why = match tokio::task::spawn_blocking(call).await {
+                Ok(Ok(token)) => return Ok(Token::new(Secret::new(&token))),
+                Ok(Err(error)) => format!("the token function raised {error}"),
+                Err(error) => format!("the token function was cut off: {error}"),
+            };
+            Err(panup::Error::new(Kind::Auth, Operation::Login, why))
         }
     })
 }

@@ -57,10 +57,8 @@ def upload(
 ) -> list[Outcome]:
     """Uploads files, or bytes under a name, to the remote folder `dest`.
 
-    `token` is a text, or a function that gives one and is told whether the last was refused; `client` is an
-    id and a secret; else PANUP_TOKEN is taken. `state_dir` makes it resumable. `progress` is called on this
-    thread every `interval` seconds and at the end. Raises the error of the first file that failed, unless
-    `raise_errors` is False.
+    `token` is a text, or a function that gives one and is told whether the last was refused. `progress` is
+    called on this thread every `interval` seconds and at the end. The README has an example.
     """
 
 def hash(paths: Sequence[_Path], *, threads: Optional[int] = None) -> dict[Path, str]:
