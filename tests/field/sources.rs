@@ -114,7 +114,7 @@ async fn a_source_that_misbehaves_fails_alone() {
         (Fault::FailsWhenSent, Kind::Source, "the tape broke"),
         (Fault::Panics, Kind::Source, "panicked"),
         (Fault::Changes, Kind::Source, "changed"),
-        (Fault::ChangesInSecret, Kind::Integrity, "MD5"),
+        (Fault::ChangesInSecret, Kind::Integrity, "upload_complete"),
     ];
     for (fault, kind, why) in faults {
         for size in [900, 9 * SLICE, 5 << 20] {
