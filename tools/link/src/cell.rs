@@ -37,6 +37,9 @@ pub struct Outcome {
     pub load: f64,
 }
 
+/// What had gone through at the beginning and after every second, with the moment.
+type Counts = Vec<(Duration, Tally)>;
+
 /// What every cell is measured by.
 pub struct Bench {
     /// The program.
@@ -99,13 +102,13 @@ impl Bench {
         })
     }
 
-    /// What had gone through at the beginning and after every second, with the moment.
+    /// The link's counts, and what had arrived of the rival's at the same moments.
     fn watch(
         &self,
         (client, rival): (&mut Process, Option<&Rival>),
         pump: &mut Pump,
         seconds: u64,
-    ) -> io::Result<(Vec<(Duration, Tally)>, Vec<u64>)> {
+    ) -> io::Result<(Counts, Vec<u64>)> {
         let began = Instant::now();
         let (mut counts, mut arrived) = (Vec::new(), Vec::new());
         for second in 0..=seconds {
