@@ -136,18 +136,3 @@ fn absent(kind: Kind) -> Error {
     let message = "panup was built without its feature `journal`: nothing is kept between runs";
     Error::new(kind, Operation::Journal, message)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_counts_on_a_journal_is_told() {
-        let folder = Path::new("state");
-        let error = Journal::open_with(folder, Settings::default()).expect_err("absent");
-        assert_eq!(error.kind(), Kind::State);
-        let error = Journal::travelling(folder, None, Settings::default()).expect_err("absent");
-        assert_eq!(error.kind(), Kind::Invalid);
-        assert!(error.to_string().contains("feature `journal`"), "{error}");
-    }
-}
