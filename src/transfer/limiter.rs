@@ -84,8 +84,12 @@ impl ConcurrencyLimiter {
     }
 
     /// A permit if there is one to spare and no waiter.
-    #[cfg(test)]
-    fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "the tests of random schedules ask for it")
+    )]
+    #[must_use]
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         self.grant_at_once(0)
     }
 
