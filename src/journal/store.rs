@@ -51,7 +51,7 @@ impl Store {
             warning: None,
             refusal: None,
             memory: None,
-            in_use: in_use,
+            in_use,
         };
         match store.prepare() {
             Ok(()) => {}
