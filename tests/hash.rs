@@ -276,6 +276,7 @@ fn standard_input_and_other_streams() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn a_named_pipe_is_read_to_its_end() {
     let folder = Folder::new();
@@ -541,6 +542,7 @@ fn md5sums_options_are_in_md5sums_places() {
 }
 
 /// Both print the same, byte for byte, but for their names; wrong usage is 2 with us, as everywhere in panup.
+#[cfg(unix)]
 fn alike<'a>(folder: &Folder, args: impl Iterator<Item = &'a OsStr>) {
     let args: Vec<&OsStr> = args.collect();
     let mut md5sum = Command::new("md5sum");

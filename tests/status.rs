@@ -187,6 +187,7 @@ async fn a_path_is_forgotten_with_all_below_and_however_it_is_spelled() {
     assert_eq!(finished(&scene), ["dirt"]);
 }
 
+#[cfg(unix)]
 fn finished(scene: &Scene) -> Vec<String> {
     let objects = status_objects(scene, &["--finished", "9"]);
     let done = objects

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use panup_emulator::{CLIENT_ID, CLIENT_SECRET, Config, TOKEN, Tls};
+#[cfg(unix)]
+use panup_emulator::TOKEN;
+use panup_emulator::{CLIENT_ID, CLIENT_SECRET, Config, Tls};
 
 use crate::common::Scene;
 use crate::common::program::{Finished, finish, panup, stored, upload};
@@ -15,6 +17,7 @@ fn login_keeps_credentials_and_one_token_for_the_runs_that_follow() {
     let done = finish(login(&scene).write_stdin(format!("{CLIENT_ID}\n{CLIENT_SECRET}\n"))).exit(0);
     assert!(done.stdout.contains(CLIENT_ID), "{done:?}");
     done.hides(CLIENT_SECRET);
+    #[cfg(unix)]
     for file in state(&scene) {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }

@@ -2,7 +2,6 @@
 //! asked once for all, is kept where only its owner reads it, and shows nothing.
 
 use std::fs;
-#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -107,7 +106,6 @@ fn a_command_that_fails_ends_the_run_with_its_words_and_none_of_its_output() {
     assert_eq!(scene.emulator.files(), []);
 }
 
-#[cfg(unix)]
 #[test]
 fn what_is_typed_wins_over_the_environment_and_that_over_login() {
     let scene = scene();
@@ -262,7 +260,6 @@ fn killed_before_the_answer_the_next_run_says_what_is_lost() {
 }
 
 /// An interrupt is no kill: the answer that is on its way is waited for.
-#[cfg(unix)]
 #[test]
 fn interrupted_before_the_answer_nothing_is_lost() {
     let scene = scene();
@@ -283,7 +280,6 @@ fn interrupted_before_the_answer_nothing_is_lost() {
 }
 
 /// A command that asks somebody does not keep a run that is to end.
-#[cfg(unix)]
 #[test]
 fn an_interrupt_does_not_wait_for_a_command() {
     let scene = scene();

@@ -2,14 +2,12 @@
 //! and whatever token it is sent with: between two runs, and in the middle of one.
 
 use std::fs;
-#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::SystemTime;
 
 use panup_emulator::{Config, Operation, Reuse};
-#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::program::{Finished, finish, plain, upload, wait_until};
@@ -136,7 +134,6 @@ fn another_file_of_the_same_size_that_takes_its_place_is_another_file() {
 }
 
 /// An MD5 in the journal that is wrong, by a flipped bit or by an edit that nothing shows.
-#[cfg(unix)]
 #[test]
 fn a_remembered_md5_that_the_service_refuses_is_worked_out_anew() {
     for single_max in ["0", "100M"] {
@@ -249,7 +246,6 @@ fn start(scene: &Scene, rate: &str) -> Child {
     command.spawn().expect("started")
 }
 
-#[cfg(unix)]
 fn signal(child: &Child, signal: Signal) {
     let id = i32::try_from(child.id()).expect("an id");
     kill_process(Pid::from_raw(id).expect("not 0"), signal).expect("it runs");

@@ -1,7 +1,6 @@
 //! What the journal keeps, whatever the clock, the disk or another process does.
 
 use std::fs;
-#[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -155,7 +154,6 @@ async fn run(options: Options, items: Vec<Item>) -> (usize, Vec<String>) {
 }
 
 /// A journal as the first version left it, with `path` finished at the root.
-#[cfg(unix)]
 fn first_schema(scene: &Scene, path: &Path, state: &Path) {
     fs::create_dir(state).expect("new");
     let db = Connection::open(state.join("journal.db")).expect("a database");

@@ -2,6 +2,7 @@
 //! users: one file a kind of fault, each with the sample that was reported and its siblings.
 #![allow(clippy::print_stderr)] // what is skipped is said
 
+#[cfg(unix)]
 mod access;
 mod answers;
 mod blocking;
@@ -14,7 +15,9 @@ mod doctor;
 mod dry_run;
 mod folders;
 mod globs;
+#[cfg(unix)]
 mod identity;
+#[cfg(unix)]
 mod journal;
 mod lengths;
 mod limits;
@@ -30,17 +33,22 @@ mod present;
 mod proxies;
 mod queue;
 mod resources;
+#[cfg(unix)]
 mod secrets;
 mod selection;
+#[cfg(unix)]
 mod settings;
+#[cfg(unix)]
 mod shards;
 mod signals;
 mod sources;
 mod split;
 mod state;
+#[cfg(unix)]
 mod stdin;
 mod targets;
 mod tasks;
+#[cfg(unix)]
 mod text;
 mod usage;
 mod verify;

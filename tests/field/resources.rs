@@ -210,6 +210,7 @@ fn no_room_for_threads_is_one_line_or_it_works() {
 }
 
 /// How to become a user whom nobody else is, for whose processes a limit counts.
+#[cfg(unix)]
 pub fn a_user_of_its_own() -> Option<[String; 5]> {
     let id = 200_000 + std::process::id() % 10_000;
     let how = [

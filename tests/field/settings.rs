@@ -232,7 +232,6 @@ fn secrets_are_not_shown() {
 }
 
 /// A file that everybody can write could name a command to run.
-#[cfg(unix)]
 #[test]
 fn a_file_that_everybody_can_write_is_refused() {
     use std::os::unix::fs::PermissionsExt;
@@ -256,7 +255,6 @@ fn configure(home: &Path, text: &str) {
     std::fs::write(folder.join("config.toml"), text).expect("written");
 }
 
-#[cfg(unix)]
 fn private(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::Permissions::from_mode(0o600);

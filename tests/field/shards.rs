@@ -125,7 +125,6 @@ fn a_plan_is_whole_and_of_the_same_options_or_it_is_refused() {
     assert_eq!(stored(&scene.emulator).len(), 12);
 }
 
-#[cfg(unix)]
 #[test]
 fn planned_files_that_are_gone_or_changed_fail_and_the_others_go_up() {
     let scene = tree(6);

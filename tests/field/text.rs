@@ -2,9 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
-#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 
 use assert_cmd::Command;
@@ -127,7 +125,6 @@ fn a_token_that_cannot_be_one_is_refused_before_any_call() {
     assert!(scene.emulator.stats().calls.is_empty(), "nothing was sent");
 }
 
-#[cfg(unix)]
 #[test]
 fn client_credentials_are_taken_in_every_spelling() {
     let scene = Scene::new(Config::default());
@@ -218,7 +215,6 @@ fn is_plain(done: &Finished) {
     }
 }
 
-#[cfg(unix)]
 fn by_file(scene: &Scene, token: &[u8]) -> Finished {
     let path = scene.path("token");
     fs::write(&path, token).expect("room");

@@ -101,7 +101,7 @@ fn a_tree_deeper_than_260_characters_goes_up_by_a_relative_and_by_a_whole_path()
 fn a_list_of_whole_paths_keeps_their_folders_and_neither_drive_nor_server() {
     let scene = Scene::small();
     let path = scene.file("tree/文件", 10);
-    let whole = path.to_str().expect("Unicode").to_owned();
+    let whole = path.to_str().expect("Unicode").replace('/', "\\");
     let (drive, below) = whole.split_once(":\\").expect("a drive");
     let list = format!("\u{feff}{whole}\r\n\\\\?\\{whole}\r\n{drive}:/{below}\r\n");
     let list: Vec<u8> = list.encode_utf16().flat_map(u16::to_le_bytes).collect();
