@@ -26,6 +26,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Item::part`", "--split"),
     ("`Options::look` set to never", "--look never"),
     ("`Options::look` set to always", "--look always"),
+    // The command has none of its own.
+    ("the lookup in `Options::lookup`", "the lookup of names"),
     ("`Options::resume` set to nothing", "--no-resume"),
     ("name it in `Options::account`", "name it with --account"),
     (

@@ -147,7 +147,7 @@ mod tests {
         ] {
             let error = asked(lookup).await.expect_err(why);
             assert!(
-                error.contains(why) && error.contains("`Options::lookup`"),
+                error.contains(why) && error.contains("the lookup in `Options::lookup`"),
                 "{error}"
             );
         }
