@@ -38,6 +38,7 @@ pub(super) fn trusting(
 
 #[cfg(target_env = "musl")]
 fn add_bundled(roots: &mut RootCertStore) {
+    tracing::info!("the system has no certificates, Mozilla's are trusted that came along");
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
 }
 
