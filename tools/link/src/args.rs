@@ -59,12 +59,18 @@ pub struct Args {
     /// Every fixed setting with system and bbr, and auto with auto, in the place of --concurrency and --sockets
     #[arg(long, conflicts_with_all = ["concurrency", "sockets"])]
     pub grid: bool,
-    /// Whether another TCP connection shares the link from second 0 on; its share is told
-    #[arg(long)]
-    pub rival: bool,
+    /// Another TCP connection shares the link, from second 0 on or between these; its share is told
+    #[arg(long, value_name = "FROM-UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "0-")]
+    pub rival: Option<Span>,
+    /// `panup upload --yield`
+    #[arg(long = "yield")]
+    pub yields: bool,
     /// Appends each row to FILE, tabs between its columns, and leaves out what stands there already
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Draws what went through and what waited, second by second, as SVG; it is written anew after each cell
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
     /// Bodies in flight, as `panup upload` takes them
     #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
     #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
@@ -144,6 +150,41 @@ impl Args {
             queue,
             weather,
         }
+    }
+}
+
+/// The seconds in which a rival is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// From this one on.
+    pub from: u64,
+    /// Until this one, or the end.
+    pub until: Option<u64>,
+}
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Span, &'static str> {
+        let span = || {
+            let (from, until) = text.split_once('-')?;
+            let until = match until {
+                "" => None,
+                until => Some(until.parse().ok()?),
+            };
+            let from = from.parse().ok()?;
+            until
+                .is_none_or(|until| until > from)
+                .then_some(Span { from, until })
+        };
+        span().ok_or("two seconds, such as 15-30, or one and the end, such as 15-")
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = self.until.map(|until| until.to_string());
+        write!(f, "{}-{}", self.from, until.unwrap_or_default())
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::args::{AUTO, SETTLED, Setting};
+use crate::args::{AUTO, SETTLED, Setting, Span};
 use crate::panup::{FAREWELL, Panup, Process};
 use crate::pump::Pump;
 use crate::rival::Rival;
@@ -29,16 +29,67 @@ pub struct Outcome {
     /// Seconds until the link was used again after it had changed, at the worst; `None` where it did not
     /// change, or was not used again.
     pub back: Option<u64>,
-    /// The share of each second.
-    pub shares: Vec<f64>,
+    /// Each second.
+    pub seconds: Vec<Second>,
     /// The rival's share from `SETTLED` on; the other shares are of both.
     pub rival: Option<f64>,
+    /// What was seen before the rival came, beside it, and after it had gone.
+    pub phases: Vec<Phase>,
+    /// Whether it went before the end.
+    pub rival_goes: bool,
     /// Processes that wanted a processor at the end, in the mean of a minute.
     pub load: f64,
 }
 
+/// What one second has shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Second {
+    /// The share of the link, of both.
+    pub share: f64,
+    /// The rival's.
+    pub rival: f64,
+    /// Milliseconds that packets waited in the queue.
+    pub wait: f64,
+}
+
+/// Some seconds with a rival, or without.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// Which seconds.
+    pub seconds: Range<u64>,
+    /// Our share of the link, and the rival's.
+    pub shares: (f64, f64),
+    /// Milliseconds that packets waited in the queue, in the mean.
+    pub wait: f64,
+    /// The share of packets that waited for longer than anybody likes.
+    pub late: f64,
+}
+
 /// What had gone through at the beginning and after every second, with the moment.
 type Counts = Vec<(Duration, Tally)>;
+
+/// The rival while it is there, and what has arrived of it.
+struct Guest<'a> {
+    net: &'a Net,
+    span: Option<Span>,
+    rival: Option<Rival>,
+    arrived: u64,
+}
+
+impl Guest<'_> {
+    /// Comes or goes at this second; what has arrived of it by now.
+    fn at(&mut self, second: u64) -> io::Result<u64> {
+        let Some(span) = self.span else { return Ok(0) };
+        let arrived = self.rival.as_ref().map_or(self.arrived, Rival::arrived);
+        if span.from == second {
+            self.rival = Some(Rival::start(self.net)?);
+        }
+        if span.until == Some(second) {
+            (self.arrived, self.rival) = (arrived, None);
+        }
+        Ok(arrived)
+    }
+}
 
 /// What every cell is measured by.
 pub struct Bench {
@@ -46,8 +97,8 @@ pub struct Bench {
     pub panup: Panup,
     /// TCP's congestion control.
     pub congestion: String,
-    /// Whether another connection shares the link.
-    pub rival: bool,
+    /// When another connection shares the link.
+    pub rival: Option<Span>,
     /// Whether to stop here.
     pub stop: Stop,
 }
@@ -77,8 +128,14 @@ impl Bench {
         let mut pump = Pump::start(devices, link)?;
         let emulator = self.panup.emulator(Some(&net.server))?;
         let mut client = self.panup.upload(Some(&net.client), &emulator, how)?;
-        let rival = self.rival.then(|| Rival::start(&net)).transpose()?;
-        let (counts, arrived) = self.watch((&mut client, rival.as_ref()), &mut pump, seconds)?;
+        let mut guest = Guest {
+            net: &net,
+            span: self.rival,
+            rival: None,
+            arrived: 0,
+        };
+        let (counts, arrived) = self.watch((&mut client, &mut guest), &mut pump, seconds)?;
+        drop(guest);
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
         emulator.stop();
@@ -89,15 +146,25 @@ impl Bench {
             retries: self.panup.retries()?,
             tally,
             wait: wait(&counts[SETTLED as usize].1, &tally),
-            back: back(&counts, &link),
-            shares: (0..seconds)
-                .map(|second| share(&counts, second..second + 1, &link))
+            back: back(&counts, &link, self.rival),
+            seconds: (0..seconds)
+                .map(|second| {
+                    let phase = phase((&counts, &arrived), second..second + 1, &link);
+                    Second {
+                        share: phase.shares.0 + phase.shares.1,
+                        rival: phase.shares.1,
+                        wait: phase.wait,
+                    }
+                })
                 .collect(),
-            rival: rival.is_some().then(|| {
-                let best = link.best_of(counts[SETTLED as usize].0, counts[seconds as usize].0);
-                let came = arrived[seconds as usize] - arrived[SETTLED as usize];
-                came as f64 / best.max(1.0)
-            }),
+            rival: self
+                .rival
+                .map(|_| phase((&counts, &arrived), SETTLED..seconds, &link).shares.1),
+            phases: phases(self.rival, seconds)
+                .into_iter()
+                .map(|seconds| phase((&counts, &arrived), seconds, &link))
+                .collect(),
+            rival_goes: self.rival.is_some_and(|rival| rival.until.is_some()),
             load: load(),
         })
     }
@@ -105,7 +172,7 @@ impl Bench {
     /// The link's counts, and what had arrived of the rival's at the same moments.
     fn watch(
         &self,
-        (client, rival): (&mut Process, Option<&Rival>),
+        (client, guest): (&mut Process, &mut Guest<'_>),
         pump: &mut Pump,
         seconds: u64,
     ) -> io::Result<(Counts, Vec<u64>)> {
@@ -127,7 +194,7 @@ impl Bench {
                 }
             }
             counts.push((began.elapsed(), pump.tally()));
-            arrived.push(rival.map_or(0, Rival::arrived));
+            arrived.push(guest.at(second)?);
         }
         Ok((counts, arrived))
     }
@@ -154,18 +221,55 @@ fn wait(before: &Tally, after: &Tally) -> f64 {
     (after.waited - before.waited) as f64 / packets as f64 / 1000.0
 }
 
-/// After how many seconds the link was used again, after the worst of its changes.
-fn back(counts: &[(Duration, Tally)], link: &Link) -> Option<u64> {
+/// What some seconds have shown.
+fn phase(
+    (counts, arrived): (&[(Duration, Tally)], &[u64]),
+    seconds: Range<u64>,
+    link: &Link,
+) -> Phase {
+    let (from, until) = (seconds.start as usize, seconds.end as usize);
+    let ((began, first), (ended, last)) = (counts[from], counts[until]);
+    let best = link.best_of(began, ended).max(1.0);
+    let theirs = (arrived[until] - arrived[from]) as f64 / best;
+    let packets = (last.packets - first.packets).max(1) as f64;
+    Phase {
+        shares: (share(counts, seconds.clone(), link) - theirs, theirs),
+        seconds,
+        wait: wait(&first, &last),
+        late: (last.late - first.late) as f64 / packets,
+    }
+}
+
+/// Before a rival, beside it and after it, without the seconds in which all find their pace.
+fn phases(rival: Option<Span>, seconds: u64) -> Vec<Range<u64>> {
+    let Some(Span { from, until }) = rival else {
+        return Vec::new();
+    };
+    let until = until.unwrap_or(seconds);
+    let phases = [(0, from), (from, until), (until, seconds)];
+    let settled = phases.map(|(from, until)| from + FINDS_PACE..until.min(seconds));
+    settled
+        .into_iter()
+        .filter(|phase| !phase.is_empty())
+        .collect()
+}
+
+/// After how many seconds the link was used again, after the worst of its changes, or the rival's end.
+fn back(counts: &[(Duration, Tally)], link: &Link, rival: Option<Span>) -> Option<u64> {
     let last = counts.len() as u64 - 1;
-    let changes = link.weather.changes();
+    let end = rival.and_then(|rival| rival.until);
+    let changes: Vec<u64> = link.weather.changes().iter().copied().chain(end).collect();
     let after = |change: u64| {
         let used = |from: &u64| share(counts, *from..*from + USED_FOR, link) >= USED;
         let from = (change..=last.saturating_sub(USED_FOR)).find(used)?;
         Some(from - change)
     };
-    let each: Option<Vec<u64>> = changes.iter().map(|&change| after(change)).collect();
+    let each: Option<Vec<u64>> = changes.into_iter().map(after).collect();
     each?.into_iter().max()
 }
+
+/// Seconds that are left out of a [`Phase`].
+const FINDS_PACE: u64 = 5;
 
 /// A link is used where three seconds have nine tenths of what it carries.
 const USED_FOR: u64 = 3;

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use crate::args::{AUTO, Args, SETTLED, Setting};
 use crate::cell::Bench;
 use crate::panup::Panup;
+use crate::picture;
 use crate::rows::Rows;
 use crate::stop::Stop;
 use crate::table::{HEAD, Row, named, verdict};
@@ -24,8 +25,8 @@ pub fn run(args: &Args) -> io::Result<usize> {
         asked => asked.to_owned(),
     };
     drop(Net::create(&congestion)?);
-    let rows = args.out.as_deref().map(|path| Rows::open(path, FIELDS));
-    let mut file = rows.transpose()?;
+    let file = args.out.as_deref();
+    let mut file = file.map(|path| Rows::open(path, FIELDS)).transpose()?;
     let bench = Bench {
         panup: Panup::new(args)?,
         congestion,
@@ -41,10 +42,11 @@ pub fn run(args: &Args) -> io::Result<usize> {
     ));
     bench.learn()?;
     say(HEAD);
+    let mut rows: Vec<Row> = Vec::new();
     let mut verdicts = Vec::new();
     let mut failed = 0;
     for link in args.links() {
-        let mut rows = Vec::new();
+        let before = rows.len();
         for (setting, sockets) in args.settings() {
             let cell = cell(args, &bench, (&link, setting, &sockets));
             if let Some(known) = file.as_ref().and_then(|file| file.find(&cell)) {
@@ -69,12 +71,16 @@ pub fn run(args: &Args) -> io::Result<usize> {
             failed += usize::from(row.has_failed(args.back_within));
             say(&row.to_string());
             row.picture().iter().for_each(|picture| say(picture));
+            row.phases().iter().for_each(|phase| say(phase));
             if let (Some(file), Some(fields)) = (&mut file, row.fields()) {
                 file.add(&format!("{cell}\t{fields}"))?;
             }
             rows.push(row);
+            if let Some(path) = &args.picture {
+                std::fs::write(path, picture::draw(&rows))?;
+            }
         }
-        verdicts.extend(verdict(&rows));
+        verdicts.extend(verdict(&rows[before..]));
     }
     for line in verdicts {
         say(&line);
@@ -91,7 +97,9 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
         named(link.weather),
         link.queue.to_string(),
         bench.congestion.clone(),
-        if args.rival { "rival" } else { "alone" }.to_owned(),
+        args.rival
+            .map_or("alone".to_owned(), |span| format!("rival {span}")),
+        if args.yields { "yields" } else { "greedy" }.to_owned(),
         args.http.name().to_owned(),
         args.lasts(link).to_string(),
         setting.to_string(),
@@ -101,7 +109,7 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
 }
 
 /// The columns of a file of rows: the cell, then what [`Row::fields`] has.
-const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\thttp\tseconds\tsetting\tsockets\t\
+const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\tyield\thttp\tseconds\tsetting\tsockets\t\
     settled\tbefore\tretries\tfull\tlost\twait\tback\trival share\tload";
 
 fn say(text: &str) {

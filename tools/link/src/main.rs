@@ -20,6 +20,8 @@ mod grid;
 #[cfg(target_os = "linux")]
 mod panup;
 #[cfg(target_os = "linux")]
+mod picture;
+#[cfg(target_os = "linux")]
 mod pump;
 #[cfg(target_os = "linux")]
 mod rival;

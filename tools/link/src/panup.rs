@@ -18,6 +18,7 @@ use crate::tun::{Namespace, SERVER};
 pub struct Panup {
     program: PathBuf,
     http: Http,
+    yields: bool,
     folder: tempfile::TempDir,
 }
 
@@ -38,6 +39,7 @@ impl Panup {
         let own = Panup {
             program: program.canonicalize()?,
             http: args.http,
+            yields: args.yields,
             folder: tempfile::Builder::new().prefix("panup-link-").tempdir()?,
         };
         let file = File::create(own.file())?;
@@ -94,6 +96,7 @@ impl Panup {
         command.arg("--state-dir").arg(self.state());
         command.arg(format!("--congestion={sockets}"));
         if side.is_some() {
+            command.args(self.yields.then_some("--yield"));
             command.arg(format!("--http={}", self.http.name()));
             match self.http {
                 Http::One => command.arg("--allow-http"),

@@ -6,8 +6,8 @@ use std::io;
 use clap::ValueEnum;
 
 use crate::args::Setting;
-use crate::cell::Outcome;
-use crate::wire::{Link, Weather};
+use crate::cell::{Outcome, Phase, Second};
+use crate::wire::{Link, NOTICED, Weather};
 
 /// One cell.
 pub struct Row {
@@ -67,14 +67,14 @@ impl Row {
         let (Ok(outcome), Some(most)) = (&self.outcome, back_within) else {
             return self.outcome.is_err();
         };
-        let changes = !self.link.weather.changes().is_empty();
+        let changes = !self.link.weather.changes().is_empty() || outcome.rival_goes;
         changes && outcome.back.is_none_or(|seconds| seconds > most)
     }
 
     /// After how many seconds the link was used again, `Some(None)` if never; `None` where it did not change.
     fn back(&self) -> Option<Option<u64>> {
         let outcome = self.outcome.as_ref().ok()?;
-        let changes = !self.link.weather.changes().is_empty();
+        let changes = !self.link.weather.changes().is_empty() || outcome.rival_goes;
         changes.then_some(outcome.back)
     }
 
@@ -102,9 +102,32 @@ impl Row {
     /// The share of each second, where the link changes.
     pub fn picture(&self) -> Option<String> {
         let outcome = self.outcome.as_ref().ok()?;
-        let bar = |&share: &f64| BARS[((share * 8.0).round() as usize).min(8)];
-        let bars: String = outcome.shares.iter().map(bar).collect();
+        let bar = |second: &Second| BARS[((second.share * 8.0).round() as usize).min(8)];
+        let bars: String = outcome.seconds.iter().map(bar).collect();
         (self.link.weather != Weather::Steady).then(|| format!("       {bars}"))
+    }
+}
+
+impl Row {
+    /// Before a rival, beside it, and after it.
+    pub fn phases(&self) -> Vec<String> {
+        let Ok(outcome) = &self.outcome else {
+            return Vec::new();
+        };
+        let line = |phase: &Phase| {
+            let (ours, theirs) = phase.shares;
+            format!(
+                "       seconds {} to {}: ours {:.1} %, the rival's {:.1} %, wait {:.0} ms, {:.1} % of packets above {} ms",
+                phase.seconds.start,
+                phase.seconds.end,
+                100.0 * ours,
+                100.0 * theirs,
+                phase.wait,
+                100.0 * phase.late,
+                NOTICED.as_millis(),
+            )
+        };
+        outcome.phases.iter().map(line).collect()
     }
 }
 
@@ -145,7 +168,7 @@ pub fn verdict(rows: &[Row]) -> Option<String> {
 pub const HEAD: &str = "  mbit   rtt     loss  weather setting sockets |   settled    before  retries    full    lost     wait   back   rival  load";
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::wire::Tally;
 
@@ -193,7 +216,7 @@ mod tests {
         assert_eq!(row.picture().as_deref(), Some("        ▄█"));
     }
 
-    fn row(setting: Setting, settled: io::Result<f64>) -> Row {
+    pub(crate) fn row(setting: Setting, settled: io::Result<f64>) -> Row {
         let outcome = settled.map(|settled| Outcome {
             settled,
             before: 0.5,
@@ -201,8 +224,15 @@ mod tests {
             tally: Tally::default(),
             wait: 4.2,
             back: None,
-            shares: vec![0.0, 0.5, 1.0],
+            seconds: [0.0, 0.5, 1.0]
+                .map(|share| Second {
+                    share,
+                    ..Second::default()
+                })
+                .into(),
             rival: None,
+            phases: Vec::new(),
+            rival_goes: false,
             load: 0.5,
         });
         let link = Link {

@@ -115,6 +115,8 @@ pub struct Tally {
     pub packets: u64,
     /// See `packets`.
     pub waited: u64,
+    /// Packets that waited for longer than [`NOTICED`].
+    pub late: u64,
 }
 
 #[derive(Debug)]
@@ -171,6 +173,7 @@ impl Line {
             self.held += size.wire;
             self.tally.packets += 1;
             self.tally.waited += (begins - now).as_micros() as u64;
+            self.tally.late += u64::from(begins - now > NOTICED);
             self.packets.push_back(Packet {
                 bytes: bytes.into(),
                 size,
@@ -272,6 +275,9 @@ fn headers(packet: &[u8]) -> Option<u64> {
 
 /// Bytes that a TUN device with `IFF_VNET_HDR` puts before each packet.
 const OFFLOAD_HEADER: usize = 10;
+
+/// Calls and games notice what waits for longer.
+pub const NOTICED: Duration = Duration::from_millis(25);
 
 /// How finely time is cut.
 const STEP: Duration = Duration::from_millis(10);
