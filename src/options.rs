@@ -67,6 +67,11 @@ pub struct Options {
     /// a body after 60 s, so a limit under which a slice of 16 MiB, or a file of [`single_max`](Self::single_max),
     /// would take more than 50 s is refused.
     pub limit_rate: Option<u64>,
+    /// Whether room is left for others on the link, which is not by default: bodies are paced so that some 14 ms
+    /// of them wait in the link's queue, and where another fills it, down to what they need to arrive in time. It
+    /// goes together with [`limit_rate`](Self::limit_rate): the lower one counts. Linux tells what waits; elsewhere
+    /// nothing changes, which each run tells once.
+    pub yields: bool,
     /// Calls per second to start from, per endpoint.
     pub call_rates: CallRates,
     /// Whether `http://` servers other than loopback may see the access token.
@@ -159,6 +164,7 @@ impl Options {
             congestion: Congestion::Auto,
             hash_threads: None,
             limit_rate: None,
+            yields: false,
             grace: Duration::from_secs(60),
             call_rates: CallRates::default(),
             allow_http: false,

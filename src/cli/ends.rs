@@ -223,6 +223,7 @@ fn told(held: Held) -> &'static str {
         Held::Hash => "hashing",
         Held::Link => "the link",
         Held::Limit => "the rate limit",
+        Held::Others => "others on the link",
         Held::Service => "the service's answers",
         Held::CallRate => "its call rate",
         Held::Verifying => "its verifying",

@@ -411,6 +411,7 @@ fn name(held: Held) -> &'static str {
         Held::Hash => "hash",
         Held::Link => "link",
         Held::Limit => "limit",
+        Held::Others => "others",
         Held::Service => "service",
         Held::CallRate => "calls",
         Held::Verifying => "verifying",

@@ -33,6 +33,7 @@ pub fn of(upload: &Upload, credential: Credential) -> Result<Options, Error> {
     options.connections = upload.connections.0;
     options.hash_threads = upload.hash_threads;
     options.limit_rate = upload.limit_rate.as_ref().and_then(LimitRate::now);
+    options.yields = upload.yields;
     options.call_rates = upload.call_rate.map(|rates| rates.0).unwrap_or_default();
     if let Some(retries) = upload.retries {
         options.retry.attempts = retries.saturating_add(1);

@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -20,6 +20,7 @@ use super::fault::Failure;
 use super::lookup::Resolver;
 use super::origin::{Origin, Scheme};
 use super::proxy::{self, ProxyRules};
+use super::queueing::{LinkQueue, Queueing};
 use super::settings::{PoolSettings, Proxies, SystemRoots};
 use super::stream::Stream;
 use super::tls;
@@ -67,6 +68,12 @@ impl Connector {
             #[cfg(test)]
             short: Default::default(),
         })
+    }
+
+    /// The link's queue, as connections see it; `None` where it is not watched.
+    pub(super) fn link(&self, now: Instant) -> Option<LinkQueue> {
+        let queueing = self.dialer.queueing.as_ref()?;
+        Some(queueing.link(now))
     }
 
     /// The next `dials` find no descriptor, as it seems.
@@ -164,6 +171,7 @@ struct Dialer {
     tcp: HttpConnector<Resolver>,
     proxies: Arc<ProxyRules>,
     congestion: Arc<CongestionControl>,
+    queueing: Option<Arc<Queueing>>,
 }
 
 impl Dialer {
@@ -183,6 +191,7 @@ impl Dialer {
             tcp,
             proxies,
             congestion: CongestionControl::new(settings.congestion),
+            queueing: settings.watches_queue.then(Arc::default),
         })
     }
 }
@@ -201,17 +210,13 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, target: Uri) -> Self::Future {
         let origin = Origin::parse(&target.to_string(), Scheme::Http);
         let proxy = origin.ok().and_then(|origin| self.proxies.proxy(&origin));
-        let congestion = Arc::clone(&self.congestion);
+        let (congestion, queueing) = (Arc::clone(&self.congestion), self.queueing.clone());
+        let counted = move |socket| Ok(CountingStream::new(socket, &congestion, queueing.as_ref()));
         let Some(proxy) = proxy.cloned() else {
             let connecting = self.tcp.call(target);
-            return Box::pin(
-                async move { Ok(CountingStream::new(connecting.await?, &congestion)) },
-            );
+            return Box::pin(async move { counted(connecting.await?) });
         };
         let tcp = self.tcp.clone();
-        Box::pin(async move {
-            let socket = proxy::open(&proxy, tcp, &target).await?;
-            Ok(CountingStream::new(socket, &congestion))
-        })
+        Box::pin(async move { counted(proxy::open(&proxy, tcp, &target).await?) })
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::congestion::{CongestionControl, SocketWatch};
+use super::queueing::{QueueWatch, Queueing};
 
 /// What one connection moved.
 #[derive(Debug, Default)]
@@ -89,11 +90,16 @@ enum Writes {
 }
 
 impl CountingStream {
-    pub(super) fn new(socket: TokioIo<TcpStream>, congestion: &Arc<CongestionControl>) -> Self {
+    pub(super) fn new(
+        socket: TokioIo<TcpStream>,
+        congestion: &Arc<CongestionControl>,
+        queueing: Option<&Arc<Queueing>>,
+    ) -> Self {
         let meter = Arc::<ConnectionMeter>::default();
         let socket = socket.into_inner();
         let received = Received {
             watch: congestion.watch(&socket),
+            queue: queueing.and_then(|queueing| queueing.watch(&socket)),
             socket,
             meter: Arc::clone(&meter),
         };
@@ -145,11 +151,15 @@ struct Received {
     socket: TcpStream,
     meter: Arc<ConnectionMeter>,
     watch: SocketWatch,
+    queue: Option<QueueWatch>,
 }
 
 impl Received {
     fn wrote(&mut self, bytes: usize) {
         self.watch.wrote(&self.socket, bytes);
+        if let Some(queue) = &mut self.queue {
+            queue.wrote(&self.socket);
+        }
     }
 }
 

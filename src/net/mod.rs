@@ -17,6 +17,7 @@ mod metrics;
 mod origin;
 mod pool;
 mod proxy;
+mod queueing;
 mod request;
 mod settings;
 mod shortage;
@@ -33,6 +34,7 @@ pub use body::{Body, Throttle};
 pub use lookup::Lookup;
 pub use origin::{Origin, Scheme};
 pub use pool::Pool;
+pub use queueing::LinkQueue;
 pub use request::{Request, Response};
 #[cfg(feature = "internals")]
 pub use settings::SystemRoots;

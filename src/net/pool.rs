@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderValue;
 
@@ -12,6 +12,7 @@ use super::connect::Connector;
 use super::exchange::{self, ExchangeError, Processed, RequestDefaults};
 use super::host::{Host, HostContext, HostLimits};
 use super::origin::Origin;
+use super::queueing::LinkQueue;
 use super::request::{Request, Response};
 use super::settings::{PoolSettings, ServerStats};
 use super::socket_limit::SocketLimit;
@@ -126,6 +127,12 @@ impl Pool {
     pub fn round_trip(&self, origin: &Origin) -> Option<Duration> {
         let hosts = self.0.hosts();
         hosts.by_origin.get(origin)?.metrics().round_trip()
+    }
+
+    /// The queue of the link ahead, as connections see it; `None` where it is not watched.
+    #[must_use]
+    pub fn link(&self, now: Instant) -> Option<LinkQueue> {
+        self.0.context.connector.link(now)
     }
 
     /// What was done so far, by server. Of servers that are out of use only the last some hundred are

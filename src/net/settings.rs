@@ -32,6 +32,8 @@ pub struct PoolSettings {
     pub proxies: Proxies,
     /// Who paces the sockets.
     pub congestion: Congestion,
+    /// Whether the link's queue is watched, for [`Pool::link`](super::Pool::link).
+    pub watches_queue: bool,
     /// Who finds the addresses of names; `None` is the system.
     pub lookup: Option<Lookup>,
 }
@@ -91,6 +93,7 @@ impl Default for PoolSettings {
             user_agent: concat!("panup/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::Environment,
             congestion: Congestion::Auto,
+            watches_queue: false,
             lookup: None,
         }
     }

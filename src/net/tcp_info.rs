@@ -1,5 +1,5 @@
-//! What the kernel counts on one TCP connection. In: a socket. Out: plain numbers, where the kernel
-//! has them. Never: a change of the socket, a decision.
+//! What the kernel counts on one TCP connection, and how far a socket runs ahead of it. In: a socket. Out:
+//! plain numbers, where the kernel has them. Never: a decision.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub(super) struct TcpInfo {
     pub(super) rtt: Duration,
     /// The shortest round trip of some minutes: the path's, without a queue.
     pub(super) shortest: Duration,
+    /// Bytes that were acknowledged.
+    pub(super) acked: u64,
 }
 
 impl TcpInfo {
@@ -64,13 +66,40 @@ impl TcpInfo {
             again: number(TOTAL_RETRANS)?,
             rtt: micros(RTT)?,
             shortest: micros(MIN_RTT)?,
+            acked: u64::from_ne_bytes(bytes.get(BYTES_ACKED..BYTES_ACKED + 8)?.try_into().ok()?),
         })
     }
 }
 
+/// `socket` takes no more than `bytes` beyond what TCP has sent, so that what is paced is what leaves.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn keep_near(socket: &TcpStream, bytes: u32) {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: the descriptor is open while `socket` is borrowed, and the kernel reads the four bytes of `bytes`.
+    let failed = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        )
+    };
+    if failed != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::debug!(%error, "the socket runs ahead of its pace");
+    }
+}
+
+/// There is no such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn keep_near(_: &TcpStream, _: u32) {}
+
 /// Where the fields are, by their names there.
 const RTT: usize = 68;
 const TOTAL_RETRANS: usize = 100;
+const BYTES_ACKED: usize = 120;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_OUT: usize = 156;
 
@@ -88,6 +117,7 @@ mod tests {
         for (at, number) in [(68, 81_500_u32), (100, 12), (148, 80_100), (156, 4711)] {
             bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
         }
+        bytes[120..128].copy_from_slice(&5_000_000_000_u64.to_ne_bytes());
         bytes.truncate(length);
         bytes
     }
@@ -99,6 +129,7 @@ mod tests {
             again: 12,
             rtt: Duration::from_micros(81_500),
             shortest: Duration::from_micros(80_100),
+            acked: 5_000_000_000,
         };
         assert_eq!(TcpInfo::parse(&bytes(232)), Some(expected));
         assert_eq!(TcpInfo::parse(&bytes(160)), Some(expected));

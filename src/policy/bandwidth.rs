@@ -12,15 +12,24 @@ pub struct Bandwidth {
     bytes_per_second: f64,
     /// When everything sold so far has been sent at exactly the limit.
     sold_until: Option<Instant>,
+    /// What an idle or late sender may catch up with.
+    credit: Duration,
 }
 
 impl Bandwidth {
     /// At most `bytes_per_second`; 0 is taken as 1, since nothing would ever leave.
     #[must_use]
     pub fn new(bytes_per_second: u64) -> Self {
+        Bandwidth::with_credit(bytes_per_second, BURST)
+    }
+
+    /// The same, where an idle or late sender may catch up with `credit`.
+    #[must_use]
+    pub fn with_credit(bytes_per_second: u64, credit: Duration) -> Self {
         Bandwidth {
             bytes_per_second: bytes_per_second.max(1) as f64,
             sold_until: None,
+            credit,
         }
     }
 
@@ -44,7 +53,7 @@ impl Bandwidth {
     /// the order in which they were taken.
     #[must_use = "the bytes may leave only after this time"]
     pub fn take(&mut self, now: Instant, bytes: u64) -> Duration {
-        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let earliest = now.checked_sub(self.credit).unwrap_or(now);
         let start = self
             .sold_until
             .map_or(earliest, |until| until.max(earliest));
@@ -81,6 +90,12 @@ pub fn check_rate(bytes_per_second: u64, what: &str, bytes: u64) -> Result<()> {
 pub fn bodies_in_time(bytes_per_second: u64, bytes: u64) -> usize {
     let bodies = bytes_per_second.saturating_mul(IN_TIME) / bytes.max(1);
     usize::try_from(bodies).unwrap_or(usize::MAX).max(1)
+}
+
+/// The bytes a second at which so many bodies of `bytes` at once arrive in time.
+#[must_use]
+pub fn rate_in_time(bodies: usize, bytes: u64) -> u64 {
+    (bodies as u64).saturating_mul(bytes) / IN_TIME
 }
 
 /// The size of a slice in everything that the service has answered, in bytes.

@@ -9,15 +9,17 @@ pub mod limit;
 pub mod lull;
 pub mod rate;
 pub mod retry;
+pub mod room;
 pub mod scores;
 pub mod version;
 
-pub use bandwidth::{Bandwidth, USUAL_SLICE, bodies_in_time, check_rate};
+pub use bandwidth::{Bandwidth, USUAL_SLICE, bodies_in_time, check_rate, rate_in_time};
 pub use failure::SharedFailure;
 pub use hedge::{Hedge, Pace, Queue, Straggler};
 pub use limit::{CongestionSignal, Limit, LimitSettings, Steering};
 pub use lull::Lull;
 pub use rate::{CallRates, Rate, RateSettings};
 pub use retry::{Attempt, Decision, Patience, Repeat, Retry, RetryBudget};
+pub use room::{LinkState, Room};
 pub use scores::ServerScores;
 pub use version::Trial;

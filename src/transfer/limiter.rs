@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::policy::{CongestionSignal, Limit, Steering, USUAL_SLICE, bodies_in_time};
+use crate::policy::{CongestionSignal, Limit, Steering, USUAL_SLICE, bodies_in_time, rate_in_time};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The limiter of a client, shared by all its runs.
@@ -147,6 +147,17 @@ impl ConcurrencyLimiter {
         let mut state = self.lock();
         state.rate = rate;
         self.hand_on(state);
+    }
+
+    /// The bytes a second that what is in flight needs to arrive in time, and what two bodies need.
+    #[must_use]
+    pub fn needs(&self) -> (u64, u64) {
+        let state = self.lock();
+        let largest = state.largest.unwrap_or(USUAL_SLICE);
+        (
+            rate_in_time(state.in_flight, largest),
+            rate_in_time(2, largest),
+        )
     }
 
     /// A body failed in a way that asks for fewer at once.

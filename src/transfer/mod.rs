@@ -20,6 +20,7 @@ mod tally;
 mod trace;
 mod trust;
 mod waits;
+mod yielding;
 
 pub use activity::{Activity, Left, Steps, Wait};
 pub use cancel::Cancel;
@@ -50,6 +51,7 @@ use limiter::ConcurrencyLimiter;
 use rates::Rates;
 use servers::Servers;
 use trust::Trust;
+use yielding::Yielding;
 
 /// What all transfers of a client share: connections, token, limits and servers.
 #[derive(Debug)]
@@ -62,6 +64,8 @@ pub struct Transfer {
     servers: Arc<Servers>,
     retry: Retry,
     bandwidth: Mutex<Option<Bandwidth>>,
+    /// Leaves room for others on the link, if that is asked for.
+    yielding: Option<Mutex<Yielding>>,
     /// Body bytes that sockets took, of all runs.
     carried: AtomicU64,
     single: SingleServers,
@@ -96,6 +100,8 @@ pub struct Settings {
     pub call_rates: CallRates,
     /// Bytes per second of all bodies; `None` is no limit.
     pub limit_rate: Option<u64>,
+    /// Whether room is left for others on the link.
+    pub yields: bool,
 }
 
 /// The run on whose behalf something is sent: how it is told to stop, what it may still repeat, and
@@ -143,15 +149,20 @@ impl Transfer {
         let service = Service::new(pool.clone(), settings.api, settings.api_version);
         let limit = Limit::new(settings.limit, Instant::now());
         let bandwidth = Mutex::new(settings.limit_rate.map(Bandwidth::new));
+        let yielding = settings.yields.then(|| Yielding::new(Instant::now()));
+        // No more at first than the pace carries.
+        let paced = (yielding.as_ref()).and_then(|yielding| yielding.bodies_rate(0));
+        let bodies_rate = [paced, settings.limit_rate].into_iter().flatten().min();
         Ok(Arc::new_cyclic(|me| Transfer {
             service,
             pool,
             tokens: TokenProvider::new(tokens),
-            limiter: ConcurrencyLimiter::new(limit, settings.limit_rate),
+            limiter: ConcurrencyLimiter::new(limit, bodies_rate),
             rates: Rates::new(&settings.call_rates),
             servers: Servers::new((trust, settings.plain), scheme, settings.version),
             retry: settings.retry,
             bandwidth,
+            yielding: yielding.map(Mutex::new),
             carried: AtomicU64::new(0),
             single: SingleServers::default(),
             own: Scope::with_throttle(Throttle::new(|_| Duration::ZERO), Arc::default()),
@@ -168,9 +179,10 @@ impl Transfer {
         let throttle = Throttle::new(move |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
             transfer.carried.fetch_add(bytes, Ordering::Relaxed);
+            let room = transfer.make_room(bytes);
             let mut limit = transfer.bandwidth.lock();
             let limit = limit.as_mut();
-            limit.map_or(Duration::ZERO, |limit| limit.take(Instant::now(), bytes))
+            room.max(limit.map_or(Duration::ZERO, |limit| limit.take(Instant::now(), bytes)))
         });
         Scope::with_throttle(throttle, sent)
     }
@@ -320,6 +332,39 @@ impl Transfer {
         }
         let carried = self.carried.load(Ordering::Relaxed);
         self.limiter.progressed(now, carried);
+        if self.yielding.is_some() {
+            self.limiter.set_rate(self.bodies_rate());
+        }
+    }
+
+    /// How long `bytes` wait so that room is left for others.
+    fn make_room(&self, bytes: u64) -> Duration {
+        let Some(yielding) = &self.yielding else {
+            return Duration::ZERO;
+        };
+        let now = Instant::now();
+        let link = || (self.pool.link(now), self.limiter.needs().0);
+        let mut yielding = yielding.lock();
+        let (was_blind, wait) = (yielding.is_blind(), yielding.take(now, bytes, link));
+        if yielding.is_blind() && !was_blind {
+            self.servers.tell(blind());
+        }
+        wait
+    }
+
+    /// Whether this gives way to somebody else who fills the link.
+    #[must_use]
+    pub fn gives_way(&self) -> bool {
+        let yielding = self.yielding.as_ref();
+        yielding.is_some_and(|yielding| yielding.lock().gives_way())
+    }
+
+    /// The rate of which bodies in flight are counted.
+    fn bodies_rate(&self) -> Option<u64> {
+        let (_, for_two) = self.limiter.needs();
+        let yielding = self.yielding.as_ref();
+        let room = yielding.and_then(|yielding| yielding.lock().bodies_rate(for_two));
+        [room, self.limit_rate()].into_iter().flatten().min()
     }
 
     /// Bytes of content a second that all bodies share, if that is limited.
@@ -336,7 +381,7 @@ impl Transfer {
             (limit, rate) => *limit = rate.map(Bandwidth::new),
         }
         drop(bandwidth);
-        self.limiter.set_rate(rate);
+        self.limiter.set_rate(self.bodies_rate());
     }
 
     /// Bodies in flight, and how many there may be.
@@ -381,6 +426,13 @@ impl Transfer {
     pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {
         self.servers.versions()
     }
+}
+
+/// What is said once where nothing is known of the link's queue.
+fn blind() -> Error {
+    let message = "this system does not tell how long packets wait, so no room is left for others on the link";
+    let error = Error::new(Kind::Invalid, Operation::Configure, message.to_owned());
+    error.advice("`Options::limit_rate` leaves some")
 }
 
 fn of_one() -> Mutex<RetryBudget> {

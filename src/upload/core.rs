@@ -246,6 +246,7 @@ fn transfer_settings(options: &Options, api: Origin, shares: Shares) -> transfer
         limit,
         call_rates: options.call_rates,
         limit_rate: options.limit_rate,
+        yields: options.yields,
     }
 }
 
@@ -263,6 +264,7 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         roots: options.roots.clone(),
         timeouts: options.timeouts,
         congestion: options.congestion,
+        watches_queue: options.yields,
         lookup: options.lookup.clone(),
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),

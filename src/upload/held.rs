@@ -19,6 +19,8 @@ pub enum Held {
     Link,
     /// Sending: the rate limit that was asked for.
     Limit,
+    /// Sending: others fill the link, and [`Options::yields`](crate::Options::yields) leaves it to them.
+    Others,
     /// Answers of the service.
     Service,
     /// Calls per second that the service grants.
@@ -31,11 +33,12 @@ pub enum Held {
 
 impl Held {
     /// All of them.
-    pub const ALL: [Held; 8] = [
+    pub const ALL: [Held; 9] = [
         Held::Disk,
         Held::Hash,
         Held::Link,
         Held::Limit,
+        Held::Others,
         Held::Service,
         Held::CallRate,
         Held::Verifying,
@@ -49,7 +52,7 @@ impl Held {
             Held::Disk => "disk",
             Held::Hash => "hash",
             Held::Link => "link",
-            Held::Limit => "limit",
+            Held::Limit | Held::Others => "limit",
             Held::CallRate => "calls",
             Held::Service | Held::Verifying | Held::Waiting => "service",
         }
@@ -69,6 +72,8 @@ pub struct Moment {
     pub moves: bool,
     /// Bytes go out as fast as the limit allows.
     pub at_limit: bool,
+    /// Others on the link are left most of it.
+    pub gives_way: bool,
     /// Processors that were in use.
     pub processors: f64,
 }
@@ -88,6 +93,7 @@ impl Moment {
         } = self.steps;
         let bodies = sending + unanswered > 0;
         let sent = match () {
+            () if self.gives_way => Held::Others,
             () if self.at_limit => Held::Limit,
             () if self.moves => Held::Link,
             () if sending > 0 => Held::Waiting,
@@ -136,6 +142,7 @@ impl fmt::Display for Held {
             Held::Hash => "hashing",
             Held::Link => "the link",
             Held::Limit => "the rate limit",
+            Held::Others => "others on the link",
             Held::Service => "the service's answers",
             Held::CallRate => "the service's call rate",
             Held::Verifying => "the service's verifying",
@@ -210,6 +217,14 @@ mod tests {
                     ..moving
                 },
                 Held::Limit,
+            ),
+            (
+                "others are there",
+                Moment {
+                    gives_way: true,
+                    ..moving
+                },
+                Held::Others,
             ),
             (
                 "verified, and asked about",

@@ -80,6 +80,7 @@ impl Looks {
             verifying: progress.under_way.count(Step::Verifying),
             moves: now.saturating_duration_since(self.moved) < STANDSTILL,
             at_limit: self.at_limit,
+            gives_way: transfer.gives_way(),
             processors: self.processors(now),
         };
         let held = moment.held();

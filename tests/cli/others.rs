@@ -78,6 +78,7 @@ fn help_and_version() {
         "--http",
         "--hash-threads",
         "--limit-rate",
+        "--yield",
         "--call-rate",
         "--state-dir",
         "--no-resume",

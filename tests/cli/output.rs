@@ -41,6 +41,21 @@ fn the_emulator_inside_makes_a_folder_where_none_is_named() {
 }
 
 #[test]
+fn room_for_others_goes_together_with_a_limit_and_slices() {
+    let home = folder();
+    make(&home.path().join("x"), 300_000, 0);
+    for more in [&["--yield"][..], &["--yield", "--limit-rate=4M"]] {
+        let mut command = panup(home.path());
+        command.env("TMPDIR", home.path());
+        command.args(["upload", "--emulator", "--single-max=0", "--json", "x"]);
+        command.args(more);
+        let done = finish(&mut command).exit(0);
+        assert!(done.stdout.contains(r#""status":"uploaded""#), "{done:?}");
+        assert_eq!(done.stderr, "", "nothing to warn of");
+    }
+}
+
+#[test]
 fn every_line_of_json_is_an_object_as_documented() {
     let home = folder();
     make(&home.path().join("x"), 10, 0);

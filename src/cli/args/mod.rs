@@ -190,6 +190,10 @@ pub struct Upload {
     #[arg(long, value_name = "RATE", help_heading = "How")]
     pub limit_rate: Option<LimitRate>,
 
+    /// Leave room for others on this link (Linux): go more slowly where something waits in its queue.
+    #[arg(long = "yield", help_heading = "How")]
+    pub yields: bool,
+
     /// Calls per second, e.g. create=5,complete=20,single=5. Without it they adapt.
     #[arg(long, value_name = "NAME=N,…", help_heading = "How")]
     pub call_rate: Option<Rates>,

@@ -1,0 +1,279 @@
+//! What waits in the queue of the link ahead of us. In: round trips and acknowledgements of connections, as the
+//! kernel counts them. Out: how much longer than the shortest round trips are of late, and what arrives. Never: a
+//! decision.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::tcp_info::{self, TcpInfo};
+use crate::sync::Mutex;
+
+/// What all connections of a pool see of the link.
+#[derive(Debug, Default)]
+pub(super) struct Queueing {
+    state: Mutex<State>,
+}
+
+/// What one connection adds to it.
+#[derive(Debug)]
+pub(super) struct QueueWatch {
+    queueing: Arc<Queueing>,
+    peer: IpAddr,
+    looked: Instant,
+    /// Bytes that were acknowledged by then.
+    acked: Option<u64>,
+}
+
+/// The link as connections see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkQueue {
+    /// What waits in its queue; `None` where no connection that sends was looked at of late.
+    pub waits: Option<Duration>,
+    /// The longest of the round trips to servers without it.
+    pub round_trip: Duration,
+    /// Bytes that arrive a second.
+    pub arrives: f64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    paths: HashMap<IpAddr, Path>,
+    /// What was seen of late: when, and how much longer than the shortest a round trip was.
+    seen: VecDeque<(Instant, Duration)>,
+    /// What was acknowledged of late.
+    arrived: VecDeque<(Instant, u64)>,
+}
+
+/// The way to one address.
+#[derive(Debug)]
+struct Path {
+    /// The shortest round trip, and when it was last that short.
+    shortest: Duration,
+    at: Instant,
+    /// It has become longer, which connections from before do not know.
+    is_longer: bool,
+    /// The shortest and the longest since the window began.
+    began: Instant,
+    low: Duration,
+    high: Duration,
+}
+
+impl Queueing {
+    /// Watches a socket that was opened, and keeps it from taking much ahead of TCP.
+    pub(super) fn watch(self: &Arc<Self>, socket: &TcpStream) -> Option<QueueWatch> {
+        tcp_info::keep_near(socket, NEAR);
+        Some(QueueWatch {
+            queueing: Arc::clone(self),
+            peer: socket.peer_addr().ok()?.ip(),
+            looked: Instant::now(),
+            acked: None,
+        })
+    }
+
+    /// What is known `now`.
+    pub(super) fn link(&self, now: Instant) -> LinkQueue {
+        let mut state = self.state.lock();
+        state.forget(now);
+        let arrived: u64 = state.arrived.iter().map(|&(_, bytes)| bytes).sum();
+        LinkQueue {
+            waits: state.seen.iter().map(|&(_, waits)| waits).min(),
+            round_trip: state
+                .paths
+                .values()
+                .map(|path| path.shortest)
+                .max()
+                .unwrap_or_default(),
+            arrives: arrived as f64 / ARRIVES_OVER.as_secs_f64(),
+        }
+    }
+
+    fn note(&self, peer: IpAddr, info: &TcpInfo, arrived: u64, now: Instant) {
+        let mut state = self.state.lock();
+        let waits = state.path(peer, info, now).note(info, now);
+        state.seen.push_back((now, waits));
+        state.arrived.push_back((now, arrived));
+        state.forget(now);
+    }
+}
+
+impl QueueWatch {
+    /// More was written to `socket`.
+    pub(super) fn wrote(&mut self, socket: &TcpStream) {
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.looked);
+        if passed < LOOK_AFTER {
+            return;
+        }
+        self.looked = now;
+        let Some(info) = TcpInfo::of(socket) else {
+            return;
+        };
+        // What comes in after a rest says nothing of how fast it came.
+        let before = self.acked.replace(info.acked);
+        let before = before.filter(|_| passed < RESTED).unwrap_or(info.acked);
+        let arrived = info.acked.saturating_sub(before);
+        self.queueing.note(self.peer, &info, arrived, now);
+    }
+}
+
+impl State {
+    fn path(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> &mut Path {
+        if self.paths.len() >= MOST_ADDRESSES && !self.paths.contains_key(&peer) {
+            self.paths.clear();
+        }
+        self.paths.entry(peer).or_insert_with(|| Path {
+            shortest: info.shortest.min(info.rtt),
+            at: now,
+            is_longer: false,
+            began: now,
+            low: info.rtt,
+            high: info.rtt,
+        })
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let older = |at: Instant, than: Duration| now.saturating_duration_since(at) > than;
+        while self.seen.len() > MOST_SEEN
+            || (self.seen.front()).is_some_and(|&(at, _)| older(at, SEEN_WITHIN))
+        {
+            self.seen.pop_front();
+        }
+        while (self.arrived.front()).is_some_and(|&(at, _)| older(at, ARRIVES_OVER)) {
+            self.arrived.pop_front();
+        }
+    }
+}
+
+impl Path {
+    /// How much longer than the shortest a round trip is now.
+    fn note(&mut self, info: &TcpInfo, now: Instant) -> Duration {
+        // The kernel has seen each packet of a connection; this has not.
+        let known = if self.is_longer {
+            info.rtt
+        } else {
+            info.shortest
+        };
+        self.shortest = self.shortest.min(info.rtt).min(known);
+        if info.rtt <= self.shortest + SAME {
+            self.at = now;
+        }
+        self.low = self.low.min(info.rtt);
+        self.high = self.high.max(info.rtt);
+        if now.saturating_duration_since(self.began) >= WINDOW {
+            self.end_window(now);
+        }
+        info.rtt.saturating_sub(self.shortest)
+    }
+
+    /// A path that has become longer shows no shorter round trip any more. Queues come and go; what stays the
+    /// same, also where we are quiet for a moment, is the path.
+    fn end_window(&mut self, now: Instant) {
+        let is_steady = self.high - self.low < STEADY;
+        let is_old = now.saturating_duration_since(self.at) >= LASTS;
+        if self.low > self.shortest + SAME && (is_steady || is_old) {
+            tracing::info!(before = ?self.shortest, now = ?self.low, "the path has become longer");
+            (self.shortest, self.at, self.is_longer) = (self.low, now, true);
+        }
+        (self.began, self.low, self.high) = (now, Duration::MAX, Duration::ZERO);
+    }
+}
+
+/// What a socket takes ahead of TCP.
+const NEAR: u32 = 64 << 10;
+
+/// Between two looks at a socket.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+
+/// A socket that sends is looked at within this time.
+const RESTED: Duration = Duration::from_millis(150);
+
+/// How long a round trip counts: some looks of a connection. The shortest counts, since acknowledgements may
+/// be late for reasons of their own.
+const SEEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// What arrives is taken over so long.
+const ARRIVES_OVER: Duration = Duration::from_millis(200);
+
+/// Round trips that differ by no more are the same.
+const SAME: Duration = Duration::from_millis(2);
+
+/// Over which a round trip that never changes is the path's own, and by how much it may.
+const WINDOW: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_millis(5);
+
+/// How long the shortest counts in any case.
+const LASTS: Duration = Duration::from_secs(300);
+
+/// Beyond these the oldest go.
+const MOST_SEEN: usize = 1024;
+const MOST_ADDRESSES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(rtt: u64, shortest: u64) -> TcpInfo {
+        TcpInfo {
+            segments: 1,
+            again: 0,
+            rtt: Duration::from_millis(rtt),
+            shortest: Duration::from_millis(shortest),
+            acked: 0,
+        }
+    }
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    #[test]
+    fn what_waits_is_above_the_shortest_of_all_connections_to_the_address() {
+        let (queueing, mut now) = (Queueing::default(), Instant::now());
+        assert_eq!(queueing.link(now).waits, None);
+        queueing.note(PEER, &info(80, 80), 0, now);
+        now += SEEN_WITHIN * 2;
+        // One that was opened while the queue stood has never seen the path without it.
+        queueing.note(PEER, &info(110, 105), 1_000_000, now);
+        queueing.note(PEER, &info(120, 80), 1_000_000, now);
+        let link = queueing.link(now);
+        assert_eq!(link.waits, Some(Duration::from_millis(30)));
+        assert_eq!(link.round_trip, Duration::from_millis(80));
+        assert_eq!(link.arrives, 2e6 / ARRIVES_OVER.as_secs_f64());
+        let elsewhere = IpAddr::from([10, 0, 0, 2]);
+        queueing.note(elsewhere, &info(200, 200), 0, now);
+        assert_eq!(
+            queueing.link(now).waits,
+            Some(Duration::ZERO),
+            "another path"
+        );
+        let later = queueing.link(now + Duration::from_secs(1));
+        assert_eq!((later.waits, later.arrives), (None, 0.0));
+    }
+
+    #[test]
+    fn a_path_that_has_become_longer_is_learnt_and_a_queue_is_not() {
+        let (longer, queued) = (|_: u64| 110_u64, |second: u64| 110 + second % 20);
+        for (of, expected) in [(&longer as &dyn Fn(u64) -> u64, 0), (&queued, 30)] {
+            let (queueing, start) = (Queueing::default(), Instant::now());
+            queueing.note(PEER, &info(80, 80), 0, start);
+            for second in 1..=70 {
+                let now = start + Duration::from_secs(second);
+                queueing.note(PEER, &info(of(second), 80), 0, now);
+            }
+            let now = start + Duration::from_secs(70);
+            let waits = queueing.link(now).waits.expect("just seen").as_millis();
+            assert!(waits >= expected && waits < expected + 20, "{waits}");
+        }
+    }
+
+    #[test]
+    fn a_shorter_path_counts_at_once() {
+        let (queueing, now) = (Queueing::default(), Instant::now());
+        queueing.note(PEER, &info(80, 80), 0, now);
+        queueing.note(PEER, &info(60, 60), 0, now);
+        queueing.note(PEER, &info(75, 60), 0, now);
+        assert_eq!(queueing.link(now).round_trip, Duration::from_millis(60));
+    }
+}
