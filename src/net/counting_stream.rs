@@ -132,13 +132,29 @@ impl CountingStream {
         self.total = total;
     }
 
-    fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.socket.inner_mut().wrote(*bytes);
-            self.meter
-                .written
-                .fetch_add(*bytes as u64, Ordering::AcqRel);
-            self.total.fetch_add(*bytes as u64, Ordering::Relaxed);
+    fn counted(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Received {
+            watch,
+            queue,
+            socket,
+            ..
+        } = self.socket.inner_mut();
+        match &written {
+            Poll::Ready(Ok(bytes)) => {
+                watch.wrote(socket);
+                if let Some(queue) = queue {
+                    queue.wrote(socket);
+                }
+                let bytes = *bytes as u64;
+                self.meter.written.fetch_add(bytes, Ordering::AcqRel);
+                self.total.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => watch.waits(socket, context),
         }
         written
     }
@@ -152,15 +168,6 @@ struct Received {
     meter: Arc<ConnectionMeter>,
     watch: SocketWatch,
     queue: Option<QueueWatch>,
-}
-
-impl Received {
-    fn wrote(&mut self, bytes: usize) {
-        self.watch.wrote(&self.socket, bytes);
-        if let Some(queue) = &mut self.queue {
-            queue.wrote(&self.socket);
-        }
-    }
 }
 
 impl AsyncRead for Received {
@@ -222,7 +229,7 @@ impl Write for CountingStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.counted(written)
+        self.counted(written, cx)
     }
 
     fn poll_write_vectored(
@@ -236,7 +243,7 @@ impl Write for CountingStream {
             return Poll::Pending;
         }
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.counted(written)
+        self.counted(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
