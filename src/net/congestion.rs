@@ -104,6 +104,11 @@ impl CongestionControl {
         watch
     }
 
+    /// Whether sockets use BBR.
+    pub(super) fn is_bbr(&self) -> bool {
+        self.stand.load(Ordering::Relaxed) == CHOSEN && self.name() == "bbr"
+    }
+
     fn name(&self) -> &'static str {
         match self.asked {
             Congestion::Cubic => "cubic",

@@ -89,6 +89,11 @@ impl Connector {
         self.short.fetch_update(SeqCst, SeqCst, fewer).is_ok()
     }
 
+    /// Whether sockets use BBR.
+    pub(super) fn uses_bbr(&self) -> bool {
+        self.dialer.congestion.is_bbr()
+    }
+
     /// By which proxy `origin` is reached, where by one.
     pub(super) fn proxy(&self, origin: &Origin) -> Option<String> {
         let proxy = self.dialer.proxies.proxy(origin);

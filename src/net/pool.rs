@@ -135,6 +135,12 @@ impl Pool {
         self.0.context.connector.link(now)
     }
 
+    /// Whether sockets use BBR: connections then share what the link carries, however much it loses.
+    #[must_use]
+    pub fn uses_bbr(&self) -> bool {
+        self.0.context.connector.uses_bbr()
+    }
+
     /// What was done so far, by server. Of servers that are out of use only the last some hundred are
     /// known.
     #[must_use]

@@ -33,7 +33,8 @@
 //!
 //! On a link that loses packets connections begin fast and each slows down at its losses: goodput
 //! falls although more connections would help. So a probe upwards that gains as much as it adds
-//! shows that each connection has a pace of its own, and is followed by doubling.
+//! shows that each connection has a pace of its own, and is followed by doubling. Where sockets use BBR
+//! none has: what rises then is BBR's doing, not that of more connections, and a few fill the link.
 //!
 //! Each mechanism is here because without it a link of the model (`limit/tests.rs`) falls below its
 //! bar: of the full grid of links, mean of four seeds, one witness each. Figures are shares of the
@@ -89,6 +90,7 @@
 //! | `SMALL`, `STREAM`, `SLOW` | 0.3, 0.5, 4 s | a body's time |
 //! | `SOCKET_FILL`, `SOCKET_HOLDS` | 1, 2 MiB | what a socket takes without having sent it |
 //! | `REQUEST` | 32 KiB | a request's cost beside its bytes |
+//! | `SHARED` | 4 | times `start` that are wanted of connections that share |
 
 mod backoff;
 mod counter;
@@ -243,6 +245,14 @@ impl Limit {
     pub fn on_rtt(&mut self, rtt: Duration) {
         let shortest = self.goodput.on_rtt(rtt);
         self.search.on_rtt(shortest);
+    }
+
+    /// Connections share what the link carries, however much it loses, as BBR's do: a few fill it. That it
+    /// is said again changes nothing.
+    pub fn on_shared(&mut self) {
+        if self.search.share() {
+            self.goodput.restart();
+        }
     }
 
     /// A slice failed.

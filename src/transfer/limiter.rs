@@ -142,6 +142,11 @@ impl ConcurrencyLimiter {
         self.lock().limit.on_rtt(rtt);
     }
 
+    /// Connections share what the link carries, however much it loses.
+    pub fn connections_share(&self) {
+        self.lock().limit.on_shared();
+    }
+
     /// From now on all bodies share `rate` bytes a second.
     pub fn set_rate(self: &Arc<Self>, rate: Option<u64>) {
         let mut state = self.lock();

@@ -330,6 +330,9 @@ impl Transfer {
         if let Some(rtt) = self.servers.round_trip(&self.pool) {
             self.limiter.round_trip(rtt);
         }
+        if self.pool.uses_bbr() {
+            self.limiter.connections_share();
+        }
         let carried = self.carried.load(Ordering::Relaxed);
         self.limiter.progressed(now, carried);
         if self.yielding.is_some() {

@@ -18,6 +18,8 @@ pub(super) struct Search {
     probe_interval: Duration,
     /// Each connection was seen to carry what it carries, whatever the others do.
     own_pace: bool,
+    /// None does: they share what the link carries.
+    shared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +60,7 @@ impl Search {
             next: Direction::Up,
             probe_interval: FIRST_INTERVAL,
             own_pace: false,
+            shared: false,
         }
     }
 
@@ -85,6 +88,20 @@ impl Search {
             let higher = (rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
             self.target = self.bounded((self.settings.start as f64 * higher) as usize);
         }
+    }
+
+    /// Connections share what the link carries from now on, and what was found before says nothing of it.
+    /// Whether that is new.
+    pub(super) fn share(&mut self) -> bool {
+        let new = !std::mem::replace(&mut self.shared, true);
+        if new {
+            self.own_pace = false;
+            self.target = self.bounded(self.settings.start * SHARED);
+            self.next = Direction::Up;
+            self.probe_interval = FIRST_INTERVAL;
+            self.phase = Phase::Holding;
+        }
+        new
     }
 
     /// No more than `target` from now on, within the bounds; returns it.
@@ -187,7 +204,8 @@ impl Search {
 
     /// Whether a probe can tell each connection's own pace from chance.
     fn shows_own_pace(&self, goodput: &Goodput, probe: Probe) -> bool {
-        probe.direction == Direction::Up && probe.from >= FEW && goodput.is_stream()
+        let rises = probe.direction == Direction::Up && probe.from >= FEW;
+        rises && !self.shared && goodput.is_stream()
     }
 
     /// Each connection carries what it carries: the number of them is all that counts.
@@ -289,6 +307,10 @@ const PROPORTIONAL: f64 = 1.15;
 
 /// A quarter fewer may cost no more than the measurement's wavering.
 const COSTS_NOTHING: f64 = 0.99;
+
+/// Times the number to begin with, where connections share what the link carries: of 1 Gbit/s over 80 and
+/// 200 ms with losses, 32 with BBR carry 97 to 99 %, 16 as few as 81 %, and 64 no more.
+const SHARED: usize = 4;
 
 /// Below this one more is half as many again.
 const FEW: usize = 4;

@@ -13,6 +13,8 @@ struct Plan {
     signals: Signals,
     /// The source gives so many slices at once until then.
     slow_source: (usize, f64),
+    /// Connections share, as it is said from the beginning.
+    shared: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -38,6 +40,7 @@ impl Plan {
             seconds,
             signals: Signals::Both,
             slow_source: (usize::MAX, 0.0),
+            shared: false,
         }
     }
 
@@ -56,6 +59,9 @@ impl Plan {
         let mut world = World::new(0);
         let mut limit = Limit::new(self.settings, world.begin());
         limit.on_rtt(Duration::from_secs_f64(link_at(0.0).rtt));
+        if self.shared {
+            limit.on_shared();
+        }
         let mut run = Run {
             permits: Vec::new(),
             used: Vec::new(),
@@ -172,6 +178,24 @@ fn on_every_link_it_fills_the_link_and_keeps_up_with_the_best_fixed_setting() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// Goodput rises for the first ten seconds, whatever is in flight: as connections of BBR find out what the
+/// link carries. Taken for the gain of more connections it would end at 100 and more.
+#[test]
+fn connections_that_share_are_not_doubled_for_what_bbr_does() {
+    let rising = |at: f64| Link::new(1000.0 * (at / 10.0).clamp(0.05, 1.0), 80.0);
+    let most = |shared| {
+        let plan = Plan {
+            shared,
+            ..Plan::auto(40)
+        };
+        let run = plan.run(rising);
+        assert!(run.used(20..40) >= 0.95, "{:.2}", run.used(20..40));
+        run.permits.into_iter().max().expect("40 seconds")
+    };
+    let (sharing, own) = (most(true), most(false));
+    assert!(sharing <= 50 && own >= 2 * sharing, "{sharing}, {own}");
 }
 
 /// Above a knee each permit costs a percent: it stays near the knee, whichever that is.
