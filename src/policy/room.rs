@@ -120,8 +120,11 @@ impl Room {
                 self.rate = self.steady * (1.0 + answer * (TARGET - waits));
             } else {
                 let less = (answer * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
-                self.steady = self.steady.min(seen.arrives);
-                self.rate = seen.arrives * (1.0 - less);
+                // What arrives lags behind a pace that has just grown.
+                let most = f64::powf(1.0 - LARGEST_CUT, passed / round);
+                let steady = self.steady.min(seen.arrives);
+                self.steady = steady.max(self.steady * most);
+                self.rate = (seen.arrives * (1.0 - less)).max(self.rate * most);
             }
         }
         let least = (seen.least as f64).max(LEAST);
