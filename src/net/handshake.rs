@@ -76,6 +76,10 @@ fn distrust(why: &CertificateError) -> String {
             "certificate not trusted: UnknownIssuer; a private CA is named in `Options::roots`"
                 .to_owned()
         }
+        // What the system's own verifier says, in its words.
+        CertificateError::Other(why) => {
+            format!("certificate not trusted: {why}; a private CA is named in `Options::roots`")
+        }
         other => format!("certificate not trusted: {other}"),
     }
 }

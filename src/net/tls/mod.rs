@@ -12,6 +12,8 @@ use rustls::{ClientConfig, RootCertStore};
 use super::settings::SystemRoots;
 use crate::error::{Error, Kind, Operation, Result};
 
+#[cfg(any(windows, target_vendor = "apple", test))]
+mod either;
 #[cfg(not(any(windows, target_vendor = "apple")))]
 mod files;
 #[cfg(not(any(windows, target_vendor = "apple")))]

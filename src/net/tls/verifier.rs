@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
 use super::Given;
+use super::either::Either;
 
 /// Trusts what the system trusts, and the certificates that were given.
 ///
@@ -20,11 +22,14 @@ pub(super) fn trusting(
     provider: Arc<CryptoProvider>,
     given: Given,
 ) -> io::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
-    let verifier = match given.0.is_empty() {
-        true => Verifier::new(provider),
-        false => Verifier::new_with_extra_roots(given.0, provider),
+    let system = Verifier::new(Arc::clone(&provider)).map_err(io::Error::other)?;
+    let verifier: Arc<dyn ServerCertVerifier> = match given.0.is_empty() {
+        true => Arc::new(system),
+        false => {
+            let either = Either::new(given.store(), Arc::new(system), provider);
+            Arc::new(either.map_err(io::Error::other)?)
+        }
     };
-    let verifier = Arc::new(verifier.map_err(io::Error::other)?);
     Ok(builder
         .dangerous()
         .with_custom_certificate_verifier(verifier))
