@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 use std::process::Output;
+use std::time::Duration;
 
 use common::{Killed, SLICE, Scene, failure, outcomes_and_warnings, wait};
 use panup::{Item, Kind, Resume, Status};
@@ -170,6 +171,31 @@ async fn an_interrupt_lets_what_is_in_flight_land() {
         .expect("resumed");
     assert_eq!(scene.emulator.stats().of(Operation::Slice).done, 40);
     scene.assert_stored(&[&item]);
+}
+
+/// As the end of a console has it, after which the system leaves the process some seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_with_no_time_left_waits_for_no_body() {
+    let scene = Scene::small();
+    let item = scene.item("f", 4 * SLICE, 1);
+    let slow = NetworkConditions {
+        bandwidth: Some(SLICE / 20),
+        ..NetworkConditions::default()
+    };
+    for server in 0..2 {
+        scene.emulator.set_network(Place::Server(server), slow);
+    }
+    let client = scene.sliced_client();
+    let run = client.start([item]).expect("threads");
+    tokio::task::block_in_place(|| {
+        wait("a body is in flight", || {
+            scene.emulator.stats().of(Operation::Slice).in_flight > 0
+        });
+    });
+    run.interrupter().interrupt_within(Duration::ZERO);
+    let (outcomes, _) = outcomes_and_warnings(run).await;
+    assert_eq!(failure(&outcomes[0]).kind(), Kind::Cancelled);
+    assert_eq!(scene.emulator.stats().of(Operation::Slice).done, 0);
 }
 
 #[cfg(unix)]

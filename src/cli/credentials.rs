@@ -309,7 +309,7 @@ fn ask_hidden(prompt: &str) -> Result<String, Error> {
     let terminal = std::io::stdin().is_terminal();
     if terminal {
         // After an interrupt the terminal must echo again.
-        Signals::new().at_first(|| {
+        Signals::new().at_first(|_| {
             let _ = echo("echo");
             std::process::exit(i32::from(INTERRUPTED));
         });

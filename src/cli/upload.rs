@@ -93,7 +93,7 @@ pub fn run(upload: &Upload, verbose: bool) -> Result<u8, Error> {
             metrics.follow(&client, run.progress());
         }
         let interrupt = run.interrupter();
-        signals.at_first(move || interrupt.interrupt());
+        signals.at_first(move |most| interrupt.interrupt_within(most));
         let progress = Arc::clone(run.progress());
         signals.at_second(move || ending::stopped(&progress, is_kept));
         let make = |found| folders::make(&client, upload.what.parent_id, found, work.handle());

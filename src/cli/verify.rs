@@ -121,7 +121,7 @@ async fn by_path(
     let mut splits = Splits::new(&client, Purpose::Verify, verify.what.select.split);
     let mut run = client.verify(splits.items(walk.items()))?;
     let interrupt = run.interrupter();
-    signals.at_first(move || interrupt.interrupt());
+    signals.at_first(move |most| interrupt.interrupt_within(most));
     while let Some(event) = run.next().await {
         match event {
             Event::File(outcome) => {

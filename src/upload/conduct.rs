@@ -395,14 +395,14 @@ impl Files {
 
     /// Gives the link to the bodies that are nearest to their end.
     fn land(&self) -> Landing {
-        let Shared { core, scope, .. } = &*self.shared;
+        let scope = &self.shared.scope;
         let now = Instant::now();
         let mut looked = self.shared.progress.looked.lock();
         let answering = scope.activity.answering().unwrap_or_default();
         let (landing, late) = landing(
             scope.activity.flights(now),
             looked.speed,
-            (answering, core.options.grace),
+            (answering, self.shared.grace()),
         );
         looked.landing = Some((landing, now));
         drop(looked);

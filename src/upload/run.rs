@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -54,6 +54,8 @@ pub struct Shared {
     pub comparing: Semaphore,
     /// Paths that are like others, so far.
     similar: AtomicU64,
+    /// After an interrupt: how long bodies in flight may take at most.
+    grace: Mutex<Duration>,
     /// Places for files that are under way.
     pub places: Semaphore,
     /// The conductor has the sender that counts: where it ends, the channel closes.
@@ -78,6 +80,7 @@ impl Shared {
         events: mpsc::WeakSender<Told>,
     ) -> Arc<Shared> {
         let scope = core.transfer.scope();
+        let grace = Mutex::new(core.options.grace);
         let comparing = core.options.hash_threads.unwrap_or_else(processors);
         Arc::new(Shared {
             purpose,
@@ -88,6 +91,7 @@ impl Shared {
             listings: Listings::default(),
             comparing: Semaphore::new(comparing),
             similar: AtomicU64::new(0),
+            grace,
             places: Semaphore::new(PLACES),
             events,
             sums: Mutex::new(Sums {
@@ -148,6 +152,20 @@ impl Shared {
     /// Stops everything that has not been sent yet.
     pub fn drain(&self) {
         self.scope.cancel.cancel();
+    }
+
+    /// The same, where what is in flight has no longer than `most` to land.
+    pub fn drain_within(&self, most: Duration) {
+        let mut grace = self.grace.lock();
+        *grace = most.min(*grace);
+        drop(grace);
+        self.drain();
+    }
+
+    /// How long what is in flight may take to land.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        *self.grace.lock()
     }
 
     /// Whether the run was told to stop.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::runtime::Handle;
@@ -191,8 +192,15 @@ pub struct Interrupter(Weak<Shared>);
 impl Interrupter {
     /// As [`Run::interrupt`].
     pub fn interrupt(&self) {
+        self.interrupt_within(Duration::MAX);
+    }
+
+    /// The same, where what is in flight has no longer than `most` to land: the process is to end.
+    /// [`Options::grace`](crate::Options::grace) still holds where it is shorter. What the run waits for
+    /// once it was interrupted stays as it is.
+    pub fn interrupt_within(&self, most: Duration) {
         if let Some(shared) = self.0.upgrade() {
-            shared.drain();
+            shared.drain_within(most);
         }
     }
 }

@@ -134,7 +134,7 @@ async fn follow(
     let planner = Planner::new(options)?;
     let mut run = planner.start(items)?;
     let interrupt = run.interrupter();
-    signals.at_first(move || interrupt.interrupt());
+    signals.at_first(move |most| interrupt.interrupt_within(most));
     let mut order = Order::default();
     while let Some(event) = run.next().await {
         news.try_iter().for_each(|news| tell(Told::News(&news)));

@@ -26,7 +26,7 @@ use system::Caught;
 /// Listened to from the first moment on, by a thread of their own: one that comes before it is waited
 /// for is not lost.
 pub struct Signals {
-    came: watch::Receiver<bool>,
+    came: watch::Receiver<Option<Duration>>,
     told: Arc<Told>,
 }
 
@@ -34,7 +34,7 @@ pub struct Signals {
 #[derive(Default)]
 struct Told {
     /// What the first signal does.
-    first: Mutex<Option<Box<dyn Fn() + Send>>>,
+    first: Mutex<Option<First>>,
     /// What is said at the end that the second one makes.
     last_words: Mutex<Option<Box<dyn Fn() -> String + Send>>>,
     /// What is given to the run beside [`LAST`].
@@ -61,7 +61,7 @@ impl Signals {
 
     /// `end` is called at the second signal, or with a reason [`LAST`] after the first.
     fn with(told: Arc<Told>, end: impl FnOnce(Option<&'static str>) + Send + 'static) -> Signals {
-        let (send, came) = watch::channel(false);
+        let (send, came) = watch::channel(None);
         let signals = Signals {
             came,
             told: Arc::clone(&told),
@@ -75,10 +75,10 @@ impl Signals {
             runtime.block_on(async {
                 let mut caught = Caught::new();
                 drop(ready);
-                caught.next().await;
-                send.send_replace(true);
+                let left = caught.next().await;
+                send.send_replace(Some(left));
                 if let Some(first) = &*lock(&told.first) {
-                    first();
+                    first(left);
                 }
                 match told.second(&mut caught).await {
                     Second::Came => end(None),
@@ -94,14 +94,13 @@ impl Signals {
         signals
     }
 
-    /// What the first signal shall do, besides ending [`Signals::first`]. It must not block.
-    pub fn at_first(&self, act: impl Fn() + Send + 'static) {
+    /// What the first signal shall do, besides ending [`Signals::first`], with the time that the system leaves
+    /// the run at most. It must not block.
+    pub fn at_first(&self, act: impl Fn(Duration) + Send + 'static) {
         let mut first = lock(&self.told.first);
-        *first = Some(Box::new(act));
-        if *self.came.borrow()
-            && let Some(act) = &*first
-        {
-            act();
+        let act = first.insert(Box::new(act));
+        if let Some(left) = *self.came.borrow() {
+            act(left);
         }
     }
 
@@ -118,12 +117,15 @@ impl Signals {
     /// Waits for the first one; at once if it has come.
     pub async fn first(&self) {
         let mut came = self.came.clone();
-        if came.wait_for(|&came| came).await.is_err() {
+        if came.wait_for(Option::is_some).await.is_err() {
             // There is no thread that listens, so none will come.
             std::future::pending::<()>().await;
         }
     }
 }
+
+/// It is told how long the system leaves the run.
+type First = Box<dyn Fn(Duration) + Send>;
 
 /// How the time after the first signal ends.
 enum Second {
@@ -203,9 +205,10 @@ mod tests {
             end.send(why.is_none()).expect("heard")
         });
         let (act, acted) = channel();
-        signals.at_first(move || act.send(()).expect("heard"));
+        signals.at_first(move |left| act.send(left).expect("heard"));
         kill_process(getpid(), Signal::INT).expect("ours");
-        acted.recv_timeout(LONGEST).expect("the first");
+        let left = acted.recv_timeout(LONGEST).expect("the first");
+        assert_eq!(left, Duration::MAX, "nobody hurries it");
         let came = tokio::time::timeout(LONGEST, signals.first()).await;
         assert!(came.is_ok(), "it came before anybody waited");
         assert!(ended.try_recv().is_err(), "one does not end it");

@@ -1,6 +1,7 @@
 //! Signals of Unix.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -73,15 +74,16 @@ impl Caught {
         }
     }
 
-    pub(super) async fn next(&mut self) {
+    /// Waits for the next one; the system leaves the process all the time that it takes.
+    pub(super) async fn next(&mut self) -> Duration {
         std::future::poll_fn(|cx| {
             let mut signals = self.signals.iter_mut();
             match signals.any(|signal| signal.poll_recv(cx).is_ready()) {
-                true => Poll::Ready(()),
+                true => Poll::Ready(Duration::MAX),
                 false => Poll::Pending,
             }
         })
-        .await;
+        .await
     }
 }
 

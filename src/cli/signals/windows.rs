@@ -1,6 +1,10 @@
 //! What a console and the system say on Windows. After the end of a window it leaves a process some
 //! five seconds; what the journal has then is what the next run goes on with.
 
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close,
     ctrl_logoff, ctrl_shutdown,
@@ -46,30 +50,34 @@ impl Caught {
         }
     }
 
-    pub(super) async fn next(&mut self) {
-        std::future::poll_fn(|cx| {
-            let came = [
-                self.interrupt
-                    .as_mut()
-                    .is_some_and(|signal| signal.poll_recv(cx).is_ready()),
-                self.stop
-                    .as_mut()
-                    .is_some_and(|signal| signal.poll_recv(cx).is_ready()),
-                self.close
-                    .as_mut()
-                    .is_some_and(|signal| signal.poll_recv(cx).is_ready()),
-                self.logoff
-                    .as_mut()
-                    .is_some_and(|signal| signal.poll_recv(cx).is_ready()),
-                self.shutdown
-                    .as_mut()
-                    .is_some_and(|signal| signal.poll_recv(cx).is_ready()),
+    /// Waits for the next one, and tells how long the system leaves the run.
+    pub(super) async fn next(&mut self) -> Duration {
+        poll_fn(|cx| {
+            let asked = [
+                came(self.interrupt.as_mut().map(|signal| signal.poll_recv(cx))),
+                came(self.stop.as_mut().map(|signal| signal.poll_recv(cx))),
             ];
-            match came.contains(&true) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
+            let ends = [
+                came(self.close.as_mut().map(|signal| signal.poll_recv(cx))),
+                came(self.logoff.as_mut().map(|signal| signal.poll_recv(cx))),
+                came(self.shutdown.as_mut().map(|signal| signal.poll_recv(cx))),
+            ];
+            if ends.contains(&true) {
+                return Poll::Ready(HURRIED);
+            }
+            match asked.contains(&true) {
+                true => Poll::Ready(Duration::MAX),
+                false => Poll::Pending,
             }
         })
-        .await;
+        .await
     }
 }
+
+fn came(signal: Option<Poll<Option<()>>>) -> bool {
+    signal.is_some_and(|signal| signal.is_ready())
+}
+
+/// Of the five seconds that the system gives, what bodies in flight have: the rest is for the journal and
+/// what is said at the end.
+const HURRIED: Duration = Duration::from_millis(1500);
