@@ -214,7 +214,11 @@ impl Error {
 
     /// A local file that cannot be read.
     pub fn read(path: &Path, source: std::io::Error) -> Self {
-        let error = Error::new(Kind::Source, Operation::Read, source.to_string()).with_path(path);
+        let mut error =
+            Error::new(Kind::Source, Operation::Read, source.to_string()).with_path(path);
+        if crate::system::is_held(&source) {
+            error = error.advice("another program keeps the file to itself: close it there");
+        }
         error.with(|facts| {
             facts.scarcity = crate::system::is_shortage(&source);
             facts.for_good = source.kind() == std::io::ErrorKind::PermissionDenied;

@@ -5,8 +5,9 @@ use panup::Error;
 
 use super::usage;
 
-/// The text as UTF-8, without a byte order mark. UTF-16 is decoded where it says so by one. Bytes
-/// that are neither stay as they are: not every name is Unicode.
+/// The text as UTF-8, without a byte order mark. UTF-16 is decoded where it says so by one; half a character
+/// in it becomes the three bytes that names have for it ([`panup::name_bytes`]). Bytes that are neither
+/// stay as they are: not every name is Unicode.
 ///
 /// # Errors
 /// Why it cannot be read.
@@ -21,11 +22,25 @@ pub fn decoded(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     };
     let (units, rest) = bytes[2..].as_chunks::<2>();
     let text = char::decode_utf16(units.iter().copied().map(order));
-    let text: Result<String, _> = text.collect();
-    match text {
-        Ok(text) if rest.is_empty() => Ok(text.into_bytes()),
-        _ => Err("begins as UTF-16 and goes on as something else; save it as UTF-8".to_owned()),
+    let mut decoded = Vec::new();
+    let mut breaks_off = false;
+    for character in text {
+        breaks_off = character.is_err();
+        match character {
+            Ok(c) => decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            Err(half) => decoded.extend_from_slice(&three_bytes(half.unpaired_surrogate())),
+        }
     }
+    match breaks_off || !rest.is_empty() {
+        false => Ok(decoded),
+        true => Err("begins as UTF-16 and goes on as something else; save it as UTF-8".to_owned()),
+    }
+}
+
+/// Half a character of UTF-16, as UTF-8 would have it.
+fn three_bytes(half: u16) -> [u8; 3] {
+    let low = |bits: u16| (bits & 0x3f) as u8 | 0x80;
+    [0xe0 | (half >> 12) as u8, low(half >> 6), low(half)]
 }
 
 /// The lines of a text, with the line ends of Unix or Windows; empty ones are left out. A name that
@@ -136,5 +151,26 @@ mod tests {
         for bytes in [&b"\xff\xfea"[..], b"\xff\xfe\x00\xd8"] {
             assert!(decoded(bytes.to_vec()).is_err());
         }
+    }
+
+    /// A name of Windows' may have one; the lines around it are none the worse.
+    #[test]
+    fn half_a_character_within_a_list_spoils_its_own_line_alone() {
+        let list = [
+            0xfeff, 0x61, 0xa, 0x62, 0xd800, 0xa, 0xdfff, 0xa, 0x540d, 0xa,
+        ];
+        let bytes = list.iter().flat_map(|unit: &u16| unit.to_le_bytes());
+        let text = decoded(bytes.collect()).expect("a list");
+        let found: Vec<&[u8]> = lines(&text, |_| false).collect();
+        assert_eq!(
+            found,
+            [
+                &b"a"[..],
+                b"b\xed\xa0\x80",
+                b"\xed\xbf\xbf",
+                "名".as_bytes()
+            ]
+        );
+        assert!(secret("it", b"\xff\xfea\0\0\xd8b\0".to_vec()).is_err());
     }
 }

@@ -47,7 +47,13 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
     code.is_some_and(|code| here::FEW_MEMORY_OR_FILES.contains(&code))
 }
 
-/// The same for a socket, which may also lack a buffer.
+/// Whether another program keeps the file to itself.
+pub(crate) fn is_held(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code.is_some_and(|code| here::HELD.contains(&code))
+}
+
+/// The same as [`is_shortage`] for a socket, which may also lack a buffer.
 pub(crate) fn is_socket_shortage(error: &io::Error) -> bool {
     is_shortage(error) || error.raw_os_error() == Some(here::NO_BUFFERS)
 }

@@ -31,6 +31,9 @@ pub(super) const NOTHING: &str = "/dev/null";
 /// Whoever has a file open keeps nobody from it.
 pub(super) const IN_THE_WAY: &[i32] = &[];
 
+/// Nor from a part of it.
+pub(super) const HELD: &[i32] = &[];
+
 /// No descriptors, here or in the whole system; no memory; nothing of either for the moment.
 pub(crate) const FEW_MEMORY_OR_FILES: &[i32] =
     &[TOO_MANY_FILES, libc::ENFILE, NO_MEMORY, libc::EAGAIN];

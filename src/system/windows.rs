@@ -40,6 +40,10 @@ pub(super) const NOTHING: &str = "NUL";
 /// ERROR_USER_MAPPED_FILE.
 pub(super) const IN_THE_WAY: &[i32] = &[32, 33, 5, 303, 1224];
 
+/// Another program has the file open and shares it with nobody, or has locked a part: ERROR_SHARING_VIOLATION,
+/// ERROR_LOCK_VIOLATION.
+pub(super) const HELD: &[i32] = &[32, 33];
+
 /// ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY,
 /// ERROR_NO_SYSTEM_RESOURCES, ERROR_COMMITMENT_LIMIT, WSAEMFILE.
 pub(crate) const FEW_MEMORY_OR_FILES: &[i32] = &[TOO_MANY_FILES, NO_MEMORY, 14, 1450, 1455, 10024];

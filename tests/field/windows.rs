@@ -2,7 +2,9 @@
 //! paths. Where wine lacks something, that is said and passed over.
 #![cfg(windows)]
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::process::Command;
 
@@ -40,6 +42,10 @@ fn files_that_another_program_holds_are_named_and_the_others_go_on() {
         false => assert_eq!(names, ["tree/held"], "{run:?}"),
     }
     assert!(stored(&scene.emulator).contains(&"tree/free".to_owned()));
+    let why = run
+        .stdout
+        .matches("another program keeps the file to itself");
+    assert_eq!(why.count(), names.len(), "{run:?}");
     drop((held, locked));
     finish(upload(&scene).args(["--on-conflict=overwrite", "tree"])).exit(0);
     assert_eq!(stored(&scene.emulator).len(), 3);
@@ -108,4 +114,66 @@ fn a_list_of_whole_paths_keeps_their_folders_and_neither_drive_nor_server() {
     fs::write(scene.path("list.txt"), list).expect("written");
     finish(upload(&scene).args(["--on-conflict=overwrite", "--files-from", "list.txt"])).exit(0);
     assert_eq!(stored(&scene.emulator), [below.replace('\\', "/")]);
+}
+
+/// It is no Unicode, and the service takes nothing else.
+#[test]
+fn a_name_with_half_a_character_is_told_and_counted_and_the_others_go_on() {
+    let scene = Scene::small();
+    scene.file("tree/good", 10);
+    let half = OsString::from_wide(&[0x61, 0xd800, 0x62]);
+    // Wine gives the file another name.
+    drop(fs::write(scene.path("tree").join(&half), "x"));
+    let mut found = fs::read_dir(scene.path("tree")).expect("there");
+    let is_there = found.any(|entry| entry.expect("readable").file_name() == half);
+    let units = [0xfeff, 0x61, 0xd800, 0x62, 0xd, 0xa].into_iter();
+    let units = units.chain("tree\\good\r\n".encode_utf16());
+    let list: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    fs::write(scene.path("list.txt"), list).expect("written");
+    for words in [
+        vec!["--files-from".into(), "list.txt".into()],
+        vec![half, "tree/good".into()],
+    ] {
+        let again = ["--json", "--on-conflict=overwrite"];
+        let run = finish(upload(&scene).args(again).args(&words)).exit(4);
+        let (files, summary) = run.report();
+        assert_eq!((&summary["failed"], files.len()), (&1.into(), 2), "{run:?}");
+        let failed = files.iter().find(|file| file["status"] == "failed");
+        let path = failed.and_then(|file| file["path"].as_str());
+        assert_eq!(path, Some("a\u{fffd}b"), "{run:?}");
+        assert!(
+            stored(&scene.emulator)
+                .iter()
+                .any(|name| name.ends_with("good"))
+        );
+    }
+    if is_there {
+        let run = finish(upload(&scene).args(["--json", "tree"])).exit(4);
+        assert!(run.stdout.contains("the name is not Unicode"), "{run:?}");
+    }
+}
+
+/// What has a colon is a part beside a file's contents; the rest are signs that no name may have here, in
+/// paths and in what a service of Unix' names takes all the same.
+#[test]
+fn names_that_no_file_can_have_are_told_and_the_others_go_on() {
+    let scene = Scene::small();
+    scene.file("good", 10);
+    scene.file("f", 10);
+    let list = "good\nf:stream\nf::$DATA\na?b\na|b\na\"b\n";
+    fs::write(scene.path("list"), list).expect("written");
+    let run = finish(upload(&scene).args(["--json", "--files-from", "list"]));
+    assert!(matches!(run.code, 1 | 4), "{run:?}");
+    let (files, summary) = run.report();
+    assert_eq!((&summary["failed"], files.len()), (&5.into(), 6), "{run:?}");
+    assert_eq!(stored(&scene.emulator), ["good"]);
+    for name in ["a:b", "x/CON:1"] {
+        let to = finish(upload(&scene).args(["--dest", name, "good"]));
+        assert_ne!(to.code, 0, "{to:?}");
+    }
+    // The service's other users may have these.
+    for name in ["CON", "x/nul.txt/dot."] {
+        finish(upload(&scene).args(["--dest", name, "f"])).exit(0);
+    }
+    assert_eq!(stored(&scene.emulator).len(), 3);
 }
