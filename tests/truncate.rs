@@ -57,6 +57,10 @@ fn make(change: Change, path: &Path, seed: u64) {
         Change::Replace => {
             let beside = path.with_extension("new");
             fs::write(&beside, noise(LARGE, seed + 1_000_000)).expect("room");
+            if cfg!(windows) {
+                // What is open keeps its name until it has another, on file systems without POSIX's way.
+                fs::rename(path, path.with_extension("old")).expect("ours");
+            }
             fs::rename(beside, path).expect("ours");
         }
         Change::Overwrite => fs::write(path, noise(LARGE, seed + 2_000_000)).expect("room"),

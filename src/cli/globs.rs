@@ -475,7 +475,9 @@ mod tests {
 
     #[test]
     fn absolute_paths_are_clean() {
-        assert_eq!(absolute(Path::new("/a/./b/../c/")), Path::new("/a/c"));
+        let root = if cfg!(windows) { "C:/" } else { "/" };
+        let long = absolute(Path::new(&format!("{root}a/./b/../c/")));
+        assert_eq!(long, Path::new(&format!("{root}a/c")));
         let here = std::env::current_dir().expect("somewhere");
         assert_eq!(absolute(Path::new("x/../y")), here.join("y"));
     }

@@ -281,6 +281,11 @@ mod tests {
         Item::new(path).to(parent_id, remote)
     }
 
+    /// With the separators of remote paths.
+    fn said(error: &Error) -> String {
+        error.message().replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
     /// Claims `remote` below the root for `path`, which need not exist.
     fn claim(targets: &mut Targets, path: &str, remote: &str) -> Result<Claimed> {
         targets.claim(&item(Path::new(path), 0, remote))
@@ -296,7 +301,7 @@ mod tests {
                 let error = claim(&mut targets, "y/f", spelled).expect_err("taken");
                 assert_eq!(error.kind(), Kind::Invalid);
                 assert_eq!(error.path(), Some(Path::new("y/f")));
-                assert!(error.message().contains("of x/f as well"), "{error}");
+                assert!(said(&error).contains("of x/f as well"), "{error}");
             }
             // A name of its own below another folder is another path.
             let elsewhere = item(Path::new("y/f"), 7, "f");
@@ -309,7 +314,7 @@ mod tests {
         let mut targets = Targets::new(Conflict::Fail);
         assert_eq!(claim(&mut targets, "x/one.bin", "a/f"), Ok(Claimed::New));
         let error = claim(&mut targets, "y/two.bin", "a/f").expect_err("taken");
-        assert!(error.message().contains("of x/one.bin as well"), "{error}");
+        assert!(said(&error).contains("of x/one.bin as well"), "{error}");
     }
 
     #[test]
@@ -359,15 +364,15 @@ mod tests {
             let mut targets = Targets::new(conflict);
             assert_eq!(claim(&mut targets, "x/a", "a"), Ok(Claimed::New));
             let error = claim(&mut targets, "y/b", "a/b").expect_err("a file");
-            assert!(error.message().contains("because of x/a,"), "{error}");
+            assert!(said(&error).contains("because of x/a,"), "{error}");
             let error = claim(&mut targets, "y/b", "a/c/b").expect_err("a file");
-            assert!(error.message().contains("because of x/a,"), "{error}");
+            assert!(said(&error).contains("because of x/a,"), "{error}");
             assert_eq!(claim(&mut targets, "x/f", "p/q/f"), Ok(Claimed::New));
             assert_eq!(claim(&mut targets, "x/g", "p/q/g"), Ok(Claimed::New));
             for folder in ["p", "p/q"] {
                 let error = claim(&mut targets, "y/p", folder).expect_err("a folder");
                 assert_eq!(error.kind(), Kind::Invalid);
-                assert!(error.message().contains("because of x/f,"), "{error}");
+                assert!(said(&error).contains("because of x/f,"), "{error}");
             }
             assert_eq!(claim(&mut targets, "x/h", "p/qq"), Ok(Claimed::New));
         }
@@ -434,6 +439,6 @@ mod tests {
         );
         let error = claim(&mut targets, "99999", "f99/99999").expect_err("taken");
         let first = "/home/me/f99/99999";
-        assert!(error.message().contains(first), "{error}");
+        assert!(said(&error).contains(first), "{error}");
     }
 }

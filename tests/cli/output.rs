@@ -5,7 +5,7 @@ use std::fs;
 use panup_emulator::{Config, Quirks, Tls};
 use serde_json::Value;
 
-use crate::common::program::{finish, panup, stored, upload};
+use crate::common::program::{finish, local, not_there, panup, stored, upload};
 use crate::common::{Scene, folder, make, same_contents};
 
 #[test]
@@ -19,8 +19,9 @@ fn the_emulator_inside_stores_the_files_and_says_where() {
     command.arg(format!("--emulator={}", cloud.path().display()));
     let done = finish(command.arg("tree")).exit(0);
     let said = |part: &str| assert!(done.stdout.contains(part), "{part:?}: {done:?}");
-    said("uploaded  tree/big.bin -> tree/big.bin");
-    said("uploaded  tree/a b/small.txt -> tree/a b/small.txt");
+    for name in ["tree/big.bin", "tree/a b/small.txt"] {
+        said(&format!("uploaded  {} -> {name}", local(name)));
+    }
     said("2 files: 2 uploaded; 5.00 MiB in ");
     said("2 upload servers");
     said(&cloud.path().display().to_string());
@@ -78,7 +79,8 @@ fn every_line_of_json_is_an_object_as_documented() {
     assert_eq!(bad["status"], "failed");
     assert_eq!(bad["error"]["kind"], "source");
     let message = bad["error"]["message"].as_str().expect("words");
-    assert!(message.starts_with("missing: No such file"), "{message}");
+    let expected = format!("missing: {}", not_there());
+    assert!(message.starts_with(&expected), "{message}");
     for (name, number) in [
         ("files", 2),
         ("uploaded", 1),
@@ -169,7 +171,8 @@ fn quiet_prints_errors_only() {
     assert_eq!((good.stdout.as_str(), good.stderr.as_str()), ("", ""));
     let bad = finish(upload(&scene).args(["-q", "missing"])).exit(1);
     assert_eq!(bad.stdout, "");
-    assert!(bad.stderr.contains("missing: No such file"), "{bad:?}");
+    let expected = format!("missing: {}", not_there());
+    assert!(bad.stderr.contains(&expected), "{bad:?}");
 }
 
 #[test]

@@ -14,6 +14,17 @@ pub fn item(path: &Path, remote: &str) -> Item {
     item
 }
 
+/// Gives `path` this mode, where there are modes; elsewhere the access list of its folder says who has it.
+pub fn private(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    }
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+}
+
 /// Writes a file of `size` bytes that differ from those of another `seed`. The period is prime, so
 /// that no two slices, blocks or pages of a file are the same.
 pub fn make(path: &Path, size: u64, seed: u8) {

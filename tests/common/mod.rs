@@ -12,7 +12,7 @@ use panup::{Client, Credential, Item, Options, Secret, State, Unfinished};
 use panup_emulator::{Call, Config, Emulator, Operation, Store, StoredFile, Tls};
 use tempfile::TempDir;
 
-pub use files::{folder, item, make, noise, rewrite, same_contents};
+pub use files::{folder, item, make, noise, private, rewrite, same_contents};
 pub use runs::{
     failure, outcomes, outcomes_and_warnings, run_within, upload, upload_all, wait, within,
 };

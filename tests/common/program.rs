@@ -137,6 +137,16 @@ impl Finished {
     }
 }
 
+/// A local path as this system writes it.
+pub fn local(path: &str) -> String {
+    path.replace('/', std::path::MAIN_SEPARATOR_STR)
+}
+
+/// What this system says of a file that is not there; it has the same number everywhere.
+pub fn not_there() -> String {
+    std::io::Error::from_raw_os_error(2).to_string()
+}
+
 /// Remote paths of everything that `emulator` stored, sorted.
 pub fn stored(emulator: &Emulator) -> Vec<String> {
     let mut paths: Vec<String> = emulator.files().into_iter().map(|file| file.path).collect();

@@ -38,17 +38,14 @@ mod secrets;
 mod selection;
 #[cfg(unix)]
 mod settings;
-#[cfg(unix)]
 mod shards;
 mod signals;
 mod sources;
 mod split;
 mod state;
-#[cfg(unix)]
 mod stdin;
 mod targets;
 mod tasks;
-#[cfg(unix)]
 mod text;
 mod usage;
 mod verify;

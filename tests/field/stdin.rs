@@ -2,9 +2,8 @@
 //! before a byte is read, and nothing of it stays on the disk, whatever ends the run.
 
 use std::fs;
-use std::process::Stdio;
 
-use crate::common::program::{finish, panup, plain, upload, wait_until};
+use crate::common::program::{finish, panup, upload};
 use crate::common::{Scene, noise};
 
 const MIB: usize = 1 << 20;
@@ -134,8 +133,11 @@ fn a_stream_that_is_none_is_told() {
 #[test]
 fn an_interrupt_leaves_no_spool_and_no_part_of_a_file() {
     use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
 
     use rustix::process::{Pid, Signal, kill_process};
+
+    use crate::common::program::{plain, wait_until};
 
     for (split, parts) in [(None, 0), (Some("1M"), 2)] {
         let scene = scene();

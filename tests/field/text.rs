@@ -1,15 +1,12 @@
 //! Text that people hand in, as editors, shells and clipboards leave it, and text that people read.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 
 use assert_cmd::Command;
 use panup_emulator::{CLIENT_ID, CLIENT_SECRET, Config};
 
-use crate::common::Scene;
 use crate::common::program::{Finished, QUICK, finish, panup, stored, upload};
+use crate::common::{Scene, private};
 
 /// The ways in which one text reaches a file.
 fn spellings(text: &str) -> Vec<Vec<u8>> {
@@ -136,14 +133,14 @@ fn client_credentials_are_taken_in_every_spelling() {
 
     let state = scene.path("kept");
     fs::create_dir(&state).expect("room");
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).expect("ours");
+    private(&state, 0o700);
     let kept = state.join("credentials");
     for text in spellings(&format!("{CLIENT_ID}\n{CLIENT_SECRET}\n"))
         .into_iter()
         .take(4)
     {
         fs::write(&kept, text).expect("room");
-        fs::set_permissions(&kept, fs::Permissions::from_mode(0o600)).expect("ours");
+        private(&kept, 0o600);
         let mut command = bare(&scene);
         command.arg("--state-dir").arg(&state);
         finish(command.args(["--no-resume", "x"])).exit(0);
@@ -218,7 +215,7 @@ fn is_plain(done: &Finished) {
 fn by_file(scene: &Scene, token: &[u8]) -> Finished {
     let path = scene.path("token");
     fs::write(&path, token).expect("room");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+    private(&path, 0o600);
     scene.file("x", 10);
     let mut command = bare(scene);
     finish(command.args(["--no-resume", "--token-file", "token", "x"]))
@@ -227,7 +224,7 @@ fn by_file(scene: &Scene, token: &[u8]) -> Finished {
 fn by_variable(scene: &Scene, token: &[u8]) -> Finished {
     scene.file("x", 10);
     let mut command = bare(scene);
-    command.env("PANUP_TOKEN", OsStr::from_bytes(token));
+    command.env("PANUP_TOKEN", panup::name_from_bytes(token));
     finish(command.args(["--no-resume", "x"]))
 }
 
