@@ -293,9 +293,10 @@ const LOST: f64 = std::f64::consts::LN_10;
 /// What a segment that was sent says against it: the difference of the two.
 const SENT: f64 = 9e-4;
 
-/// Three losses within 1,100 segments, or five in 6,000. One link in 200 segments is so found after some 540
-/// segments, one in 1,000 after 3,200 (medians); one in 10,000 is mistaken for that after 690,000, 1 GB.
-const ENOUGH: f64 = 5.9;
+/// Four losses within 1,300 segments, or six in 6,400. Of links that lose one segment in 200 such are found after
+/// some 750 segments, of one in 1,000 after 4,800 (medians). One in 10,000 is mistaken for that after seven million,
+/// 10 GB: where BBR is no loss either.
+const ENOUGH: f64 = 8.0;
 
 #[cfg(test)]
 mod tests {
@@ -375,7 +376,7 @@ mod tests {
         });
         let segments = found.map(|index| (index + 1) * 90);
         assert!(
-            segments.is_some_and(|segments| segments < 5_000),
+            segments.is_some_and(|segments| segments < 6_500),
             "{segments:?}"
         );
     }
