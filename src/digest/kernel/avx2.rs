@@ -143,8 +143,11 @@ pub(super) fn transposed(streams: &[&[u8]; 8], block: usize) -> [V; 16] {
     });
     for stream in streams {
         let ahead = stream.as_ptr().wrapping_add(64 * block + AHEAD);
-        // Reads nothing: an address behind the end is only useless.
-        _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+        // SAFETY: a prefetch reads nothing, an address behind the end is only useless.
+        #[allow(unused_unsafe, reason = "it is a safe function in later Rust")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+        }
     }
     std::array::from_fn(|n| quarters[n / 4][n % 4])
 }

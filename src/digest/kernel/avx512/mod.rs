@@ -60,7 +60,10 @@ fn present() -> bool {
 
 /// By the first third of the vendor's name, `GenuineIntel`.
 fn is_intel() -> bool {
-    __cpuid(0).ebx.to_le_bytes() == *b"Genu"
+    // SAFETY: every processor of this architecture has the instruction.
+    #[allow(unused_unsafe, reason = "it is a safe function in later Rust")]
+    let vendor = unsafe { __cpuid(0) };
+    vendor.ebx.to_le_bytes() == *b"Genu"
 }
 
 /// The steps in vectors of one length, for [`super::rounds`].
