@@ -7,7 +7,7 @@ use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
@@ -145,7 +145,7 @@ impl Local {
         let mut at: *const u16 = self.0.cast();
         // SAFETY: the system ended the text that it gave with a zero; nothing behind it is read.
         unsafe {
-            while at != null() && *at != 0 {
+            while !at.is_null() && *at != 0 {
                 units.push(*at);
                 at = at.add(1);
             }
