@@ -300,8 +300,6 @@ const ENOUGH: f64 = 8.0;
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
-
     use super::*;
 
     fn interval(again: u32, rtt: u64) -> Interval {
@@ -396,9 +394,9 @@ mod tests {
         std::future::poll_fn(|context| {
             watch.waits(&socket, context);
             if watch.settled {
-                Poll::Ready(())
+                std::task::Poll::Ready(())
             } else {
-                Poll::Pending
+                std::task::Poll::Pending
             }
         })
         .await;

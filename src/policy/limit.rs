@@ -80,6 +80,7 @@
 //! | `LONG_PATH` | 0.1 s | round trip from which the search begins higher |
 //! | `CLEARLY_BETTER`, `DOUBLE_AGAIN`, `DOUBLE_STAYS` | 1.5, 1.15, 1.08 | gains of twice as many |
 //! | `PAYS`, `PROPORTIONAL`, `COSTS_NOTHING` | 1.02, 1.15, 0.99 | gains of a quarter more, or fewer |
+//! | `PAYS_SHARED` | 1.05 | the same, where connections share |
 //! | `FEW` | 4 | permits below which one more is a large step |
 //! | `FIRST_INTERVAL`, `LONGEST_INTERVAL` | 2, 30 s | between probes |
 //! | `CUTS`, `THROTTLE_BACKOFF` | 3, 5 s | failures that cut; then no probe upwards |

@@ -221,6 +221,7 @@ impl Search {
         // Fewer are worth having for their own sake, down to where the search began.
         let least = match probe.direction {
             Direction::Down if probe.from > self.settings.start => COSTS_NOTHING,
+            Direction::Up if self.shared => PAYS_SHARED,
             Direction::Up | Direction::Down => PAYS,
         };
         if gain >= least {
@@ -301,6 +302,10 @@ const DOUBLE_STAYS: f64 = 1.08;
 
 /// A quarter more gains a quarter on a link with room; measurements waver by one or two percent.
 const PAYS: f64 = 1.02;
+
+/// Where connections share what the link carries, a quarter more gains a quarter if their windows hold them,
+/// and nothing otherwise.
+const PAYS_SHARED: f64 = 1.05;
 
 /// Of a quarter more, this is most of what can be gained.
 const PROPORTIONAL: f64 = 1.15;
