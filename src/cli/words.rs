@@ -22,6 +22,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("`Options::state_dir`", "--state-dir"),
     ("`Options::checkpoint`", "--checkpoint"),
     ("`Options::concurrency`", "--concurrency"),
+    ("`Options::limit_rate`", "--limit-rate"),
     ("`Options::on_conflict`", "--on-conflict"),
     ("`Item::part`", "--split"),
     ("`Options::look` set to never", "--look never"),
