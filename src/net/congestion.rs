@@ -27,10 +27,11 @@ pub(super) struct CongestionControl {
     stand: AtomicU8,
 }
 
-/// How the choice stands: open, made, or none because the kernel refuses.
+/// How the choice stands: open, made, made and taken by a socket, or none because the kernel refuses.
 const OPEN: u8 = 0;
 const CHOSEN: u8 = 1;
-const REFUSED: u8 = 2;
+const IN_USE: u8 = 2;
+const REFUSED: u8 = 3;
 
 /// What one socket contributes, and whether it was set.
 #[derive(Debug)]
@@ -106,7 +107,15 @@ impl CongestionControl {
 
     /// Whether sockets use BBR.
     pub(super) fn is_bbr(&self) -> bool {
-        self.stand.load(Ordering::Relaxed) == CHOSEN && self.name() == "bbr"
+        self.stand.load(Ordering::Relaxed) == IN_USE && self.name() == "bbr"
+    }
+
+    /// Goes from one stand to the next; whether it stood there.
+    fn goes(&self, from: u8, to: u8) -> bool {
+        let gone = self
+            .stand
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        gone.is_ok()
     }
 
     fn name(&self) -> &'static str {
@@ -126,9 +135,7 @@ impl CongestionControl {
     /// What one connection shows is added; the first that makes the link a losing one says so.
     fn note(&self, interval: &Interval) {
         let mut losses = self.losses.lock();
-        if losses.note(interval, Instant::now())
-            && self.stand.swap(CHOSEN, Ordering::Relaxed) == OPEN
-        {
+        if losses.note(interval, Instant::now()) && self.goes(OPEN, CHOSEN) {
             tracing::info!("the link loses packets although no queue builds up: BBR from now on");
         }
     }
@@ -183,11 +190,10 @@ impl SocketWatch {
     fn settle(&mut self, socket: &TcpStream) {
         match self.control.stand.load(Ordering::Relaxed) {
             OPEN => return,
-            CHOSEN => {
-                if let Err(error) = set(socket, self.control.name()) {
-                    self.control.refused(&error);
-                }
-            }
+            CHOSEN | IN_USE => match set(socket, self.control.name()) {
+                Ok(()) => drop(self.control.goes(CHOSEN, IN_USE)),
+                Err(error) => self.control.refused(&error),
+            },
             _ => {}
         }
         self.settled = true;
@@ -377,6 +383,22 @@ mod tests {
             segments.is_some_and(|segments| segments < 6_500),
             "{segments:?}"
         );
+    }
+
+    /// What the kernel has refused is not chosen again by what connections lose later, and what is only chosen
+    /// is not in use.
+    #[test]
+    fn what_was_refused_stays_so() {
+        let control = CongestionControl::new(Congestion::Auto);
+        let lose = || {
+            control.losses.lock().evidence = 2.0 * ENOUGH;
+            control.note(&interval(1, 81));
+        };
+        lose();
+        assert!(control.goes(CHOSEN, CHOSEN) && !control.is_bbr());
+        control.refused(&std::io::ErrorKind::PermissionDenied.into());
+        lose();
+        assert!(control.goes(REFUSED, REFUSED) && !control.is_bbr());
     }
 
     /// A socket that took much ahead is looked at all the same.
