@@ -140,7 +140,9 @@ async fn a_refused_token_ends_the_run_without_a_storm() {
             let stats = scene.emulator.stats();
             assert_eq!(stats.of(Operation::AccessToken).calls, 0);
             let calls: u64 = stats.operations.values().map(|tally| tally.calls).sum();
-            assert!(calls <= files.len() as u64, "{calls} calls");
+            // The folder is looked at once; on a busy machine no file has its answer before the last has asked.
+            let most = 1 + files.len() as u64;
+            assert!(calls <= most, "{:?}", stats.operations);
             assert!(scene.emulator.files().is_empty());
         }
     }
