@@ -65,7 +65,8 @@ impl Start {
             Start::Recovering { segments, again } => (segments, again),
             Start::Over => return false,
         };
-        let (segments, again) = (before + interval.segments, lost + interval.again);
+        let segments = before.saturating_add(interval.segments);
+        let again = lost.saturating_add(interval.again);
         if interval.again > 0 {
             *self = Start::Recovering { segments, again };
             return false;
@@ -317,6 +318,17 @@ mod tests {
         }
     }
 
+    /// A socket, and the listener at its other end.
+    #[cfg(target_os = "linux")]
+    async fn connected() -> (TcpStream, tokio::net::TcpListener) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let socket = TcpStream::connect(address).await.expect("it listens");
+        (socket, listener)
+    }
+
     /// Looks of eight connections, ten times a second each, of which `looks` tells what they find. The
     /// seconds after which the link is taken for a losing one.
     fn found_after(seconds: usize, looks: impl Fn(usize) -> Interval) -> Option<usize> {
@@ -405,11 +417,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_socket_that_takes_nothing_is_looked_at() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let socket = TcpStream::connect(address).await.expect("it listens");
+        let (socket, _peer) = connected().await;
         let control = CongestionControl::new(Congestion::Auto);
         let mut watch = control.watch(&socket);
         control.stand.store(CHOSEN, Ordering::Relaxed);
@@ -446,11 +454,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_control_that_the_kernel_lacks_changes_nothing_and_one_that_it_has_is_set() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let socket = TcpStream::connect(address).await.expect("it listens");
+        let (socket, _peer) = connected().await;
         let own = || rustix::net::sockopt::tcp_congestion(&socket).expect("Linux tells");
         let before = own();
         assert!(set(&socket, "no-such-thing").is_err());
@@ -472,11 +476,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn open_sockets_follow_the_decision() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let socket = TcpStream::connect(address).await.expect("it listens");
+        let (socket, _peer) = connected().await;
         let control = CongestionControl::new(Congestion::Auto);
         let mut watch = control.watch(&socket);
         let losing = Losses {

@@ -314,7 +314,7 @@ const PROPORTIONAL: f64 = 1.15;
 const COSTS_NOTHING: f64 = 0.99;
 
 /// Times the number to begin with, where connections share what the link carries: of 1 Gbit/s over 80 and
-/// 200 ms with losses, 32 with BBR carry 97 to 99 %, 16 as few as 81 %, and 64 no more.
+/// 200 ms with losses, 32 with BBR carry 87 to 99 %, 16 as few as 81 %, and 64 no more.
 const SHARED: usize = 4;
 
 /// Below this one more is half as many again.
