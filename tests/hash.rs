@@ -655,7 +655,7 @@ fn options(threads: usize, slice_size: Option<u64>) -> HashOptions {
 }
 
 fn poll(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !done() {
         assert!(Instant::now() < deadline, "it never came");
         std::thread::yield_now();

@@ -126,5 +126,6 @@ impl Drop for Writer {
 /// Entries waiting, about half a kilobyte each: 4 MiB, several seconds of a disk that stands still.
 const QUEUE: usize = 8192;
 
-/// The longest that a disk that works takes for a commit.
-const DISK: Duration = Duration::from_secs(5);
+/// The longest that a disk that works takes for a commit. An emulated processor is not a slow disk, so tests wait
+/// for longer.
+const DISK: Duration = Duration::from_secs(if cfg!(test) { 300 } else { 5 });

@@ -178,5 +178,5 @@ mod tests {
     const SLICE: u64 = 128 << 10;
     const LARGE: u64 = 5 << 20;
     const SMALL: u64 = 1000;
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_secs(300);
 }

@@ -156,5 +156,5 @@ const SLICE: u64 = 64 << 10;
 const SLICES: u64 = 32;
 const SIZE: u64 = SLICES * SLICE;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 const BEAT: Duration = Duration::from_millis(5);

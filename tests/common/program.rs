@@ -167,5 +167,5 @@ pub fn wait_until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A program that runs for longer has hung.
-pub const LONGEST: Duration = Duration::from_secs(60);
+/// A program that runs for longer has hung, in an emulated processor as well.
+pub const LONGEST: Duration = Duration::from_secs(300);

@@ -73,7 +73,7 @@ pub async fn upload_all(options: Options, items: impl IntoIterator<Item = Item>)
 
 /// Polls until it is so; not for ever.
 pub fn wait(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !so() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(2));

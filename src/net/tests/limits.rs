@@ -312,7 +312,8 @@ async fn a_busy_server_gives_way() {
 #[tokio::test]
 async fn servers_out_of_use_are_forgotten_and_a_connection_is_kept() {
     let server = Server::start(Manner::plain()).await;
-    let pool = pool(|_| {});
+    // However long that many refusals take: out of use is not too long unused.
+    let pool = pool(|settings| settings.idle = Duration::from_secs(3600));
     let sent = pool.send(&http(server.port), post("/", "x")).await;
     sent.expect("a reply");
     // Nobody listens there.
