@@ -66,14 +66,13 @@ async fn a_request_that_hangs_ends_over_every_version() {
         ] {
             let what = format!("{hang:?} {size} {preference:?}");
             let (pool, origin) = hanging(protocols, hang).await;
-            let (error, took) = failed(&pool, &origin, asking(preference, sized(size))).await;
+            let error = failed(&pool, &origin, asking(preference, sized(size))).await;
             assert_eq!(
                 (error.kind(), error.delivery(), error.is_timeout()),
                 (Kind::Transport, delivered, true),
                 "{what}: {error}"
             );
             assert!(error.message().contains(words), "{what}: {error}");
-            assert!(took < ENOUGH, "{what}: {took:?}");
         }
     }
 }
@@ -84,10 +83,9 @@ async fn a_request_that_hangs_ends_over_every_version() {
 async fn a_body_that_waits_for_a_window_was_not_done() {
     for hang in [Hang::Deaf, Hang::Sipping] {
         let (pool, origin) = hanging(&["h2"], hang).await;
-        let (error, took) = failed(&pool, &origin, sized(70_000)).await;
+        let error = failed(&pool, &origin, sized(70_000)).await;
         assert_eq!(error.delivery(), Delivery::NotDone, "{hang:?}");
         assert!(error.message().contains("stalled"), "{hang:?}: {error}");
-        assert!(took < ENOUGH, "{hang:?}: {took:?}");
     }
 }
 
@@ -105,9 +103,8 @@ async fn a_busy_neighbour_does_not_keep_a_hanging_request_alive() {
             let _ = tokio::time::timeout(Duration::from_millis(50), sending).await;
         }
     });
-    let (error, took) = first.await.expect("no panic");
+    let error = first.await.expect("no panic");
     assert!(error.message().contains("no answer"), "{error}");
-    assert!(took < ENOUGH, "{took:?}");
     neighbours.abort();
 }
 
@@ -136,12 +133,7 @@ async fn a_slow_reader_is_waited_for() {
         }
     });
     let (stall, answer) = (Duration::from_secs(2), Duration::from_secs(1));
-    let pool = pool(|settings| {
-        settings.ping = PING;
-        settings.timeouts.stall = stall;
-        settings.timeouts.answer = answer;
-    });
-    let began = Instant::now();
+    let (pool, began) = (pinging(stall, answer), Instant::now());
     let reply = pool.send(&https(port), sized(300_000)).await;
     assert_eq!(reply.expect("a reply").status.as_u16(), 200);
     assert!(began.elapsed() > answer + stall);
@@ -213,12 +205,11 @@ const ANSWER: Duration = Duration::from_millis(600);
 /// Longer than a busy machine takes for an early answer.
 const PATIENT: Duration = Duration::from_secs(2);
 
-/// Both limits and the time that a busy machine or an emulated one takes; a third of what [`Timeouts`] allows
-/// by default.
-const ENOUGH: Duration = Duration::from_secs(20);
-
 /// An emulated processor takes minutes for what takes another one a second.
 const EMULATED: Duration = Duration::from_secs(600);
+
+/// Whatever the processor, sooner than by the limit that is not to be reached.
+const ENOUGH: Duration = Duration::from_secs(300);
 
 /// A dozen of them within the shorter limit.
 const PING: Duration = Duration::from_millis(25);
@@ -226,13 +217,13 @@ const PING: Duration = Duration::from_millis(25);
 /// How often a server trickles.
 const NOW_AND_THEN: Duration = Duration::from_millis(20);
 
-fn pinging() -> Pool {
+fn pinging(stall: Duration, answer: Duration) -> Pool {
     pool(|settings| {
         settings.ping = PING;
         settings.timeouts = Timeouts {
-            answer: ANSWER,
-            stall: STALL,
-            ..Timeouts::default()
+            answer,
+            stall,
+            connect: EMULATED,
         };
     })
 }
@@ -241,11 +232,9 @@ fn sized(size: usize) -> Request {
     post("/", pattern(size))
 }
 
-async fn failed(pool: &Pool, origin: &Origin, request: Request) -> (Error, Duration) {
-    let began = Instant::now();
-    let sent = tokio::time::timeout(ENOUGH * 2, pool.send(origin, request)).await;
-    let error = sent.expect("not for ever").expect_err("it hangs");
-    (error, began.elapsed())
+async fn failed(pool: &Pool, origin: &Origin, request: Request) -> Error {
+    let sent = tokio::time::timeout(ENOUGH, pool.send(origin, request)).await;
+    sent.expect("not for ever").expect_err("it hangs")
 }
 
 async fn hanging(protocols: &'static [&'static str], hang: Hang) -> (Pool, Origin) {
@@ -266,7 +255,12 @@ async fn hanging(protocols: &'static [&'static str], hang: Hang) -> (Pool, Origi
             });
         }
     });
-    (pinging(), https(port))
+    // A processor that is slow is not a server that hangs: the other limit is not to be reached.
+    let pool = match hang {
+        Hang::Deaf | Hang::Sipping => pinging(STALL, EMULATED),
+        _ => pinging(EMULATED, ANSWER),
+    };
+    (pool, https(port))
 }
 
 async fn hang_h1(mut stream: impl AsyncRead + AsyncWrite + Unpin, hang: Hang) {
