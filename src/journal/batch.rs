@@ -83,7 +83,7 @@ impl Batch {
 
     /// The facts in it, those that there was no room for included.
     pub(super) fn len(&self) -> u64 {
-        let facts = |write: &&Write| !matches!(write, Write::Release(_) | Write::Used(_));
+        let facts = |write: &&Write| is_fact(write);
         let acks: usize = self.acks.values().map(BTreeSet::len).sum();
         (self.writes.iter().filter(facts).count() + acks) as u64 + self.refused
     }
@@ -111,10 +111,18 @@ impl Batch {
 
     fn refuse(&mut self, write: Write) {
         // A place that is given back is not lost: it must not stay locked because the disk is full.
-        if !matches!(write, Write::Release(_) | Write::Used(_)) {
+        if is_fact(&write) {
             self.refused += 1;
         }
     }
+}
+
+/// Whether something that a run has done is lost with it.
+fn is_fact(write: &Write) -> bool {
+    !matches!(
+        write,
+        Write::Release(_) | Write::Used(_) | Write::Link(_) | Write::ForgetLink(..)
+    )
 }
 
 fn apply(entry: &Write, db: &Connection, now: i64) -> rusqlite::Result<()> {
@@ -132,6 +140,8 @@ fn apply(entry: &Write, db: &Connection, now: i64) -> rusqlite::Result<()> {
         Write::Used(row) => write::used(db, *row, now),
         Write::Moved(id, path) => write::moved(db, *id, path),
         Write::ForgetHashes(path) => write::forget_hashes(db, path),
+        Write::Link(link) => write::link(db, link, now),
+        Write::ForgetLink(network, server) => write::forget_link(db, network, server),
         Write::Ack(..) | Write::Release(_) | Write::Request(_) => Ok(()),
     }
 }
@@ -156,6 +166,8 @@ fn weight(write: &Write) -> usize {
         }
         Write::Finish(of, ..) | Write::Seen(of, _) | Write::Replace(of, _) => own + task(of),
         Write::Moved(_, path) | Write::ForgetHashes(path) => own + path.as_os_str().len(),
+        Write::Link(link) => own + link.network.len() + link.server.len(),
+        Write::ForgetLink(network, server) => own + network.len() + server.len(),
         Write::Ack(..) => ACK,
         Write::Abandon(_) | Write::Used(_) | Write::Release(_) | Write::Request(_) => own,
     }

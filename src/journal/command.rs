@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 
-use super::entry::{Account, Ack, Forget, Task, UploadId};
+use super::entry::{Account, Ack, Forget, Link, Task, UploadId};
 use super::place_lock::PlaceLock;
 use super::read::RowId;
 use crate::digest::{FileDigest, Md5};
@@ -25,6 +25,8 @@ pub(super) enum Write {
     Used(RowId),
     Moved(UploadId, PathBuf),
     ForgetHashes(PathBuf),
+    Link(Box<Link>),
+    ForgetLink(String, String),
     /// Only has to be dropped, after what was handed in before is on disk.
     Release(#[allow(dead_code, reason = "dropping it gives the place back")] PlaceLock),
     Request(Request),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::digest::Md5;
 use crate::plan::Acked;
+use crate::policy::Found;
 use crate::source::Identity;
 use crate::wire::{Conflict, Created, Remote};
 
@@ -43,6 +44,19 @@ pub struct Finished {
     pub file_id: Option<i64>,
     /// When it was finished.
     pub at: SystemTime,
+}
+
+/// What uploads have found of the way to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The network of this machine, by its address.
+    pub network: String,
+    /// The server's host and port.
+    pub server: String,
+    /// How many bodies in flight carry how much.
+    pub found: Found,
+    /// Packets are lost on it that no full queue lost.
+    pub loses: bool,
 }
 
 /// What is known of a content at a place.

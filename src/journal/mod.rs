@@ -37,8 +37,8 @@ mod writer_thread;
 
 pub use claim::Claim;
 pub use entry::{
-    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Place, Task, Unfinished, Upload,
-    UploadId,
+    Account, Ack, Begun, Counts, Finished, FinishedFile, Forget, Link, Place, Task, Unfinished,
+    Upload, UploadId,
 };
 pub use file_system::network_file_system;
 pub use settings::Settings;
@@ -306,6 +306,23 @@ impl Journal {
         self.post(|| Write::Replace(Box::new(task.clone()), *md5));
         // What cannot be written becomes a warning, as everywhere.
         drop(self.flush());
+    }
+
+    /// What uploads have found of the ways to servers, the newest first.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
+        let links = self.read(|connection| read::links(connection).map(Some));
+        links.unwrap_or_default()
+    }
+
+    /// Remembers what was found of a link, in the place of what was known of it. Never waits.
+    pub fn keep_link(&self, link: Link) {
+        self.offer(|| Write::Link(Box::new(link)));
+    }
+
+    /// Forgets what was found of the way from `network` to `server`: it was wrong.
+    pub fn forget_link(&self, network: &str, server: &str) {
+        self.offer(|| Write::ForgetLink(network.to_owned(), server.to_owned()));
     }
 
     /// Waits until everything posted so far is on the disk, power loss included; some seconds at

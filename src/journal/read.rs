@@ -7,9 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::cell::{Cells, PathCell, conflict_cell, path_key, servers, target_key};
 use super::entry::{
-    Account, Begun, Counts, Finished, FinishedFile, PendingCall, Task, Unfinished, Upload, UploadId,
+    Account, Begun, Counts, Finished, FinishedFile, Link, PendingCall, Task, Unfinished, Upload,
+    UploadId,
 };
 use crate::digest::{FileDigest, Md5};
+use crate::policy::Found;
 use crate::source::Identity;
 use crate::wire::Created;
 
@@ -189,6 +191,30 @@ fn content<'a>(
         md5,
         task.identity.size.cast_signed(),
     )
+}
+
+/// What was found of links, the newest first.
+pub(super) fn links(connection: &Connection) -> rusqlite::Result<Vec<Link>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT network, server, permits, rate, loses FROM link ORDER BY at DESC",
+    )?;
+    let row = |row: &Row| {
+        let cells = Cells(row);
+        let link = || {
+            Some(Link {
+                network: cells.text(0)?.to_owned(),
+                server: cells.text(1)?.to_owned(),
+                found: Found {
+                    permits: usize::try_from(cells.number(2)?).ok()?,
+                    bytes_per_second: u64::try_from(cells.number(3)?).ok()?,
+                },
+                loses: cells.number(4)? != 0,
+            })
+        };
+        Ok(link())
+    };
+    let links: rusqlite::Result<Vec<Option<Link>>> = statement.query_map([], row)?.collect();
+    Ok(links?.into_iter().flatten().collect())
 }
 
 /// The unfinished upload of such a content, and the path that it was read from.

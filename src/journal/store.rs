@@ -485,17 +485,19 @@ const LOCK: &str = "journal.lock";
 const WAL_LIMIT: u32 = 4 << 20;
 
 /// Script `n` takes the schema from version `n` to `n + 1`. Never edited, only added to.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
 ];
 
 /// For how long a failing disk is asked again before the run goes on without a journal.
 const MOMENT: Duration = Duration::from_secs(1);
 
 const PROBE: &str = "SELECT (SELECT max(id) FROM place), (SELECT max(id) FROM file), \
-    (SELECT max(id) FROM finished), (SELECT max(id) FROM upload), (SELECT at FROM pruned)";
+    (SELECT max(id) FROM finished), (SELECT max(id) FROM upload), (SELECT at FROM pruned), \
+    (SELECT max(at) FROM link)";
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ mod damage;
 mod forget;
 mod garbage;
 mod known;
+mod links;
 mod migration;
 mod passing;
 mod pending;
@@ -346,3 +347,8 @@ fn whole(md5: Md5) -> FileDigest {
 }
 
 const MD5: Md5 = Md5([0xab; 16]);
+
+/// The database itself.
+fn raw(dir: &TempDir) -> Connection {
+    Connection::open(store::database(dir.path())).unwrap()
+}

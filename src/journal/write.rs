@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::cell::{
     Cells, PathCell, conflict_cell, file_id_cell, md5s_cell, path_key, servers_cell, target_key,
 };
-use super::entry::{Account, Forget, Task, UploadId};
+use super::entry::{Account, Forget, Link, Task, UploadId};
 use super::read::RowId;
 use crate::digest::{FileDigest, Md5};
 use crate::plan::Acked;
@@ -248,6 +248,34 @@ pub(super) fn moved(db: &Connection, id: UploadId, path: &Path) -> rusqlite::Res
     Ok(())
 }
 
+/// Remembers a link; of those that were of use longest ago some are dropped.
+pub(super) fn link(db: &Connection, link: &Link, now: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO link (network, server, permits, rate, loses, at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        link.network,
+        link.server,
+        link.found.permits as i64,
+        link.found.bytes_per_second.cast_signed(),
+        link.loses,
+        now
+    ])?;
+    db.prepare_cached(
+        "DELETE FROM link WHERE (network, server) IN \
+         (SELECT network, server FROM link ORDER BY at DESC LIMIT -1 OFFSET ?1)",
+    )?
+    .execute([LINKS])?;
+    Ok(())
+}
+
+pub(super) fn forget_link(db: &Connection, network: &str, server: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM link WHERE network = ?1 AND server = ?2")?
+        .execute([network, server])?;
+    Ok(())
+}
+
 /// The row stays, since finished files are listed by it.
 pub(super) fn forget_hashes(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -266,6 +294,7 @@ pub(super) fn forget(db: &Connection, what: &Forget) -> rusqlite::Result<u64> {
             let dropped =
                 db.execute("DELETE FROM upload", [])? + db.execute("DELETE FROM finished", [])?;
             db.execute("DELETE FROM place", [])?;
+            db.execute("DELETE FROM link", [])?;
             dropped + db.execute("DELETE FROM file", [])?
         }
         Forget::Path(path) => {
@@ -326,6 +355,9 @@ fn acked_and_count(cells: &Cells) -> Option<(Acked, u64)> {
     let count = cells.size(1)?.div_ceil(cells.slice_size(2)?);
     Some((cells.acked(0)?, count))
 }
+
+/// Links that are kept: a dozen networks with several servers each.
+const LINKS: i64 = 64;
 
 /// The preuploadID and the servers of a pending call, for a panup of the second schema that has the
 /// journal open: it refuses the file by them. Others look at the column `pending`.

@@ -8,7 +8,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,9 @@ pub(super) struct CongestionControl {
     asked: Congestion,
     losses: Mutex<Losses>,
     stand: AtomicU8,
+    /// Segments that sockets of BBR sent, and how many of them were repeats.
+    segments: AtomicU64,
+    again: AtomicU64,
 }
 
 /// How the choice stands: open, made, made and taken by a socket, or none because the kernel refuses.
@@ -89,7 +92,23 @@ impl CongestionControl {
             asked,
             losses: Mutex::default(),
             stand: AtomicU8::new(stand),
+            segments: AtomicU64::new(0),
+            again: AtomicU64::new(0),
         })
+    }
+
+    /// The link was seen to lose packets before: BBR from now on, where the choice is open.
+    pub(super) fn expect_losses(&self) {
+        if self.goes(OPEN, CHOSEN) {
+            tracing::info!("the link lost packets although no queue built up: BBR from now on");
+        }
+    }
+
+    /// Whether the choice was made by what the link loses, and it still does.
+    pub(super) fn loses(&self) -> bool {
+        let [segments, again] =
+            [&self.segments, &self.again].map(|count| count.load(Ordering::Relaxed));
+        self.asked == Congestion::Auto && self.is_bbr() && again.saturating_mul(RARELY) >= segments
     }
 
     /// Watches a socket that was opened; one whose control is chosen is set at once.
@@ -145,9 +164,14 @@ impl CongestionControl {
 impl SocketWatch {
     /// Something was written to `socket`.
     pub(super) fn wrote(&mut self, socket: &TcpStream) {
-        if !self.settled && self.looked.elapsed() >= LOOK_AFTER {
+        if self.looked.elapsed() < LOOK_AFTER {
+            return;
+        }
+        if !self.settled {
             self.look(socket);
             self.settle(socket);
+        } else if self.control.is_bbr() {
+            self.count(socket);
         }
     }
 
@@ -169,14 +193,29 @@ impl SocketWatch {
         }
     }
 
-    fn look(&mut self, socket: &TcpStream) {
+    /// What was counted since the last look; `None` where the system does not tell.
+    fn interval(&mut self, socket: &TcpStream) -> Option<Interval> {
         self.looked = Instant::now();
-        let Some(now) = TcpInfo::of(socket) else {
+        let now = TcpInfo::of(socket)?;
+        let interval = Interval::between(&self.before, &now);
+        self.before = now;
+        Some(interval)
+    }
+
+    /// Adds to what sockets of BBR lose.
+    fn count(&mut self, socket: &TcpStream) {
+        if let Some(interval) = self.interval(socket) {
+            let add = |count: &AtomicU64, more| count.fetch_add(u64::from(more), Ordering::Relaxed);
+            add(&self.control.segments, interval.segments);
+            add(&self.control.again, interval.again);
+        }
+    }
+
+    fn look(&mut self, socket: &TcpStream) {
+        let Some(interval) = self.interval(socket) else {
             self.settled = true;
             return;
         };
-        let interval = Interval::between(&self.before, &now);
-        self.before = now;
         tracing::trace!(?interval, start = ?self.start, "a connection");
         let over = self.start == Start::Over;
         let again = match self.start.step(&interval) {
@@ -286,6 +325,9 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 /// A round trip so many times the shortest, and this much longer, has a queue in it.
 const QUEUE: f64 = 1.25;
 const JITTER: Duration = Duration::from_millis(2);
+
+/// A link that loses fewer than one segment in so many needs no BBR.
+const RARELY: u64 = 20_000;
 
 /// How long a queue and what it loses may be apart, by what connections see of them.
 const CALM: Duration = Duration::from_secs(1);
@@ -411,6 +453,42 @@ mod tests {
         control.refused(&std::io::ErrorKind::PermissionDenied.into());
         lose();
         assert!(control.goes(REFUSED, REFUSED) && !control.is_bbr());
+    }
+
+    /// What was found before is used at once, and known as long as it is true.
+    #[test]
+    fn a_link_that_lost_is_expected_to_until_it_does_not() {
+        let control = CongestionControl::new(Congestion::Auto);
+        control.expect_losses();
+        assert!(!control.loses(), "no socket has it yet");
+        assert!(control.goes(CHOSEN, IN_USE) && control.loses());
+        control.segments.store(10_000_000, Ordering::Relaxed);
+        control.again.store(10_000, Ordering::Relaxed);
+        assert!(control.loses());
+        control.again.store(100, Ordering::Relaxed);
+        assert!(!control.loses());
+        let asked = CongestionControl::new(Congestion::Bbr);
+        assert!(asked.goes(CHOSEN, IN_USE));
+        assert!(!asked.loses(), "that was not found");
+        let system = CongestionControl::new(Congestion::System);
+        system.expect_losses();
+        assert!(!system.is_bbr() && system.goes(REFUSED, REFUSED));
+    }
+
+    /// What sockets of BBR send is counted.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_socket_of_bbr_counts() {
+        let (socket, peer) = connected().await;
+        let (_other, _) = peer.accept().await.expect("it connects");
+        let control = CongestionControl::new(Congestion::Auto);
+        let mut watch = control.watch(&socket);
+        control.stand.store(IN_USE, Ordering::Relaxed);
+        watch.settled = true;
+        assert_eq!(socket.try_write(b"bytes").expect("room"), 5);
+        watch.looked -= LOOK_AFTER;
+        watch.wrote(&socket);
+        assert!(control.segments.load(Ordering::Relaxed) > 0);
     }
 
     /// A socket that took much ahead is looked at all the same.

@@ -3,6 +3,7 @@
 //! but the proxy's CONNECT.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tower_service::Service;
 
@@ -25,6 +28,7 @@ use super::settings::{PoolSettings, Proxies, SystemRoots};
 use super::stream::Stream;
 use super::tls;
 use crate::error;
+use crate::sync::Mutex;
 
 /// Whether TLS offers HTTP/2 beside HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,22 @@ impl Connector {
         self.dialer.congestion.is_bbr()
     }
 
+    /// See [`super::Pool::network`].
+    pub(super) fn network(&self) -> Option<String> {
+        let address = (*self.dialer.address.lock())?;
+        (!address.is_loopback()).then(|| network(address))
+    }
+
+    /// See [`super::Pool::expect_losses`].
+    pub(super) fn expect_losses(&self) {
+        self.dialer.congestion.expect_losses();
+    }
+
+    /// See [`super::Pool::loses`].
+    pub(super) fn loses(&self) -> bool {
+        self.dialer.congestion.loses()
+    }
+
     /// By which proxy `origin` is reached, where by one.
     pub(super) fn proxy(&self, origin: &Origin) -> Option<String> {
         let proxy = self.dialer.proxies.proxy(origin);
@@ -158,6 +178,20 @@ impl Connector {
     }
 }
 
+/// The network of an address: 24 bits of IPv4 and 64 of IPv6, as most networks have it.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 /// An origin that was parsed has one; its fields are public, so others may not.
 fn uri(origin: &Origin) -> Option<Uri> {
     let host = if origin.host.contains(':') {
@@ -177,6 +211,8 @@ struct Dialer {
     proxies: Arc<ProxyRules>,
     congestion: Arc<CongestionControl>,
     queueing: Option<Arc<Queueing>>,
+    /// This machine's, on the last connection.
+    address: Arc<Mutex<Option<IpAddr>>>,
 }
 
 impl Dialer {
@@ -197,6 +233,7 @@ impl Dialer {
             proxies,
             congestion: CongestionControl::new(settings.congestion),
             queueing: settings.watches_queue.then(Arc::default),
+            address: Arc::default(),
         })
     }
 }
@@ -216,12 +253,35 @@ impl Service<Uri> for Dialer {
         let origin = Origin::parse(&target.to_string(), Scheme::Http);
         let proxy = origin.ok().and_then(|origin| self.proxies.proxy(&origin));
         let (congestion, queueing) = (Arc::clone(&self.congestion), self.queueing.clone());
-        let counted = move |socket| Ok(CountingStream::new(socket, &congestion, queueing.as_ref()));
+        let own = Arc::clone(&self.address);
+        let counted = move |socket: TokioIo<TcpStream>| {
+            let address = socket.inner().local_addr();
+            *own.lock() = address.ok().map(|address| address.ip());
+            Ok(CountingStream::new(socket, &congestion, queueing.as_ref()))
+        };
         let Some(proxy) = proxy.cloned() else {
             let connecting = self.tcp.call(target);
             return Box::pin(async move { counted(connecting.await?) });
         };
         let tcp = self.tcp.clone();
         Box::pin(async move { counted(proxy::open(&proxy, tcp, &target).await?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_of_one_network_have_the_same_one() {
+        for (address, expected) in [
+            ("192.168.1.7", "192.168.1.0/24"),
+            ("::ffff:192.168.1.8", "192.168.1.0/24"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("fd00::2", "fd00:0:0:0::/64"),
+        ] {
+            let address: IpAddr = address.parse().expect("an address");
+            assert_eq!(network(address), expected);
+        }
     }
 }

@@ -135,6 +135,24 @@ impl Pool {
         self.0.context.connector.link(now)
     }
 
+    /// The network through which servers are reached: this machine's address on the last connection, without
+    /// what tells machines of one network apart. `None` before the first, and for loopback.
+    #[must_use]
+    pub fn network(&self) -> Option<String> {
+        self.0.context.connector.network()
+    }
+
+    /// The link is known to lose packets: BBR from now on, where that is left to panup.
+    pub fn expect_losses(&self) {
+        self.0.context.connector.expect_losses();
+    }
+
+    /// Whether BBR is used because the link loses packets, and it does lose them.
+    #[must_use]
+    pub fn loses(&self) -> bool {
+        self.0.context.connector.loses()
+    }
+
     /// Whether sockets use BBR: connections then share what the link carries, however much it loses.
     #[must_use]
     pub fn uses_bbr(&self) -> bool {

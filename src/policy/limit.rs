@@ -36,6 +36,11 @@
 //! shows that each connection has a pace of its own, and is followed by doubling. Where sockets use BBR
 //! none has: what rises then is BBR's doing, not that of more connections, and a few fill the link.
 //!
+//! What an earlier run has found on the link is what a later one begins with: at once as many permits as arrive
+//! in time where the link carries an eighth of that, and, over a long path, so many that each connection is soon
+//! up to its share. Four seconds later the link has shown what it carries: where that is too little, the newest
+//! bodies are called off, which have sent the least, and the search begins as if nothing was known.
+//!
 //! Each mechanism is here because without it a link of the model (`limit/tests.rs`) falls below its
 //! bar: of the full grid of links, mean of four seeds, one witness each. Figures are shares of the
 //! link or of its best fixed number, or how many slices were lost.
@@ -47,6 +52,8 @@
 //! | an overdue acknowledgement voids the estimate | 200 Mbit/s become 4: lost afterwards | 0 | 6 |
 //! | a slice three times as slow is another link | the same | 0 | 12 |
 //! | permits open one by one | 1 Gbit/s, 80 ms, 1/2000 lost: in all | 86 % | 78 % |
+//! | what was found before | 1 Gbit/s, 200 ms: first 20 s | 95 % | 88 % |
+//! | bodies are called off | the same, found where a hundred times as much was carried: lost | 0 | 55 |
 //! | `OPENS_WITHIN` | 1 Gbit/s, 200 ms, 512 KiB: in all | 91 % | 88 % |
 //! | a long path starts higher | the same | 90.6 % | 89.9 % |
 //! | `CLEARLY_BETTER` | 1 Gbit/s, 200 ms, 1/10 000 lost: late | 98 % | 94 % |
@@ -78,6 +85,10 @@
 //! | `FIRST_OPEN` | 2 | permits before anything is known |
 //! | `OPENS_WITHIN`, `ARRIVES_WITHIN`, `OWN_PACE_WITHIN` | 40, 25, 45 s | a body's time, of the gateway's 60 s |
 //! | `LONG_PATH` | 0.1 s | round trip from which the search begins higher |
+//! | `TRUSTED` | 8 | part of what was found before that is relied on at once |
+//! | `PROVES_ITSELF_WITHIN`, `OPENS_FOUND_WITHIN` | 4, 0.5 s | until it is looked whether it is so; until all are open |
+//! | `SAME` | 1.25 | times what was found before, up or down: the same link |
+//! | `SOON_ON_ITS_WAY` | 256 KiB | of a connection after some four round trips |
 //! | `CLEARLY_BETTER`, `DOUBLE_AGAIN`, `DOUBLE_STAYS` | 1.5, 1.15, 1.08 | gains of twice as many |
 //! | `PAYS`, `PROPORTIONAL`, `COSTS_NOTHING` | 1.02, 1.15, 0.99 | gains of a quarter more, or fewer |
 //! | `PAYS_SHARED` | 1.05 | the same, where connections share |
@@ -89,6 +100,7 @@
 //! | `SHORTEST_SPAN`, `STEADY_SPAN`, `LONGEST_SPAN` | 0.4, 1.5, 8 s | of a measurement |
 //! | `STILL_RISING` | 1.05 | from half a span to the next |
 //! | `SMALL`, `STREAM`, `SLOW` | 0.3, 0.5, 4 s | a body's time |
+//! | `SLICE` | 1 MiB | a body of which bytes count, not its request |
 //! | `SOCKET_FILL`, `SOCKET_HOLDS` | 1, 2 MiB | what a socket takes without having sent it |
 //! | `REQUEST` | 32 KiB | a request's cost beside its bytes |
 //! | `SHARED` | 4 | times `start` that are wanted of connections that share |
@@ -142,6 +154,15 @@ impl Default for LimitSettings {
             start: 8,
         }
     }
+}
+
+/// What a search has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Bodies in flight.
+    pub permits: usize,
+    /// What they carried together.
+    pub bytes_per_second: u64,
 }
 
 /// What the limit is about.
@@ -248,6 +269,32 @@ impl Limit {
         self.search.on_rtt(shortest);
     }
 
+    /// What was found on this link before. At once no more permits open than arrive in time where the link
+    /// carries an eighth of that. Where it then carries less the search begins as if nothing was known, and
+    /// [`surplus`](Self::take_surplus) says how many are in flight in vain; where it carries more it goes on from there.
+    /// Later than the first permits it changes nothing.
+    pub fn on_found(&mut self, now: Instant, found: Found) {
+        self.goodput.read(now);
+        self.search.begin_with(&mut self.goodput, found);
+    }
+
+    /// How many of the bodies in flight arrive in time, where that turned out to be fewer than there are: the
+    /// newest of the others are to be called off. Told once.
+    pub fn take_surplus(&mut self) -> Option<usize> {
+        let most = self.search.take_surplus()?;
+        self.ramp.cut(most);
+        Some(most)
+    }
+
+    /// What was found here: how many permits carry how much. `None` before the search has settled, where what
+    /// was found before turned out wrong, where the number was asked for, and where bodies are so small that
+    /// requests count rather than bytes.
+    #[must_use]
+    pub fn found(&self) -> Option<Found> {
+        let tells = self.fixed.is_none() && self.goodput.is_of_slices();
+        self.search.found().filter(|_| tells)
+    }
+
     /// Connections share what the link carries, however much it loses, as BBR's do: a few fill it. That it
     /// is said again changes nothing.
     pub fn on_shared(&mut self) {
@@ -271,7 +318,7 @@ impl Limit {
         self.goodput.read(now);
         let target = self.search.target();
         let most = target.min(self.search.in_time(&self.goodput));
-        let apart = self.goodput.spacing(target);
+        let apart = self.goodput.spacing(target).min(self.search.spacing());
         self.ramp.approach(now, most, apart);
         self.goodput.on_open(now, self.ramp.open());
         let more = self.backoff.allows_more(now);

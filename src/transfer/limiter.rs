@@ -1,13 +1,15 @@
 //! Permits for bodies in flight. How many there are is [`crate::policy`]'s decision, fed here with
 //! how each body ended; who gets one is decided by order of asking.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::policy::{CongestionSignal, Limit, Steering, USUAL_SLICE, bodies_in_time, rate_in_time};
+use crate::policy::{
+    CongestionSignal, Found, Limit, Steering, USUAL_SLICE, bodies_in_time, rate_in_time,
+};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The limiter of a client, shared by all its runs.
@@ -27,12 +29,41 @@ struct LimiterState {
     /// Each waits for a permit, with its priority; one that stopped waiting drops what it is handed, which
     /// passes the permit on.
     waiting: VecDeque<(i8, oneshot::Sender<Permit>)>,
+    /// Bodies in flight that can be called off, in the order in which they set out.
+    revocable: BTreeMap<u64, oneshot::Sender<()>>,
+    /// The number of the next of these.
+    next: u64,
 }
 
 /// The right to have one body in flight; dropping it lets the next one through.
 #[derive(Debug)]
 pub struct Permit {
     limiter: Option<Arc<ConcurrencyLimiter>>,
+    /// Among those that can be called off.
+    number: Option<u64>,
+}
+
+impl Permit {
+    /// Waits until the body is called off: it would not arrive in time, and the others will once it stops. It is
+    /// not in flight any more when this is dropped, and asks for another permit.
+    pub fn called_off(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let called_off = self.limiter.as_ref().map(|limiter| {
+            let (sender, receiver) = oneshot::channel();
+            let mut state = limiter.lock();
+            let number = *self.number.get_or_insert(state.next);
+            state.next = state.next.max(number + 1);
+            state.revocable.insert(number, sender);
+            receiver
+        });
+        async move {
+            if let Some(called_off) = called_off
+                && called_off.await.is_ok()
+            {
+                return;
+            }
+            std::future::pending().await
+        }
+    }
 }
 
 impl ConcurrencyLimiter {
@@ -47,6 +78,8 @@ impl ConcurrencyLimiter {
                 largest: None,
                 in_flight: 0,
                 waiting: VecDeque::new(),
+                revocable: BTreeMap::new(),
+                next: 0,
             }),
         })
     }
@@ -134,12 +167,26 @@ impl ConcurrencyLimiter {
     pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64) {
         let mut state = self.lock();
         state.limit.on_progress(now, bytes);
+        if let Some(most) = state.limit.take_surplus() {
+            state.call_off(most);
+        }
         self.hand_on(state);
     }
 
     /// The shortest round trip to a server is `rtt`, as far as is known.
     pub fn round_trip(&self, rtt: Duration) {
         self.lock().limit.on_rtt(rtt);
+    }
+
+    /// What an earlier run has found on this link.
+    pub fn found_before(&self, now: Instant, found: Found) {
+        self.lock().limit.on_found(now, found);
+    }
+
+    /// What was found on this link.
+    #[must_use]
+    pub fn found(&self) -> Option<Found> {
+        self.lock().limit.found()
     }
 
     /// Connections share what the link carries, however much it loses.
@@ -194,6 +241,7 @@ impl ConcurrencyLimiter {
     fn permit(self: &Arc<Self>) -> Permit {
         Permit {
             limiter: Some(Arc::clone(self)),
+            number: None,
         }
     }
 
@@ -225,6 +273,21 @@ impl LimiterState {
         self.in_flight < self.permits()
     }
 
+    /// Calls off the newest bodies until no more than `most` are in flight.
+    fn call_off(&mut self, most: usize) {
+        let surplus = self.in_flight.saturating_sub(most);
+        tracing::info!(
+            in_flight = self.in_flight,
+            "the link carries less than before: bodies that would not arrive in time go back"
+        );
+        for _ in 0..surplus {
+            if let Some((_, body)) = self.revocable.pop_last() {
+                // Refused where it has just ended.
+                let _ = body.send(());
+            }
+        }
+    }
+
     fn permits(&self) -> usize {
         let largest = self.largest.unwrap_or(USUAL_SLICE);
         let in_time = self.rate.map(|rate| bodies_in_time(rate, largest));
@@ -239,6 +302,9 @@ impl Drop for Permit {
         };
         let mut state = limiter.lock();
         state.in_flight -= 1;
+        if let Some(number) = self.number {
+            state.revocable.remove(&number);
+        }
         limiter.hand_on(state);
     }
 }
@@ -301,6 +367,31 @@ mod tests {
             let first = limiter.acquire_for_hedge();
             assert!(first.is_some() && limiter.acquire_for_hedge().is_none());
         }
+    }
+
+    /// The newest have sent least.
+    #[tokio::test]
+    async fn the_newest_bodies_are_called_off_and_only_those_that_can_be() {
+        let limiter = limiter(Some(8), 1 << 30);
+        let mut first = limiter.acquire(0).await;
+        let single = limiter.acquire(0).await;
+        let mut others = [limiter.acquire(0).await, limiter.acquire(0).await];
+        let first_is_off = first.called_off();
+        let called_off = others.each_mut().map(Permit::called_off);
+        limiter.lock().call_off(2);
+        for off in called_off {
+            let off = tokio::time::timeout(Duration::from_secs(5), off).await;
+            off.expect("it is called off");
+        }
+        let goes_on = tokio::time::timeout(Duration::from_millis(20), first_is_off).await;
+        assert!(goes_on.is_err(), "the oldest is not");
+        assert_eq!(limiter.load().0, 4, "each until it has stopped");
+        drop(others);
+        assert_eq!(limiter.load().0, 2);
+        limiter.lock().call_off(0);
+        assert_eq!(limiter.lock().revocable.len(), 0);
+        drop((first, single));
+        assert_eq!(limiter.load().0, 0);
     }
 
     #[test]

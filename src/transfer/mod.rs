@@ -10,6 +10,7 @@ mod activity;
 mod cancel;
 mod explain;
 mod limiter;
+mod links;
 mod pause;
 mod rates;
 mod remote;
@@ -26,6 +27,7 @@ pub use activity::{Activity, Left, Steps, Wait};
 pub use cancel::Cancel;
 pub use explain::MAY_BE_OURS;
 pub use limiter::Permit;
+pub use links::Lesson;
 pub use pause::Pause;
 pub use remote::Cursor;
 pub use send::{Boxed, Content, Route, SingleCall, Terms};
@@ -37,7 +39,7 @@ pub use waits::{WaitNote, WaitsFor};
 use crate::auth::{Ask, Credential, Fetched, Fetching, Secret, TokenProvider, Tokens};
 use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
-use crate::net::{Origin, Pool, PoolSettings, ServerStats, Throttle};
+use crate::net::{Congestion, Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
     Bandwidth, CallRates, CongestionSignal, Hedge, Limit, LimitSettings, Repeat, Retry,
     RetryBudget, SharedFailure, Steering,
@@ -48,6 +50,7 @@ use crate::wire::{Login, Refresh};
 
 use explain::explain_refresh;
 use limiter::ConcurrencyLimiter;
+use links::Links;
 use rates::Rates;
 use servers::Servers;
 use trust::Trust;
@@ -64,6 +67,9 @@ pub struct Transfer {
     servers: Arc<Servers>,
     retry: Retry,
     bandwidth: Mutex<Option<Bandwidth>>,
+    links: Mutex<Links>,
+    /// What is found is the link's, and not what was asked for.
+    learns: AtomicBool,
     /// Leaves room for others on the link, if that is asked for.
     yielding: Option<Mutex<Yielding>>,
     /// Body bytes that sockets took, of all runs.
@@ -143,6 +149,10 @@ impl Transfer {
     /// # Errors
     /// [`Kind::Invalid`] where certificates, proxies or trusted hosts cannot be read.
     pub fn new(settings: Settings, tokens: Tokens) -> Result<Arc<Transfer>> {
+        let learns = settings.limit.fixed.is_none()
+            && settings.pool.congestion == Congestion::Auto
+            && settings.limit_rate.is_none()
+            && !settings.yields;
         let pool = Pool::new(settings.pool)?;
         let trust = Trust::new(&settings.api, &settings.trusted_hosts)?;
         let scheme = settings.api.scheme;
@@ -162,6 +172,8 @@ impl Transfer {
             servers: Servers::new((trust, settings.plain), scheme, settings.version),
             retry: settings.retry,
             bandwidth,
+            links: Mutex::default(),
+            learns: AtomicBool::new(learns),
             yielding: yielding.map(Mutex::new),
             carried: AtomicU64::new(0),
             single: SingleServers::default(),
@@ -205,7 +217,9 @@ impl Transfer {
     /// Where no name of the list can be read, or none may see the access token.
     pub fn servers(&self, names: &[String], scope: &Scope) -> Result<ServerSet> {
         let set = self.servers.set_of(names);
-        set.inspect_err(|error| scope.note(error))
+        let set = set.inspect_err(|error| scope.note(error))?;
+        self.sets_out(&self.servers.origins(&set));
+        Ok(set)
     }
 
     /// The servers for single/create, asked for once.
@@ -330,6 +344,7 @@ impl Transfer {
         if let Some(rtt) = self.servers.round_trip(&self.pool) {
             self.limiter.round_trip(rtt);
         }
+        self.recall();
         if self.pool.uses_bbr() {
             self.limiter.connections_share();
         }
@@ -378,6 +393,9 @@ impl Transfer {
 
     /// Changes that.
     pub fn set_limit_rate(&self, rate: Option<u64>, now: Instant) {
+        if rate.is_some() {
+            self.learns.store(false, Ordering::Relaxed);
+        }
         let mut bandwidth = self.bandwidth.lock();
         match (&mut *bandwidth, rate) {
             (Some(limit), Some(rate)) => limit.change(rate, now),

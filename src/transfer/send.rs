@@ -67,6 +67,10 @@ trait Call: Send {
         scope: &Scope,
         with: (Option<&Secret>, &CallWatch),
     ) -> impl Future<Output = Result<Self::Answer>> + Send;
+    /// Whether the attempt was called off: it is neither a success nor a failure, and begins again.
+    fn was_called_off(&mut self) -> bool {
+        false
+    }
     /// After an attempt that failed: whether another one makes sense at all.
     fn check(&self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
@@ -174,6 +178,9 @@ impl Transfer {
             let token = attempts.begin(operation).await?;
             let with = (token.as_ref(), &attempts.watch);
             let attempted = call.attempt(self, scope, with).await;
+            if call.was_called_off() {
+                continue;
+            }
             let failure = attempted.as_ref().err().map(Error::kind);
             scope.activity.tally.count(operation, failure);
             let error = match attempted {
@@ -566,6 +573,8 @@ struct BodyCall<'a, B> {
     avoid: Vec<usize>,
     /// All of them have.
     all_failed: bool,
+    /// The attempt was called off.
+    called_off: bool,
 }
 
 impl<'a, B: Payload> BodyCall<'a, B> {
@@ -578,6 +587,7 @@ impl<'a, B: Payload> BodyCall<'a, B> {
             server: None,
             avoid: Vec::new(),
             all_failed: false,
+            called_off: false,
         }
     }
 }
@@ -611,7 +621,7 @@ impl<B: Payload> Call for BodyCall<'_, B> {
         scope: &Scope,
         (token, watch): (Option<&Secret>, &CallWatch),
     ) -> Result<B::Answer> {
-        let (Some(permit), Some(token)) = (self.permit.take(), token) else {
+        let (Some(mut permit), Some(token)) = (self.permit.take(), token) else {
             unreachable!("ready() has waited for a permit, and only a login has no token");
         };
         let length = self.body.len();
@@ -630,8 +640,25 @@ impl<B: Payload> Call for BodyCall<'_, B> {
             token,
             watch,
         };
-        let sent = self.hedged(means, (assignment, permit)).await;
+        if B::OPERATION == Operation::Single {
+            // Sent again, it could be there twice: it is not called off.
+            let sent = self.request(means, assignment, permit).await;
+            return sent.inspect_err(|error| transfer.advise_if_slow(error, length));
+        }
+        let called_off = permit.called_off();
+        let sent = tokio::select! {
+            biased;
+            sent = self.hedged(means, (assignment, permit)) => sent,
+            () = called_off => {
+                self.called_off = true;
+                return Err(Cancel::error());
+            }
+        };
         sent.inspect_err(|error| transfer.advise_if_slow(error, length))
+    }
+
+    fn was_called_off(&mut self) -> bool {
+        std::mem::take(&mut self.called_off)
     }
 
     async fn check(&self) -> Result<()> {
@@ -678,10 +705,6 @@ impl<B: Payload> BodyCall<'_, B> {
         means: Means<'_>,
         (assignment, permit): (Assignment, Permit),
     ) -> Result<B::Answer> {
-        if B::OPERATION == Operation::Single {
-            // Twice at once, it could be there twice.
-            return self.request(means, assignment, permit).await;
-        }
         let (server, taken) = (assignment.server(), Arc::clone(&assignment.taken));
         let mut first = std::pin::pin!(self.request(means, assignment, permit));
         let (assignment, permit) = tokio::select! {

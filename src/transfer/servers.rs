@@ -244,6 +244,14 @@ impl Servers {
             .min()
     }
 
+    /// Where the servers of a set are.
+    #[must_use]
+    pub fn origins(&self, set: &[usize]) -> Vec<Origin> {
+        let mut state = self.lock();
+        let origin = |&index: &usize| Some(state.scores.known_mut(index)?.origin.clone());
+        set.iter().filter_map(origin).collect()
+    }
+
     /// The version found faster on each server, for `--verbose`.
     #[must_use]
     pub fn versions(&self) -> Vec<(Origin, Option<Version>)> {

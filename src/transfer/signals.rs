@@ -14,6 +14,8 @@ pub fn congestion(error: &Error) -> Option<CongestionSignal> {
         Kind::Transport if error.is_timeout() => Some(CongestionSignal::Stalled),
         _ if error.is_timeout() => Some(CongestionSignal::TimedOut),
         Kind::Throttled => Some(CongestionSignal::Throttled),
+        // It would be so with one as well: a server without TLS, or a certificate that is not trusted.
+        Kind::Transport if error.is_lasting() => None,
         Kind::Transport => Some(CongestionSignal::Failed),
         Kind::Protocol if error.is_foreign() => Some(CongestionSignal::Failed),
         _ => None,
@@ -66,6 +68,7 @@ mod tests {
         for (error, expected) in [
             (error(Kind::Transport, Operation::Slice), Some(Failed)),
             (error(Kind::Transport, Operation::Create), None),
+            (error(Kind::Transport, Operation::Slice).lasting(), None),
             (
                 error(Kind::Transport, Operation::Single).timed_out(),
                 Some(Stalled),

@@ -447,6 +447,7 @@ async fn finish(shared: &Arc<Shared>) {
     shared.ended();
     // An answer that is on its way brings what a credential that works once was used for.
     let _ = tokio::time::timeout(ANSWER, shared.core.transfer.settled()).await;
+    shared.core.keep_links();
     let journal = shared.core.journal.clone();
     let flushed = tokio::task::spawn_blocking(move || journal.flush()).await;
     while let Some(warning) = shared.core.transfer.take_warning() {

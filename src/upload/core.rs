@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::policy::{LimitSettings, USUAL_SLICE};
 use crate::source::{self, Descriptors, Memory};
 use crate::sync::Mutex;
-use crate::transfer::{self, Plain, Transfer};
+use crate::transfer::{self, Lesson, Plain, Transfer};
 
 /// What all runs of a client share.
 #[derive(Debug)]
@@ -105,7 +105,18 @@ impl Core {
         if let Some(name) = name {
             core.name_account(name)?;
         }
+        core.transfer.remembers(core.journal.links());
         Ok(core)
+    }
+
+    /// Remembers what was found of the links in use, for later runs.
+    pub(super) fn keep_links(&self) {
+        for lesson in self.transfer.lessons() {
+            match lesson {
+                Lesson::Keep(link) => self.journal.keep_link(link),
+                Lesson::Forget(network, server) => self.journal.forget_link(&network, &server),
+            }
+        }
     }
 
     /// Whether files can be uploaded with these options.

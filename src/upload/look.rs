@@ -28,6 +28,8 @@ pub struct Looks {
     span: (Instant, u64),
     speed: Option<f64>,
     at_limit: bool,
+    /// When what was found of the link was kept.
+    kept: Instant,
     /// What was said of it.
     said: Said,
 }
@@ -53,6 +55,7 @@ impl Looks {
             span: (now, 0),
             speed: None,
             at_limit: false,
+            kept: now,
             said: Said::default(),
         }
     }
@@ -70,6 +73,10 @@ impl Looks {
         if now.saturating_duration_since(self.span.0) >= SPAN {
             self.said.servers(&transfer.versions());
             self.pace(now, sent, transfer.limit_rate());
+        }
+        if now.saturating_duration_since(self.kept) >= KEEPS_EVERY {
+            self.kept = now;
+            shared.core.keep_links();
         }
         if (sent, acked) != self.bytes {
             (self.bytes, self.moved) = ((sent, acked), now);
@@ -197,6 +204,9 @@ fn processor_time() -> Duration {
 
 /// Servers that are told of.
 const MOST_SERVERS: usize = 64;
+
+/// A run that is killed has kept what it found, but for so long.
+const KEEPS_EVERY: Duration = Duration::from_secs(10);
 
 /// The rate is worked out over so long.
 const SPAN: Duration = Duration::from_secs(1);

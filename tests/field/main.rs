@@ -21,6 +21,7 @@ mod identity;
 mod journal;
 mod lengths;
 mod limits;
+mod links;
 mod memory;
 mod metrics;
 #[cfg(unix)]

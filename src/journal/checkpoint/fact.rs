@@ -149,6 +149,8 @@ fn fact(write: &Write) -> Option<Fact> {
             path: Spelt::of(path),
         },
         // Acks are kept apart in a batch.
+        // A network is this machine's, and a checkpoint goes to others.
+        Write::Link(_) | Write::ForgetLink(..) => return None,
         Write::Ack(..) | Write::Used(_) | Write::Release(_) | Write::Request(_) => return None,
     })
 }

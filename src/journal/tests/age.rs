@@ -160,8 +160,4 @@ fn no_number_of_files_is_too_many_but_bytes_are_and_the_oldest_unused_go() {
     assert_eq!(open(limit).next_warning(), None, "once is enough");
 }
 
-fn raw(dir: &TempDir) -> Connection {
-    Connection::open(dir.path().join("journal.db")).unwrap()
-}
-
 const DAY: i64 = 24 * 60 * 60;

@@ -35,6 +35,14 @@ impl BandwidthEstimate {
         }
     }
 
+    /// Forgets what was carried so far.
+    pub(super) fn forget(&mut self) {
+        *self = BandwidthEstimate {
+            slice: self.slice,
+            ..BandwidthEstimate::new(self.read_at)
+        };
+    }
+
     pub(super) fn on_start(&mut self, bytes: u64) {
         self.slice = Some(self.slice.unwrap_or(0.0).max(bytes as f64));
     }
@@ -69,9 +77,19 @@ impl BandwidthEstimate {
         self.seconds
     }
 
+    /// A body's bytes of late; 0 before the first.
+    pub(super) fn body_bytes(&self) -> f64 {
+        self.bytes
+    }
+
     /// How many bodies of the largest size arrive within `seconds` of each other.
     pub(super) fn carries_within(&self, seconds: f64) -> usize {
         (self.best * seconds / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
+    }
+
+    /// How many of them arrive within the gateway's 60 s where `bytes_per_second` are carried.
+    pub(super) fn in_time_at(&self, bytes_per_second: u64) -> usize {
+        (bytes_per_second as f64 * 60.0 / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
     }
 
     /// Slices in flight × a slice's pace.

@@ -76,6 +76,10 @@ impl Goodput {
         shortest
     }
 
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
     /// So many permits are open at `now`.
     pub(super) fn on_open(&mut self, now: Instant, open: usize) {
         self.now = now;
@@ -94,6 +98,13 @@ impl Goodput {
     pub(super) fn restart(&mut self) {
         self.since = self.now;
         self.window = LatencyWindow::new(self.now + self.warm_up());
+    }
+
+    /// Forgets what sockets took so far: most of it they hold, and some of them are closed.
+    pub(super) fn forget(&mut self) {
+        self.counter = Counter::default();
+        self.estimate.forget();
+        self.restart();
     }
 
     pub(super) fn open(&self) -> usize {
@@ -122,6 +133,11 @@ impl Goodput {
     /// How many bodies arrive within `seconds` of each other.
     pub(super) fn carries_within(&self, seconds: f64) -> usize {
         self.estimate.carries_within(seconds)
+    }
+
+    /// How many bodies arrive in time where `bytes_per_second` are carried.
+    pub(super) fn in_time_at(&self, bytes_per_second: u64) -> usize {
+        self.estimate.in_time_at(bytes_per_second)
     }
 
     /// The time between two permits that open, on the way to `target`.
@@ -173,7 +189,12 @@ impl Goodput {
         self.counter.over(span).unwrap_or(0.0)
     }
 
-    /// The same over a slice's time.
+    /// Goodput of the last `span`, in bytes a second.
+    pub(super) fn over(&self, span: Duration) -> u64 {
+        self.counter.over(span).unwrap_or(0.0) as u64
+    }
+
+    /// Goodput over a slice's time.
     pub(super) fn steady(&self) -> f64 {
         self.counter.over(self.steady_span()).unwrap_or(0.0)
     }
@@ -192,6 +213,11 @@ impl Goodput {
     /// Whether bodies are long enough for their bytes to be a stream: small ones come in bursts.
     pub(super) fn is_stream(&self) -> bool {
         self.progress.is_some() && self.estimate.slice_seconds() > STREAM
+    }
+
+    /// Whether bodies of late were slices rather than small files.
+    pub(super) fn is_of_slices(&self) -> bool {
+        self.estimate.body_bytes() >= SLICE
     }
 
     /// Small bodies come in step at first, and some of their cycles have to be seen.
@@ -241,6 +267,9 @@ const SMALL: f64 = 0.3;
 
 /// Seconds of a body from which the sockets' count over a second or two is smooth.
 const STREAM: f64 = 0.5;
+
+/// Bytes of a body from which its request costs nothing beside it.
+const SLICE: f64 = 1_048_576.0;
 
 /// Seconds of a slice from which probes are judged by the sockets.
 const SLOW: f64 = 4.0;

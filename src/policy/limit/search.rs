@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::goodput::Goodput;
-use super::{LimitSettings, Steering};
+use super::{Found, LimitSettings, Steering};
 
 /// How many permits are wanted, and how that is being found out.
 #[derive(Debug, Clone)]
@@ -20,6 +20,12 @@ pub(super) struct Search {
     own_pace: bool,
     /// None does: they share what the link carries.
     shared: bool,
+    /// What was found last; at first by an earlier search.
+    found: Option<Found>,
+    /// What is in flight was seen to arrive in time, or is no more than does.
+    proven: bool,
+    /// How many of those in flight arrive in time, where that turned out to be fewer.
+    surplus_above: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +67,30 @@ impl Search {
             probe_interval: FIRST_INTERVAL,
             own_pace: false,
             shared: false,
+            found: None,
+            proven: false,
+            surplus_above: None,
         }
+    }
+
+    /// Begins with what was found before, unless it has begun.
+    pub(super) fn begin_with(&mut self, goodput: &mut Goodput, found: Found) {
+        if self.phase == Phase::Opening {
+            self.target = self.bounded(found.permits);
+            self.found = Some(found);
+            goodput.rtt().into_iter().for_each(|rtt| self.on_rtt(rtt));
+            goodput.restart();
+        }
+    }
+
+    /// Takes how many of those in flight arrive in time, where that turned out to be fewer.
+    pub(super) fn take_surplus(&mut self) -> Option<usize> {
+        self.surplus_above.take()
+    }
+
+    /// What was found, on this link or by an earlier search that was not seen to be wrong.
+    pub(super) fn found(&self) -> Option<Found> {
+        self.found
     }
 
     pub(super) fn target(&self) -> usize {
@@ -82,12 +111,23 @@ impl Search {
     }
 
     /// A long path needs more on its way and each doubling takes longer there, so the search begins
-    /// up to twice as high.
+    /// up to twice as high. Where it is known how much is on its way, it begins with so many connections that
+    /// each is soon up to its share: later fewer may do.
     pub(super) fn on_rtt(&mut self, rtt: Duration) {
-        if self.phase == Phase::Opening {
-            let higher = (rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
-            self.target = self.bounded((self.settings.start as f64 * higher) as usize);
+        if self.phase != Phase::Opening {
+            return;
         }
+        let first = match self.found {
+            Some(found) => {
+                let on_its_way = found.bytes_per_second as f64 * rtt.as_secs_f64();
+                found.permits.max((on_its_way / SOON_ON_ITS_WAY) as usize)
+            }
+            None => {
+                let higher = (rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
+                (self.settings.start as f64 * higher) as usize
+            }
+        };
+        self.target = self.bounded(first);
     }
 
     /// Connections share what the link carries from now on, and what was found before says nothing of it.
@@ -96,7 +136,12 @@ impl Search {
         let new = !std::mem::replace(&mut self.shared, true);
         if new {
             self.own_pace = false;
+            if self.found.is_some() && self.phase == Phase::Opening {
+                return new;
+            }
             self.target = self.bounded(self.settings.start * SHARED);
+            let permits = self.target;
+            self.found = self.found.map(|found| Found { permits, ..found });
             self.next = Direction::Up;
             self.probe_interval = FIRST_INTERVAL;
             self.phase = Phase::Holding;
@@ -110,6 +155,7 @@ impl Search {
         self.target = self.bounded(target);
         self.next = Direction::Up;
         self.phase = Phase::Holding;
+        self.found = None;
         self.target
     }
 
@@ -122,17 +168,32 @@ impl Search {
             _ if self.own_pace || probes_up => OWN_PACE_WITHIN,
             _ => ARRIVES_WITHIN,
         };
-        self.bounded(goodput.carries_within(seconds))
+        let trusted = match (self.phase, self.found) {
+            (Phase::Opening, Some(found)) if !self.proven => {
+                goodput.in_time_at(found.bytes_per_second / TRUSTED)
+            }
+            _ => 0,
+        };
+        self.bounded(goodput.carries_within(seconds).max(trusted))
+    }
+
+    /// The most time between two permits that open: what was found before opens within a moment.
+    pub(super) fn spacing(&self) -> Duration {
+        match (self.phase, self.found) {
+            (Phase::Opening, Some(_)) => OPENS_FOUND_WITHIN / self.target.max(1) as u32,
+            _ => Duration::MAX,
+        }
     }
 
     /// One look at what was measured; most looks decide nothing. There is no probe upwards unless
     /// `more` are allowed.
     pub(super) fn step(&mut self, goodput: &mut Goodput, more: bool) {
+        self.doubt(goodput);
         if !self.has_opened(goodput) {
             return;
         }
         match self.phase {
-            Phase::Opening if goodput.is_level() => self.double(goodput, goodput.quick()),
+            Phase::Opening if goodput.is_level() => self.judge_opening(goodput),
             Phase::Opening => {}
             Phase::Doubling { from, was } => self.judge_doubling(goodput, from, was),
             Phase::Holding => {
@@ -154,6 +215,27 @@ impl Search {
         }
     }
 
+    /// Sees, once, whether the link carries what was relied on: that what is in flight arrives in time, and what
+    /// was found before. Where it does not, the newest bodies are called off, before they have sent much.
+    fn doubt(&mut self, goodput: &mut Goodput) {
+        let relies = self.phase == Phase::Opening && self.found.is_some() && !self.proven;
+        if !relies || !has_proven_itself(goodput) {
+            return;
+        }
+        self.proven = true;
+        let carried = goodput.over(PROVES_ITSELF_WITHIN / 2);
+        let less = |found: Found| carried < found.bytes_per_second / TRUSTED;
+        if self.found.is_some_and(less) {
+            self.found = None;
+            self.target = self.settings.start;
+        }
+        if goodput.in_time_at(carried) < goodput.open() {
+            // Sockets still fill, and some of the minute has gone.
+            self.surplus_above = Some(self.bounded(goodput.in_time_at(carried * 2 / 3)));
+            goodput.forget();
+        }
+    }
+
     /// Whether as many are in flight as are wanted, or as arrive in time, once that is known.
     fn has_opened(&self, goodput: &Goodput) -> bool {
         let most = if goodput.knows_slices() {
@@ -167,6 +249,33 @@ impl Search {
     fn enter(&mut self, goodput: &mut Goodput, phase: Phase) {
         self.phase = phase;
         goodput.restart();
+    }
+
+    /// Twice as many, unless as many as were found before carry as much as they did, or less. What sockets take
+    /// in the first moments says little of that.
+    fn judge_opening(&mut self, goodput: &mut Goodput) {
+        let carried = goodput.quick();
+        let times = self
+            .found
+            .map(|found| carried / found.bytes_per_second.max(1) as f64);
+        match times {
+            Some(times) if (1.0 / SAME..=SAME).contains(&times) => {}
+            Some(_) if !self.proven => return,
+            _ => self.found = None,
+        }
+        if times.is_none_or(|times| times > SAME) && !self.shared {
+            return self.double(goodput, carried);
+        }
+        self.target = goodput.open();
+        self.enter(goodput, Phase::Holding);
+    }
+
+    /// So much is carried by `permits`.
+    fn find(&mut self, permits: usize, carried: f64) {
+        self.found = Some(Found {
+            permits,
+            bytes_per_second: carried as u64,
+        });
     }
 
     /// Twice as many, if more than now arrive in time. `was` is what the present ones carry.
@@ -225,6 +334,7 @@ impl Search {
             Direction::Up | Direction::Down => PAYS,
         };
         if gain >= least {
+            self.find(goodput.open(), settled);
             self.probe_interval = Duration::ZERO;
             self.next = probe.direction;
             if self.shows_own_pace(goodput, probe) && gain >= PROPORTIONAL {
@@ -239,6 +349,7 @@ impl Search {
     }
 
     fn probe(&mut self, goodput: &mut Goodput, was: f64, more: bool) {
+        self.find(goodput.open(), was);
         let from = goodput.open();
         let step = (from / 4).max(1);
         let direction = if more { self.next } else { Direction::Down };
@@ -271,6 +382,11 @@ impl Search {
     }
 }
 
+/// Whether the link has had the time to show what it carries.
+fn has_proven_itself(goodput: &Goodput) -> bool {
+    goodput.lasts() >= PROVES_ITSELF_WITHIN.max(goodput.warm_up() * 2)
+}
+
 fn opposite(direction: Direction) -> Direction {
     match direction {
         Direction::Up => Direction::Down,
@@ -280,6 +396,9 @@ fn opposite(direction: Direction) -> Direction {
 
 /// Seconds of a round trip from which the search begins higher.
 const LONG_PATH: f64 = 0.1;
+
+/// What a new connection has on its way after some four round trips, in bytes.
+const SOON_ON_ITS_WAY: f64 = 262_144.0;
 
 /// Slices are to arrive in this many seconds, so that a link that halves under them still
 /// delivers within the gateway's 60 s.
@@ -293,6 +412,18 @@ const OPENS_WITHIN: f64 = 40.0;
 
 /// Half of what twice as many could gain: no need to wait for the rest.
 const CLEARLY_BETTER: f64 = 1.5;
+
+/// One part in so many of what was carried before is relied on at once.
+const TRUSTED: u64 = 8;
+
+/// Within this time as many open as were found before, where they arrive in time.
+const OPENS_FOUND_WITHIN: Duration = Duration::from_millis(500);
+
+/// Within this time a link shows that it carries that; what does not arrive in time has sent little by then.
+const PROVES_ITSELF_WITHIN: Duration = Duration::from_secs(4);
+
+/// Within so many times what was carried before, up or down, a link is the same.
+const SAME: f64 = 1.25;
 
 /// Twice as many that gain less than this end the doubling.
 const DOUBLE_AGAIN: f64 = 1.15;

@@ -15,6 +15,8 @@ struct Plan {
     slow_source: (usize, f64),
     /// Connections share, as it is said from the beginning.
     shared: bool,
+    /// What an earlier run has found.
+    found: Option<Found>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -31,6 +33,8 @@ struct Run {
     used: Vec<f64>,
     /// What was lost, and when.
     lost: Vec<(f64, News)>,
+    /// What it has found in the end.
+    found: Option<Found>,
 }
 
 impl Plan {
@@ -41,6 +45,7 @@ impl Plan {
             signals: Signals::Both,
             slow_source: (usize::MAX, 0.0),
             shared: false,
+            found: None,
         }
     }
 
@@ -62,10 +67,14 @@ impl Plan {
         if self.shared {
             limit.on_shared();
         }
+        self.found
+            .into_iter()
+            .for_each(|found| limit.on_found(world.now(), found));
         let mut run = Run {
             permits: Vec::new(),
             used: Vec::new(),
             lost: Vec::new(),
+            found: None,
         };
         let mut delivered = 0.0;
         while run.used.len() < self.seconds {
@@ -74,6 +83,9 @@ impl Plan {
             limit.on_start(link.slice);
             let news = world.step(&link);
             self.tell(&mut limit, &world, &news);
+            if let Some(most) = limit.take_surplus() {
+                world.call_off(most);
+            }
             let losses = news.into_iter().filter(|news| news.is_loss());
             run.lost.extend(losses.map(|news| (world.seconds(), news)));
             if world.seconds() >= (run.used.len() + 1) as f64 - 1e-9 {
@@ -83,6 +95,7 @@ impl Plan {
                 delivered = world.delivered;
             }
         }
+        run.found = limit.found();
         run
     }
 
@@ -559,4 +572,86 @@ fn bounds_are_kept() {
         "{:?}",
         run.permits
     );
+}
+
+/// What an earlier run has found on a link, by the model.
+fn found_on(link: Link) -> Found {
+    let run = Plan::auto(60).run(|_| link);
+    run.found.expect("a minute is enough")
+}
+
+/// The first seconds are those in which most is to be gained: nothing has to be found out.
+#[test]
+fn what_was_found_before_is_what_it_begins_with() {
+    for (megabits, rtt, losses, known) in [
+        (1000.0, 80.0, 0, 0.96_f64),
+        (1000.0, 200.0, 0, 0.94),
+        (1000.0, 80.0, 10_000, 0.97),
+        (1000.0, 200.0, 10_000, 0.93),
+    ] {
+        let link = Link {
+            losses,
+            ..Link::new(megabits, rtt)
+        };
+        let new = Plan::auto(20).run(|_| link).whole();
+        let found = Some(found_on(link));
+        let again = Plan {
+            found,
+            ..Plan::auto(20)
+        };
+        let run = again.run(|_| link);
+        let row = format!(
+            "{megabits} Mbit/s {rtt} ms, one of {losses} lost: {new:.3} before, {:.3} now; permits {}",
+            run.whole(),
+            run.permits_every(1)
+        );
+        assert!(run.whole() >= known.max(new), "{row}");
+    }
+}
+
+/// A link that carries less than before, or more, costs no body: those that would not arrive in time are called
+/// off, and the search finds what there is.
+#[test]
+fn what_was_found_before_is_forgotten_where_it_is_wrong() {
+    let before = Link::new(1000.0, 200.0);
+    let found = found_on(before);
+    for times in [0.01, 0.03, 0.1, 0.3, 1.0] {
+        let link = Link {
+            bandwidth: before.bandwidth * times,
+            ..before
+        };
+        let again = Plan {
+            found: Some(found),
+            ..Plan::auto(120)
+        };
+        let run = again.run(|_| link);
+        let row = format!(
+            "{times}: {:.3}, permits {}",
+            run.used(20..120),
+            run.permits_every(4)
+        );
+        assert!(run.lost.is_empty(), "{row}: {:?}", run.lost);
+        assert!(run.used(20..120) >= 0.95, "{row}");
+        let carried = run.found.map(|found| found.bytes_per_second as f64);
+        let wrong = |carried: f64| (carried / link.bandwidth - 1.0).abs() > 0.25;
+        assert!(!carried.is_some_and(wrong), "{row}: {carried:?}");
+    }
+    let slow = found_on(Link::new(100.0, 80.0));
+    let again = Plan {
+        found: Some(slow),
+        ..Plan::auto(60)
+    };
+    let run = again.run(|_| Link::new(1000.0, 80.0));
+    assert!(run.used(20..60) >= 0.95, "{}", run.permits_every(2));
+}
+
+#[test]
+fn what_was_found_says_nothing_of_small_files_or_a_number_that_was_asked_for() {
+    let small = Link {
+        slice: 64 << 10,
+        ..Link::new(100.0, 80.0)
+    };
+    assert_eq!(Plan::auto(30).run(|_| small).found, None);
+    let fixed = Plan::fixed(8, 30).run(|_| Link::new(100.0, 80.0));
+    assert_eq!(fixed.found, None);
 }

@@ -62,6 +62,9 @@ pub struct Args {
     /// Another TCP connection shares the link, from second 0 on or between these; its share is told
     #[arg(long, value_name = "FROM-UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "0-")]
     pub rival: Option<Span>,
+    /// The link is known: the same upload has run on it before, for so many seconds
+    #[arg(long, value_name = "N")]
+    pub known: Option<u64>,
     /// `panup upload --yield`
     #[arg(long = "yield")]
     pub yields: bool,
@@ -71,10 +74,17 @@ pub struct Args {
     /// Draws what went through and what waited, second by second, as SVG; it is written anew after each cell
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+    /// Appends what `panup upload -v` says to FILE
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     /// Bodies in flight, as `panup upload` takes them
     #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
     #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
     pub concurrency: Vec<Setting>,
+    /// Upload servers, all behind the same link
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=16))]
+    pub servers: u64,
     /// The HTTP version: 1 is plain, the others go over TLS
     #[arg(long, value_enum, default_value_t = Http::One)]
     pub http: Http,

@@ -30,6 +30,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
     let bench = Bench {
         panup: Panup::new(args)?,
         congestion,
+        known: args.known,
         rival: args.rival,
         stop,
     };
@@ -101,6 +102,9 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
             .map_or("alone".to_owned(), |span| format!("rival {span}")),
         if args.yields { "yields" } else { "greedy" }.to_owned(),
         args.http.name().to_owned(),
+        args.servers.to_string(),
+        args.known
+            .map_or("new".to_owned(), |seconds| format!("known {seconds}")),
         args.lasts(link).to_string(),
         setting.to_string(),
         sockets.clone(),
@@ -109,7 +113,7 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
 }
 
 /// The columns of a file of rows: the cell, then what [`Row::fields`] has.
-const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\tyield\thttp\tseconds\tsetting\tsockets\t\
+const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\tyield\thttp\tservers\tknown\tseconds\tsetting\tsockets\t\
     settled\tbefore\tretries\tfull\tlost\twait\tback\trival share\tload";
 
 fn say(text: &str) {

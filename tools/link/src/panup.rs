@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -19,6 +20,8 @@ pub struct Panup {
     program: PathBuf,
     http: Http,
     yields: bool,
+    servers: u64,
+    log: Option<PathBuf>,
     folder: tempfile::TempDir,
 }
 
@@ -40,6 +43,8 @@ impl Panup {
             program: program.canonicalize()?,
             http: args.http,
             yields: args.yields,
+            servers: args.servers,
+            log: args.log.as_deref().map(std::path::absolute).transpose()?,
             folder: tempfile::Builder::new().prefix("panup-link-").tempdir()?,
         };
         let file = File::create(own.file())?;
@@ -53,7 +58,8 @@ impl Panup {
     /// Where it does not start.
     pub fn emulator(&self, side: Option<&Namespace>) -> io::Result<Emulator> {
         let mut command = self.command(side);
-        command.args(["emulate", "--servers=1", "--discard", "--no-verify"]);
+        command.args(["emulate", "--discard", "--no-verify"]);
+        command.arg(format!("--servers={}", self.servers));
         command.arg(format!("--token={TOKEN}"));
         // What an earlier one has seen must not be taken for this one's.
         drop(fs::remove_file(self.stats()));
@@ -95,6 +101,9 @@ impl Panup {
         command.arg(format!("--concurrency={setting}"));
         command.arg("--state-dir").arg(self.state());
         command.arg(format!("--congestion={sockets}"));
+        if let Some(log) = &self.log {
+            command.args(["-v", "--log-file"]).arg(log);
+        }
         if side.is_some() {
             command.args(self.yields.then_some("--yield"));
             command.arg(format!("--http={}", self.http.name()));
@@ -104,6 +113,25 @@ impl Panup {
             };
         }
         self.spawn(command.stdout(Stdio::null()), "client")
+    }
+
+    /// Makes the client's state what it is after the first upload, which has gone through no link.
+    ///
+    /// # Errors
+    /// Where it cannot be copied.
+    pub fn unlearn(&self) -> io::Result<()> {
+        let (state, first) = (self.state(), self.folder.path().join("first-state"));
+        let (from, to) = match first.exists() {
+            true => (&first, &state),
+            false => (&state, &first),
+        };
+        drop(fs::remove_dir_all(to));
+        fs::DirBuilder::new().mode(0o700).create(to)?;
+        for file in fs::read_dir(from)? {
+            let file = file?;
+            fs::copy(file.path(), to.join(file.file_name()))?;
+        }
+        Ok(())
     }
 
     /// Drops what an interrupted upload left; the MD5s stay.

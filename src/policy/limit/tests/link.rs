@@ -199,6 +199,20 @@ impl World {
         }
     }
 
+    /// Ends the newest until no more than `most` are in flight.
+    pub(super) fn call_off(&mut self, most: usize) {
+        let mut flying: Vec<&mut Flow> = self
+            .flows
+            .iter_mut()
+            .filter(|flow| flow.stage != Stage::Idle)
+            .collect();
+        flying.sort_by(|one, other| one.began.total_cmp(&other.began));
+        flying
+            .into_iter()
+            .skip(most)
+            .for_each(|flow| *flow = Flow::unopened());
+    }
+
     /// One step of time.
     pub(super) fn step(&mut self, link: &Link) -> Vec<News> {
         self.steps += 1;
