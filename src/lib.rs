@@ -44,7 +44,8 @@
 //! - **File handles**: 256 small and 128 large files at most at a time, and half of what the process may have
 //!   open; connections have the rest.
 //! - **What is written**: nothing, unless [`Options::state_dir`] names a folder (the journal, in SQLite, some 215
-//!   bytes a file and up to [`Options::journal_limit`]; the token cache, of mode 0600) or
+//!   bytes a file and up to [`Options::journal_limit`], and what was found of 64 links; the token cache, of mode
+//!   0600) or
 //!   [`Options::checkpoint`] a file. Without them nothing resumes.
 //! - **The process**: no signal handler unless files are mapped ([`Options::maps`]), no other global, no
 //!   environment variable but those of proxies ([`Options::environment_proxies`]).

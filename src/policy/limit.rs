@@ -291,7 +291,7 @@ impl Limit {
     /// requests count rather than bytes.
     #[must_use]
     pub fn found(&self) -> Option<Found> {
-        let tells = self.fixed.is_none() && self.goodput.is_of_slices();
+        let tells = self.fixed.is_none() && !self.goodput.is_of_small_bodies();
         self.search.found().filter(|_| tells)
     }
 

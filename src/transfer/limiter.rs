@@ -276,6 +276,9 @@ impl LimiterState {
     /// Calls off the newest bodies until no more than `most` are in flight.
     fn call_off(&mut self, most: usize) {
         let surplus = self.in_flight.saturating_sub(most);
+        if surplus == 0 {
+            return;
+        }
         tracing::info!(
             in_flight = self.in_flight,
             "the link carries less than before: bodies that would not arrive in time go back"

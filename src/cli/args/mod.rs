@@ -626,7 +626,7 @@ pub struct Forget {
     #[arg(value_name = "PATH", required_unless_present_any = ["all", "unfinished"])]
     pub paths: Vec<PathBuf>,
 
-    /// Everything: unfinished and finished uploads, and hashes.
+    /// Everything: unfinished and finished uploads, hashes, and what was found of links.
     #[arg(long, conflicts_with = "paths")]
     pub all: bool,
 

@@ -77,6 +77,11 @@ impl BandwidthEstimate {
         self.seconds
     }
 
+    /// Whether a body has begun.
+    pub(super) fn knows_bodies(&self) -> bool {
+        self.slice.is_some()
+    }
+
     /// A body's bytes of late; 0 before the first.
     pub(super) fn body_bytes(&self) -> f64 {
         self.bytes

@@ -50,6 +50,10 @@ impl Goodput {
     }
 
     pub(super) fn on_start(&mut self, bytes: u64) {
+        // What came before the first body says nothing.
+        if !self.estimate.knows_bodies() {
+            self.since = self.now;
+        }
         self.estimate.on_start(bytes);
     }
 
@@ -74,6 +78,11 @@ impl Goodput {
         let shortest = self.rtt.map_or(rtt, |old| old.min(rtt));
         self.rtt = Some(shortest);
         shortest
+    }
+
+    /// Whether a body has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.estimate.knows_bodies()
     }
 
     pub(super) fn rtt(&self) -> Option<Duration> {
@@ -215,9 +224,9 @@ impl Goodput {
         self.progress.is_some() && self.estimate.slice_seconds() > STREAM
     }
 
-    /// Whether bodies of late were slices rather than small files.
-    pub(super) fn is_of_slices(&self) -> bool {
-        self.estimate.body_bytes() >= SLICE
+    /// Whether bodies of late were small files rather than slices; not before the first has arrived.
+    pub(super) fn is_of_small_bodies(&self) -> bool {
+        self.acks > 0 && self.estimate.body_bytes() < SLICE
     }
 
     /// Small bodies come in step at first, and some of their cycles have to be seen.

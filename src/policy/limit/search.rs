@@ -219,7 +219,7 @@ impl Search {
     /// was found before. Where it does not, the newest bodies are called off, before they have sent much.
     fn doubt(&mut self, goodput: &mut Goodput) {
         let relies = self.phase == Phase::Opening && self.found.is_some() && !self.proven;
-        if !relies || !has_proven_itself(goodput) {
+        if !relies || !goodput.has_begun() || !has_proven_itself(goodput) {
             return;
         }
         self.proven = true;

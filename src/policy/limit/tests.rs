@@ -645,6 +645,29 @@ fn what_was_found_before_is_forgotten_where_it_is_wrong() {
     assert!(run.used(20..60) >= 0.95, "{}", run.permits_every(2));
 }
 
+/// Nothing is sent for long, since a disk is slow or a person has paused: that says nothing of the link.
+#[test]
+fn what_was_found_before_waits_for_the_first_body() {
+    let begin = Instant::now();
+    let mut limit = Limit::new(LimitSettings::default(), begin);
+    let found = Found {
+        permits: 32,
+        bytes_per_second: 100_000_000,
+    };
+    limit.on_found(begin, found);
+    for second in 1..60 {
+        limit.on_progress(begin + second * Duration::from_secs(1), 0);
+    }
+    assert_eq!((limit.found(), limit.take_surplus()), (Some(found), None));
+    limit.on_start(16 << 20);
+    limit.on_progress(begin + Duration::from_secs(61), 0);
+    assert_eq!((limit.found(), limit.take_surplus()), (Some(found), None));
+    for second in 62..70 {
+        limit.on_progress(begin + second * Duration::from_secs(1), 0);
+    }
+    assert_eq!((limit.found(), limit.take_surplus()), (None, Some(1)));
+}
+
 #[test]
 fn what_was_found_says_nothing_of_small_files_or_a_number_that_was_asked_for() {
     let small = Link {
