@@ -267,11 +267,19 @@ pub(super) fn database(dir: &Path) -> PathBuf {
 /// # Errors
 /// `State`: `dir` is no folder, or cannot be looked into.
 pub(super) fn is_there(dir: &Path) -> Result<bool> {
-    let there = database(dir).try_exists();
-    there.map_err(|error| match error.kind() {
-        ErrorKind::NotADirectory => state(dir, io::Error::other("this is no folder")),
-        _ => state(dir, error),
-    })
+    let no_folder = || state(dir, io::Error::other("this is no folder"));
+    match database(dir).try_exists() {
+        // Windows says of what would be below a file that it is not there.
+        Ok(false) if is_below_a_file(dir) => Err(no_folder()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(no_folder()),
+        there => there.map_err(|error| state(dir, error)),
+    }
+}
+
+/// Whether what is there of a path is no folder.
+fn is_below_a_file(path: &Path) -> bool {
+    let there = path.ancestors().find_map(|above| fs::metadata(above).ok());
+    there.is_some_and(|facts| !facts.is_dir())
 }
 
 /// Whether we may write in this folder or file, and its file system lets us.

@@ -86,6 +86,8 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
     // Another process may be about to replace it.
     let file = match insist(|| options.open(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Windows opens no folder.
+        Err(_) if path.is_dir() => return Err(irregular(path)),
         file => file?,
     };
     trusted(above(path))?;
@@ -104,13 +106,18 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// It cannot be read; or others can read it, and its mode is ours to change.
 pub fn read_named(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let folder = || {
+        let message = "this is a folder; name the file in it that holds the secret";
+        io::Error::new(ErrorKind::IsADirectory, message)
+    };
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Windows opens no folder.
+        Err(_) if path.is_dir() => return Err(folder()),
         file => file?,
     };
     if file.metadata()?.is_dir() {
-        let message = "this is a folder; name the file in it that holds the secret";
-        return Err(io::Error::new(ErrorKind::IsADirectory, message));
+        return Err(folder());
     }
     if is_mendable(&file)? {
         refuse_if_shared(&file)?;
@@ -167,11 +174,15 @@ fn regular(file: &File, path: &Path) -> io::Result<()> {
 }
 
 fn is_regular(facts: &Metadata, path: &Path) -> io::Result<()> {
-    if !facts.is_file() {
-        let name = path.display();
-        return Err(refused(format!("{name} is not a regular file; remove it")));
+    match facts.is_file() {
+        true => owned(facts, path),
+        false => Err(irregular(path)),
     }
-    owned(facts, path)
+}
+
+fn irregular(path: &Path) -> io::Error {
+    let name = path.display();
+    refused(format!("{name} is not a regular file; remove it"))
 }
 
 fn refused(message: String) -> io::Error {

@@ -94,7 +94,7 @@ pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 mod tests {
     use std::fs;
 
-    use super::super::{folder, read, write};
+    use super::super::{folder, read, read_named, write};
     use super::*;
 
     #[test]
@@ -138,6 +138,18 @@ mod tests {
         );
         assert!(write(&path.join("f"), "secret").is_err());
         assert!(!path.join("f").exists());
+    }
+
+    /// The system only says that access is denied.
+    #[test]
+    fn a_folder_in_the_place_of_a_secret_is_told_as_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("secret");
+        fs::create_dir(&path).expect("ours");
+        let own = read(&path).expect_err("no file").to_string();
+        assert!(own.contains("not a regular file"), "{own}");
+        let named = read_named(&path).expect_err("no file").to_string();
+        assert!(named.contains("this is a folder"), "{named}");
     }
 
     /// A virus scanner has it open, or another panup.

@@ -46,6 +46,26 @@ fn a_header_that_no_sqlite_writes_is_damage() {
     }
 }
 
+/// Windows says of what would be below a file only that it is not there.
+#[test]
+fn a_file_in_the_place_of_the_folder_is_told() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for state in [file.clone(), file.join("deeper")] {
+        for error in [
+            Journal::is_in(&state).unwrap_err(),
+            Journal::open(&state).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::State, "{error}");
+        }
+        let error = Journal::is_in(&state).unwrap_err().to_string();
+        assert!(error.contains("no folder"), "{error}");
+    }
+    assert!(!Journal::is_in(&dir.path().join("none/at all")).unwrap());
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
 #[test]
 fn what_cannot_be_written_is_read() {
     // A name that Windows can have, too, but for the question mark.
