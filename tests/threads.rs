@@ -1,4 +1,6 @@
-//! Threads belong to the client: a file that is uploaded alone starts none, however short-lived.
+//! Threads belong to the client: a file that is uploaded alone starts none, however short-lived. Counted
+//! where the system names a process's threads.
+#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -121,7 +121,7 @@ fn a_setting_ends_when_its_time_is_over() {
         emulator.set_network(Place::Server(server), conditions);
     }
     let room = tempfile::tempdir().expect("a folder");
-    let flags = ["--budget", "64M", "--try", "4", "--seconds", "1", "--json"];
+    let flags = ["--budget", "64M", "--try", "4", "--seconds", "3", "--json"];
     let run = tune(&emulator, room.path(), &flags).assert().success();
     let out = text(&run.get_output().stdout);
     let row = json(out.lines().next().expect("a row"));

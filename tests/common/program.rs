@@ -142,6 +142,15 @@ pub fn local(path: &str) -> String {
     path.replace('/', std::path::MAIN_SEPARATOR_STR)
 }
 
+/// What of a whole path is kept at the service: neither a drive nor the root.
+pub fn below_root(path: &Path) -> String {
+    let names = path.components().filter_map(|part| match part {
+        std::path::Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    names.collect::<Vec<_>>().join("/")
+}
+
 /// What this system says of a file that is not there; it has the same number everywhere.
 pub fn not_there() -> String {
     std::io::Error::from_raw_os_error(2).to_string()

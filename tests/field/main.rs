@@ -19,6 +19,7 @@ mod globs;
 mod identity;
 #[cfg(unix)]
 mod journal;
+#[cfg(unix)]
 mod lengths;
 mod limits;
 mod links;
@@ -33,6 +34,7 @@ mod outputs;
 mod present;
 mod proxies;
 mod queue;
+#[cfg(unix)]
 mod resources;
 #[cfg(unix)]
 mod secrets;

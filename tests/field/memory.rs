@@ -53,14 +53,20 @@ fn an_absurdly_large_slice_size_is_one_slice() {
     }
 }
 
-/// `panup upload` that gets no more than so many KiB of memory of its own.
+/// `panup upload` that gets no more than so many KiB of memory of its own, where a shell can see to that.
 fn upload(scene: &Scene, memory: &str, options: &[&str], paths: &[&str]) -> Finished {
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -d {memory}; exec \"$@\"");
-    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_panup"), "upload"]);
+    let limited = format!("ulimit -d {memory}; exec \"$@\"");
+    let mut command = match cfg!(unix) {
+        true => Command::new("sh"),
+        false => Command::new(env!("CARGO_BIN_EXE_panup")),
+    };
+    if cfg!(unix) {
+        command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_panup")]);
+    }
+    program::bare(&mut command).env("HOME", scene.local.path());
+    command.arg("upload");
     command.args(["--api", &scene.emulator.api(), "--no-resume"]);
     command.args(program::QUICK).args(options).args(paths);
-    command.env_clear().env("HOME", scene.local.path());
     command.env("PANUP_TOKEN", scene.emulator.token());
     command.current_dir(scene.local.path());
     let mut command = assert_cmd::Command::from_std(command);

@@ -162,7 +162,6 @@ fn output_and_a_log_that_may_not_grow_do_not_end_the_run() {
     assert_eq!(stored(&scene.emulator).len(), 50);
 }
 
-#[cfg(unix)]
 #[test]
 fn no_room_for_threads_is_one_line_or_it_works() {
     let Some(user) = a_user_of_its_own() else {
@@ -210,7 +209,6 @@ fn no_room_for_threads_is_one_line_or_it_works() {
 }
 
 /// How to become a user whom nobody else is, for whose processes a limit counts.
-#[cfg(unix)]
 pub fn a_user_of_its_own() -> Option<[String; 5]> {
     let id = 200_000 + std::process::id() % 10_000;
     let how = [

@@ -11,7 +11,9 @@ use panup::Client;
 use panup_emulator::{Config, Operation};
 use serde_json::{Value, json};
 
-use crate::common::program::{Finished, LONGEST, QUICK, finish, panup, plain, stored, upload};
+use crate::common::program::{
+    Finished, LONGEST, QUICK, below_root, finish, panup, plain, stored, upload,
+};
 use crate::common::{Scene, failure, run_within};
 
 #[test]
@@ -364,7 +366,7 @@ fn listed_paths_keep_all_their_folders_or_those_below_a_base() {
     let home = scene.local.path().to_str().expect("Unicode").to_owned();
     let list = format!("{home}/x/f\n{home}/y/f\n");
     fs::write(scene.path("list"), &list).expect("room");
-    let bare = home.trim_start_matches('/');
+    let bare = below_root(scene.local.path());
     let at = |args: &[&str], folder: &str| planned(&scene, folder, args);
     let list = scene.path("list");
     let from = ["--files-from", list.to_str().expect("Unicode")];
