@@ -40,6 +40,8 @@ fn lists_are_read_in_every_spelling() {
     }
 }
 
+/// Windows has no such name.
+#[cfg(unix)]
 #[test]
 fn a_name_that_ends_in_a_carriage_return_is_still_a_name() {
     let scene = Scene::new(Config::default());
@@ -117,7 +119,8 @@ fn a_token_that_cannot_be_one_is_refused_before_any_call() {
             done.hides("s3cret");
         }
     }
-    let done = by_variable(&scene, b"s3cret\xff").exit(2);
+    // Half a character: Windows can hand that over, too.
+    let done = by_variable(&scene, b"s3cret\xed\xa0\x80").exit(2);
     assert!(done.stderr.contains("PANUP_TOKEN is not UTF-8"), "{done:?}");
     assert!(scene.emulator.stats().calls.is_empty(), "nothing was sent");
 }
@@ -168,18 +171,21 @@ fn names_for_people_are_quoted_on_every_way_out() {
     ];
     let folder = scene.path("d");
     fs::create_dir(&folder).expect("room");
-    for name in names {
+    // Windows has no files with most of them; they can be typed all the same.
+    let fits = |name: &&str| cfg!(unix) || !name.contains(|c: char| c.is_ascii_control());
+    let there = names.into_iter().filter(fits).count();
+    for name in names.into_iter().filter(fits) {
         fs::write(folder.join(name), name).expect("room");
     }
     let home = scene.local.path();
     let mut dry = upload(&scene);
     let dry = finish(dry.args(["--dry-run", "d"])).exit(0);
-    assert_eq!(dry.stdout.lines().count(), names.len());
+    assert_eq!(dry.stdout.lines().count(), there);
     let mut up = upload(&scene);
     let up = finish(up.args(["-v", "d"]));
     assert_eq!(
         stored(&scene.emulator).len() + up.stderr.matches("failed ").count(),
-        names.len()
+        there
     );
     let status = finish(panup(home).arg("status")).exit(0);
     let mut missing = upload(&scene);
@@ -194,8 +200,13 @@ fn names_for_people_are_quoted_on_every_way_out() {
         is_plain(done);
     }
     assert!(dry.stdout.contains("plain 名"), "{dry:?}");
-    assert!(dry.stdout.contains(r"innocent\nuploaded"), "{dry:?}");
-    assert!(dry.stdout.contains(r"t\u{1b}]0;pwned\u{7}"), "{dry:?}");
+    let told = if cfg!(unix) {
+        &dry.stdout
+    } else {
+        &missing.stderr
+    };
+    assert!(told.contains(r"innocent\nuploaded"), "{told}");
+    assert!(told.contains(r"t\u{1b}]0;pwned\u{7}"), "{told}");
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@ use panup::{
 };
 use panup_emulator::{Config, Operation, Tls};
 
+use crate::common::program::not_there;
 use crate::common::{Scene, failure, item, upload};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +18,7 @@ async fn a_missing_file() {
     let missing = scene.local.path().join("missing");
     let error = fails_alone(&scene, Item::new(&missing)).await;
     assert_facts(&error, Kind::Source, Step::Read, &missing);
-    assert_says(&error, "No such file");
+    assert_says(&error, &not_there());
 }
 
 /// Root reads whatever the permissions say, so what is unreadable here is a link to nowhere.
