@@ -31,7 +31,11 @@ impl Program {
         said.unwrap_or_else(|| panic!("{:?}", self.lines)).trim()
     }
 
+    /// Asks it to end; of Windows only its own console can.
     fn terminate(&mut self) -> bool {
+        if cfg!(windows) {
+            return self.child.kill().is_ok();
+        }
         let id = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().unwrap();
         self.child.wait().unwrap().success()
@@ -90,6 +94,9 @@ fn it_says_where_it_is_serves_and_leaves_its_statistics() {
     assert_eq!(Ask::to("GET", DOMAIN).send(&api).status, 503);
     assert!(program.terminate());
     assert_eq!(fs::read(at("kept/f")).unwrap(), b"hello");
+    if cfg!(windows) {
+        return; // It was killed, and had no time to write them.
+    }
     let stats: Value = serde_json::from_slice(&fs::read(at("stats.json")).unwrap()).unwrap();
     assert_eq!(stats["operations"]["create"]["calls"], 2);
     assert_eq!(stats["places"][2]["calls"], 1);
