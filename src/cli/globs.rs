@@ -9,6 +9,7 @@
 //! - The PATH itself is seen as if the folder that it is in were the root; a glob that spells its name out
 //!   may go on below it, so that `PATH/sub` is what it looks like.
 //! - `*` and `?` stop at `/`, `**` does not; `{a,b}`, `[a-z]` and `\` as usual; `#` and `!` are ordinary.
+//! - On Windows `\` is another `/`, and what begins with a drive is absolute.
 //! - A folder that matches takes all below it, and an exclude wins over an include.
 
 use std::ffi::OsStr;
@@ -182,8 +183,12 @@ impl Set {
     fn new(option: &str, texts: &[String], ignore_case: bool) -> Result<Set, Error> {
         let mut globs = Vec::new();
         let [mut names, mut rooted, mut named, mut absolute] = [const { Vec::new() }; 4];
-        for (number, text) in texts.iter().enumerate() {
-            let path = text.trim_end_matches('/');
+        let spelt: Vec<Spelt> = texts
+            .iter()
+            .map(|text| Spelt::new(text, cfg!(windows)))
+            .collect();
+        for (number, (text, spelt)) in texts.iter().zip(&spelt).enumerate() {
+            let path = spelt.glob.trim_end_matches('/');
             let bare = path.trim_start_matches("./");
             let below = bare.trim_start_matches('/');
             if below.is_empty() || below == "." {
@@ -198,12 +203,12 @@ impl Set {
             if !first.contains(['*', '?', '[', '{', '\\']) {
                 named.push((number, below));
             }
-            if text.starts_with('/') {
+            if spelt.is_absolute {
                 absolute.push((number, path));
             }
             globs.push(Glob {
                 text: text.clone(),
-                folders_only: text.ends_with('/'),
+                folders_only: spelt.glob.ends_with('/'),
                 used: AtomicBool::new(false),
             });
         }
@@ -260,6 +265,38 @@ impl Set {
             }
         }
         any
+    }
+}
+
+/// A glob as it is compared.
+#[derive(Debug, PartialEq)]
+struct Spelt {
+    glob: String,
+    is_absolute: bool,
+}
+
+impl Spelt {
+    /// On Windows a backslash parts names, as in the paths that people copy there, and escapes nothing; a
+    /// drive's letter may be small.
+    fn new(text: &str, windows: bool) -> Spelt {
+        let glob = match windows {
+            true => text.replace('\\', "/"),
+            false => text.to_owned(),
+        };
+        match glob.as_bytes() {
+            [letter, b':', b'/', ..] if windows && letter.is_ascii_alphabetic() => {
+                let letter = char::from(*letter);
+                let (small, large) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
+                Spelt {
+                    glob: format!("[{small}{large}]{}", &glob[1..]),
+                    is_absolute: true,
+                }
+            }
+            _ => Spelt {
+                is_absolute: glob.starts_with('/'),
+                glob,
+            },
+        }
     }
 }
 
@@ -471,6 +508,29 @@ mod tests {
         assert!(globs.include(&root, Path::new("code.c")));
         assert!(!globs.exclude(&root, Path::new("gone"), false));
         assert_eq!(globs.unused(), ["--include \"*.h\"", "--exclude \"gone/\""]);
+    }
+
+    #[test]
+    fn a_path_of_windows_is_absolute_and_its_backslashes_part_names() {
+        let spelt = |text: &str, windows| {
+            let spelt = Spelt::new(text, windows);
+            (spelt.glob, spelt.is_absolute)
+        };
+        let of = |glob: &str, is_absolute| (glob.to_owned(), is_absolute);
+        assert_eq!(
+            spelt(r"C:\Users\me\secret", true),
+            of("[cC]:/Users/me/secret", true)
+        );
+        assert_eq!(spelt("d:/x/*.tmp", true), of("[dD]:/x/*.tmp", true));
+        assert_eq!(
+            spelt(r"\\nas\photos\old", true),
+            of("//nas/photos/old", true)
+        );
+        assert_eq!(spelt(r"secret\*", true), of("secret/*", false));
+        assert_eq!(spelt("C:", true), of("C:", false));
+        assert_eq!(spelt(r"C:\x", false), of(r"C:\x", false));
+        assert_eq!(spelt("C:/x", false), of("C:/x", false));
+        assert_eq!(spelt(r"/a/b\*c", false), of(r"/a/b\*c", true));
     }
 
     #[test]

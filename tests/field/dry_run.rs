@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use panup_emulator::{Operation, Tls};
 
-use crate::common::program::{Finished, QUICK, finish, panup, upload};
+use crate::common::program::{Finished, QUICK, finish, local, panup, upload};
 use crate::common::{Scene, make};
 
 /// Every way for a file to end, planned and then done.
@@ -64,8 +64,10 @@ fn without_credentials_it_is_said_that_nobody_was_asked() {
     let mut command = panup(scene.local.path());
     let plan = finish(command.args(["upload", "--dry-run", "x"])).exit(0);
     assert!(
-        plan.stdout
-            .contains("upload    x/data -> x/data (10 bytes)"),
+        plan.stdout.contains(&format!(
+            "upload    {} -> x/data (10 bytes)",
+            local("x/data")
+        )),
         "{plan:?}"
     );
     assert!(

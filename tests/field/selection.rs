@@ -138,6 +138,10 @@ fn ages_and_dates() {
         (&["--older-than", "2001-09-09 09:46"], &[]),
     ];
     for (args, expected) in rows {
+        // Windows takes the zone from no variable.
+        if cfg!(windows) && args[1].contains(" 09:46") {
+            continue;
+        }
         let args = [args, &["proj"]].concat();
         assert_eq!(planned(&scene, "", &args), expected, "{args:?}");
     }

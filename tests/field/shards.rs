@@ -1,6 +1,6 @@
 //! One upload on many machines: plans, shards, merged reports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -194,7 +194,7 @@ fn what_a_plan_refuses_is_told_by_one_shard() {
     let paths = ["tree", "other/tree/", "tree/1"];
     let planned = ["-o", "plan", "--shards", "3", "--dest", "tree"];
     finish(planner(&scene, &planned).args(["tree/", "other/tree/", "tree/1"])).exit(4);
-    let mut failed = BTreeSet::new();
+    let mut failed = std::collections::BTreeSet::new();
     let mut files = 0;
     for shard in ["1/3", "2/3", "3/3"] {
         let mut run = upload(&scene);
@@ -206,7 +206,7 @@ fn what_a_plan_refuses_is_told_by_one_shard() {
         }
     }
     let expected = ["other/tree/1", "tree/a:b"].map(str::to_owned);
-    assert_eq!(failed, BTreeSet::from(expected), "{paths:?}");
+    assert_eq!(failed, expected.into(), "{paths:?}");
     // The file that was typed twice is one with itself.
     assert_eq!(files, 12);
     assert_eq!(stored(&scene.emulator).len(), 9);

@@ -128,6 +128,14 @@ pub(crate) fn file(name: &str, bytes: &[u8]) -> Part {
     }
 }
 
+/// Whether a read or a write ended by its time; systems say it in two ways.
+pub(crate) fn ran_out_of_patience(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
 /// One connection.
 pub(crate) struct Wire(pub(crate) TcpStream);
 
