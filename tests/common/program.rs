@@ -142,6 +142,14 @@ pub fn local(path: &str) -> String {
     path.replace('/', std::path::MAIN_SEPARATOR_STR)
 }
 
+/// What a variable is called where the system does not tell small letters from capitals.
+pub fn variable(name: &str) -> String {
+    match cfg!(windows) {
+        true => name.to_uppercase(),
+        false => name.to_owned(),
+    }
+}
+
 /// What of a whole path is kept at the service: neither a drive nor the root.
 pub fn below_root(path: &Path) -> String {
     let names = path.components().filter_map(|part| match part {

@@ -4,7 +4,7 @@
 use panup_emulator::{Config, Emulator, Tls};
 
 use crate::common::Scene;
-use crate::common::program::{Finished, finish, panup};
+use crate::common::program::{Finished, finish, panup, variable};
 
 #[test]
 fn where_all_is_well_it_says_so() {
@@ -59,7 +59,7 @@ fn what_stands_in_the_way_is_named() {
         &["--api", "http://elsewhere.invalid", "--allow-http"],
         &proxy,
     );
-    assert!(proxied.exit(1).stdout.contains("http_proxy"));
+    assert!(proxied.exit(1).stdout.contains(&variable("http_proxy")));
 }
 
 #[test]

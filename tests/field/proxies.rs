@@ -9,7 +9,7 @@ use std::thread;
 use panup_emulator::Emulator;
 use serde_json::Value;
 
-use crate::common::program::{Finished, finish, panup, stored};
+use crate::common::program::{Finished, finish, panup, stored, variable};
 use crate::common::{Scene, make};
 
 #[test]
@@ -269,12 +269,4 @@ fn carry(stream: TcpStream, target: &str) {
     let back = thread::spawn(move || copy(from, to));
     copy(server, stream);
     drop(back.join());
-}
-
-/// What a variable is called where the system does not tell small letters from capitals.
-fn variable(name: &str) -> String {
-    match cfg!(windows) {
-        true => name.to_uppercase(),
-        false => name.to_owned(),
-    }
 }
