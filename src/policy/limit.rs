@@ -103,7 +103,7 @@
 //! | `SLICE` | 1 MiB | a body of which bytes count, not its request |
 //! | `SOCKET_FILL`, `SOCKET_HOLDS` | 1, 2 MiB | what a socket takes without having sent it |
 //! | `REQUEST` | 32 KiB | a request's cost beside its bytes |
-//! | `SHARED` | 4 | times `start` that are wanted of connections that share |
+//! | `SHARED`, `FIRST_SHARED` | 4, 2 | times `start` that are wanted of connections that share; at first, on a link that is known |
 
 mod backoff;
 mod counter;
@@ -272,10 +272,10 @@ impl Limit {
     /// What was found on this link before. At once no more permits open than arrive in time where the link
     /// carries an eighth of that. Where it then carries less the search begins as if nothing was known, and
     /// [`surplus`](Self::take_surplus) says how many are in flight in vain; where it carries more it goes on from there.
-    /// Later than the first permits it changes nothing.
-    pub fn on_found(&mut self, now: Instant, found: Found) {
+    /// Connections that `will_share`, as BBR's, begin with fewer. Later than the first permits it changes nothing.
+    pub fn on_found(&mut self, now: Instant, found: Found, will_share: bool) {
         self.goodput.read(now);
-        self.search.begin_with(&mut self.goodput, found);
+        self.search.begin_with(&mut self.goodput, found, will_share);
     }
 
     /// How many of the bodies in flight arrive in time, where that turned out to be fewer than there are: the

@@ -178,9 +178,9 @@ impl ConcurrencyLimiter {
         self.lock().limit.on_rtt(rtt);
     }
 
-    /// What an earlier run has found on this link.
-    pub fn found_before(&self, now: Instant, found: Found) {
-        self.lock().limit.on_found(now, found);
+    /// What an earlier run has found on this link, and whether connections will share it.
+    pub fn found_before(&self, now: Instant, found: Found, will_share: bool) {
+        self.lock().limit.on_found(now, found, will_share);
     }
 
     /// What was found on this link.

@@ -98,7 +98,8 @@ impl Transfer {
         if link.loses {
             self.pool.expect_losses();
         }
-        self.limiter.found_before(Instant::now(), link.found);
+        self.limiter
+            .found_before(Instant::now(), link.found, link.loses);
     }
 
     /// What is to be remembered of the links in use, and what is to be forgotten.

@@ -69,7 +69,7 @@ impl Plan {
         }
         self.found
             .into_iter()
-            .for_each(|found| limit.on_found(world.now(), found));
+            .for_each(|found| limit.on_found(world.now(), found, false));
         let mut run = Run {
             permits: Vec::new(),
             used: Vec::new(),
@@ -654,7 +654,7 @@ fn what_was_found_before_waits_for_the_first_body() {
         permits: 32,
         bytes_per_second: 100_000_000,
     };
-    limit.on_found(begin, found);
+    limit.on_found(begin, found, false);
     for second in 1..60 {
         limit.on_progress(begin + second * Duration::from_secs(1), 0);
     }
@@ -666,6 +666,31 @@ fn what_was_found_before_waits_for_the_first_body() {
         limit.on_progress(begin + second * Duration::from_secs(1), 0);
     }
     assert_eq!((limit.found(), limit.take_surplus()), (None, Some(1)));
+}
+
+#[test]
+fn of_connections_that_share_it_begins_with_few() {
+    for (rtt, will_share, expected) in [
+        (80, false, 38),
+        (200, false, 95),
+        (10, false, 32),
+        (80, true, 16),
+        (200, true, 32),
+    ] {
+        let begin = Instant::now();
+        let mut limit = Limit::new(LimitSettings::default(), begin);
+        let found = Found {
+            permits: 32,
+            bytes_per_second: 125_000_000,
+        };
+        limit.on_found(begin, found, will_share);
+        limit.on_rtt(Duration::from_millis(rtt));
+        limit.on_start(1 << 20);
+        for tick in 1..20 {
+            limit.on_progress(begin + tick * Duration::from_millis(100), 0);
+        }
+        assert_eq!(limit.permits(), expected, "{rtt} ms, {will_share}");
+    }
 }
 
 #[test]
