@@ -89,12 +89,16 @@ impl BandwidthEstimate {
 
     /// How many bodies of the largest size arrive within `seconds` of each other.
     pub(super) fn carries_within(&self, seconds: f64) -> usize {
-        (self.best * seconds / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
+        self.within(seconds, self.best)
     }
 
     /// How many of them arrive within the gateway's 60 s where `bytes_per_second` are carried.
     pub(super) fn in_time_at(&self, bytes_per_second: u64) -> usize {
-        (bytes_per_second as f64 * 60.0 / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
+        self.within(60.0, bytes_per_second as f64)
+    }
+
+    fn within(&self, seconds: f64, rate: f64) -> usize {
+        (rate * seconds / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
     }
 
     /// Slices in flight × a slice's pace.

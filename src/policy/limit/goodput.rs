@@ -51,7 +51,7 @@ impl Goodput {
 
     pub(super) fn on_start(&mut self, bytes: u64) {
         // What came before the first body says nothing.
-        if !self.estimate.knows_bodies() {
+        if !self.has_begun() {
             self.since = self.now;
         }
         self.estimate.on_start(bytes);

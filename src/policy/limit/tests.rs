@@ -645,16 +645,23 @@ fn what_was_found_before_is_forgotten_where_it_is_wrong() {
     assert!(run.used(20..60) >= 0.95, "{}", run.permits_every(2));
 }
 
-/// Nothing is sent for long, since a disk is slow or a person has paused: that says nothing of the link.
-#[test]
-fn what_was_found_before_waits_for_the_first_body() {
+/// A limit that begins with 32 permits that carried 1 Gbit/s.
+fn on_a_known_link(will_share: bool) -> (Instant, Limit) {
     let begin = Instant::now();
     let mut limit = Limit::new(LimitSettings::default(), begin);
     let found = Found {
         permits: 32,
-        bytes_per_second: 100_000_000,
+        bytes_per_second: 125_000_000,
     };
-    limit.on_found(begin, found, false);
+    limit.on_found(begin, found, will_share);
+    (begin, limit)
+}
+
+/// Nothing is sent for long, since a disk is slow or a person has paused: that says nothing of the link.
+#[test]
+fn what_was_found_before_waits_for_the_first_body() {
+    let (begin, mut limit) = on_a_known_link(false);
+    let found = limit.found().expect("what it was told");
     for second in 1..60 {
         limit.on_progress(begin + second * Duration::from_secs(1), 0);
     }
@@ -677,13 +684,7 @@ fn of_connections_that_share_it_begins_with_few() {
         (80, true, 16),
         (200, true, 32),
     ] {
-        let begin = Instant::now();
-        let mut limit = Limit::new(LimitSettings::default(), begin);
-        let found = Found {
-            permits: 32,
-            bytes_per_second: 125_000_000,
-        };
-        limit.on_found(begin, found, will_share);
+        let (begin, mut limit) = on_a_known_link(will_share);
         limit.on_rtt(Duration::from_millis(rtt));
         limit.on_start(1 << 20);
         for tick in 1..20 {
