@@ -88,6 +88,16 @@ impl Service {
         }
     }
 
+    /// Opens the connection over which the first call will go. `false` where the API is this machine's, and there is
+    /// nothing to gain.
+    pub async fn warm(&self) -> bool {
+        if self.api.is_loopback() {
+            return false;
+        }
+        self.pool.warm(&self.api, self.version, 1).await;
+        true
+    }
+
     /// `create`: announces a file.
     ///
     /// # Errors

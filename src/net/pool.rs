@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::HeaderValue;
+use tokio::task::JoinSet;
 
 use super::connect::Connector;
 use super::exchange::{self, ExchangeError, Processed, RequestDefaults};
@@ -17,6 +18,7 @@ use super::request::{Request, Response};
 use super::settings::{PoolSettings, ServerStats};
 use super::socket_limit::SocketLimit;
 use crate::error::{Delivery, Error, Kind, Operation, Result};
+use crate::http::Preference;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Connections to every server, shared by all who send. Cheap to clone.
@@ -113,6 +115,19 @@ impl Pool {
                 Processed::Never | Processed::Maybe => {}
             }
         }
+    }
+
+    /// Opens as many connections to `origin` as so many `requests` at once will need, which are not made yet. Where
+    /// one cannot be opened it is the first request that fails.
+    pub async fn warm(&self, origin: &Origin, version: Preference, requests: usize) {
+        let host = self.0.host(origin);
+        let mut opening = JoinSet::new();
+        for _ in 0..requests {
+            let host = Arc::clone(&host);
+            opening.spawn(async move { host.acquire(version).await });
+        }
+        // None is given back before all are open: another request would get it.
+        drop(opening.join_all().await);
     }
 
     /// By which proxy `origin` is reached, and which variable says so; `None` where by none.

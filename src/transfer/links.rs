@@ -49,6 +49,12 @@ impl Links {
         link
     }
 
+    /// The way from `network` that was used last.
+    fn latest(&self, network: &str) -> Option<Link> {
+        let is_here = |link: &&Link| link.network == network;
+        self.known.iter().find(is_here).cloned()
+    }
+
     fn lessons(&self, network: &str, found: Option<Found>, loses: bool) -> Vec<Lesson> {
         let lesson = |server: &String| {
             let (network, server) = (network.to_owned(), server.clone());
@@ -71,6 +77,33 @@ impl Transfer {
     /// What earlier runs have found, the newest first.
     pub fn remembers(&self, known: Vec<Link>) {
         self.links.lock().known = known;
+    }
+
+    /// Opens, while the first file by slices is still hashed, the connection for the API's calls, and those with
+    /// which bodies will begin to the server that this network has used last.
+    pub fn warm_up(&self) {
+        if let Some(me) = self.me.upgrade() {
+            tokio::spawn(async move { me.open_first().await });
+        }
+    }
+
+    async fn open_first(&self) {
+        if !self.service.warm().await || !self.learns.load(Ordering::Relaxed) {
+            return;
+        }
+        let network = self.pool.network();
+        let link = network.and_then(|network| self.links.lock().latest(&network));
+        let server = |link: Link| Some((self.servers.origin_of(&link.server)?, link));
+        let Some((server, link)) = link.and_then(server) else {
+            return;
+        };
+        if link.loses {
+            self.pool.expect_losses();
+        }
+        let bodies = link.found.permits.min(MOST_WARMED);
+        let version = self.servers.preference();
+        self.pool.warm(&server, version, bodies).await;
+        tracing::info!(%server, bodies, "connections are open before the first file is hashed");
     }
 
     /// Slices go to `servers` from now on. What is known of the way to one of them is what the first begin with.
@@ -118,6 +151,9 @@ impl Transfer {
 fn name(server: &Origin) -> String {
     format!("{}:{}", server.host, server.port)
 }
+
+/// Connections that are opened before there is a body for them.
+const MOST_WARMED: usize = 32;
 
 /// Servers of which something is kept, of one client.
 const MOST_SERVERS: usize = 16;

@@ -262,6 +262,28 @@ impl Servers {
             .collect()
     }
 
+    /// The HTTP version asked for.
+    #[must_use]
+    pub fn preference(&self) -> Preference {
+        self.preference
+    }
+
+    /// Where the server of this name is reached; `None` where it may not see the access token.
+    #[must_use]
+    pub fn origin_of(&self, name: &str) -> Option<Origin> {
+        let named = Origin::parse(name, self.default_scheme).ok()?;
+        let allowed = self.trust.allows(&named);
+        allowed.then(|| match self.is_exposed(&named) {
+            true => with_tls(&named),
+            false => named,
+        })
+    }
+
+    /// Whether the access token would be readable on the way there.
+    fn is_exposed(&self, named: &Origin) -> bool {
+        named.scheme == Scheme::Http && !self.trust.allows_plain(named)
+    }
+
     /// The oldest warning that was not taken yet: of a server that may not see the token, or that sees it
     /// without TLS.
     pub fn take_warning(&self) -> Option<Error> {
@@ -283,7 +305,7 @@ impl ServerTable {
         if let Some(&index) = self.known.get(&named) {
             return index;
         }
-        let exposed = named.scheme == Scheme::Http && !all.trust.allows_plain(&named);
+        let exposed = all.is_exposed(&named);
         let origin = if exposed {
             with_tls(&named)
         } else {

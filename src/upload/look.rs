@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::event::Looked;
 use super::held::Moment;
 use super::landing::Landing;
-use super::run::Shared;
+use super::run::{Purpose, Shared};
 use super::under_way::Step;
 use crate::error::Operation;
 use crate::http::Version;
@@ -28,6 +28,8 @@ pub struct Looks {
     span: (Instant, u64),
     speed: Option<f64>,
     at_limit: bool,
+    /// Connections are open, or there was no time to open them ahead.
+    warm: bool,
     /// When what was found of the link was kept.
     kept: Instant,
     /// What was said of it.
@@ -55,6 +57,7 @@ impl Looks {
             span: (now, 0),
             speed: None,
             at_limit: false,
+            warm: false,
             kept: now,
             said: Said::default(),
         }
@@ -70,6 +73,7 @@ impl Looks {
         let steps = shared.scope.activity.look(now);
         let acked = progress.acked.load(Ordering::Relaxed);
         let sent = shared.scope.sent.load(Ordering::Relaxed);
+        self.warm_up(shared, sent);
         if now.saturating_duration_since(self.span.0) >= SPAN {
             self.said.servers(&transfer.versions());
             self.pace(now, sent, transfer.limit_rate());
@@ -110,6 +114,20 @@ impl Looks {
                 .landing
                 .map(|landing| (self.landing(shared, landing, now), now)),
         };
+    }
+
+    /// While the first file by slices is hashed, and nothing was sent, connections are opened.
+    fn warm_up(&mut self, shared: &Shared, sent: u64) {
+        let hashes = || {
+            let slices_from = shared.core.options.single_max;
+            shared.progress.under_way.hashes_beyond(slices_from)
+        };
+        let begins = !self.warm && shared.purpose == Purpose::Upload;
+        if begins && sent == 0 && hashes() {
+            shared.core.transfer.warm_up();
+            self.warm = true;
+        }
+        self.warm |= sent > 0;
     }
 
     /// How fast bytes go out, and whether that is about as fast as `limit` lets them.

@@ -194,6 +194,17 @@ impl UnderWay {
         self.counts[step as usize].load(Ordering::Relaxed)
     }
 
+    /// Whether the MD5 of a file of more than `size` bytes is being worked out.
+    #[must_use]
+    pub fn hashes_beyond(&self, size: u64) -> bool {
+        if self.count(Step::Hashing) == 0 {
+            return false;
+        }
+        let list = self.list.lock();
+        let mut files = list.files.values();
+        files.any(|facts| facts.step() == Step::Hashing && facts.size > size)
+    }
+
     /// The `most` files at `step` that have been under way for longest.
     #[must_use]
     pub fn first(&self, step: Step, most: usize) -> Vec<FileNow> {

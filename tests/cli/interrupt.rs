@@ -54,7 +54,7 @@ fn a_run_ends_after_so_long_or_so_much() {
     // The first bodies have the servers alone, while others have permits and wait: those are not begun.
     for (limit, value, slice, most) in [
         ("--max-transfer", "512K", SLICE, 14),
-        ("--max-duration", "500ms", 8 * SLICE, 3),
+        ("--max-duration", "2s", 8 * SLICE, 8),
     ] {
         let scene = Scene::new(Config {
             slice_size: slice,

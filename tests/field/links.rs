@@ -1,14 +1,26 @@
 //! What an earlier run has found of a link: this one begins with it, and finds out whether it is wrong.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use panup::{ByteSource, Client, Item, Status};
 use panup_emulator::{Config, NetworkConditions, Place, Tls};
 use rusqlite::{Connection, params};
 
 use crate::common::Scene;
-use crate::common::program::Finished;
+use crate::common::program::{Finished, LONGEST};
+use crate::common::run_within;
+
+/// Bodies that an earlier run has found.
+const FOUND: u32 = 8;
+
+/// Longer than eight handshakes take on a busy machine.
+const OPENED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Bytes of a slice, many times what the slow link carries in a second.
 const SLICE: u64 = 4 << 20;
@@ -21,27 +33,9 @@ fn a_link_that_carries_less_than_before_costs_no_slice() {
         eprintln!("skipped: this machine has no IPv4 address but loopback");
         return;
     };
-    let scene = Scene::new(Config {
-        listen: SocketAddr::new(own, 0),
-        servers: 1,
-        slice_size: SLICE,
-        polls: 0,
-        tls: Tls::Http1,
-        ..Config::default()
-    });
-    let pem = scene.emulator.ca_pem().expect("it speaks TLS");
-    std::fs::write(scene.path("ca.pem"), pem).expect("room");
-    let server = scene.emulator.servers().remove(0);
-    let (_, server) = server.split_once("://").expect("a scheme");
-    scene.file("small", 10);
+    let scene = scene(own);
     let large = scene.file("large", 16 * SLICE);
-    ended(upload(&scene, "small").output());
-    let journal = Connection::open(scene.state().join("journal.db")).expect("a database");
-    for network in [network(own), "203.0.113.0/24".to_owned()] {
-        let row = "INSERT INTO link VALUES (?1, ?2, 8, 1000000000, 0, 2000000000)";
-        let row = journal.execute(row, params![network, server]);
-        assert_eq!(row.expect("a row"), 1);
-    }
+    let journal = known(&scene, own);
     carries(&scene, Some(50_000));
     let mut process = upload(&scene, "large").spawn().expect("a binary");
     let told = BufReader::new(process.stderr.take().expect("piped"));
@@ -57,6 +51,78 @@ fn a_link_that_carries_less_than_before_costs_no_slice() {
         row.get::<_, String>(0)
     });
     assert_eq!(left.expect("rows"), "203.0.113.0/24", "that one was wrong");
+}
+
+/// While the first file by slices is hashed, as many connections are opened as bodies will begin with; its contents
+/// are not told before.
+#[test]
+fn connections_are_open_before_the_first_file_is_hashed() {
+    let Some(own) = own_address() else {
+        eprintln!("skipped: this machine has no IPv4 address but loopback");
+        return;
+    };
+    let scene = Arc::new(scene(own));
+    drop(known(&scene, own));
+    let mut options = scene.options();
+    options.state_dir = Some(scene.state());
+    options.single_max = 1 << 10;
+    let client = Client::new(options).expect("sound");
+    let items = vec![Item::source("large", Held(Arc::clone(&scene)))];
+    let outcomes = run_within(LONGEST, &client, items);
+    assert!(
+        matches!(outcomes[0].status, Status::Uploaded(_)),
+        "{outcomes:?}"
+    );
+}
+
+/// Bytes that are not told before the connections are open.
+struct Held(Arc<Scene>);
+
+impl ByteSource for Held {
+    fn length(&self) -> u64 {
+        2 * SLICE
+    }
+
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let deadline = Instant::now() + OPENED_WITHIN;
+        let opened = || self.0.emulator.stats().server(0).connections;
+        while opened() < u64::from(FOUND) {
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("{} connections", opened())));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(vec![7; (range.end - range.start) as usize].into())
+    }
+}
+
+fn scene(own: IpAddr) -> Scene {
+    Scene::new(Config {
+        listen: SocketAddr::new(own, 0),
+        servers: 1,
+        slice_size: SLICE,
+        polls: 0,
+        tls: Tls::Http1,
+        ..Config::default()
+    })
+}
+
+/// A small file has made a journal, in which it stands what the way to the server carries, from here and from
+/// elsewhere.
+fn known(scene: &Scene, own: IpAddr) -> Connection {
+    let pem = scene.emulator.ca_pem().expect("it speaks TLS");
+    std::fs::write(scene.path("ca.pem"), pem).expect("room");
+    let server = scene.emulator.servers().remove(0);
+    let (_, server) = server.split_once("://").expect("a scheme");
+    scene.file("small", 10);
+    ended(upload(scene, "small").output());
+    let journal = Connection::open(scene.state().join("journal.db")).expect("a database");
+    for network in [network(own), "203.0.113.0/24".to_owned()] {
+        let row = "INSERT INTO link VALUES (?1, ?2, ?3, 1000000000, 0, 2000000000)";
+        let row = journal.execute(row, params![network, server, FOUND]);
+        assert_eq!(row.expect("a row"), 1);
+    }
+    journal
 }
 
 fn upload(scene: &Scene, name: &str) -> Command {
