@@ -293,7 +293,7 @@ fn tune(emulator: &Emulator, room: &Path, flags: &[&str]) -> Command {
 
 /// The binary, all of whose temporary files go below `room`.
 fn command(room: &Path) -> Command {
-    let mut command = Command::cargo_bin("panup").expect("built");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_panup"));
     for variable in [
         "PANUP_API",
         "PANUP_CLIENT_ID",
