@@ -141,11 +141,18 @@ impl Room {
         // Where something else holds us, a higher pace would be a burst later on.
         if arrives >= self.rate * HELD {
             let rounds = now.saturating_duration_since(since).as_secs_f64() / round;
-            let gain = match is_near {
-                true => (CAREFUL * f64::powf(2.0, rounds / CAREFUL_FOR)).min(FASTER),
-                false => FASTER,
+            let (gain, ahead) = match is_near {
+                true => {
+                    let later = (rounds - AHEAD_FOR).max(0.0);
+                    let gain = CAREFUL * f64::powf(2.0, rounds / CAREFUL_FOR);
+                    let ahead = AHEAD * f64::powf(2.0, later / CAREFUL_FOR);
+                    (gain.min(FASTER), ahead)
+                }
+                false => (FASTER, f64::INFINITY),
             };
-            self.steady *= f64::powf(1.0 + gain, passed / round);
+            let faster = self.steady * f64::powf(1.0 + gain, passed / round);
+            let carried = arrives * (1.0 + ahead);
+            self.steady = faster.min(carried).max(self.steady);
         } else if arrives < self.rate * CARRIED {
             let more = f64::powf(2.0, passed / round / SPREADS);
             self.spread = (self.spread * more).min(MOST_SPREAD);
@@ -204,6 +211,11 @@ const FASTER: f64 = 0.5;
 const NEAR: f64 = 0.75;
 const CAREFUL: f64 = 0.05;
 const CAREFUL_FOR: f64 = 1.5;
+
+/// There the pace is ahead of what arrives by no more than this for so many rounds, in which a link that is full
+/// shows its queue; longer without one, by twice as much after some more of them.
+const AHEAD: f64 = 0.08;
+const AHEAD_FOR: f64 = 3.0;
 
 /// The part of the most that is forgotten each second.
 const FORGETS: f64 = 0.01;

@@ -15,6 +15,8 @@ struct Link {
     ours: f64,
     queued: f64,
     rival: Option<Reno>,
+    /// Milliseconds after which what waits is seen, beyond a round trip: it is a mean of late.
+    late: usize,
     pace: Room,
     at: usize,
     /// What was seen at each moment: milliseconds of queue, and bytes of ours that left.
@@ -50,6 +52,7 @@ impl Link {
             ours: 0.0,
             queued: 0.0,
             rival: None,
+            late: 0,
             pace: Room::default(),
             at: 0,
             waited: VecDeque::new(),
@@ -139,7 +142,7 @@ impl Link {
     /// What an acknowledgement tells left the queue half a round trip ago.
     fn look(&mut self) {
         let ago = self.round_trip / 2;
-        let Some(waited) = self.waited.get(self.round_trip) else {
+        let Some(waited) = self.waited.get(self.round_trip + self.late) else {
             return;
         };
         let seen: Vec<f64> = self.left.iter().skip(ago).take(150).copied().collect();
@@ -183,6 +186,22 @@ fn alone_it_has_the_link_and_little_waits() {
             "{name}: {found:?}"
         );
         assert!(found.most <= 90.0, "{name}: {found:?}");
+    }
+}
+
+/// What waits is a mean over many acknowledgements, and is seen late: a pace that ran ahead of a full link meanwhile
+/// would fill its queue.
+#[test]
+fn what_is_seen_late_fills_no_queue() {
+    for late in [100, 200] {
+        let mut link = Link::new(100.0, 80, 3.0);
+        link.late = late;
+        link.run(10, false);
+        let found = link.run(40, false);
+        assert!(
+            found.ours >= 0.95 && found.mean <= 25.0,
+            "{late}: {found:?}"
+        );
     }
 }
 
