@@ -127,10 +127,11 @@ impl Room {
                 self.rate = (seen.arrives * (1.0 - less)).max(self.rate * most);
             }
         }
+        self.be_quiet(now);
+        // Slower bodies would not only be late: with so few bytes on their way nothing is seen any more.
         let least = (seen.least as f64).max(LEAST);
         self.steady = self.steady.clamp(least, MOST);
         self.rate = self.rate.clamp(least, MOST);
-        self.be_quiet(now);
     }
 
     /// Nothing waits: faster, little by little where the link was full a moment ago.

@@ -250,19 +250,20 @@ fn what_is_under_way_arrives_in_time_and_nothing_seen_changes_nothing() {
         waits: None,
         round_trip: Duration::from_millis(80),
         arrives: 0.0,
-        least: 2_000_000,
+        least: 800_000,
     };
     let before = room.rate();
     let look = |room: &mut Room, seen: &LinkState, from: u64| {
         for at in from..from + 200 {
             room.look(*BEGIN + Duration::from_millis(50) * at as u32, seen);
+            assert!(room.rate() >= seen.least.max(LEAST as u64), "{at}");
         }
     };
     look(&mut room, &seen, 0);
     assert_eq!((room.rate(), room.is_crowded()), (before, false));
     seen.waits = Some(Duration::from_millis(300));
     look(&mut room, &seen, 200);
-    assert_eq!((room.rate(), room.is_crowded()), (2_000_000, true));
+    assert_eq!((room.rate(), room.is_crowded()), (800_000, true));
     seen.least = 0;
     look(&mut room, &seen, 400);
     assert_eq!(room.rate(), LEAST as u64);
