@@ -76,7 +76,12 @@ impl Room {
     /// nothing waits, each slow by what it lost.
     #[must_use]
     pub fn bodies_rate(&self, for_two: u64) -> u64 {
-        let usual = (self.steady / FEW).max((for_two as f64).min(self.steady / 4.0));
+        // A pace that is tried is not yet carried.
+        let carried = match self.full {
+            Some(_) => self.steady.min(self.most),
+            None => self.steady,
+        };
+        let usual = (carried / FEW).max((for_two as f64).min(carried / 4.0));
         (usual * self.spread).min(self.steady) as u64
     }
 

@@ -305,3 +305,25 @@ fn more_bodies_carry_a_pace_that_few_do_not() {
     look(&mut room, &seen, 400);
     assert_eq!(room.bodies_rate(0), (room.steady / FEW) as u64);
 }
+
+/// A pace that is tried is not carried yet: what is let out for it would be under way when somebody else comes.
+#[test]
+fn a_pace_that_is_tried_lets_no_more_bodies_out() {
+    let mut room = Room::default();
+    let mut seen = LinkState {
+        waits: Some(Duration::from_millis(12)),
+        round_trip: Duration::from_millis(80),
+        arrives: 12e6,
+        least: 0,
+    };
+    for at in 0..100 {
+        if at == 60 {
+            seen.waits = Some(Duration::ZERO);
+        }
+        room.steady = room.steady.max(12e6);
+        room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
+    }
+    assert!(room.steady >= 12e6 * 1.1, "{}", room.steady);
+    let bodies_rate = room.bodies_rate(0) as f64;
+    assert!(bodies_rate <= 12e6 / FEW, "{bodies_rate}");
+}
