@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::failure::{beside, damage_mark, explain, is_damage};
@@ -360,6 +361,9 @@ fn connect_to_read(path: &Path, patience: Duration) -> rusqlite::Result<Connecti
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
+    // A reader that ends leaves the log to whoever writes it: a handle of Windows that only reads can lock, and the
+    // last one to close would empty it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
 
