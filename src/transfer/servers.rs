@@ -272,16 +272,16 @@ impl Servers {
     #[must_use]
     pub fn origin_of(&self, name: &str) -> Option<Origin> {
         let named = Origin::parse(name, self.default_scheme).ok()?;
-        let allowed = self.trust.allows(&named);
-        allowed.then(|| match self.is_exposed(&named) {
-            true => with_tls(&named),
-            false => named,
-        })
+        self.trust.allows(&named).then(|| self.reached(&named))
     }
 
-    /// Whether the access token would be readable on the way there.
-    fn is_exposed(&self, named: &Origin) -> bool {
-        named.scheme == Scheme::Http && !self.trust.allows_plain(named)
+    /// Over TLS, where the access token would be readable on the way there.
+    fn reached(&self, named: &Origin) -> Origin {
+        if named.scheme == Scheme::Http && !self.trust.allows_plain(named) {
+            with_tls(named)
+        } else {
+            named.clone()
+        }
     }
 
     /// The oldest warning that was not taken yet: of a server that may not see the token, or that sees it
@@ -305,12 +305,8 @@ impl ServerTable {
         if let Some(&index) = self.known.get(&named) {
             return index;
         }
-        let exposed = all.is_exposed(&named);
-        let origin = if exposed {
-            with_tls(&named)
-        } else {
-            named.clone()
-        };
+        let origin = all.reached(&named);
+        let exposed = origin.scheme != named.scheme;
         let fallback = (exposed && all.plain == Plain::Allowed).then(|| named.clone());
         let mut trial = Trial::new(all.preference);
         if origin.scheme == Scheme::Http {
