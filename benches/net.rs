@@ -28,7 +28,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustix::time::{ClockId, clock_gettime};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -182,8 +181,7 @@ async fn send_all(pool: &Pool, origin: Origin, row: Row, bytes: &Bytes, total: u
 
 /// User and system time of this process, all threads.
 fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    panup::internals::source::processor_time().as_secs_f64()
 }
 
 fn runtime() -> Runtime {

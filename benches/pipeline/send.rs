@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use panup::{
     Client, Conflict, Credential, Event, Http, Item, Options, Progress, Resume, Run, Secret, Status,
 };
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 
 use crate::corpus::Corpus;
@@ -239,8 +238,7 @@ fn sent(progress: &Progress) -> u64 {
 }
 
 pub fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    panup::internals::source::processor_time().as_secs_f64()
 }
 
 /// As many calls as it can make: the service's limits are not what is measured here.

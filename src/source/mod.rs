@@ -40,7 +40,9 @@ pub use scarce::patiently;
 pub use spool::Spool;
 #[cfg(windows)]
 pub use system::{described, make_folder, our_sid};
-pub use system::{prepare_process, try_lock_byte, try_lock_file, unlock_byte, unlock_file};
+pub use system::{
+    prepare_process, processor_time, try_lock_byte, try_lock_file, unlock_byte, unlock_file,
+};
 
 use origin::{OpenFile, Origin};
 use system::Map;

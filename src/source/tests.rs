@@ -295,3 +295,13 @@ fn words(error: Error) -> String {
     assert_eq!(error.kind(), Kind::Source);
     error.message().to_owned()
 }
+
+#[test]
+fn what_a_process_uses_of_the_processors_is_counted() {
+    let before = processor_time();
+    let began = std::time::Instant::now();
+    while processor_time() - before < std::time::Duration::from_millis(50) {
+        assert!(began.elapsed().as_secs() < 60, "it does nothing else");
+        std::hint::black_box((0..100_000_u64).sum::<u64>());
+    }
+}

@@ -15,6 +15,7 @@ use super::under_way::Step;
 use crate::error::Operation;
 use crate::http::Version;
 use crate::net::Origin;
+use crate::source::processor_time;
 
 /// What the last looks found.
 #[derive(Debug)]
@@ -205,19 +206,6 @@ impl Said {
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// Not known: what is read counts as the disk's.
-#[cfg(not(unix))]
-fn processor_time() -> Duration {
-    Duration::ZERO
 }
 
 /// Servers that are told of.

@@ -19,7 +19,7 @@ mod map;
 mod process;
 
 pub use byte_lock::{try_lock_byte, try_lock_file, unlock_byte, unlock_file};
-pub use process::prepare_process;
+pub use process::{prepare_process, processor_time};
 
 pub(super) use map::Map;
 pub(super) use process::descriptors;

@@ -1,8 +1,11 @@
 //! Limits of this process. In: what the system allows this process. Out: as much of it as can be had,
-//! at a command's start, and how many descriptors are left. Never: a change of the process without
+//! at a command's start, how many descriptors are left, and what it has used. Never: a change of the process without
 //! being asked for it.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Readies a process whose main business is panup, as the `panup` command does at its start. A
 /// library must not do this behind its program's back, so nothing else here calls it:
@@ -31,6 +34,13 @@ pub(in crate::source) fn descriptors() -> (u64, u64) {
         .find_map(|listed| std::fs::read_dir(listed).ok())
         .map_or(USUALLY_OPEN, |entries| entries.count() as u64);
     (limit, open)
+}
+
+/// What all threads of this process have used of the processors so far.
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Bytes of address space that are left under `ulimit -v`; `None` where it is not limited.

@@ -26,7 +26,7 @@ mod process;
 mod security;
 
 pub use byte_lock::{try_lock_byte, try_lock_file, unlock_byte, unlock_file};
-pub use process::prepare_process;
+pub use process::{prepare_process, processor_time};
 pub use security::{described, make_folder, our_sid};
 
 pub(super) use below::{is_link, look_below, open_below};

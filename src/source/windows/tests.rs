@@ -221,3 +221,14 @@ fn a_folder_of_ours_says_so() {
     let list = described(&options.open(&path).expect("ours")).expect("readable");
     assert!(list.contains("D:"), "{list}");
 }
+
+#[test]
+fn what_a_process_uses_of_the_processors_is_counted() {
+    let before = super::processor_time();
+    let began = std::time::Instant::now();
+    // Counted in steps of some sixty a second.
+    while super::processor_time() - before < std::time::Duration::from_millis(50) {
+        assert!(began.elapsed().as_secs() < 60, "it does nothing else");
+        std::hint::black_box((0..100_000_u64).sum::<u64>());
+    }
+}
