@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
-use crate::wire::{Link, Weather};
+use crate::wire::{Link, MOST_CLIENTS, Weather};
 
 /// Measures which share of a link `panup upload` reaches through real TCP
 ///
@@ -59,6 +59,11 @@ pub struct Args {
     /// Every fixed setting with system and bbr, and auto with auto, in the place of --concurrency and --sockets
     #[arg(long, conflicts_with_all = ["concurrency", "sockets"])]
     pub grid: bool,
+    /// Files of so many slices instead, from the start of the program to its end: seconds, and what they would be at best
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(conflicts_with_all = ["seconds", "weather", "back_within", "rival", "known", "out", "picture", "file_gib", "clients"])]
+    pub slices: Vec<u64>,
     /// Another TCP connection shares the link, from second 0 on or between these; its share is told
     #[arg(long, value_name = "FROM-UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "0-")]
     pub rival: Option<Span>,
@@ -85,6 +90,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=16))]
     pub servers: u64,
+    /// Uploads at the same time that know nothing of each other, each to a service of its own, all behind the same link: what
+    /// each has of it, and Jain's index of that
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=MOST_CLIENTS as i64))]
+    pub clients: u16,
     /// The HTTP version: 1 is plain, the others go over TLS
     #[arg(long, value_enum, default_value_t = Http::One)]
     pub http: Http,

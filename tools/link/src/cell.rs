@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::args::{AUTO, SETTLED, Setting, Span};
-use crate::panup::{FAREWELL, Panup, Process};
+use crate::panup::{Emulator, FAREWELL, Panup, Process};
 use crate::pump::Pump;
 use crate::rival::Rival;
 use crate::stop::Stop;
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub seconds: Vec<Second>,
     /// The rival's share from `SETTLED` on; the other shares are of both.
     pub rival: Option<f64>,
+    /// What each client had of the link from `SETTLED` on.
+    pub clients: Vec<f64>,
     /// What was seen before the rival came, beside it, and after it had gone.
     pub phases: Vec<Phase>,
     /// Whether it went before the end.
@@ -99,6 +101,8 @@ pub struct Bench {
     pub congestion: String,
     /// For how long the same upload has run before.
     pub known: Option<u64>,
+    /// Clients at the same time.
+    pub clients: u16,
     /// When another connection shares the link.
     pub rival: Option<Span>,
     /// Whether to stop here.
@@ -116,7 +120,7 @@ impl Bench {
         while !client.ended()? {
             self.stop.nap(BEAT)?;
         }
-        self.panup.unlearn()
+        self.panup.keep()
     }
 
     /// Measures one cell.
@@ -132,24 +136,52 @@ impl Bench {
         self.once(link, how, seconds)
     }
 
+    /// How long the whole file takes, from the start of the program to its end.
+    ///
+    /// # Errors
+    /// As [`Bench::measure`].
+    pub fn whole(&self, link: Link, how: (Setting, &str)) -> io::Result<Duration> {
+        self.panup.unlearn()?;
+        let (net, devices) = Net::create(&self.congestion)?;
+        let mut pump = Pump::start(devices, link)?;
+        let emulator = self.panup.emulator(Some((&net.server, 0)))?;
+        let began = Instant::now();
+        let side = Some((&net.client, 0));
+        let mut client = self.panup.upload(side, &emulator, how)?;
+        while !client.ended()? {
+            self.stop.nap(SHORT_BEAT)?;
+            pump.check()?;
+        }
+        let took = began.elapsed();
+        drop(emulator);
+        Ok(took)
+    }
+
     fn once(&self, link: Link, how: (Setting, &str), seconds: u64) -> io::Result<Outcome> {
         // What comes later goes first: processes, then the link, then the namespaces.
         let (net, devices) = Net::create(&self.congestion)?;
         let mut pump = Pump::start(devices, link)?;
-        let emulator = self.panup.emulator(Some(&net.server))?;
-        let mut client = self.panup.upload(Some(&net.client), &emulator, how)?;
+        let (mut emulators, mut clients) = (Vec::new(), Vec::new());
+        for number in 0..self.clients {
+            let emulator = self.panup.emulator(Some((&net.server, number)))?;
+            let side = Some((&net.client, number));
+            clients.push(self.panup.upload(side, &emulator, how)?);
+            emulators.push(emulator);
+        }
         let mut guest = Guest {
             net: &net,
             span: self.rival,
             rival: None,
             arrived: 0,
         };
-        let (counts, arrived) = self.watch((&mut client, &mut guest), &mut pump, seconds)?;
+        let (counts, arrived) = self.watch((&mut clients, &mut guest), &mut pump, seconds)?;
         drop(guest);
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
-        emulator.stop();
-        client.interrupt(FAREWELL);
+        emulators.into_iter().for_each(Emulator::stop);
+        for client in &mut clients {
+            client.interrupt(FAREWELL);
+        }
         Ok(Outcome {
             settled: share(&counts, SETTLED..seconds, &link),
             before: share(&counts, 0..SETTLED, &link),
@@ -170,6 +202,10 @@ impl Bench {
             rival: self
                 .rival
                 .map(|_| phase((&counts, &arrived), SETTLED..seconds, &link).shares.1),
+            clients: shares(&counts, SETTLED..seconds, &link)
+                .into_iter()
+                .take(self.clients.into())
+                .collect(),
             phases: phases(self.rival, seconds)
                 .into_iter()
                 .map(|seconds| phase((&counts, &arrived), seconds, &link))
@@ -182,7 +218,7 @@ impl Bench {
     /// The link's counts, and what had arrived of the rival's at the same moments.
     fn watch(
         &self,
-        (client, guest): (&mut Process, &mut Guest<'_>),
+        (clients, guest): (&mut [Process], &mut Guest<'_>),
         pump: &mut Pump,
         seconds: u64,
     ) -> io::Result<(Counts, Vec<u64>)> {
@@ -196,7 +232,8 @@ impl Bench {
             {
                 self.stop.nap(left.min(BEAT))?;
                 pump.check()?;
-                if client.ended()? {
+                let mut ended = clients.iter_mut().map(Process::ended);
+                if ended.try_fold(false, |any, ended| Ok::<_, io::Error>(any | ended?))? {
                     return Err(io::Error::other(format!(
                         "the file had gone after {} s: it wants a larger --file-gib",
                         began.elapsed().as_secs()
@@ -211,7 +248,7 @@ impl Bench {
 }
 
 /// What `/proc/loadavg` says of the last minute: a row of a busy machine is worth less.
-fn load() -> f64 {
+pub fn load() -> f64 {
     let said = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = said.split_whitespace().next();
     first.and_then(|load| load.parse().ok()).unwrap_or(0.0)
@@ -223,6 +260,16 @@ fn share(counts: &[(Duration, Tally)], seconds: Range<u64>, link: &Link) -> f64 
     let (began, first) = counts[from];
     let (ended, last) = counts[until];
     (last.payload - first.payload) as f64 / link.best_of(began, ended).max(1.0)
+}
+
+/// The same of each client.
+fn shares(counts: &[(Duration, Tally)], seconds: Range<u64>, link: &Link) -> Vec<f64> {
+    let (began, first) = counts[seconds.start as usize];
+    let (ended, last) = counts[seconds.end as usize];
+    let best = link.best_of(began, ended).max(1.0);
+    let each = last.clients.iter().zip(first.clients);
+    each.map(|(last, first)| (last - first) as f64 / best)
+        .collect()
 }
 
 /// How long packets waited in the queue between two moments, in milliseconds.
@@ -287,3 +334,6 @@ const USED: f64 = 0.9;
 
 /// How often it looks whether all goes on.
 const BEAT: Duration = Duration::from_millis(50);
+
+/// The same where the end is what is measured.
+const SHORT_BEAT: Duration = Duration::from_millis(2);

@@ -7,6 +7,7 @@ use crate::cell::Bench;
 use crate::panup::Panup;
 use crate::picture;
 use crate::rows::Rows;
+use crate::short;
 use crate::stop::Stop;
 use crate::table::{HEAD, Row, named, verdict};
 use crate::tun::Net;
@@ -17,7 +18,9 @@ use crate::wire::Link;
 /// # Errors
 /// `Unsupported` by this machine, `Interrupted`, or where the file cannot be made or hashed.
 pub fn run(args: &Args) -> io::Result<usize> {
-    args.check();
+    if args.slices.is_empty() {
+        args.check();
+    }
     let stop = Stop::on_signals()?;
     // Tried before the file is hashed: that takes a while.
     let congestion = match args.congestion.as_str() {
@@ -31,9 +34,13 @@ pub fn run(args: &Args) -> io::Result<usize> {
         panup: Panup::new(args)?,
         congestion,
         known: args.known,
+        clients: args.clients,
         rival: args.rival,
         stop,
     };
+    if !args.slices.is_empty() {
+        return short::run(args, &bench, say);
+    }
     say(&format!(
         "{}, HTTP {}, {} s a cell, settled from second {SETTLED} on; first a file of {} GiB is hashed",
         bench.congestion,
@@ -73,6 +80,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
             say(&row.to_string());
             row.picture().iter().for_each(|picture| say(picture));
             row.phases().iter().for_each(|phase| say(phase));
+            row.clients().iter().for_each(|clients| say(clients));
             if let (Some(file), Some(fields)) = (&mut file, row.fields()) {
                 file.add(&format!("{cell}\t{fields}"))?;
             }
@@ -103,6 +111,7 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
         if args.yields { "yields" } else { "greedy" }.to_owned(),
         args.http.name().to_owned(),
         args.servers.to_string(),
+        args.clients.to_string(),
         args.known
             .map_or("new".to_owned(), |seconds| format!("known {seconds}")),
         args.lasts(link).to_string(),
@@ -113,8 +122,8 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
 }
 
 /// The columns of a file of rows: the cell, then what [`Row::fields`] has.
-const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\tyield\thttp\tservers\tknown\tseconds\tsetting\tsockets\t\
-    settled\tbefore\tretries\tfull\tlost\twait\tback\trival share\tload";
+const FIELDS: &str = "mbit\trtt\tloss\tweather\tqueue\tcongestion\trival\tyield\thttp\tservers\tclients\tknown\tseconds\tsetting\tsockets\t\
+    settled\tbefore\tretries\tfull\tlost\twait\tback\trival share\tload\tJain";
 
 fn say(text: &str) {
     drop(writeln!(io::stdout().lock(), "{text}"));

@@ -28,6 +28,8 @@ mod rival;
 #[cfg(target_os = "linux")]
 mod rows;
 #[cfg(target_os = "linux")]
+mod short;
+#[cfg(target_os = "linux")]
 mod stop;
 #[cfg(target_os = "linux")]
 mod table;

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::{Args, Http, Setting};
 use crate::tun::{Namespace, SERVER};
+use crate::wire::{FIRST_PORT, PORTS_EACH};
 
 /// The program, a file to upload, and a state folder that knows the file's MD5s.
 pub struct Panup {
@@ -21,6 +22,7 @@ pub struct Panup {
     http: Http,
     yields: bool,
     servers: u64,
+    clients: u16,
     log: Option<PathBuf>,
     folder: tempfile::TempDir,
 }
@@ -44,33 +46,46 @@ impl Panup {
             http: args.http,
             yields: args.yields,
             servers: args.servers,
+            clients: args.clients,
             log: args.log.as_deref().map(std::path::absolute).transpose()?,
             folder: tempfile::Builder::new().prefix("panup-link-").tempdir()?,
         };
-        let file = File::create(own.file())?;
-        file.set_len(args.file_gib << 30)?;
+        own.make_file(args.file_gib << 30)?;
         Ok(own)
     }
 
-    /// Starts an emulator: on loopback, or in a namespace at its address.
+    /// Makes the file anew, with so many bytes.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn make_file(&self, bytes: u64) -> io::Result<()> {
+        File::create(self.file())?.set_len(bytes)
+    }
+
+    /// Starts an emulator: on loopback, or in a namespace at its address, one for each client.
     ///
     /// # Errors
     /// Where it does not start.
-    pub fn emulator(&self, side: Option<&Namespace>) -> io::Result<Emulator> {
-        let mut command = self.command(side);
-        command.args(["emulate", "--discard", "--no-verify"]);
+    pub fn emulator(&self, side: Option<(&Namespace, u16)>) -> io::Result<Emulator> {
+        let mut command = self.command(side.map(|(side, _)| side));
+        command.args(["emulate", "--discard", "--no-verify", "--polls=0"]);
         command.arg(format!("--servers={}", self.servers));
         command.arg(format!("--token={TOKEN}"));
         // What an earlier one has seen must not be taken for this one's.
-        drop(fs::remove_file(self.stats()));
-        command.arg("--stats").arg(self.stats());
+        let client = side.map_or(0, |(_, client)| client);
+        drop(fs::remove_file(self.stats(client)));
+        command.arg("--stats").arg(self.stats(client));
         if side.is_some() {
-            command.arg(format!("--listen={SERVER}:8000"));
+            let port = FIRST_PORT + client * PORTS_EACH;
+            command.arg(format!("--listen={SERVER}:{port}"));
             if self.http != Http::One {
-                command.arg("--tls").arg("--ca-out").arg(self.authority());
+                command
+                    .arg("--tls")
+                    .arg("--ca-out")
+                    .arg(self.authority(client));
             }
         }
-        let mut process = self.spawn(command.stdout(Stdio::piped()), "emulator")?;
+        let mut process = self.spawn(command.stdout(Stdio::piped()), ("emulator", client))?;
         let out = process.child.stdout.take().map(BufReader::new);
         let mut api = String::new();
         for line in out.into_iter().flat_map(BufRead::lines) {
@@ -85,21 +100,22 @@ impl Panup {
         Err(process.complaint("the emulator did not start"))
     }
 
-    /// Starts the upload of the whole file.
+    /// Starts the upload of the whole file, by a client that has a state of its own.
     ///
     /// # Errors
     /// Where it does not start.
     pub fn upload(
         &self,
-        side: Option<&Namespace>,
+        side: Option<(&Namespace, u16)>,
         emulator: &Emulator,
         (setting, sockets): (Setting, &str),
     ) -> io::Result<Process> {
-        let mut command = self.command(side);
+        let client = side.map_or(0, |(_, client)| client);
+        let mut command = self.command(side.map(|(side, _)| side));
         command.args(["upload", "--quiet", "--force", "--on-conflict=overwrite"]);
         command.args(["--api", &emulator.api]).arg(self.file());
         command.arg(format!("--concurrency={setting}"));
-        command.arg("--state-dir").arg(self.state());
+        command.arg("--state-dir").arg(self.state(client));
         command.arg(format!("--congestion={sockets}"));
         if let Some(log) = &self.log {
             command.args(["-v", "--log-file"]).arg(log);
@@ -109,52 +125,59 @@ impl Panup {
             command.arg(format!("--http={}", self.http.name()));
             match self.http {
                 Http::One => command.arg("--allow-http"),
-                _ => command.arg("--ca-cert").arg(self.authority()),
+                _ => command.arg("--ca-cert").arg(self.authority(client)),
             };
         }
-        self.spawn(command.stdout(Stdio::null()), "client")
+        self.spawn(command.stdout(Stdio::null()), ("client", client))
     }
 
-    /// Makes the client's state what it is after the first upload, which has gone through no link.
+    /// Keeps what the first upload has learnt, which has gone through no link.
+    ///
+    /// # Errors
+    /// Where it cannot be copied.
+    pub fn keep(&self) -> io::Result<()> {
+        copy(&self.state(0), &self.first_state())
+    }
+
+    /// Makes each client's state what was kept.
     ///
     /// # Errors
     /// Where it cannot be copied.
     pub fn unlearn(&self) -> io::Result<()> {
-        let (state, first) = (self.state(), self.folder.path().join("first-state"));
-        let (from, to) = match first.exists() {
-            true => (&first, &state),
-            false => (&state, &first),
-        };
-        drop(fs::remove_dir_all(to));
-        fs::DirBuilder::new().mode(0o700).create(to)?;
-        for file in fs::read_dir(from)? {
-            let file = file?;
-            fs::copy(file.path(), to.join(file.file_name()))?;
-        }
-        Ok(())
+        let first = self.first_state();
+        (0..self.clients).try_for_each(|client| copy(&first, &self.state(client)))
     }
 
-    /// Drops what an interrupted upload left; the MD5s stay.
+    /// Drops what interrupted uploads left; the MD5s stay.
     ///
     /// # Errors
     /// Where the journal cannot be written.
     pub fn forget(&self) -> io::Result<()> {
+        (0..self.clients).try_for_each(|client| self.forget_of(client))
+    }
+
+    fn forget_of(&self, client: u16) -> io::Result<()> {
         let mut command = self.command(None);
         command.args(["forget", "--unfinished", "--state-dir"]);
-        command.arg(self.state()).stdout(Stdio::null());
-        let mut process = self.spawn(&mut command, "forget")?;
+        command.arg(self.state(client)).stdout(Stdio::null());
+        let mut process = self.spawn(&mut command, ("forget", client))?;
         match process.child.wait()?.success() {
             true => Ok(()),
             false => Err(process.complaint("the unfinished upload cannot be forgotten")),
         }
     }
 
-    /// Slices that the last emulator which was stopped did not get whole.
+    /// Slices that the emulators which were stopped last did not get whole.
     ///
     /// # Errors
     /// Where its statistics cannot be read.
     pub fn retries(&self) -> io::Result<u64> {
-        let stats: serde_json::Value = serde_json::from_slice(&fs::read(self.stats())?)?;
+        let each = (0..self.clients).map(|client| self.retries_of(client));
+        each.sum()
+    }
+
+    fn retries_of(&self, client: u16) -> io::Result<u64> {
+        let stats: serde_json::Value = serde_json::from_slice(&fs::read(self.stats(client))?)?;
         let slices = &stats["operations"]["slice"];
         let count = |name| slices.get(name).and_then(serde_json::Value::as_u64);
         let (calls, done) = (count("calls"), count("done"));
@@ -178,8 +201,8 @@ impl Panup {
     }
 
     /// In a process group of its own: Ctrl-C is for this program, which ends its children itself.
-    fn spawn(&self, command: &mut Command, name: &str) -> io::Result<Process> {
-        let log = self.folder.path().join(name);
+    fn spawn(&self, command: &mut Command, (name, client): (&str, u16)) -> io::Result<Process> {
+        let log = self.own(name, client);
         let child = command
             .stdin(Stdio::null())
             .stderr(File::create(&log)?)
@@ -192,16 +215,25 @@ impl Panup {
         self.folder.path().join("zeros")
     }
 
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+    fn state(&self, client: u16) -> PathBuf {
+        self.own("state", client)
     }
 
-    fn stats(&self) -> PathBuf {
-        self.folder.path().join("stats.json")
+    fn first_state(&self) -> PathBuf {
+        self.folder.path().join("first-state")
     }
 
-    fn authority(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
+    fn stats(&self, client: u16) -> PathBuf {
+        self.own("stats", client)
+    }
+
+    fn authority(&self, client: u16) -> PathBuf {
+        self.own("authority", client)
+    }
+
+    /// A place of one client, or of its service.
+    fn own(&self, name: &str, client: u16) -> PathBuf {
+        self.folder.path().join(format!("{name}-{client}"))
     }
 }
 
@@ -258,6 +290,17 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Puts a copy of a folder of files in the place of another.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    drop(fs::remove_dir_all(to));
+    fs::DirBuilder::new().mode(0o700).create(to)?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        fs::copy(file.path(), to.join(file.file_name()))?;
+    }
+    Ok(())
 }
 
 /// The program of the same build, which lies beside this one.

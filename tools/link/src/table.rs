@@ -95,6 +95,7 @@ impl Row {
             back,
             rival.unwrap_or_default(),
             format!("{:.1}", outcome.load),
+            format!("{:.3}", jain(&outcome.clients)),
         ];
         Some(columns.join("\t"))
     }
@@ -129,6 +130,30 @@ impl Row {
         };
         outcome.phases.iter().map(line).collect()
     }
+}
+
+impl Row {
+    /// What each of several clients had.
+    pub fn clients(&self) -> Option<String> {
+        let shares = &self.outcome.as_ref().ok()?.clients;
+        let each = shares.iter().map(|share| format!("{:.1}", 100.0 * share));
+        let each: Vec<String> = each.collect();
+        let index = jain(shares);
+        (shares.len() > 1).then(|| {
+            format!(
+                "       each: {} %; Jain's index {index:.3}",
+                each.join(", ")
+            )
+        })
+    }
+}
+
+/// Jain's index: 1 where all have the same, 1 by their number where one has all.
+fn jain(shares: &[f64]) -> f64 {
+    let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| {
+        (sum + share, squares + share * share)
+    });
+    sum * sum / (shares.len() as f64 * squares).max(f64::MIN_POSITIVE)
 }
 
 /// From nothing to all of the link, or more where its queue had something left.
@@ -185,6 +210,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_shares_of_several_are_told_with_their_index() {
+        let mut row = row(Setting::Auto, Ok(0.9));
+        assert_eq!(row.clients(), None, "it is alone");
+        row.outcome = row.outcome.map(|outcome| Outcome {
+            clients: vec![0.6, 0.3],
+            ..outcome
+        });
+        let said = "       each: 60.0, 30.0 %; Jain's index 0.900";
+        assert_eq!(row.clients().as_deref(), Some(said));
+        assert!((jain(&[0.2; 5]) - 1.0).abs() < 1e-9);
+        assert!((jain(&[1.0, 0.0, 0.0, 0.0]) - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
     fn columns_stand_below_their_names() {
         let line = row(Setting::Fixed(16), Ok(0.5)).to_string();
         assert_eq!(line.len(), HEAD.len());
@@ -231,6 +270,7 @@ pub(crate) mod tests {
                 })
                 .into(),
             rival: None,
+            clients: vec![settled],
             phases: Vec::new(),
             rival_goes: false,
             load: 0.5,

@@ -117,6 +117,8 @@ pub struct Tally {
     pub waited: u64,
     /// Packets that waited for longer than [`NOTICED`].
     pub late: u64,
+    /// `payload` by the client whose service it went to.
+    pub clients: [u64; MOST_CLIENTS],
 }
 
 #[derive(Debug)]
@@ -216,6 +218,9 @@ impl Line {
             }
             self.held -= packet.size.wire;
             self.tally.payload += packet.size.payload;
+            if let Some(client) = packet.size.client {
+                self.tally.clients[client] += packet.size.payload;
+            }
             self.past += 1;
         }
     }
@@ -235,6 +240,8 @@ struct Size {
     wire: u64,
     /// Bytes without any.
     payload: u64,
+    /// Whose service it goes to.
+    client: Option<usize>,
 }
 
 impl Size {
@@ -247,6 +254,7 @@ impl Size {
                 segments: 1,
                 wire: whole,
                 payload: 0,
+                client: None,
             };
         };
         let payload = whole.saturating_sub(headers);
@@ -260,6 +268,7 @@ impl Size {
             segments,
             wire: whole + (segments - 1) * headers,
             payload,
+            client: client(packet),
         }
     }
 }
@@ -272,6 +281,23 @@ fn headers(packet: &[u8]) -> Option<u64> {
     let tcp = usize::from(*packet.get(ip + 12)? >> 4) * 4;
     is_tcp.then_some((ip + tcp) as u64)
 }
+
+/// The client whose service a packet of TCP goes to, by the port.
+fn client(packet: &[u8]) -> Option<usize> {
+    let ip = usize::from(packet.first()? & 0xf) * 4;
+    let port = u16::from_be_bytes([*packet.get(ip + 2)?, *packet.get(ip + 3)?]);
+    let client = usize::from(port.checked_sub(FIRST_PORT)? / PORTS_EACH);
+    (client < MOST_CLIENTS).then_some(client)
+}
+
+/// Clients at the same time.
+pub const MOST_CLIENTS: usize = 16;
+
+/// Where the first client's service listens: the API, then its servers.
+pub const FIRST_PORT: u16 = 8000;
+
+/// Ports of each.
+pub const PORTS_EACH: u16 = 100;
 
 /// Bytes that a TUN device with `IFF_VNET_HDR` puts before each packet.
 const OFFLOAD_HEADER: usize = 10;
@@ -319,11 +345,32 @@ mod tests {
             segments: 3,
             wire: 3000 + 3 * 52,
             payload: 3000,
+            client: None,
         };
         assert_eq!(size, expected);
         let mut line = line(LINK);
         line.offer(&packet(3000, 1000), ms(0));
         assert_eq!(line.arrival(), Some(ms(50) + Duration::from_micros(3156)));
+    }
+
+    #[test]
+    fn payload_counts_for_the_client_whose_service_it_goes_to() {
+        let to = |port: u16| {
+            let mut packet = packet(948, 0);
+            packet[OFFLOAD_HEADER + 22..][..2].copy_from_slice(&port.to_be_bytes());
+            packet
+        };
+        let mut line = line(LINK);
+        for port in [8000, 8001, 8101, 9, 9600] {
+            line.offer(&to(port), ms(0));
+        }
+        assert_eq!(line.due(ms(100)), Some(&to(8000)[..]));
+        let tally = line.tally();
+        assert_eq!(
+            (tally.payload, tally.clients[0], tally.clients[1]),
+            (5 * 948, 2 * 948, 948)
+        );
+        assert_eq!(tally.clients[2..], [0; MOST_CLIENTS - 2]);
     }
 
     #[test]
