@@ -25,8 +25,6 @@ struct ServerScore<T> {
     /// Seconds per byte of a slice, lately; `None` until the first acknowledgement.
     pace: Option<f64>,
     paced_at: Option<Instant>,
-    /// It has worked in an earlier run, and did not fail in this one.
-    worked_before: bool,
     /// The last acknowledgement, or when something was sent after an idle time.
     heard_at: Option<Instant>,
     failures: u32,
@@ -132,13 +130,6 @@ impl<T> ServerScores<T> {
         server.is_some_and(|server| server.pace.is_some() && server.failures == 0)
     }
 
-    /// Server `index` has worked in an earlier run: it need not prove itself.
-    pub fn has_worked_before(&mut self, index: usize) {
-        if let Some(server) = self.get_mut(index) {
-            server.worked_before = server.failures == 0;
-        }
-    }
-
     /// Whether to hold the next slice until a server has answered its first: those that are not yet
     /// late with it may turn out well or ten times slower, and those that have proven themselves are
     /// busy. Otherwise the first to answer would get all, or the slow one too much.
@@ -198,7 +189,6 @@ impl<T> ServerScores<T> {
             return;
         }
         server.failures += 1;
-        server.worked_before = false;
         server.failed_at = Some(now);
         // What was in flight together fails together; that is one failure more, not six.
         let resting = server.rests_until.is_some_and(|until| now < until);
@@ -238,7 +228,6 @@ impl<T> ServerScore<T> {
             slices_in_flight: 0,
             pace: None,
             paced_at: None,
-            worked_before: false,
             heard_at: None,
             failures: 0,
             failed_at: None,
@@ -254,7 +243,7 @@ impl<T> ServerScore<T> {
 
     /// It has its first slice, and nothing is known of it.
     fn is_proving(&self) -> bool {
-        self.pace.is_none() && !self.worked_before && self.slices_in_flight > 0
+        self.pace.is_none() && self.slices_in_flight > 0
     }
 
     /// Not resting, or due for a probe and not being probed.

@@ -55,12 +55,6 @@ impl Links {
         self.known.iter().find(is_here).cloned()
     }
 
-    /// The servers to which something was found from `network`.
-    fn known_from(&self, network: &str) -> Vec<String> {
-        let here = self.known.iter().filter(|link| link.network == network);
-        here.map(|link| link.server.clone()).collect()
-    }
-
     fn lessons(&self, network: &str, found: Option<Found>, loses: bool) -> Vec<Lesson> {
         let lesson = |server: &String| {
             let (network, server) = (network.to_owned(), server.clone());
@@ -123,14 +117,9 @@ impl Transfer {
 
     /// Begins with what is known, once it is known of what.
     pub(super) fn recall(&self) {
-        let mut links = self.links.lock();
-        let Some(link) = links.recall(|| self.pool.network()) else {
+        let Some(link) = self.links.lock().recall(|| self.pool.network()) else {
             return;
         };
-        let known = links.known_from(&link.network);
-        drop(links);
-        self.servers
-            .have_worked_before(|server| known.contains(&name(server)));
         tracing::info!(
             network = link.network,
             server = link.server,
@@ -209,8 +198,6 @@ mod tests {
         assert_eq!(links.recall(|| at("10.0.0.0/24")), None, "another network");
         let known = links.recall(|| at("10.0.1.0/24"));
         assert_eq!(known, Some(link("10.0.1.0/24", "two")));
-        let servers = links.known_from("10.0.1.0/24");
-        assert_eq!(servers, [name(&origin("two"))]);
         assert_eq!(links.recall(|| at("10.0.1.0/24")), None, "once");
     }
 

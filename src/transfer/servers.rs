@@ -244,19 +244,6 @@ impl Servers {
             .min()
     }
 
-    /// Those servers that `is_known` have worked in an earlier run: bodies need not wait for their first answers.
-    pub fn have_worked_before(&self, is_known: impl Fn(&Origin) -> bool) {
-        let mut state = self.lock();
-        let ServerTable { known, scores, .. } = &mut *state;
-        for &index in known.values() {
-            let server = scores.known_mut(index);
-            if server.is_some_and(|server| is_known(&server.origin)) {
-                scores.has_worked_before(index);
-            }
-        }
-        self.answered.notify_waiters();
-    }
-
     /// Where the servers of a set are.
     #[must_use]
     pub fn origins(&self, set: &[usize]) -> Vec<Origin> {

@@ -481,43 +481,6 @@ fn peers_prove_themselves_before_the_first_gets_all() {
 }
 
 #[test]
-fn who_worked_in_an_earlier_run_need_not_prove_itself_until_it_fails() {
-    let start = Instant::now();
-    let set = [0, 1];
-    let mut servers = scores(2);
-    set.iter()
-        .for_each(|&index| servers.started(index, 16 << 20, start));
-    servers.has_worked_before(0);
-    let mut rng = fastrand::Rng::with_seed(1);
-    for _ in 0..3 {
-        let held = servers.unproven(&set, start);
-        assert_eq!(
-            held,
-            servers.servers[0].as_ref().unwrap().slices_in_flight >= BUSY
-        );
-        assert_eq!(
-            servers.pick(start, &mut rng, 0..2),
-            Some(0),
-            "the other is new"
-        );
-        servers.started(0, 16 << 20, start);
-    }
-    servers.has_worked_before(1);
-    assert!(!servers.unproven(&set, start), "both are known");
-    assert_eq!(servers.pick(start, &mut rng, 0..2), Some(1), "it has fewer");
-    for index in set {
-        servers.failed(index, 16 << 20, start, Kind::Transport);
-    }
-    servers.started(1, 16 << 20, start);
-    assert!(servers.unproven(&set, start), "it is otherwise today");
-    servers.has_worked_before(0);
-    assert!(
-        servers.unproven(&set, start),
-        "what was before counts no more"
-    );
-}
-
-#[test]
 fn an_index_is_used_again_and_nothing_is_left_of_who_had_it() {
     let (mut scores, now) = (ServerScores::default(), Instant::now());
     let mut rng = fastrand::Rng::with_seed(7);

@@ -42,24 +42,6 @@ fn plain_servers_get_tls_unless_they_are_loopback() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn bodies_wait_for_the_first_answer_of_new_servers_alone() {
-    for known in [false, true] {
-        let servers = servers(Plain::Refused);
-        let both = names(&["one.example.com", "two.example.com"]);
-        let set = servers.set_of(&both).expect("servers");
-        servers.have_worked_before(|server| known && server.host.ends_with("example.com"));
-        let mut bodies = Vec::new();
-        let began = tokio::time::Instant::now();
-        for _ in 0..6 {
-            bodies.push(servers.assign(&set, &[], 1 << 20).await);
-        }
-        assert_eq!(began.elapsed() < PROVING, known);
-        let of = |server: usize| bodies.iter().filter(|body| body.server() == server).count();
-        assert!(!known || of(set[0]) == 3, "half of them each");
-    }
-}
-
 #[test]
 fn plain_is_fallen_back_to_only_where_allowed() {
     for (plain, then) in [
