@@ -202,9 +202,12 @@ impl Bench {
             rival: self
                 .rival
                 .map(|_| phase((&counts, &arrived), SETTLED..seconds, &link).shares.1),
-            clients: shares(&counts, SETTLED..seconds, &link)
-                .into_iter()
-                .take(self.clients.into())
+            clients: (0..usize::from(self.clients))
+                .map(|client| {
+                    part(&counts, SETTLED..seconds, &link, |tally| {
+                        tally.clients[client]
+                    })
+                })
                 .collect(),
             phases: phases(self.rival, seconds)
                 .into_iter()
@@ -232,12 +235,13 @@ impl Bench {
             {
                 self.stop.nap(left.min(BEAT))?;
                 pump.check()?;
-                let mut ended = clients.iter_mut().map(Process::ended);
-                if ended.try_fold(false, |any, ended| Ok::<_, io::Error>(any | ended?))? {
-                    return Err(io::Error::other(format!(
-                        "the file had gone after {} s: it wants a larger --file-gib",
-                        began.elapsed().as_secs()
-                    )));
+                for client in clients.iter_mut() {
+                    if client.ended()? {
+                        return Err(io::Error::other(format!(
+                            "the file had gone after {} s: it wants a larger --file-gib",
+                            began.elapsed().as_secs()
+                        )));
+                    }
                 }
             }
             counts.push((began.elapsed(), pump.tally()));
@@ -245,6 +249,12 @@ impl Bench {
         }
         Ok((counts, arrived))
     }
+}
+
+/// Whether the cells to come would fail as this one did.
+pub fn ends_all(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, Unsupported};
+    matches!(error.kind(), Interrupted | Unsupported)
 }
 
 /// What `/proc/loadavg` says of the last minute: a row of a busy machine is worth less.
@@ -256,20 +266,19 @@ pub fn load() -> f64 {
 
 /// The part of what the link could carry between two seconds.
 fn share(counts: &[(Duration, Tally)], seconds: Range<u64>, link: &Link) -> f64 {
-    let (from, until) = (seconds.start as usize, seconds.end as usize);
-    let (began, first) = counts[from];
-    let (ended, last) = counts[until];
-    (last.payload - first.payload) as f64 / link.best_of(began, ended).max(1.0)
+    part(counts, seconds, link, |tally| tally.payload)
 }
 
-/// The same of each client.
-fn shares(counts: &[(Duration, Tally)], seconds: Range<u64>, link: &Link) -> Vec<f64> {
+/// The same of what `bytes` counts.
+fn part(
+    counts: &[(Duration, Tally)],
+    seconds: Range<u64>,
+    link: &Link,
+    bytes: impl Fn(&Tally) -> u64,
+) -> f64 {
     let (began, first) = counts[seconds.start as usize];
     let (ended, last) = counts[seconds.end as usize];
-    let best = link.best_of(began, ended).max(1.0);
-    let each = last.clients.iter().zip(first.clients);
-    each.map(|(last, first)| (last - first) as f64 / best)
-        .collect()
+    (bytes(&last) - bytes(&first)) as f64 / link.best_of(began, ended).max(1.0)
 }
 
 /// How long packets waited in the queue between two moments, in milliseconds.

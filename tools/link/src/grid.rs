@@ -1,9 +1,9 @@
 //! Every link with every setting. In come flags, out go a row a cell and a verdict a link.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 
 use crate::args::{AUTO, Args, SETTLED, Setting};
-use crate::cell::Bench;
+use crate::cell::{Bench, ends_all};
 use crate::panup::Panup;
 use crate::picture;
 use crate::rows::Rows;
@@ -63,10 +63,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
             }
             let outcome = bench.measure(link, (setting, &sockets), args.lasts(&link));
             if let Err(error) = &outcome
-                && matches!(
-                    error.kind(),
-                    ErrorKind::Interrupted | ErrorKind::Unsupported
-                )
+                && ends_all(error)
             {
                 return outcome.map(|_| failed);
             }

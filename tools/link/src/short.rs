@@ -1,12 +1,12 @@
 //! Files of a few slices, from the program's start to its end. In come links and numbers of slices, out go
 //! the seconds, and what the protocol and TCP take at best. A size is hashed before: that is no link's doing.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::time::Duration;
 
 use crate::args::{Args, Http};
-use crate::cell::{Bench, load};
-use crate::wire::Link;
+use crate::cell::{Bench, ends_all, load};
+use crate::wire::{Link, PAYLOAD};
 
 /// Measures and says all; returns how many cells failed.
 ///
@@ -28,24 +28,15 @@ pub fn run(args: &Args, bench: &Bench, say: impl Fn(&str)) -> io::Result<usize> 
                 );
                 match bench.whole(link, (setting, &sockets)) {
                     Ok(took) => {
-                        let (took, best) = (
-                            took.as_secs_f64(),
-                            best(&link, slices, args.http).as_secs_f64(),
-                        );
+                        let took = took.as_secs_f64();
+                        let best = best(&link, slices, args.http).as_secs_f64();
                         let ratio = took / best;
                         say(&format!(
                             "{cell} {took:>6.2} s {best:>6.2} s {ratio:>6.2} {:>5.1}",
                             load()
                         ));
                     }
-                    Err(error)
-                        if matches!(
-                            error.kind(),
-                            ErrorKind::Interrupted | ErrorKind::Unsupported
-                        ) =>
-                    {
-                        return Err(error);
-                    }
+                    Err(error) if ends_all(&error) => return Err(error),
                     Err(error) => {
                         failed += 1;
                         say(&format!("{cell} {error}"));
@@ -57,9 +48,10 @@ pub fn run(args: &Args, bench: &Bench, say: impl Fn(&str)) -> io::Result<usize> 
     Ok(failed)
 }
 
-/// What the protocol takes at best: a round trip each for a connection to the API, `create`, a connection
-/// to the server and `complete`, one more for each of the connections over TLS; then each slice over a connection of its own, all of them from the first moment on, their
-/// windows doubled each round trip, together no faster than the link; and a round trip for the last slice's way and answer.
+/// What the protocol takes at best: a round trip each for a connection to the API, `create`, a connection to
+/// the server and `complete`, one more for each of the two connections over TLS; then each slice over a
+/// connection of its own, all from the first moment on, their windows doubled each round trip, together no
+/// faster than the link; and a round trip for the last slice's way and answer.
 fn best(link: &Link, slices: u64, http: Http) -> Duration {
     let rtt = link.rtt.as_secs_f64();
     let at_once = link.best() * rtt;
@@ -78,7 +70,7 @@ fn best(link: &Link, slices: u64, http: Http) -> Duration {
 const SLICE: u64 = 16 << 20;
 
 /// Ten segments: RFC 6928.
-const FIRST_WINDOW: f64 = 10.0 * 1448.0;
+const FIRST_WINDOW: f64 = 10.0 * PAYLOAD;
 
 #[cfg(test)]
 mod tests {

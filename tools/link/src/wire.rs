@@ -312,7 +312,7 @@ const STEP: Duration = Duration::from_millis(10);
 const PACKET: f64 = 1500.0;
 
 /// What it carries: without 20 bytes of IPv4, 20 of TCP and 12 of TCP's timestamps.
-const PAYLOAD: f64 = 1448.0;
+pub const PAYLOAD: f64 = 1448.0;
 
 #[cfg(test)]
 mod tests {
