@@ -198,8 +198,7 @@ pub enum CongestionSignal {
 }
 
 impl Limit {
-    /// A limit for which nothing was sent yet. Two permits are open until the link has shown that
-    /// more arrive in time.
+    /// A limit for which nothing was sent yet.
     #[must_use]
     pub fn new(settings: LimitSettings, now: Instant) -> Self {
         let min = settings.min.max(1);
@@ -262,6 +261,18 @@ impl Limit {
         self.advance(now);
     }
 
+    /// So many bytes are left to send; `None` where that is not known. Where they are few, no more permits are tried.
+    pub fn on_left(&mut self, left: Option<u64>) {
+        self.search.on_left(left);
+    }
+
+    /// Whether so much is left to send that more connections pay. Not before something was sent.
+    #[must_use]
+    pub fn connections_pay(&self) -> bool {
+        let carried = self.goodput.quick();
+        carried > 0.0 && self.search.pays(&self.goodput, carried)
+    }
+
     /// A new connection's handshake needed `rtt` for a round trip. The shortest one counts: it says
     /// how long a new connection needs to get up to speed.
     pub fn on_rtt(&mut self, rtt: Duration) {
@@ -281,7 +292,10 @@ impl Limit {
     /// How many of the bodies in flight arrive in time, where that turned out to be fewer than there are: the
     /// newest of the others are to be called off. Told once.
     pub fn take_surplus(&mut self) -> Option<usize> {
-        let most = self.search.take_surplus()?;
+        let most = self
+            .search
+            .take_surplus()
+            .filter(|_| self.fixed.is_none())?;
         self.ramp.cut(most);
         Some(most)
     }

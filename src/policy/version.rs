@@ -36,16 +36,22 @@ impl Trial {
     }
 
     /// The version for the next slice. Before the first handshake it is H2 unless h1 is asked for:
-    /// offer both by ALPN, then say [`Trial::offered_h2`].
+    /// offer both by ALPN, then say [`Trial::offered_h2`]. It stays H2, as long as that works, until more
+    /// connections `pay`: those of another version begin on a link that is full.
     #[must_use]
-    pub fn choose(&mut self, rng: &mut fastrand::Rng) -> Version {
+    pub fn choose(&mut self, pay: bool, rng: &mut fastrand::Rng) -> Version {
         match (self.preference, self.offers_h2) {
             (Preference::H1, _) | (_, Some(false)) => return Version::H1,
             (Preference::H2, _) | (_, None) => return Version::H2,
             (Preference::Auto, Some(true)) => {}
         }
         let Some(winner) = self.winner else {
-            return self.less_tried(rng);
+            let waits = !pay && self.h2.failures == 0;
+            return if waits {
+                Version::H2
+            } else {
+                self.less_tried(rng)
+            };
         };
         if rng.u64(..RETRY_ONE_IN) == 0 {
             other(winner)
@@ -189,7 +195,7 @@ mod tests {
         let mut flight = std::collections::VecDeque::new();
         let (mut h1, mut h2) = (0, 0);
         for slice in 0..slices {
-            flight.push_back(trial.choose(rng));
+            flight.push_back(trial.choose(true, rng));
             if flight.len() < wide && slice + 1 < slices {
                 continue;
             }
@@ -256,17 +262,17 @@ mod tests {
     fn a_preference_is_followed_and_what_is_not_offered_is_not_used() {
         let rng = &mut fastrand::Rng::with_seed(1);
         assert_eq!(
-            Trial::new(Preference::Auto).choose(rng),
+            Trial::new(Preference::Auto).choose(true, rng),
             Version::H2,
             "ask by ALPN first"
         );
-        assert_eq!(Trial::new(Preference::H1).choose(rng), Version::H1);
-        assert_eq!(offered(Preference::H1).choose(rng), Version::H1);
+        assert_eq!(Trial::new(Preference::H1).choose(true, rng), Version::H1);
+        assert_eq!(offered(Preference::H1).choose(true, rng), Version::H1);
         assert_eq!(run(&mut offered(Preference::H2), 50, 4, (1.0, 9.0)).0, 0);
         for preference in [Preference::Auto, Preference::H2] {
             let mut trial = Trial::new(preference);
             trial.offered_h2(false);
-            assert_eq!(trial.choose(rng), Version::H1, "{preference:?}");
+            assert_eq!(trial.choose(true, rng), Version::H1, "{preference:?}");
         }
     }
 

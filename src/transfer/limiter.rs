@@ -163,11 +163,16 @@ impl ConcurrencyLimiter {
         self.hand_on(state);
     }
 
-    /// Sockets took `bytes` of content in all, over all runs: the finer signal between acks.
-    pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64) {
+    /// Sockets took `bytes` of content in all, over all runs: the finer signal between acks. The run that says so
+    /// has `left` to send, as far as that is known.
+    pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64, left: Option<u64>) {
         let mut state = self.lock();
+        state.limit.on_left(left);
         state.limit.on_progress(now, bytes);
-        if let Some(most) = state.limit.take_surplus() {
+        // Of a rate that they share no more are in flight than arrive in time.
+        if let Some(most) = state.limit.take_surplus()
+            && state.rate.is_none()
+        {
             state.call_off(most);
         }
         self.hand_on(state);
@@ -192,6 +197,12 @@ impl ConcurrencyLimiter {
     /// Connections share what the link carries, however much it loses.
     pub fn connections_share(&self) {
         self.lock().limit.on_shared();
+    }
+
+    /// Whether so much is left to send, as far as is known, that more connections pay.
+    #[must_use]
+    pub fn connections_pay(&self) -> bool {
+        self.lock().limit.connections_pay()
     }
 
     /// From now on all bodies share `rate` bytes a second.

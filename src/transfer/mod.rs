@@ -339,8 +339,8 @@ impl Transfer {
     }
 
     /// Tells the limiter how far the servers are and what sockets have taken: the finer signal between
-    /// acknowledgements.
-    pub fn sample(&self, now: Instant) {
+    /// acknowledgements. The run that asks for it has `left` to send, as far as that is known.
+    pub fn sample(&self, now: Instant, left: Option<u64>) {
         if let Some(rtt) = self.servers.round_trip(&self.pool) {
             self.limiter.round_trip(rtt);
         }
@@ -349,7 +349,8 @@ impl Transfer {
             self.limiter.connections_share();
         }
         let carried = self.carried.load(Ordering::Relaxed);
-        self.limiter.progressed(now, carried);
+        self.limiter.progressed(now, carried, left);
+        self.servers.connections_pay(self.limiter.connections_pay());
         if self.yielding.is_some() {
             self.limiter.set_rate(self.bodies_rate());
         }

@@ -68,6 +68,8 @@ struct ServerTable {
     /// Lists that were read.
     lists: u64,
     chance: fastrand::Rng,
+    /// So much is left to send that more connections pay.
+    connections_pay: bool,
     /// What there is to say of servers, the latest of it.
     warnings: VecDeque<Error>,
     /// What was said lately.
@@ -193,7 +195,12 @@ impl Servers {
         now: Instant,
     ) -> Assignment {
         let mut state = self.lock();
-        let ServerTable { scores, chance, .. } = &mut *state;
+        let ServerTable {
+            scores,
+            chance,
+            connections_pay,
+            ..
+        } = &mut *state;
         let all = set.iter().copied();
         let others = all.clone().filter(|index| !avoid.contains(index));
         // Curiosity has its price: what several servers failed goes to one that works.
@@ -210,7 +217,7 @@ impl Servers {
         scores.started(index, bytes, now);
         let server = scores.known_mut(index);
         let server = server.expect("whoever has a set has its servers");
-        let version = server.trial.choose(chance);
+        let version = server.trial.choose(*connections_pay, chance);
         let origin = server.origin.clone();
         Assignment {
             servers: Arc::clone(self),
@@ -222,6 +229,11 @@ impl Servers {
             origin,
             taken: Arc::default(),
         }
+    }
+
+    /// Whether so much is left to send that more connections pay.
+    pub fn connections_pay(&self, pay: bool) {
+        self.lock().connections_pay = pay;
     }
 
     /// How long a body of `bytes` should take on the best server of `set` but `avoid`.

@@ -296,6 +296,15 @@ pub struct Snapshot {
 }
 
 impl Progress {
+    /// Bytes that are left to send where sockets took `taken` of bodies in flight; `None` while files are listed.
+    pub(super) fn left_to_send(&self, taken: u64) -> Option<u64> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let done = read(&self.acked) + read(&self.failed_bytes) + taken;
+        self.is_listed
+            .load(Ordering::Relaxed)
+            .then(|| read(&self.bytes).saturating_sub(done))
+    }
+
     /// The counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

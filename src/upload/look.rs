@@ -67,11 +67,11 @@ impl Looks {
     /// Looks at the run.
     pub fn look(&mut self, shared: &Shared, now: Instant) {
         let (transfer, progress) = (&shared.core.transfer, &shared.progress);
-        transfer.sample(now);
+        let steps = shared.scope.activity.look(now);
+        transfer.sample(now, progress.left_to_send(steps.taken));
         let (in_flight, permits) = transfer.load();
         progress.in_flight.store(in_flight, Ordering::Relaxed);
         progress.permits.store(permits, Ordering::Relaxed);
-        let steps = shared.scope.activity.look(now);
         let acked = progress.acked.load(Ordering::Relaxed);
         let sent = shared.scope.sent.load(Ordering::Relaxed);
         self.warm_up(shared, sent);

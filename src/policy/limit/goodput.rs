@@ -189,6 +189,11 @@ impl Goodput {
         self.lasts() >= span * 4 || newer <= older * STILL_RISING
     }
 
+    /// The same for connections that are all new: what their sockets took at once is not taken for a pace.
+    pub(super) fn has_levelled(&self) -> bool {
+        self.lasts() >= self.quick_span() * 2 && self.is_level()
+    }
+
     /// Goodput of the last moments, by the sockets.
     pub(super) fn quick(&self) -> f64 {
         let span = match self.progress {

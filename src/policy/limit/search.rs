@@ -28,6 +28,10 @@ pub(super) struct Search {
     proven: bool,
     /// How many of those in flight arrive in time, where that turned out to be fewer.
     surplus_above: Option<usize>,
+    /// Half of what was wanted before the first of the last cuts.
+    back_to: usize,
+    /// Bytes that are left to send, as far as that is known.
+    left: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +77,8 @@ impl Search {
             will_share: false,
             proven: false,
             surplus_above: None,
+            back_to: 0,
+            left: None,
         }
     }
 
@@ -83,6 +89,11 @@ impl Search {
             self.on_rtt(goodput.rtt().unwrap_or_default());
             goodput.restart();
         }
+    }
+
+    /// So many bytes are left to send; `None` where that is not known.
+    pub(super) fn on_left(&mut self, left: Option<u64>) {
+        self.left = left;
     }
 
     /// Takes how many of those in flight arrive in time, where that turned out to be fewer.
@@ -120,7 +131,7 @@ impl Search {
         if self.phase != Phase::Opening {
             return;
         }
-        let higher = (rtt.as_secs_f64() / LONG_PATH).clamp(1.0, 2.0);
+        let higher = (rtt.as_secs_f64() / LONG_PATH).powi(2).clamp(1.0, 4.0);
         let usual = (self.settings.start as f64 * higher) as usize;
         let first = match self.found {
             Some(found) if self.will_share => found.permits.min(usual * FIRST_SHARED),
@@ -155,6 +166,7 @@ impl Search {
     /// No more than `target` from now on, within the bounds; returns it.
     pub(super) fn cut(&mut self, target: usize) -> usize {
         self.own_pace = false;
+        self.back_to = self.back_to.max(self.target / 2);
         self.target = self.bounded(target);
         self.next = Direction::Up;
         self.phase = Phase::Holding;
@@ -175,15 +187,17 @@ impl Search {
             (Phase::Opening, Some(found)) if !self.proven => {
                 goodput.in_time_at(found.bytes_per_second / TRUSTED)
             }
+            (Phase::Opening, None) if !self.proven => self.target,
             _ => 0,
         };
-        self.bounded(goodput.carries_within(seconds).max(trusted))
+        let kept = goodput.carries_within(OPENS_WITHIN).min(goodput.open());
+        self.bounded(goodput.carries_within(seconds).max(trusted).max(kept))
     }
 
-    /// The most time between two permits that open: what was found before opens within a moment.
+    /// The most time between two permits that open: the first ones open within a moment.
     pub(super) fn spacing(&self) -> Duration {
-        match (self.phase, self.found) {
-            (Phase::Opening, Some(_)) => OPENS_FOUND_WITHIN / self.target.max(1) as u32,
+        match self.phase {
+            Phase::Opening if !self.proven => OPENS_ALL_WITHIN / self.target.max(1) as u32,
             _ => Duration::MAX,
         }
     }
@@ -192,11 +206,15 @@ impl Search {
     /// `more` are allowed.
     pub(super) fn step(&mut self, goodput: &mut Goodput, more: bool) {
         self.doubt(goodput);
+        if more {
+            // The cuts are over. Many of them went deeper than any of them would have.
+            self.target = self.target.max(std::mem::take(&mut self.back_to));
+        }
         if !self.has_opened(goodput) {
             return;
         }
         match self.phase {
-            Phase::Opening if goodput.is_level() => self.judge_opening(goodput),
+            Phase::Opening if goodput.has_levelled() => self.judge_opening(goodput),
             Phase::Opening => {}
             Phase::Doubling { from, was } => self.judge_doubling(goodput, from, was),
             Phase::Holding => {
@@ -204,6 +222,7 @@ impl Search {
                 if goodput.lasts() >= span
                     && let Some(was) = goodput.settled()
                 {
+                    let more = more && self.pays(goodput, was);
                     self.probe(goodput, was, more);
                 }
             }
@@ -221,7 +240,7 @@ impl Search {
     /// Sees, once, whether the link carries what was relied on: that what is in flight arrives in time, and what
     /// was found before. Where it does not, the newest bodies are called off, before they have sent much.
     fn doubt(&mut self, goodput: &mut Goodput) {
-        let relies = self.phase == Phase::Opening && self.found.is_some() && !self.proven;
+        let relies = self.phase == Phase::Opening && !self.proven;
         if !relies || !goodput.has_begun() || !has_proven_itself(goodput) {
             return;
         }
@@ -232,11 +251,18 @@ impl Search {
             self.found = None;
             self.target = self.settings.start;
         }
-        if goodput.in_time_at(carried) < goodput.open() {
+        if goodput.in_time_at(carried * 3 / 4) < goodput.open() {
             // Sockets still fill, and some of the minute has gone.
-            self.surplus_above = Some(self.bounded(goodput.in_time_at(carried * 2 / 3)));
+            self.surplus_above = Some(self.bounded(goodput.in_time_at(carried / 2)));
             goodput.forget();
         }
+    }
+
+    /// How many bodies arrive in time where `carried` is carried, as far as the link has shown by now.
+    fn in_time_at(&self, goodput: &Goodput, carried: f64) -> usize {
+        goodput
+            .in_time_at(carried as u64)
+            .min(goodput.carries_within(OPENS_WITHIN))
     }
 
     /// Whether as many are in flight as are wanted, or as arrive in time, once that is known.
@@ -264,6 +290,7 @@ impl Search {
         match times {
             Some(times) if (1.0 / SAME..=SAME).contains(&times) => {}
             Some(_) if !self.proven => return,
+            None if !self.proven && self.in_time_at(goodput, carried) < goodput.open() => return,
             _ => self.found = None,
         }
         if times.is_none_or(|times| times > SAME) && !self.shared {
@@ -281,12 +308,21 @@ impl Search {
         });
     }
 
-    /// Twice as many, if more than now arrive in time. `was` is what the present ones carry.
+    /// Whether more connections pay where so much is carried: each is slow at first, and one that begins on a full
+    /// link stays so for seconds. What is nearly sent is sent sooner by those that there are.
+    pub(super) fn pays(&self, goodput: &Goodput, carried: f64) -> bool {
+        let seconds = self.left.map(|left| left as f64 / carried.max(1.0));
+        goodput.is_of_small_bodies() || seconds.is_none_or(|seconds| seconds > PAYS_AFTER)
+    }
+
+    /// Twice as many, if that pays and more than now arrive in time. `was` is what the present ones carry.
     fn double(&mut self, goodput: &mut Goodput, was: f64) {
         let from = goodput.open();
+        let pays = self.pays(goodput, was);
         self.enter(goodput, Phase::Doubling { from, was });
         self.target = self.bounded(from * 2);
-        if self.target == from || (goodput.knows_slices() && self.in_time(goodput) <= from) {
+        if !pays || self.target == from || (goodput.knows_slices() && self.in_time(goodput) <= from)
+        {
             self.target = from;
             self.phase = Phase::Holding;
         }
@@ -413,6 +449,9 @@ const OWN_PACE_WITHIN: f64 = 45.0;
 /// While the first permits open, goodput is still rising and the bound is nearer to the 60 s.
 const OPENS_WITHIN: f64 = 40.0;
 
+/// Seconds of sending in which more connections come up to speed and make good what their begin has cost.
+const PAYS_AFTER: f64 = 10.0;
+
 /// Half of what twice as many could gain: no need to wait for the rest.
 const CLEARLY_BETTER: f64 = 1.5;
 
@@ -420,7 +459,7 @@ const CLEARLY_BETTER: f64 = 1.5;
 const TRUSTED: u64 = 8;
 
 /// Within this time as many open as were found before, where they arrive in time.
-const OPENS_FOUND_WITHIN: Duration = Duration::from_millis(500);
+const OPENS_ALL_WITHIN: Duration = Duration::from_millis(500);
 
 /// Within this time a link shows that it carries that; what does not arrive in time has sent little by then.
 const PROVES_ITSELF_WITHIN: Duration = Duration::from_secs(4);

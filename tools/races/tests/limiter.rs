@@ -247,7 +247,7 @@ impl Scene {
         match below(4) {
             0 => {}
             1 => self.moves(|limiter, now, _| limiter.congested(now, one_of(&TROUBLES))),
-            2 => self.moves(|limiter, now, carried| limiter.progressed(now, carried)),
+            2 => self.moves(|limiter, now, carried| limiter.progressed(now, carried, None)),
             _ => self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK)),
         }
     }
@@ -261,7 +261,7 @@ impl Scene {
             if once_in(2) {
                 self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK));
             } else {
-                self.moves(|limiter, now, carried| limiter.progressed(now, carried));
+                self.moves(|limiter, now, carried| limiter.progressed(now, carried, None));
             }
             linger(1).await;
         }
