@@ -124,7 +124,7 @@ impl Search {
     }
 
     /// A long path needs more on its way and each doubling takes longer there, so the search begins
-    /// up to twice as high. Where it is known how much is on its way, it begins with so many connections that
+    /// up to four times as high. Where it is known how much is on its way, it begins with so many connections that
     /// each is soon up to its share: later fewer may do. Of those that share, few fill the link, and many overfill
     /// it before they have found their pace.
     pub(super) fn on_rtt(&mut self, rtt: Duration) {
@@ -190,6 +190,7 @@ impl Search {
             (Phase::Opening, None) if !self.proven => self.target,
             _ => 0,
         };
+        // Fewer would be no quicker where each connection has a pace of its own, and that is not always seen.
         let kept = goodput.carries_within(OPENS_WITHIN).min(goodput.open());
         self.bounded(goodput.carries_within(seconds).max(trusted).max(kept))
     }
@@ -458,7 +459,7 @@ const CLEARLY_BETTER: f64 = 1.5;
 /// One part in so many of what was carried before is relied on at once.
 const TRUSTED: u64 = 8;
 
-/// Within this time as many open as were found before, where they arrive in time.
+/// Within this time as many open as the search begins with.
 const OPENS_ALL_WITHIN: Duration = Duration::from_millis(500);
 
 /// Within this time a link shows that it carries that; what does not arrive in time has sent little by then.
