@@ -189,6 +189,18 @@ mod tests {
 
     const SLICE: u64 = 16 << 20;
 
+    #[test]
+    fn it_stays_h2_until_more_connections_pay_or_that_fails() {
+        let rng = &mut fastrand::Rng::with_seed(9);
+        let mut trial = Trial::new(Preference::Auto);
+        trial.offered_h2(true);
+        assert!((0..20).all(|_| trial.choose(false, rng) == Version::H2));
+        let mut tried = |pay| (0..20).any(|_| trial.choose(pay, rng) == Version::H1);
+        assert!(tried(true) && !tried(false));
+        trial.failed(Version::H2);
+        assert!((0..20).any(|_| trial.choose(false, rng) == Version::H1));
+    }
+
     /// Slices sent over h1 and h2 when each takes its seconds, `wide` in flight at once.
     fn run(trial: &mut Trial, slices: usize, wide: usize, seconds: (f64, f64)) -> (usize, usize) {
         let rng = &mut fastrand::Rng::with_seed(9);

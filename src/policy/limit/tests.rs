@@ -543,6 +543,30 @@ fn small_bodies_go_many_at_once() {
     assert!(mean >= 0.7, "{mean} {used:?}");
 }
 
+/// A connection that begins late is slow for longer than what is left lasts.
+#[test]
+fn where_little_is_left_no_more_are_tried() {
+    let link = Link::new(320.0, 80.0);
+    let most = |left: Option<u64>| {
+        let mut world = World::new(0);
+        let mut limit = Limit::new(LimitSettings::default(), world.begin());
+        limit.on_rtt(Duration::from_millis(80));
+        let mut most = 0;
+        while world.seconds() < 6.0 {
+            world.fill(&link, limit.permits());
+            limit.on_start(link.slice);
+            limit.on_left(left);
+            let news = world.step(&link);
+            Plan::auto(6).tell(&mut limit, &world, &news);
+            most = most.max(limit.permits());
+        }
+        most
+    };
+    let eighteen = 18 * link.slice;
+    assert_eq!(most(Some(eighteen)), 8);
+    assert!(most(None) > 8 && most(Some(100 * eighteen)) > 8);
+}
+
 /// Two cores saturated by a few connections: a modest number, and a calm one.
 #[test]
 fn a_processor_bound_loopback_settles_at_a_modest_number() {

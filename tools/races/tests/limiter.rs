@@ -254,7 +254,7 @@ impl Scene {
 
     /// Lets the limit rise to its maximum, by what acknowledgements or sockets say.
     async fn raise(self) {
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             if self.limiter.load().1 == MOVING.max {
                 return;
             }
