@@ -254,14 +254,19 @@ impl Scene {
 
     /// Lets the limit rise to its maximum, by what acknowledgements or sockets say.
     async fn raise(self) {
+        // What is in flight stays so: a link so slow that bodies are called off would wait for them.
         for _ in 0..1_000 {
             if self.limiter.load().1 == MOVING.max {
                 return;
             }
             if once_in(2) {
-                self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK));
+                self.moves_within(&[1, 40], |limiter, now, _| {
+                    limiter.acked(now, BYTES, TOOK);
+                });
             } else {
-                self.moves(|limiter, now, carried| limiter.progressed(now, carried, None));
+                self.moves_within(&[1, 40], |limiter, now, carried| {
+                    limiter.progressed(now, carried, None);
+                });
             }
             linger(1).await;
         }
@@ -269,8 +274,17 @@ impl Scene {
     }
 
     fn moves(&self, how: impl FnOnce(&Arc<ConcurrencyLimiter>, Instant, u64)) {
+        self.moves_within(&[1, 40, 300, 2_000], how);
+    }
+
+    /// One of `millis` later.
+    fn moves_within(
+        &self,
+        millis: &[u64],
+        how: impl FnOnce(&Arc<ConcurrencyLimiter>, Instant, u64),
+    ) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.now += Duration::from_millis(one_of(&[1, 40, 300, 2_000]));
+        clock.now += Duration::from_millis(one_of(millis));
         clock.carried += BYTES;
         self.limiter.started(BYTES);
         how(&self.limiter, clock.now, clock.carried);
