@@ -1,20 +1,22 @@
 //! TCP's congestion control, socket by socket. In: what the kernel counts on each connection. Out: sockets
-//! that use BBR where the link loses packets although no queue builds up on it. Never: a failure: where
+//! that use BBR where the link loses packets although no queue builds up on it; what has arrived; whether the link is full. Never: a failure: where
 //! the kernel refuses, its own choice stays.
 //!
 //! CUBIC takes each loss for a full link and sends a third less. On a link that loses by itself it so leaves
 //! most of it unused, the more the longer the round trip; BBR goes by what arrives. A link that is full loses
 //! as well, but first its queue makes the round trip longer: losses count only where it is not.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::full_link::{Fullness, shows_queue};
 use super::settings::Congestion;
 use super::tcp_info::TcpInfo;
 use crate::sync::Mutex;
@@ -24,6 +26,11 @@ use crate::sync::Mutex;
 pub(super) struct CongestionControl {
     asked: Congestion,
     losses: Mutex<Losses>,
+    fullness: Mutex<Fullness>,
+    /// Bytes that servers have acknowledged, as far as sockets were looked at.
+    arrived: AtomicU64,
+    /// Whether the system tells that.
+    tells: AtomicBool,
     stand: AtomicU8,
     /// Segments that sockets of BBR sent, and how many of them were repeats.
     segments: AtomicU64,
@@ -40,12 +47,16 @@ const REFUSED: u8 = 3;
 #[derive(Debug)]
 pub(super) struct SocketWatch {
     control: Arc<CongestionControl>,
+    peer: Option<IpAddr>,
     looked: Instant,
     /// For the next look where the socket takes nothing: what it took ahead may last for many seconds.
     next: Option<Pin<Box<Sleep>>>,
     before: TcpInfo,
     start: Start,
+    /// Its control will not be changed any more.
     settled: bool,
+    /// The system tells nothing.
+    blind: bool,
 }
 
 /// A connection begins twice as fast each round trip until that loses packets, on every link.
@@ -91,6 +102,9 @@ impl CongestionControl {
         Arc::new(CongestionControl {
             asked,
             losses: Mutex::default(),
+            fullness: Mutex::default(),
+            arrived: AtomicU64::new(0),
+            tells: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))),
             stand: AtomicU8::new(stand),
             segments: AtomicU64::new(0),
             again: AtomicU64::new(0),
@@ -115,14 +129,35 @@ impl CongestionControl {
     pub(super) fn watch(self: &Arc<Self>, socket: &TcpStream) -> SocketWatch {
         let mut watch = SocketWatch {
             control: Arc::clone(self),
+            peer: socket.peer_addr().ok().map(|peer| peer.ip()),
             looked: Instant::now(),
             next: None,
             before: TcpInfo::default(),
             start: Start::Rising,
             settled: false,
+            blind: false,
         };
         watch.settle(socket);
+        if let Some((info, peer)) = TcpInfo::of(socket).zip(watch.peer) {
+            self.fullness.lock().note_new(peer, &info, watch.looked);
+        }
         watch
+    }
+
+    /// Whether the link is full, as far as connections see a queue on it. What fills it may be another's.
+    pub(super) fn is_full(&self) -> bool {
+        self.fullness.lock().is_full(Instant::now())
+    }
+
+    /// Whether a connection is to be opened, for what its handshake tells of the queue. Said once for a while.
+    pub(super) fn asks(&self) -> bool {
+        self.fullness.lock().asks(Instant::now())
+    }
+
+    /// Bytes that servers have acknowledged; `None` where the system does not tell.
+    pub(super) fn arrived(&self) -> Option<u64> {
+        let tells = self.tells.load(Ordering::Relaxed);
+        tells.then(|| self.arrived.load(Ordering::Relaxed))
     }
 
     /// Whether sockets use BBR.
@@ -164,20 +199,14 @@ impl CongestionControl {
 impl SocketWatch {
     /// Something was written to `socket`.
     pub(super) fn wrote(&mut self, socket: &TcpStream) {
-        if self.looked.elapsed() < LOOK_AFTER {
-            return;
-        }
-        if !self.settled {
+        if !self.blind && self.looked.elapsed() >= LOOK_AFTER {
             self.look(socket);
-            self.settle(socket);
-        } else if self.control.is_bbr() {
-            self.count(socket);
         }
     }
 
     /// `socket` takes nothing now; whoever waits for it is woken for the next look as well.
     pub(super) fn waits(&mut self, socket: &TcpStream, context: &mut Context<'_>) {
-        if self.settled {
+        if self.blind {
             self.next = None;
             return;
         }
@@ -193,37 +222,59 @@ impl SocketWatch {
         }
     }
 
-    /// What was counted since the last look; `None` where the system does not tell.
-    fn interval(&mut self, socket: &TcpStream) -> Option<Interval> {
-        self.looked = Instant::now();
-        let now = TcpInfo::of(socket)?;
-        let interval = Interval::between(&self.before, &now);
-        self.before = now;
-        Some(interval)
-    }
-
-    /// Adds to what sockets of BBR lose.
-    fn count(&mut self, socket: &TcpStream) {
-        if let Some(interval) = self.interval(socket) {
-            let add = |count: &AtomicU64, more| count.fetch_add(u64::from(more), Ordering::Relaxed);
-            add(&self.control.segments, interval.segments);
-            add(&self.control.again, interval.again);
+    /// `socket` is about to be closed: what arrived since the last look is counted.
+    pub(super) fn closes(&mut self, socket: &TcpStream) {
+        if !self.blind
+            && let Some(now) = TcpInfo::of(socket)
+        {
+            self.arrived(&now);
         }
     }
 
+    fn arrived(&mut self, now: &TcpInfo) {
+        let bytes = now.acked.saturating_sub(self.before.acked);
+        self.control.arrived.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn look(&mut self, socket: &TcpStream) {
-        let Some(interval) = self.interval(socket) else {
-            self.settled = true;
-            return;
+        self.looked = Instant::now();
+        let Some(now) = TcpInfo::of(socket) else {
+            self.blind = true;
+            self.control.tells.store(false, Ordering::Relaxed);
+            return self.settle(socket);
         };
+        self.arrived(&now);
+        let interval = Interval::between(&self.before, &now);
+        self.before = now;
+        if let Some(peer) = self.peer {
+            let mut fullness = self.control.fullness.lock();
+            fullness.note(peer, &now, self.looked);
+        }
+        if !self.settled {
+            self.judge(&interval);
+            self.settle(socket);
+        } else if self.control.is_bbr() {
+            self.count(&interval);
+        }
+    }
+
+    /// Adds to what sockets of BBR lose.
+    fn count(&self, interval: &Interval) {
+        let add = |count: &AtomicU64, more| count.fetch_add(u64::from(more), Ordering::Relaxed);
+        add(&self.control.segments, interval.segments);
+        add(&self.control.again, interval.again);
+    }
+
+    /// What the choice for all goes by.
+    fn judge(&mut self, interval: &Interval) {
         tracing::trace!(?interval, start = ?self.start, "a connection");
         let over = self.start == Start::Over;
-        let again = match self.start.step(&interval) {
+        let again = match self.start.step(interval) {
             true => 1,
             false if over => interval.again,
             false => 0,
         };
-        self.control.note(&Interval { again, ..interval });
+        self.control.note(&Interval { again, ..*interval });
     }
 
     /// Does to `socket` what was decided for all, if it was.
@@ -271,7 +322,7 @@ impl Interval {
 
     /// A queue has built up, as it does before a link is full.
     fn is_full(&self) -> bool {
-        self.rtt > self.shortest.mul_f64(QUEUE) + JITTER
+        shows_queue(self.rtt, self.shortest)
     }
 }
 
@@ -321,10 +372,6 @@ fn is_past(then: Option<Instant>, now: Instant) -> bool {
 
 /// Between looks: a system call of less than a microsecond, for each of a hundred connections.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
-
-/// A round trip so many times the shortest, and this much longer, has a queue in it.
-const QUEUE: f64 = 1.25;
-const JITTER: Duration = Duration::from_millis(2);
 
 /// A link that loses fewer than one segment in so many needs no BBR.
 const RARELY: u64 = 20_000;
@@ -572,5 +619,46 @@ mod tests {
             .expect("not that early");
         watch.wrote(&socket);
         assert!(watch.settled);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_has_arrived_is_counted_to_the_last_byte() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        for asked in [Congestion::Auto, Congestion::System] {
+            let control = CongestionControl::new(asked);
+            let (mut socket, listener) = connected().await;
+            let (mut peer, _) = listener.accept().await.expect("it came");
+            let mut watch = control.watch(&socket);
+            let mut sent = 0;
+            for bytes in [vec![0; 30_000], vec![0; 7]] {
+                socket.write_all(&bytes).await.expect("it takes it");
+                sent += bytes.len();
+                peer.read_exact(&mut vec![0; bytes.len()])
+                    .await
+                    .expect("it comes");
+                watch.looked = Instant::now() - LOOK_AFTER;
+                watch.wrote(&socket);
+            }
+            socket.write_all(b"last").await.expect("it takes it");
+            peer.read_exact(&mut [0; 4]).await.expect("it comes");
+            // An acknowledgement is on its way, on loopback as well.
+            let before = Instant::now();
+            while TcpInfo::of(&socket).expect("Linux has it").acked < sent as u64 + 4 {
+                assert!(
+                    before.elapsed() < Duration::from_secs(20),
+                    "it is acknowledged"
+                );
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            watch.closes(&socket);
+            // TCP's handshake counts as one.
+            let arrived = control.arrived().expect("Linux tells");
+            assert!(
+                (sent as u64 + 4..=sent as u64 + 5).contains(&arrived),
+                "{arrived}"
+            );
+        }
     }
 }

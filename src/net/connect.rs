@@ -98,6 +98,22 @@ impl Connector {
         self.dialer.congestion.is_bbr()
     }
 
+    /// See [`super::Pool::is_full`].
+    pub(super) fn is_full(&self, origin: &Origin) -> bool {
+        if self.dialer.congestion.asks()
+            && let Some(target) = uri(origin)
+        {
+            let opening = tokio::time::timeout(self.limit, self.dialer.clone().call(target));
+            tokio::spawn(async { drop(opening.await) });
+        }
+        self.dialer.congestion.is_full()
+    }
+
+    /// See [`super::Pool::arrived`].
+    pub(super) fn arrived(&self) -> Option<u64> {
+        self.dialer.congestion.arrived()
+    }
+
     /// See [`super::Pool::network`].
     pub(super) fn network(&self) -> Option<String> {
         let address = (*self.dialer.address.lock())?;

@@ -170,6 +170,12 @@ struct Received {
     queue: Option<QueueWatch>,
 }
 
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.watch.closes(&self.socket);
+    }
+}
+
 impl AsyncRead for Received {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -10,6 +10,7 @@ mod connection;
 mod counting_stream;
 mod exchange;
 mod fault;
+mod full_link;
 mod handshake;
 mod host;
 mod lookup;

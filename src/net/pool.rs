@@ -174,6 +174,19 @@ impl Pool {
         self.0.context.connector.uses_bbr()
     }
 
+    /// Whether the link is full: most of the time packets wait in its queue, ours or another's. Never where the
+    /// system does not tell. Now and then a connection to `origin` is opened for that, and closed again.
+    #[must_use]
+    pub fn is_full(&self, origin: &Origin) -> bool {
+        self.0.context.connector.is_full(origin)
+    }
+
+    /// Bytes that servers have acknowledged, a tenth of a second ago; `None` where the system does not tell.
+    #[must_use]
+    pub fn arrived(&self) -> Option<u64> {
+        self.0.context.connector.arrived()
+    }
+
     /// What was done so far, by server. Of servers that are out of use only the last some hundred are
     /// known.
     #[must_use]

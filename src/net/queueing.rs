@@ -41,12 +41,16 @@ pub struct LinkQueue {
 
 #[derive(Debug, Default)]
 struct State {
-    paths: HashMap<IpAddr, Path>,
+    paths: Paths,
     /// What was seen of late: when, and how much longer than the shortest a round trip was.
     seen: VecDeque<(Instant, Duration)>,
     /// What was acknowledged of late.
     arrived: VecDeque<(Instant, u64)>,
 }
+
+/// The ways to addresses.
+#[derive(Debug, Default)]
+pub(super) struct Paths(HashMap<IpAddr, Path>);
 
 /// The way to one address.
 #[derive(Debug)]
@@ -81,20 +85,16 @@ impl Queueing {
         let arrived: u64 = state.arrived.iter().map(|&(_, bytes)| bytes).sum();
         LinkQueue {
             waits: state.seen.iter().map(|&(_, waits)| waits).min(),
-            round_trip: state
-                .paths
-                .values()
-                .map(|path| path.shortest)
-                .max()
-                .unwrap_or_default(),
+            round_trip: state.paths.longest(),
             arrives: arrived as f64 / ARRIVES_OVER.as_secs_f64(),
         }
     }
 
     fn note(&self, peer: IpAddr, info: &TcpInfo, arrived: u64, now: Instant) {
         let mut state = self.state.lock();
-        let waits = state.path(peer, info, now).note(info, now);
-        state.seen.push_back((now, waits));
+        if let Some((waits, _)) = state.paths.note(peer, info, now) {
+            state.seen.push_back((now, waits));
+        }
         state.arrived.push_back((now, arrived));
         state.forget(now);
     }
@@ -120,21 +120,42 @@ impl QueueWatch {
     }
 }
 
-impl State {
-    fn path(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> &mut Path {
-        if self.paths.len() >= MOST_ADDRESSES && !self.paths.contains_key(&peer) {
-            self.paths.clear();
+impl Paths {
+    /// How much longer than the shortest a round trip to `peer` is `now`, and that one. `None` where none was
+    /// measured, as after a handshake of which packets were sent again.
+    pub(super) fn note(
+        &mut self,
+        peer: IpAddr,
+        info: &TcpInfo,
+        now: Instant,
+    ) -> Option<(Duration, Duration)> {
+        if info.rtt.is_zero() {
+            return None;
         }
-        self.paths.entry(peer).or_insert_with(|| Path {
+        let Paths(paths) = self;
+        if paths.len() >= MOST_ADDRESSES && !paths.contains_key(&peer) {
+            paths.clear();
+        }
+        let path = paths.entry(peer).or_insert_with(|| Path {
             shortest: info.shortest.min(info.rtt),
             at: now,
             is_longer: false,
             began: now,
             low: info.rtt,
             high: info.rtt,
-        })
+        });
+        let waits = path.note(info, now);
+        Some((waits, path.shortest))
     }
 
+    /// The longest of the round trips without a queue.
+    fn longest(&self) -> Duration {
+        let paths = self.0.values();
+        paths.map(|path| path.shortest).max().unwrap_or_default()
+    }
+}
+
+impl State {
     fn forget(&mut self, now: Instant) {
         let older = |at: Instant, than: Duration| now.saturating_duration_since(at) > than;
         while self.seen.len() > MOST_SEEN
@@ -266,6 +287,15 @@ mod tests {
             let waits = queueing.link(now).waits.expect("just seen").as_millis();
             assert!(waits >= expected && waits < expected + 20, "{waits}");
         }
+    }
+
+    #[test]
+    fn a_handshake_that_measured_nothing_is_no_shortest_round_trip() {
+        let (queueing, now) = (Queueing::default(), Instant::now());
+        queueing.note(PEER, &info(0, 4_294_967), 0, now);
+        assert_eq!(queueing.link(now).waits, None);
+        queueing.note(PEER, &info(80, 80), 0, now);
+        assert_eq!(queueing.link(now).waits, Some(Duration::ZERO));
     }
 
     #[test]

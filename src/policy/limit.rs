@@ -36,6 +36,13 @@
 //! shows that each connection has a pace of its own, and is followed by doubling. Where sockets use BBR
 //! none has: what rises then is BBR's doing, not that of more connections, and a few fill the link.
 //!
+//! Where the system tells what servers have acknowledged (Linux), that is counted in the place of what sockets took, and
+//! nothing has to be taken off it.
+//!
+//! Where packets wait in a queue that all connections share (Linux tells), the link is full: no connection has a pace of
+//! its own, and one more only takes from others. Then as many are in flight as fill the link, by the square root of
+//! what is carried: of uploads that know nothing of each other the one with more goes down and the one with less up.
+//!
 //! The first permits open within a moment, so that their connections share from the start: one that begins when the
 //! others have filled the link leaves slow start at once, and a file of seconds would wait for it. What an earlier run
 //! has found on the link is what a later one begins with: at once as many permits as arrive in time where the link
@@ -56,6 +63,7 @@
 //! | a slice three times as slow is another link | the same | 0 | 12 |
 //! | what is open stays so up to `OPENS_WITHIN` | 100 Mbit/s, 200 ms, 1/1000 lost: in all, mean of 16 | 84 % | 62 % |
 //! | back to half after many cuts | all refused for 5 s: share of the 40 s after them, mean of 24 | 79 % | 56 % |
+//! | as many as fill a full link | 4 uploads on 50 Mbit/s, one of them 30 s earlier: Jain's index | 0.96 | 0.44 |
 //! | what was found before | 1 Gbit/s, 200 ms: first 20 s | 95 % | 88 % |
 //! | bodies are called off | the same, found where a hundred times as much was carried: lost | 0 | 55 |
 //! | `OPENS_WITHIN` | 1 Gbit/s, 200 ms, 512 KiB: in all | 91 % | 88 % |
@@ -89,6 +97,7 @@
 //! | `FIRST_OPEN` | 2 | permits before the first moment has passed |
 //! | `PAYS_AFTER` | 10 s | of sending left, from which more connections pay |
 //! | `OPENS_WITHIN`, `ARRIVES_WITHIN`, `OWN_PACE_WITHIN` | 40, 25, 45 s | a body's time, of the gateway's 60 s |
+//! | `FILLS` | 40 s | of what is carried, of which so many bodies as their root fill a full link |
 //! | `LONG_PATH` | 0.1 s | round trip from which the search begins higher |
 //! | `TRUSTED` | 8 | part of what was found before that is relied on at once |
 //! | `PROVES_ITSELF_WITHIN`, `OPENS_ALL_WITHIN` | 4, 0.5 s | until it is looked whether it is so; until all are open |
@@ -188,6 +197,15 @@ pub enum Steering {
     TryingFewer,
 }
 
+/// Where bytes are counted on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Sockets took them: they may hold them for a while.
+    Taken,
+    /// Servers have acknowledged them.
+    Arrived,
+}
+
 /// What went wrong with a slice, as far as the limit is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -259,16 +277,21 @@ impl Limit {
         self.advance(now);
     }
 
-    /// `total` bytes of bodies were taken by sockets since the limit was made. Call it about ten
-    /// times a second while anything is in flight.
-    pub fn on_progress(&mut self, now: Instant, total: u64) {
-        self.goodput.on_progress(total);
+    /// `total` bytes of bodies were `seen` since the limit was made. Call it about ten times a second while anything
+    /// is in flight.
+    pub fn on_progress(&mut self, now: Instant, total: u64, seen: Seen) {
+        self.goodput.on_progress(total, seen);
         self.advance(now);
     }
 
     /// So many bytes are left to send; `None` where that is not known. Where they are few, no more permits are tried.
     pub fn on_left(&mut self, left: Option<u64>) {
         self.search.on_left(left);
+    }
+
+    /// Whether the link is full, by the queue that connections see on it: more of them then only take from others.
+    pub fn on_queue(&mut self, full: bool) {
+        self.search.on_queue(full);
     }
 
     /// Whether so much is left to send that more connections pay. Not before something was sent.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::policy::{
-    CongestionSignal, Found, Limit, Steering, USUAL_SLICE, bodies_in_time, rate_in_time,
+    CongestionSignal, Found, Limit, Seen, Steering, USUAL_SLICE, bodies_in_time, rate_in_time,
 };
 use crate::sync::{Mutex, MutexGuard};
 
@@ -163,12 +163,17 @@ impl ConcurrencyLimiter {
         self.hand_on(state);
     }
 
-    /// Sockets took `bytes` of content in all, over all runs: the finer signal between acks. The run that says so
-    /// has `left` to send, as far as that is known.
-    pub fn progressed(self: &Arc<Self>, now: Instant, bytes: u64, left: Option<u64>) {
+    /// So many `bytes` of content were `seen` in all, over all runs: the finer signal between acks. The run that says
+    /// so has `left` to send, as far as that is known.
+    pub fn progressed(
+        self: &Arc<Self>,
+        now: Instant,
+        (bytes, seen): (u64, Seen),
+        left: Option<u64>,
+    ) {
         let mut state = self.lock();
         state.limit.on_left(left);
-        state.limit.on_progress(now, bytes);
+        state.limit.on_progress(now, bytes, seen);
         // Of a rate that they share no more are in flight than arrive in time.
         if let Some(most) = state.limit.take_surplus()
             && state.rate.is_none()
@@ -197,6 +202,11 @@ impl ConcurrencyLimiter {
     /// Connections share what the link carries, however much it loses.
     pub fn connections_share(&self) {
         self.lock().limit.on_shared();
+    }
+
+    /// Whether the link is full, by the queue that connections see on it.
+    pub fn link_is_full(&self, full: bool) {
+        self.lock().limit.on_queue(full);
     }
 
     /// Whether so much is left to send, as far as is known, that more connections pay.

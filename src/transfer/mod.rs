@@ -42,7 +42,7 @@ use crate::http::{Preference, Version};
 use crate::net::{Congestion, Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
     Bandwidth, CallRates, CongestionSignal, Hedge, Limit, LimitSettings, Repeat, Retry,
-    RetryBudget, SharedFailure, Steering,
+    RetryBudget, Seen, SharedFailure, Steering,
 };
 use crate::service::Service;
 use crate::sync::Mutex;
@@ -348,7 +348,13 @@ impl Transfer {
         if self.pool.uses_bbr() {
             self.limiter.connections_share();
         }
-        let carried = self.carried.load(Ordering::Relaxed);
+        let server = self.servers.first();
+        let is_full = server.is_some_and(|server| self.pool.is_full(&server));
+        self.limiter.link_is_full(is_full);
+        let carried = match self.pool.arrived() {
+            Some(bytes) => (bytes, Seen::Arrived),
+            None => (self.carried.load(Ordering::Relaxed), Seen::Taken),
+        };
         self.limiter.progressed(now, carried, left);
         self.servers.connections_pay(self.limiter.connections_pay());
         if self.yielding.is_some() {

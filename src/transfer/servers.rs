@@ -256,6 +256,14 @@ impl Servers {
             .min()
     }
 
+    /// A server that is known.
+    #[must_use]
+    pub fn first(&self) -> Option<Origin> {
+        let state = self.lock();
+        let mut known = state.scores.known();
+        known.next().map(|server| server.origin.clone())
+    }
+
     /// Where the servers of a set are.
     #[must_use]
     pub fn origins(&self, set: &[usize]) -> Vec<Origin> {

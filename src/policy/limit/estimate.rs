@@ -59,13 +59,13 @@ impl BandwidthEstimate {
         self.acked_at = Some(now);
     }
 
-    /// Reads the counter with `open` in flight. What is known fades by a fifth each second.
-    pub(super) fn read(&mut self, now: Instant, counter: &Counter, open: usize) {
+    /// Reads the counter, of which sockets can hold `held` bytes. What is known fades by a fifth each second.
+    pub(super) fn read(&mut self, now: Instant, counter: &Counter, held: f64) {
         let passed = now.saturating_duration_since(self.read_at).as_secs_f64();
         self.read_at = now;
         self.best *= (1.0 - 0.2 * passed).max(0.0);
         let seen = match self.acked_at {
-            None => certain(counter, open),
+            None => certain(counter, held),
             Some(at) if self.is_overdue(now, at) => 0.0,
             Some(_) => self.acked_goodput(),
         };
@@ -97,6 +97,11 @@ impl BandwidthEstimate {
         self.within(60.0, bytes_per_second as f64)
     }
 
+    /// Bodies of the largest size that arrive in a second.
+    pub(super) fn bodies_a_second(&self) -> f64 {
+        self.best / self.slice.unwrap_or(SLICE_ASSUMED)
+    }
+
     fn within(&self, seconds: f64, rate: f64) -> usize {
         (rate * seconds / self.slice.unwrap_or(SLICE_ASSUMED)) as usize
     }
@@ -116,8 +121,7 @@ impl BandwidthEstimate {
 /// What has certainly left before the first acknowledgement: what sockets took, less what they
 /// can hold, over whichever span proves most. A fast link proves itself within a moment, a slow
 /// one in some seconds.
-fn certain(counter: &Counter, open: usize) -> f64 {
-    let held = open as f64 * SOCKET_HOLDS;
+fn certain(counter: &Counter, held: f64) -> f64 {
     let lower_bound =
         |seconds: f64| (counter.gained(Duration::from_secs_f64(seconds)) - held) / seconds;
     [0.5, 1.0, 2.0, 4.0, 8.0]
@@ -125,9 +129,6 @@ fn certain(counter: &Counter, open: usize) -> f64 {
         .map(lower_bound)
         .fold(0.0, f64::max)
 }
-
-/// What one socket is taken to hold, on its way or not: twice a full queue of a home uplink.
-const SOCKET_HOLDS: f64 = 2_097_152.0;
 
 /// What the service has always answered; known exactly once the first slice begins.
 const SLICE_ASSUMED: f64 = 16_777_216.0;

@@ -3,11 +3,12 @@
 //! decision.
 //!
 //! Acknowledgements of slices begun under the present permits are exact and slow; the sockets'
-//! count is quick, and runs ahead by what the kernel buffers. Which one to believe depends on how
+//! count is quick, and runs ahead by what the kernel buffers, unless it is of what has arrived. Which one to believe depends on how
 //! long a slice takes.
 
 use std::time::{Duration, Instant};
 
+use super::Seen;
 use super::counter::Counter;
 use super::estimate::BandwidthEstimate;
 use super::latency_window::LatencyWindow;
@@ -27,8 +28,9 @@ pub(super) struct Goodput {
     in_flight: usize,
     acked: u64,
     acks: u64,
-    /// What sockets took, once that is reported.
+    /// What arrived or what sockets took, once that is reported.
     progress: Option<u64>,
+    seen: Seen,
     rtt: Option<Duration>,
 }
 
@@ -45,6 +47,7 @@ impl Goodput {
             acked: 0,
             acks: 0,
             progress: None,
+            seen: Seen::Taken,
             rtt: None,
         }
     }
@@ -66,10 +69,11 @@ impl Goodput {
         self.window.on_ack(now, bytes as f64 + REQUEST, took);
     }
 
-    pub(super) fn on_progress(&mut self, total: u64) {
-        if self.progress.is_none() {
-            self.counter = Counter::default();
+    pub(super) fn on_progress(&mut self, total: u64, seen: Seen) {
+        if self.progress.is_none() || seen != self.seen {
+            (self.counter, self.progress) = (Counter::default(), None);
         }
+        self.seen = seen;
         self.progress = Some(self.progress.map_or(total, |old| old.max(total)));
     }
 
@@ -100,7 +104,8 @@ impl Goodput {
         self.now = now;
         let body = self.progress.unwrap_or(self.acked) as f64;
         self.counter.push(now, body + self.acks as f64 * REQUEST);
-        self.estimate.read(now, &self.counter, self.open);
+        let held = self.held(self.open, SOCKET_HOLDS);
+        self.estimate.read(now, &self.counter, held);
     }
 
     /// Begins the present measurement anew.
@@ -149,6 +154,12 @@ impl Goodput {
         self.estimate.in_time_at(bytes_per_second)
     }
 
+    /// How many bodies fill the link where others share it: with the square root of what is carried, so that whoever
+    /// has less goes up and whoever has more goes down until all have the same.
+    pub(super) fn fill(&self) -> usize {
+        (self.estimate.bodies_a_second() * FILLS).sqrt().round() as usize
+    }
+
     /// The time between two permits that open, on the way to `target`.
     pub(super) fn spacing(&self, target: usize) -> Duration {
         if self.acks == 0 {
@@ -168,9 +179,17 @@ impl Goodput {
     /// Whether more was sent than the sockets of new connections can have taken in, where `from`
     /// permits carried `was`.
     pub(super) fn exceeds_socket_fill(&self, from: usize, was: f64) -> bool {
-        let fill = self.open.saturating_sub(from) as f64 * SOCKET_FILL;
+        let fill = self.held(self.open.saturating_sub(from), SOCKET_FILL);
         let more = (self.by_sockets() - was) * self.lasts().as_secs_f64();
         self.lasts() >= self.quick_span() * 3 / 4 && more > fill
+    }
+
+    /// What so many `sockets` hold of what was counted, where each holds `bytes`.
+    fn held(&self, sockets: usize, bytes: f64) -> f64 {
+        match self.seen {
+            Seen::Taken => sockets as f64 * bytes,
+            Seen::Arrived => 0.0,
+        }
     }
 
     /// Goodput in the present measurement by the sockets.
@@ -252,6 +271,9 @@ impl Goodput {
     }
 }
 
+/// Seconds of what is carried of which so many bodies as their root fill a link: 5 on 100 Mbit/s, 17 on 1 Gbit/s.
+const FILLS: f64 = 40.0;
+
 /// A request's cost in bytes: with small files goodput is requests rather than bytes.
 const REQUEST: f64 = 32_768.0;
 
@@ -275,6 +297,9 @@ const STILL_RISING: f64 = 1.05;
 
 /// What a new connection's socket takes without having sent it.
 const SOCKET_FILL: f64 = 1_048_576.0;
+
+/// What one socket is taken to hold, on its way or not: twice a full queue of a home uplink.
+const SOCKET_HOLDS: f64 = 2_097_152.0;
 
 /// Seconds of a body up to which it is small: a few round trips.
 const SMALL: f64 = 0.3;

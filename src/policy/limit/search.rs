@@ -32,6 +32,8 @@ pub(super) struct Search {
     back_to: usize,
     /// Bytes that are left to send, as far as that is known.
     left: Option<u64>,
+    /// Packets wait in the link's queue.
+    full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +56,8 @@ struct Probe {
     was: f64,
     /// The same by the sockets' count.
     sockets: f64,
+    /// The link is full: fewer are worth it if it stays so.
+    gives_way: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,7 @@ impl Search {
             surplus_above: None,
             back_to: 0,
             left: None,
+            full: false,
         }
     }
 
@@ -94,6 +99,11 @@ impl Search {
     /// So many bytes are left to send; `None` where that is not known.
     pub(super) fn on_left(&mut self, left: Option<u64>) {
         self.left = left;
+    }
+
+    /// Whether packets wait in the link's queue, and more connections only take from others.
+    pub(super) fn on_queue(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// Takes how many of those in flight arrive in time, where that turned out to be fewer.
@@ -190,9 +200,15 @@ impl Search {
             (Phase::Opening, None) if !self.proven => self.target,
             _ => 0,
         };
+        // Where the deadline alone decides, whoever carries more would have more bodies, and so carry more.
+        let in_time = goodput.carries_within(seconds);
+        let relies = self.phase == Phase::Opening && !self.proven;
+        if self.full && !self.shared && !relies && in_time < self.settings.start {
+            return self.bounded(goodput.carries_within(OPENS_WITHIN).min(goodput.fill()));
+        }
         // Fewer would be no quicker where each connection has a pace of its own, and that is not always seen.
         let kept = goodput.carries_within(OPENS_WITHIN).min(goodput.open());
-        self.bounded(goodput.carries_within(seconds).max(trusted).max(kept))
+        self.bounded(in_time.max(trusted).max(kept))
     }
 
     /// The most time between two permits that open: the first ones open within a moment.
@@ -211,6 +227,12 @@ impl Search {
             // The cuts are over. Many of them went deeper than any of them would have.
             self.target = self.target.max(std::mem::take(&mut self.back_to));
         }
+        let relies = self.phase == Phase::Opening && !self.proven;
+        if self.full && !self.shared && !relies {
+            // As many as fill it, and of more than that no more than there are.
+            let fill = self.bounded(goodput.fill());
+            self.target = self.target.clamp(fill, fill.max(goodput.open()));
+        }
         if !self.has_opened(goodput) {
             return;
         }
@@ -218,6 +240,13 @@ impl Search {
             Phase::Opening if goodput.has_levelled() => self.judge_opening(goodput),
             Phase::Opening => {}
             Phase::Doubling { from, was } => self.judge_doubling(goodput, from, was),
+            Phase::Holding if self.gives_way(goodput) => {
+                if goodput.lasts() >= self.probe_interval {
+                    self.probe(goodput, goodput.steady(), false);
+                }
+            }
+            // More would take from others, or wait.
+            Phase::Holding if self.full && self.next == Direction::Up => {}
             Phase::Holding => {
                 let span = goodput.warm_up().max(self.probe_interval) + goodput.steady_span();
                 if goodput.lasts() >= span
@@ -225,6 +254,12 @@ impl Search {
                 {
                     let more = more && self.pays(goodput, was);
                     self.probe(goodput, was, more);
+                }
+            }
+            Phase::Probing(probe) if probe.gives_way => {
+                if goodput.lasts() >= SHOWS_QUEUE_WITHIN.max(goodput.warm_up() * 2) {
+                    self.keep_if(self.full, probe);
+                    self.enter(goodput, Phase::Holding);
                 }
             }
             Phase::Probing(probe) => {
@@ -236,6 +271,11 @@ impl Search {
                 }
             }
         }
+    }
+
+    /// Whether the link is full, and fewer would fill it as well: what they leave others take, or nobody.
+    fn gives_way(&self, goodput: &Goodput) -> bool {
+        self.full && !self.shared && goodput.open() > goodput.fill()
     }
 
     /// Sees, once, whether the link carries what was relied on: that what is in flight arrives in time, and what
@@ -322,7 +362,10 @@ impl Search {
         let pays = self.pays(goodput, was);
         self.enter(goodput, Phase::Doubling { from, was });
         self.target = self.bounded(from * 2);
-        if !pays || self.target == from || (goodput.knows_slices() && self.in_time(goodput) <= from)
+        if !pays
+            || self.full
+            || self.target == from
+            || (goodput.knows_slices() && self.in_time(goodput) <= from)
         {
             self.target = from;
             self.phase = Phase::Holding;
@@ -354,7 +397,7 @@ impl Search {
     /// Whether a probe can tell each connection's own pace from chance.
     fn shows_own_pace(&self, goodput: &Goodput, probe: Probe) -> bool {
         let rises = probe.direction == Direction::Up && probe.from >= FEW;
-        rises && !self.shared && goodput.is_stream()
+        rises && !self.shared && !self.full && goodput.is_stream()
     }
 
     /// Each connection carries what it carries: the number of them is all that counts.
@@ -373,19 +416,26 @@ impl Search {
             Direction::Up if self.shared => PAYS_SHARED,
             Direction::Up | Direction::Down => PAYS,
         };
+        self.keep_if(gain >= least, probe);
         if gain >= least {
             self.find(goodput.open(), settled);
-            self.probe_interval = Duration::ZERO;
-            self.next = probe.direction;
             if self.shows_own_pace(goodput, probe) && gain >= PROPORTIONAL {
                 return self.follow_own_pace(goodput);
             }
+        }
+        self.enter(goodput, Phase::Holding);
+    }
+
+    /// Goes on the same way at once where `probe` was worth it, and the other way later where it was not.
+    fn keep_if(&mut self, worth: bool, probe: Probe) {
+        if worth {
+            self.probe_interval = Duration::ZERO;
+            self.next = probe.direction;
         } else {
             self.target = probe.from;
             self.probe_interval = (self.probe_interval * 2).clamp(FIRST_INTERVAL, LONGEST_INTERVAL);
             self.next = opposite(probe.direction);
         }
-        self.enter(goodput, Phase::Holding);
     }
 
     fn probe(&mut self, goodput: &mut Goodput, was: f64, more: bool) {
@@ -393,6 +443,7 @@ impl Search {
         let from = goodput.open();
         let step = (from / 4).max(1);
         let direction = if more { self.next } else { Direction::Down };
+        let gives_way = !more && self.gives_way(goodput);
         // One more where few are in flight is half as long again for each.
         let seconds = if from < FEW {
             ARRIVES_WITHIN
@@ -401,6 +452,7 @@ impl Search {
         };
         let to = self.bounded(match direction {
             Direction::Up => (from + step).min(goodput.carries_within(seconds).max(from)),
+            Direction::Down if gives_way => from.saturating_sub(step).max(goodput.fill()),
             Direction::Down => from.saturating_sub(step),
         });
         self.next = opposite(direction);
@@ -412,6 +464,7 @@ impl Search {
                 direction,
                 was,
                 sockets,
+                gives_way,
             };
             self.enter(goodput, Phase::Probing(probe));
         }
@@ -464,6 +517,9 @@ const OPENS_ALL_WITHIN: Duration = Duration::from_millis(500);
 
 /// Within this time a link shows that it carries that; what does not arrive in time has sent little by then.
 const PROVES_ITSELF_WITHIN: Duration = Duration::from_secs(4);
+
+/// Within this time it is seen whether a queue still stands: twice what it is seen over.
+const SHOWS_QUEUE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Within so many times what was carried before, up or down, a link is the same.
 const SAME: f64 = 1.25;

@@ -26,6 +26,8 @@ enum Signals {
     Both,
     /// The conductor never tells what sockets took.
     Acks,
+    /// It tells what has arrived instead.
+    Arrivals,
 }
 
 /// What became of it, second by second.
@@ -120,10 +122,11 @@ impl Plan {
                 News::Acked { bytes, took } => {
                     limit.on_ack(now, bytes, took, world.in_flight() + ending);
                 }
-                News::Progress { total } if self.signals == Signals::Both => {
-                    limit.on_progress(now, total);
-                }
-                News::Progress { .. } => {}
+                News::Progress { total, arrived } => match self.signals {
+                    Signals::Both => limit.on_progress(now, total, Seen::Taken),
+                    Signals::Arrivals => limit.on_progress(now, arrived, Seen::Arrived),
+                    Signals::Acks => {}
+                },
                 News::Refused => limit.on_congestion(now, CongestionSignal::Throttled),
                 News::Reset => limit.on_congestion(now, CongestionSignal::Failed),
                 News::TimedOut => limit.on_congestion(now, CongestionSignal::TimedOut),
@@ -163,6 +166,16 @@ fn best_fixed(seconds: usize, link: Link) -> (usize, f64) {
         .expect("seven were run")
 }
 
+/// Bandwidth, round trip and what one connection may have on its way.
+const GRID: [(f64, f64, f64); 6] = [
+    (100.0, 10.0, 4_194_304.0),
+    (100.0, 80.0, 524_288.0),
+    (100.0, 200.0, 4_194_304.0),
+    (1000.0, 10.0, 524_288.0),
+    (1000.0, 80.0, 4_194_304.0),
+    (1000.0, 200.0, 524_288.0),
+];
+
 /// The grid, with connections that carry 4 MiB on their way and with poor ones that carry
 /// 512 KiB: 95 % of the link after 20 s, and at most 10 % behind the best fixed setting in all.
 #[test]
@@ -194,6 +207,90 @@ fn on_every_link_it_fills_the_link_and_keeps_up_with_the_best_fixed_setting() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// The same where the system tells what has arrived, rather than what sockets took.
+#[test]
+fn by_what_has_arrived_it_fills_every_link_as_well() {
+    for (megabits, rtt, window) in GRID {
+        let link = Link {
+            window,
+            ..Link::new(megabits, rtt)
+        };
+        let plan = Plan {
+            signals: Signals::Arrivals,
+            ..Plan::auto(60)
+        };
+        let run = plan.run(|_| link);
+        let (late, whole) = (run.used(20..60), run.whole());
+        let (_, best) = best_fixed(60, link);
+        let row = format!(
+            "{megabits} Mbit/s, {rtt} ms, {window}: {late:.2} after 20 s; whole {whole:.2}, best {best:.2}; permits {}",
+            run.permits_every(4)
+        );
+        assert!(late >= 0.95 && whole >= 0.9 * best, "{row}");
+        assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
+    }
+}
+
+/// Uploads that know nothing of each other share a link that is full: each carries what its share of all bodies is. One
+/// has the link for itself for the first half minute.
+fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
+    let link = Link::new(megabits, 80.0);
+    let mut all: Vec<_> = (0..uploads)
+        .map(|index| {
+            let world = World::new(index as u64);
+            let mut limit = Limit::new(LimitSettings::default(), world.begin());
+            limit.on_rtt(Duration::from_millis(80));
+            (world, limit, 0.0)
+        })
+        .collect();
+    let plan = Plan::auto(0);
+    for step in 0..(200.0 / 0.005) as usize {
+        let at = step as f64 * 0.005;
+        let active = if at < 30.0 { 1 } else { uploads };
+        let bodies: usize = all[..active]
+            .iter()
+            .map(|(world, ..)| world.in_flight())
+            .sum();
+        for (world, limit, carried) in &mut all[..active] {
+            world.fill(&link, limit.permits());
+            let share = world.in_flight() as f64 / bodies.max(1) as f64;
+            let part = Link {
+                bandwidth: link.bandwidth * share.min(1.0),
+                ..link
+            };
+            limit.on_start(link.slice);
+            limit.on_queue(sees_queue && at > 5.0);
+            let before = world.delivered;
+            let news = world.step(&part);
+            plan.tell(limit, world, &news);
+            if let Some(most) = limit.take_surplus() {
+                world.call_off(most);
+            }
+            if at >= 90.0 {
+                *carried += (world.delivered - before) / (110.0 * link.bandwidth);
+            }
+        }
+    }
+    all.into_iter().map(|(.., carried)| carried).collect()
+}
+
+#[test]
+fn uploads_that_know_nothing_of_each_other_have_equal_shares_of_a_full_link() {
+    let jain = |shares: &[f64]| {
+        let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| {
+            (sum + share, squares + share * share)
+        });
+        sum * sum / (shares.len() as f64 * squares)
+    };
+    for (uploads, megabits) in [(2, 100.0), (4, 50.0), (4, 300.0), (8, 1000.0)] {
+        let [with, without] = [true, false].map(|sees| shares_of(uploads, megabits, sees));
+        let row = format!("{uploads} on {megabits} Mbit/s: {with:.2?}, {without:.2?}");
+        assert!(jain(&with) >= 0.95, "{row}");
+        assert!(jain(&without) < 0.93, "{row}");
+        assert!(with.iter().sum::<f64>() >= 0.95, "{row}");
+    }
 }
 
 /// Goodput rises for the first ten seconds, whatever is in flight: as connections of BBR find out what the
@@ -720,14 +817,14 @@ fn what_was_found_before_waits_for_the_first_body() {
     let (begin, mut limit) = on_a_known_link(false);
     let found = limit.found().expect("what it was told");
     for second in 1..60 {
-        limit.on_progress(begin + second * Duration::from_secs(1), 0);
+        limit.on_progress(begin + second * Duration::from_secs(1), 0, Seen::Taken);
     }
     assert_eq!((limit.found(), limit.take_surplus()), (Some(found), None));
     limit.on_start(16 << 20);
-    limit.on_progress(begin + Duration::from_secs(61), 0);
+    limit.on_progress(begin + Duration::from_secs(61), 0, Seen::Taken);
     assert_eq!((limit.found(), limit.take_surplus()), (Some(found), None));
     for second in 62..70 {
-        limit.on_progress(begin + second * Duration::from_secs(1), 0);
+        limit.on_progress(begin + second * Duration::from_secs(1), 0, Seen::Taken);
     }
     assert_eq!((limit.found(), limit.take_surplus()), (None, Some(1)));
 }
@@ -745,7 +842,7 @@ fn of_connections_that_share_it_begins_with_few() {
         limit.on_rtt(Duration::from_millis(rtt));
         limit.on_start(1 << 20);
         for tick in 1..20 {
-            limit.on_progress(begin + tick * Duration::from_millis(100), 0);
+            limit.on_progress(begin + tick * Duration::from_millis(100), 0, Seen::Taken);
         }
         assert_eq!(limit.permits(), expected, "{rtt} ms, {will_share}");
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use races::chance::{below, linger, once_in, one_of, others, play};
 use races::limiter::{ConcurrencyLimiter, Permit};
-use races::policy::{CongestionSignal, Limit, LimitSettings};
+use races::policy::{CongestionSignal, Limit, LimitSettings, Seen};
 use shuttle::future::{JoinHandle, block_on, spawn};
 
 #[test]
@@ -247,7 +247,7 @@ impl Scene {
         match below(4) {
             0 => {}
             1 => self.moves(|limiter, now, _| limiter.congested(now, one_of(&TROUBLES))),
-            2 => self.moves(|limiter, now, carried| limiter.progressed(now, carried, None)),
+            2 => self.moves(|limiter, now, carried| limiter.progressed(now, (carried, Seen::Taken), None)),
             _ => self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK)),
         }
     }
@@ -265,7 +265,7 @@ impl Scene {
                 });
             } else {
                 self.moves_within(&[1, 40], |limiter, now, carried| {
-                    limiter.progressed(now, carried, None);
+                    limiter.progressed(now, (carried, Seen::Taken), None);
                 });
             }
             linger(1).await;

@@ -79,7 +79,10 @@ pub(super) enum News {
     /// Not arrived within the gateway's 60 s.
     TimedOut,
     Progress {
+        /// What sockets took.
         total: u64,
+        /// What has gone through the link.
+        arrived: u64,
     },
 }
 
@@ -227,6 +230,7 @@ impl World {
         if self.steps.is_multiple_of(PROGRESS_EVERY) {
             news.push(News::Progress {
                 total: self.handed as u64,
+                arrived: self.delivered as u64,
             });
         }
         news
