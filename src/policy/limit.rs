@@ -97,7 +97,7 @@
 //! | `FIRST_OPEN` | 2 | permits before the first moment has passed |
 //! | `PAYS_AFTER` | 10 s | of sending left, from which more connections pay |
 //! | `OPENS_WITHIN`, `ARRIVES_WITHIN`, `OWN_PACE_WITHIN` | 40, 25, 45 s | a body's time, of the gateway's 60 s |
-//! | `FILLS` | 40 s | of what is carried, of which so many bodies as their root fill a full link |
+//! | `FILLS` | 90 s | of what is carried, of which so many bodies as their root fill a full link |
 //! | `LONG_PATH` | 0.1 s | round trip from which the search begins higher |
 //! | `TRUSTED` | 8 | part of what was found before that is relied on at once |
 //! | `PROVES_ITSELF_WITHIN`, `OPENS_ALL_WITHIN` | 4, 0.5 s | until it is looked whether it is so; until all are open |

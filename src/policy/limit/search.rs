@@ -204,7 +204,9 @@ impl Search {
         let in_time = goodput.carries_within(seconds);
         let relies = self.phase == Phase::Opening && !self.proven;
         if self.full && !self.shared && !relies && in_time < self.settings.start {
-            return self.bounded(goodput.carries_within(OPENS_WITHIN).min(goodput.fill()));
+            return self
+                .enough(goodput)
+                .min(self.bounded(goodput.carries_within(OPENS_WITHIN)));
         }
         // Fewer would be no quicker where each connection has a pace of its own, and that is not always seen.
         let kept = goodput.carries_within(OPENS_WITHIN).min(goodput.open());
@@ -230,8 +232,8 @@ impl Search {
         let relies = self.phase == Phase::Opening && !self.proven;
         if self.full && !self.shared && !relies {
             // As many as fill it, and of more than that no more than there are.
-            let fill = self.bounded(goodput.fill());
-            self.target = self.target.clamp(fill, fill.max(goodput.open()));
+            let enough = self.enough(goodput);
+            self.target = self.target.clamp(enough, enough.max(goodput.open()));
         }
         if !self.has_opened(goodput) {
             return;
@@ -275,7 +277,12 @@ impl Search {
 
     /// Whether the link is full, and fewer would fill it as well: what they leave others take, or nobody.
     fn gives_way(&self, goodput: &Goodput) -> bool {
-        self.full && !self.shared && goodput.open() > goodput.fill()
+        self.full && !self.shared && goodput.open() > self.enough(goodput)
+    }
+
+    /// As many as fill a full link.
+    fn enough(&self, goodput: &Goodput) -> usize {
+        self.bounded(goodput.fill())
     }
 
     /// Sees, once, whether the link carries what was relied on: that what is in flight arrives in time, and what
@@ -452,7 +459,7 @@ impl Search {
         };
         let to = self.bounded(match direction {
             Direction::Up => (from + step).min(goodput.carries_within(seconds).max(from)),
-            Direction::Down if gives_way => from.saturating_sub(step).max(goodput.fill()),
+            Direction::Down if gives_way => from.saturating_sub(step).max(self.enough(goodput)),
             Direction::Down => from.saturating_sub(step),
         });
         self.next = opposite(direction);
