@@ -247,7 +247,9 @@ impl Scene {
         match below(4) {
             0 => {}
             1 => self.moves(|limiter, now, _| limiter.congested(now, one_of(&TROUBLES))),
-            2 => self.moves(|limiter, now, carried| limiter.progressed(now, (carried, Seen::Taken), None)),
+            2 => self.moves(|limiter, now, carried| {
+                limiter.progressed(now, (carried, Seen::Taken), None)
+            }),
             _ => self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK)),
         }
     }
