@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use races::chance::{below, linger, once_in, one_of, others, play};
 use races::limiter::{ConcurrencyLimiter, Permit};
-use races::policy::{CongestionSignal, Limit, LimitSettings, Seen};
+use races::policy::{self, CongestionSignal, Limit, LimitSettings};
 use shuttle::future::{JoinHandle, block_on, spawn};
 
 #[test]
@@ -248,7 +248,7 @@ impl Scene {
             0 => {}
             1 => self.moves(|limiter, now, _| limiter.congested(now, one_of(&TROUBLES))),
             2 => self.moves(|limiter, now, carried| {
-                limiter.progressed(now, (carried, Seen::Taken), None)
+                limiter.progressed(now, (carried, policy::Seen::Taken), None)
             }),
             _ => self.moves(|limiter, now, _| limiter.acked(now, BYTES, TOOK)),
         }
@@ -267,7 +267,7 @@ impl Scene {
                 });
             } else {
                 self.moves_within(&[1, 40], |limiter, now, carried| {
-                    limiter.progressed(now, (carried, Seen::Taken), None);
+                    limiter.progressed(now, (carried, policy::Seen::Taken), None);
                 });
             }
             linger(1).await;
