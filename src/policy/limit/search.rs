@@ -525,7 +525,7 @@ const OPENS_ALL_WITHIN: Duration = Duration::from_millis(500);
 /// Within this time a link shows that it carries that; what does not arrive in time has sent little by then.
 const PROVES_ITSELF_WITHIN: Duration = Duration::from_secs(4);
 
-/// Within this time it is seen whether a queue still stands: twice what it is seen over.
+/// Within this time it is seen whether a queue still stands: three times what it is seen over.
 const SHOWS_QUEUE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Within so many times what was carried before, up or down, a link is the same.
