@@ -202,8 +202,7 @@ impl Search {
         };
         // Where the deadline alone decides, whoever carries more would have more bodies, and so carry more.
         let in_time = goodput.carries_within(seconds);
-        let relies = self.phase == Phase::Opening && !self.proven;
-        if self.full && !self.shared && !relies && in_time < self.settings.start {
+        if self.full && !self.shared && !self.relies() && in_time < self.settings.start {
             return self
                 .enough(goodput)
                 .min(self.bounded(goodput.carries_within(OPENS_WITHIN)));
@@ -229,8 +228,7 @@ impl Search {
             // The cuts are over. Many of them went deeper than any of them would have.
             self.target = self.target.max(std::mem::take(&mut self.back_to));
         }
-        let relies = self.phase == Phase::Opening && !self.proven;
-        if self.full && !self.shared && !relies {
+        if self.full && !self.shared && !self.relies() {
             // As many as fill it, and of more than that no more than there are.
             let enough = self.enough(goodput);
             self.target = self.target.clamp(enough, enough.max(goodput.open()));
@@ -285,11 +283,15 @@ impl Search {
         self.bounded(goodput.fill())
     }
 
+    /// Whether more may be in flight than is known to arrive in time: the first permits, until the link has shown.
+    fn relies(&self) -> bool {
+        self.phase == Phase::Opening && !self.proven
+    }
+
     /// Sees, once, whether the link carries what was relied on: that what is in flight arrives in time, and what
     /// was found before. Where it does not, the newest bodies are called off, before they have sent much.
     fn doubt(&mut self, goodput: &mut Goodput) {
-        let relies = self.phase == Phase::Opening && !self.proven;
-        if !relies || !goodput.has_begun() || !has_proven_itself(goodput) {
+        if !self.relies() || !goodput.has_begun() || !has_proven_itself(goodput) {
             return;
         }
         self.proven = true;
