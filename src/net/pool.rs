@@ -60,6 +60,7 @@ impl Pool {
                 limits: HostLimits {
                     connections: settings.connections_per_server,
                     streams,
+                    calls: settings.streams_per_connection.unwrap_or(CALLS),
                     idle: settings.idle,
                 },
                 ping: settings.ping,
@@ -85,6 +86,9 @@ impl Pool {
     /// `delivered()` is `Unknown` only if the last byte of the body had been handed over.
     pub async fn send(&self, origin: &Origin, request: Request) -> Result<Response> {
         let host = self.0.host(origin);
+        if matches!(request.operation, Operation::Slice | Operation::Single) {
+            host.carries_bodies();
+        }
         let mut silent = 0;
         loop {
             let pooled = host.acquire(request.version).await;
@@ -117,10 +121,11 @@ impl Pool {
         }
     }
 
-    /// Opens as many connections to `origin` as so many `requests` at once will need, which are not made yet. Where
+    /// Opens as many connections to `origin` as so many bodies' `requests` at once will need, which are not made yet. Where
     /// one cannot be opened it is the first request that fails.
     pub async fn warm(&self, origin: &Origin, version: Preference, requests: usize) {
         let host = self.0.host(origin);
+        host.carries_bodies();
         let mut opening = JoinSet::new();
         for _ in 0..requests {
             let host = Arc::clone(&host);
@@ -242,6 +247,9 @@ const MANY_HOSTS: usize = 256;
 /// Streams on one HTTP/2 connection by default: few, so that one TCP connection and one
 /// flow-control window are not the ceiling.
 const STREAMS: usize = 4;
+
+/// The same for calls: what servers allow by default.
+const CALLS: usize = 100;
 
 /// A server that refuses to look at a request this often is not just closing connections.
 const SILENT_REPEATS: u32 = 5;

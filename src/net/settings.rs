@@ -14,7 +14,8 @@ pub struct PoolSettings {
     /// unlimited by default. At the maximum requests wait for connections that are in use, and unused
     /// ones of other servers are closed.
     pub connections: usize,
-    /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4.
+    /// Streams on one HTTP/2 connection at most; the server may allow fewer. `None` is 4 where files'
+    /// content goes, and 100 where only calls do.
     pub streams_per_connection: Option<usize>,
     /// Certificates to trust besides the system's: PEM files' contents.
     pub roots: Vec<Vec<u8>>,

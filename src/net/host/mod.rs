@@ -90,6 +90,11 @@ impl Host {
         host
     }
 
+    /// It gets files' content from now on, not calls only.
+    pub(super) fn carries_bodies(&self) {
+        self.inner().state.carries_bodies();
+    }
+
     /// Waits for a connection that fits `preference`, first come, first served.
     pub(super) async fn acquire(
         self: &Arc<Self>,

@@ -24,6 +24,8 @@ pub(super) struct HostState {
     offers_h2: Option<bool>,
     /// It offers HTTP/2, and then says that it wants HTTP/1.1.
     requires_h1: bool,
+    /// Whether it gets files' content, and not calls only.
+    bodies: bool,
     next_id: u64,
 }
 
@@ -32,8 +34,10 @@ pub(super) struct HostState {
 pub(in crate::net) struct HostLimits {
     /// Connections at most; `None` lets the requests in flight decide.
     pub(in crate::net) connections: Option<usize>,
-    /// Streams on one HTTP/2 connection at most.
+    /// Streams on one HTTP/2 connection at most, where files' content goes.
     pub(in crate::net) streams: usize,
+    /// The same at a server that gets nothing but calls.
+    pub(in crate::net) calls: usize,
     /// How long an unused connection is kept.
     pub(in crate::net) idle: Duration,
 }
@@ -43,8 +47,9 @@ struct ConnectionState {
     id: u64,
     version: Version,
     busy: usize,
-    capacity: usize,
-    /// Whether the peer's settings are still on their way, and may raise its capacity.
+    /// Requests at once that the peer allows.
+    allowed: usize,
+    /// Whether the peer's settings are still on their way, and may raise that.
     settings_known: bool,
     /// Whether it takes new requests.
     open: bool,
@@ -110,7 +115,22 @@ impl HostState {
             ceiling: None,
             offers_h2,
             requires_h1: false,
+            bodies: false,
             next_id: 0,
+        }
+    }
+
+    /// It gets files' content from now on. A call is a packet or two, and any number of them share a connection;
+    /// bodies are to have more than one TCP connection and its flow control.
+    pub(super) fn carries_bodies(&mut self) {
+        self.bodies = true;
+    }
+
+    fn streams(&self) -> usize {
+        if self.bodies {
+            self.limits.streams
+        } else {
+            self.limits.calls
         }
     }
 
@@ -143,7 +163,7 @@ impl HostState {
             id,
             version,
             busy: 0,
-            capacity: 1,
+            allowed: 1,
             settings_known: version == Version::H1,
             open: version == Version::H1 || !self.requires_h1,
             since: now,
@@ -211,9 +231,8 @@ impl HostState {
 
     /// The peer allows `streams` at once on this connection.
     pub(super) fn allows(&mut self, link: u64, streams: usize) {
-        let most = self.limits.streams;
         if let Some(link) = self.find(link) {
-            link.capacity = streams.clamp(1, most);
+            link.allowed = streams.max(1);
             link.settings_known = true;
         }
     }
@@ -347,11 +366,12 @@ impl HostState {
     }
 
     fn least_busy(&mut self, preference: Preference) -> Option<&mut ConnectionState> {
-        let offers_h2 = self.offers_h2;
+        let (offers_h2, streams) = (self.offers_h2, self.streams());
         self.links
             .iter_mut()
             .filter(|link| {
-                link.open && link.busy < link.capacity && fits(preference, link.version, offers_h2)
+                let free = link.busy < link.allowed.min(streams);
+                link.open && free && fits(preference, link.version, offers_h2)
             })
             .min_by_key(|link| link.busy)
     }
@@ -389,7 +409,7 @@ impl HostState {
             .iter()
             .filter(|link| link.open && !link.settings_known)
             .count();
-        (dials + unsettled) * self.limits.streams - unsettled
+        (dials + unsettled) * self.streams() - unsettled
     }
 
     fn count_all(&self) -> usize {

@@ -14,6 +14,7 @@ fn context(sockets: usize) -> HostContext {
         limits: HostLimits {
             connections: Some(1),
             streams: 1,
+            calls: 1,
             idle: settings.idle,
         },
         ping: settings.ping,

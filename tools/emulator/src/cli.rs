@@ -51,6 +51,10 @@ pub struct Args {
     /// Streams that an h2 client may have open on one connection
     #[arg(long, value_name = "N", default_value_t = 100)]
     h2_streams: u32,
+    /// Bytes that one of them may have on its way before it is granted more
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    h2_window: u32,
     /// Keep files below DIR
     #[arg(long, value_name = "DIR", conflicts_with = "discard")]
     dir: Option<PathBuf>,
@@ -193,6 +197,7 @@ impl Args {
                 (true, true) => Tls::Http1,
             },
             h2_streams: self.h2_streams,
+            h2_window: self.h2_window,
             tokens: self.token.clone(),
             refresh_tokens: self.refresh_token.clone(),
             client_id: self.client_id.clone(),

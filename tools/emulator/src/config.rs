@@ -26,6 +26,9 @@ pub struct Config {
     pub tls: Tls,
     /// Streams that an h2 client may have open on one connection.
     pub h2_streams: u32,
+    /// Bytes that one of them may have on its way before it is granted more; a connection has four times as
+    /// many, 2 GiB at most.
+    pub h2_window: u32,
     /// Bearer tokens that are good from the start and never run out by themselves.
     pub tokens: Vec<String>,
     /// Refresh tokens that are good from the start; each works once.
@@ -70,6 +73,7 @@ impl Default for Config {
             advertise: Vec::new(),
             tls: Tls::Off,
             h2_streams: 100,
+            h2_window: 1 << 20,
             tokens: vec![TOKEN.to_owned()],
             refresh_tokens: vec![REFRESH_TOKEN.to_owned()],
             oauth_codes: Vec::new(),

@@ -164,13 +164,13 @@ where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
     let about = Arc::clone(&connection);
-    let streams = state.config.h2_streams;
+    let (streams, window) = (state.config.h2_streams, state.config.h2_window);
     let service =
         service_fn(move |request| handler::answer(Arc::clone(&state), Arc::clone(&about), request));
     let conversation = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window.saturating_mul(4).min(LARGEST_WINDOW))
         .serve_connection(io, service);
     let mut conversation = pin!(conversation);
     loop {
@@ -196,12 +196,8 @@ async fn until_cut(conversation: impl Future, connection: &Connection) {
 /// longer the larger part of the cost.
 const READ_BUFFER: usize = 256 << 10;
 
-/// What one stream may have on its way. Enough for loopback, where the round trip is some 50 µs.
-const STREAM_WINDOW: u32 = 1 << 20;
-
-/// What all streams of a connection may have on their way, and so what a client that is faster
-/// than the emulator can make it hold.
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// The largest window that HTTP/2 has (RFC 9113, 6.9.1).
+const LARGEST_WINDOW: u32 = 0x7fff_ffff;
 
 /// Connections that wait to be accepted, as many as `std` lets wait.
 const BACKLOG: u32 = 1024;

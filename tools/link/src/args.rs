@@ -82,8 +82,8 @@ pub struct Args {
     /// Appends what `panup upload -v` says to FILE
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Bodies in flight, as `panup upload` takes them
-    #[arg(long, value_name = "auto|N,…", value_delimiter = ',')]
+    /// Bodies in flight, as `panup upload` takes them; none uploads nothing, so that a rival is alone
+    #[arg(long, value_name = "auto|none|N,…", value_delimiter = ',')]
     #[arg(default_values_t = [Setting::Auto, Setting::Fixed(4), Setting::Fixed(16), Setting::Fixed(64)])]
     pub concurrency: Vec<Setting>,
     /// Upload servers, all behind the same link
@@ -215,6 +215,8 @@ pub enum Setting {
     Auto,
     /// So many.
     Fixed(u32),
+    /// None: no client, and a rival has the link alone.
+    None,
 }
 
 impl FromStr for Setting {
@@ -223,8 +225,9 @@ impl FromStr for Setting {
     fn from_str(text: &str) -> Result<Setting, &'static str> {
         match (text, text.parse()) {
             ("auto", _) => Ok(Setting::Auto),
+            ("none", _) => Ok(Setting::None),
             (_, Ok(count)) if count > 0 => Ok(Setting::Fixed(count)),
-            _ => Err("auto or a number from 1 on"),
+            _ => Err("auto, none or a number from 1 on"),
         }
     }
 }
@@ -234,6 +237,7 @@ impl fmt::Display for Setting {
         match self {
             Setting::Auto => f.pad("auto"),
             Setting::Fixed(count) => f.pad(&count.to_string()),
+            Setting::None => f.pad("none"),
         }
     }
 }

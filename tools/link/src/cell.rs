@@ -162,7 +162,12 @@ impl Bench {
         let (net, devices) = Net::create(&self.congestion)?;
         let mut pump = Pump::start(devices, link)?;
         let (mut emulators, mut clients) = (Vec::new(), Vec::new());
-        for number in 0..self.clients {
+        let present = if how.0 == Setting::None {
+            0
+        } else {
+            self.clients
+        };
+        for number in 0..present {
             let emulator = self.panup.emulator(Some((&net.server, number)))?;
             let side = Some((&net.client, number));
             clients.push(self.panup.upload(side, &emulator, how)?);
@@ -185,7 +190,7 @@ impl Bench {
         Ok(Outcome {
             settled: share(&counts, SETTLED..seconds, &link),
             before: share(&counts, 0..SETTLED, &link),
-            retries: self.panup.retries()?,
+            retries: self.panup.retries(present)?,
             tally,
             wait: wait(&counts[SETTLED as usize].1, &tally),
             back: back(&counts, &link, self.rival),
@@ -202,7 +207,7 @@ impl Bench {
             rival: self
                 .rival
                 .map(|_| phase((&counts, &arrived), SETTLED..seconds, &link).shares.1),
-            clients: (0..usize::from(self.clients))
+            clients: (0..usize::from(present))
                 .map(|client| {
                     part(&counts, SETTLED..seconds, &link, |tally| {
                         tally.clients[client]

@@ -5,10 +5,18 @@ use super::*;
 const IDLE: Duration = Duration::from_secs(30);
 
 fn state(connections: Option<usize>) -> HostState {
+    let mut state = calls(connections);
+    state.carries_bodies();
+    state
+}
+
+/// A server that gets no bodies.
+fn calls(connections: Option<usize>) -> HostState {
     HostState::new(
         HostLimits {
             connections,
             streams: 4,
+            calls: 100,
             idle: IDLE,
         },
         None,
@@ -100,6 +108,32 @@ fn streams_go_to_the_least_busy_connection() {
         [],
         "four streams on each are the maximum"
     );
+}
+
+/// Sixty-four bodies want sixteen connections, as many calls a few.
+#[test]
+fn calls_share_connections_that_bodies_do_not() {
+    let opened = |mut state: HostState| {
+        let now = Instant::now();
+        for _ in 0..64 {
+            state.join(Preference::Auto);
+        }
+        let (mut opened, mut granted_to) = (0, 0);
+        loop {
+            let actions = state.settle(now);
+            granted_to += granted(&actions).len();
+            if dials(&actions) == 0 {
+                return (opened, granted_to);
+            }
+            for _ in 0..dials(&actions) {
+                let link = state.opened(Alpn::Both, Version::H2, now);
+                state.allows(link, 100);
+                opened += 1;
+            }
+        }
+    };
+    assert_eq!(opened(calls(None)), (SPREAD, 64));
+    assert_eq!(opened(state(None)), (16, 64));
 }
 
 /// Sixty-four calls at once need a connection for a moment each.

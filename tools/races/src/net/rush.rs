@@ -41,6 +41,7 @@ impl Rush {
         let limits = HostLimits {
             connections: self.connections,
             streams: self.streams,
+            calls: self.streams,
             idle: Duration::from_secs(30),
         };
         let server = Server::new(self.speaks, limits, self.refusals);
