@@ -4,7 +4,7 @@
 //!
 //! Processes of one account know nothing of each other; what they have in common is that a call of any of
 //! them is refused as likely as any other's. So whoever has more is refused and cut more often, and where
-//! all climb alike, shares become equal. Each refusal teaches, and costs a call: in the first half minute
+//! all climb alike, shares become equal. Each refusal teaches, and costs a call: in the first minute
 //! after the first one cuts are large and the climb is quick, so that many are had; then both become small,
 //! down to a refusal in some hundred calls. Where a newcomer has many calls of all refused, all begin to
 //! learn again.
@@ -167,7 +167,8 @@ impl Rate {
         }
         // What was refused at the beginning is forgotten by then, however few calls there are.
         let settled = self.learning(now) > SETTLED && self.answered as f64 > 4.0 * LATELY;
-        if self.learns_since.is_none() || settled && self.refused_lately >= UPSET {
+        let upset = UPSET + UPSET_BY_FEW / self.per_second;
+        if self.learns_since.is_none() || settled && self.refused_lately >= upset {
             (self.learns_since, self.answered) = (Some(now), 0);
         }
         let mut cut = self.cut(now);
@@ -208,15 +209,14 @@ impl Rate {
         (LARGEST_CUT / (1.0 + self.learning(now))).max(SMALLEST_CUT)
     }
 
-    /// Calls per second gained each second, so that what a refusal takes is won back by the next one. It
-    /// goes by little more than the fourth root of the rate: whoever has less wins back more of it.
+    /// Calls per second gained each second, so that what a refusal takes is won back by the next one. It goes
+    /// by little more than the fifth root of the rate: whoever has less wins back more of it.
     fn climb(&self, now: Instant) -> f64 {
         let rate = self.per_second;
-        let slower = 1.0 + self.learning(now);
-        let learning = FIRST_REFUSALS / (slower * slower * slower);
-        let settled = (rate / RARE).min(MOST_REFUSALS);
+        let learning = FIRST_REFUSALS / (1.0 + self.learning(now)).powi(4);
+        let settled = (rate.powf(1.2) / RARE).min(MOST_REFUSALS);
         let refusals = learning.min(rate / OFTEN).max(settled);
-        let alike = USUAL * (rate / USUAL).sqrt().sqrt() * (1.0 + rate / LARGE);
+        let alike = USUAL * (rate / USUAL).powf(0.2) * (1.0 + rate / LARGE);
         let climb = self.cut(now) * refusals * alike;
         (climb * self.lifted(now, climb)).min(climb.max(rate))
     }
@@ -282,14 +282,16 @@ impl RateSettings {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Seconds after which cuts are half as large, and refusals an eighth as frequent.
-const LEARNS: f64 = 15.0;
+/// Seconds after which cuts are half as large, and refusals a sixteenth as frequent.
+const LEARNS: f64 = 23.0;
 
 /// Of these so many: it has settled, and many refusals tell of somebody new, or of a lower limit.
-const SETTLED: f64 = 2.0;
+const SETTLED: f64 = 3.0;
 
-/// A share of refused calls that is no probe's.
-const UPSET: f64 = 0.3;
+/// A share of refused calls that is no probe's; of few calls a second the share is a rougher figure, and this is
+/// added by the rate.
+const UPSET: f64 = 0.1;
+const UPSET_BY_FEW: f64 = 0.15;
 
 /// Calls of which that share is taken, as an average that forgets.
 const LATELY: f64 = 16.0;
@@ -299,14 +301,15 @@ const LARGEST_CUT: f64 = 0.5;
 const SMALLEST_CUT: f64 = 0.08;
 
 /// Refusals a second that the climb aims at when it begins to learn.
-const FIRST_REFUSALS: f64 = 3.0;
+const FIRST_REFUSALS: f64 = 5.0;
 
-/// Calls for each refusal at the least while it learns, and in the end.
-const OFTEN: f64 = 10.0;
-const RARE: f64 = 350.0;
+/// Calls for each refusal at the least while it learns; and in the end, with one call a second, of which it is
+/// fewer by the fifth root of the rate.
+const OFTEN: f64 = 8.0;
+const RARE: f64 = 300.0;
 
 /// Refusals a second at most in the end: a cut is one a second at most.
-const MOST_REFUSALS: f64 = 0.5;
+const MOST_REFUSALS: f64 = 0.4;
 
 /// The rate at which the climb wins back what was taken: what accounts are granted.
 const USUAL: f64 = 5.0;

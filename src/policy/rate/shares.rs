@@ -158,15 +158,15 @@ fn rows(limit: f64, late: bool) -> Vec<(String, Seen)> {
 /// Figures differ a little from one machine's arithmetic to another's: these are bars, not pictures.
 #[test]
 fn processes_share_what_the_account_is_granted() {
-    for (limit, refused) in [(50.0, 0.01), (200.0, 0.005)] {
+    for (limit, refused) in [(50.0, 0.009), (200.0, 0.005)] {
         let (mut jain, rows) = (0.0, rows(limit, false));
         for (row, seen) in &rows {
-            assert!(seen.jain >= 0.75, "{row}");
-            assert!(seen.sum >= 0.93, "{row}");
+            assert!(seen.jain >= 0.85, "{row}");
+            assert!(seen.sum >= 0.95, "{row}");
             assert!(seen.refused <= refused, "{row}");
             jain += seen.jain / rows.len() as f64;
         }
-        assert!(jain >= 0.9, "{limit}/s: {jain}");
+        assert!(jain >= 0.945, "{limit}/s: {jain}");
     }
 }
 
@@ -174,8 +174,8 @@ fn processes_share_what_the_account_is_granted() {
 #[test]
 fn few_calls_are_shared_as_well() {
     for (row, seen) in rows(20.0, false) {
-        assert!(seen.jain >= 0.7 && seen.sum >= 0.9, "{row}");
-        assert!(seen.refused <= 0.08, "{row}");
+        assert!(seen.jain >= 0.8 && seen.sum >= 0.94, "{row}");
+        assert!(seen.refused <= 0.05, "{row}");
     }
 }
 
