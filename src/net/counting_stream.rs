@@ -143,12 +143,15 @@ impl CountingStream {
             socket,
             ..
         } = self.socket.inner_mut();
+        // A socket that takes nothing for a round trip is looked at as well: what it holds arrives meanwhile.
+        if !matches!(written, Poll::Ready(Err(_)))
+            && let Some(queue) = queue
+        {
+            queue.look(socket);
+        }
         match &written {
             Poll::Ready(Ok(bytes)) => {
                 watch.wrote(socket);
-                if let Some(queue) = queue {
-                    queue.wrote(socket);
-                }
                 let bytes = *bytes as u64;
                 self.meter.written.fetch_add(bytes, Ordering::AcqRel);
                 self.total.fetch_add(bytes, Ordering::Relaxed);

@@ -101,8 +101,9 @@ impl Queueing {
 }
 
 impl QueueWatch {
-    /// More was written to `socket`.
-    pub(super) fn wrote(&mut self, socket: &TcpStream) {
+    /// `socket` was asked to take more. Where it takes nothing, whoever waits for it comes again within
+    /// [`RESTED`].
+    pub(super) fn look(&mut self, socket: &TcpStream) {
         let now = Instant::now();
         let passed = now.saturating_duration_since(self.looked);
         if passed < LOOK_AFTER {

@@ -117,16 +117,17 @@ impl Room {
             *known += (seen.arrives - *known) * (passed / REMEMBERS).min(1.0);
             self.most = known.max(self.most * (1.0 - passed * FORGETS));
             let answer = ANSWER / round;
+            // What arrives lags behind a pace that has just grown.
+            let most = f64::powf(1.0 - LARGEST_CUT, passed / round);
             if waits < TOO_MUCH {
                 if waits > TARGET {
-                    self.steady = self.steady.min(seen.arrives * OVERSHOT);
+                    let carried = (seen.arrives * OVERSHOT).max(self.steady * most);
+                    self.steady = self.steady.min(carried);
                 }
                 self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
                 self.rate = self.steady * (1.0 + answer * (TARGET - waits));
             } else {
                 let less = (answer * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
-                // What arrives lags behind a pace that has just grown.
-                let most = f64::powf(1.0 - LARGEST_CUT, passed / round);
                 let steady = self.steady.min(seen.arrives);
                 self.steady = steady.max(self.steady * most);
                 self.rate = (seen.arrives * (1.0 - less)).max(self.rate * most);
