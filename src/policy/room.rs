@@ -11,6 +11,7 @@
 //! What arrives while a queue stands is what the link carries of ours, so one that is alone steers around the link's
 //! own speed; beside a flow that fills the queue each round trip leaves less of it to us.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The pace that leaves room.
@@ -20,6 +21,8 @@ pub struct Room {
     steady: f64,
     /// Bytes per second.
     rate: f64,
+    /// What arrived a second at each look of the last round.
+    arrived: VecDeque<(Instant, f64)>,
     /// What arrived of late while a queue stood.
     full: Option<f64>,
     /// The most of it for some time.
@@ -53,6 +56,7 @@ impl Default for Room {
         Room {
             steady: FIRST,
             rate: FIRST,
+            arrived: VecDeque::new(),
             full: None,
             most: 0.0,
             near_since: None,
@@ -106,6 +110,7 @@ impl Room {
             self.crowded_since.get_or_insert(now);
         }
         let round = (seen.round_trip + SEEN_AFTER).as_secs_f64();
+        let carried = self.carried(now, seen.arrives, (passed, round));
         if waits < SHOWN {
             self.rise(now, seen.arrives, (passed, round));
         } else {
@@ -121,14 +126,14 @@ impl Room {
             let most = f64::powf(1.0 - LARGEST_CUT, passed / round);
             if waits < TOO_MUCH {
                 if waits > TARGET {
-                    let carried = (seen.arrives * OVERSHOT).max(self.steady * most);
-                    self.steady = self.steady.min(carried);
+                    let most = (carried * OVERSHOT).max(self.steady * most);
+                    self.steady = self.steady.min(most);
                 }
                 self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
                 self.rate = self.steady * (1.0 + answer * (TARGET - waits));
             } else {
                 let less = (answer * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
-                let steady = self.steady.min(seen.arrives);
+                let steady = self.steady.min(carried);
                 self.steady = steady.max(self.steady * most);
                 self.rate = (seen.arrives * (1.0 - less)).max(self.rate * most);
             }
@@ -138,6 +143,20 @@ impl Room {
         let least = (seen.least as f64).max(LEAST);
         self.steady = self.steady.clamp(least, MOST);
         self.rate = self.rate.clamp(least, MOST);
+    }
+
+    /// The most that arrived a second in the last `round`, looks' noise apart: less of it, with a queue, is a body that
+    /// ends before the next one has its pace, and not a link that carries less.
+    fn carried(&mut self, now: Instant, arrives: f64, (passed, round): (f64, f64)) -> f64 {
+        let before = self.arrived.back().map_or(arrives, |&(_, before)| before);
+        let smooth = before + (arrives - before) * (passed / SMOOTH).min(1.0);
+        self.arrived.push_back((now, smooth));
+        let is_old = |at: Instant| now.saturating_duration_since(at).as_secs_f64() > round;
+        while (self.arrived.front()).is_some_and(|&(at, _)| is_old(at)) {
+            self.arrived.pop_front();
+        }
+        let each = self.arrived.iter().map(|&(_, arrives)| arrives);
+        each.fold(0.0, f64::max)
     }
 
     /// Nothing waits: faster, little by little where the link was full a moment ago.
@@ -208,6 +227,9 @@ const DRIFT: f64 = 0.45;
 /// What is taken off what arrives where far too much waits.
 const LEAST_CUT: f64 = 0.05;
 const LARGEST_CUT: f64 = 0.5;
+
+/// Seconds over which what arrives is smoothed for that.
+const SMOOTH: f64 = 0.15;
 
 /// A pace that is higher than what arrives by more was never carried.
 const OVERSHOT: f64 = 1.1;

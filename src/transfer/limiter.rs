@@ -26,6 +26,8 @@ struct LimiterState {
     /// The largest body so far; before the first one, what slices usually have.
     largest: Option<u64>,
     in_flight: usize,
+    /// Those of them that wait for no more than their answer.
+    sent: usize,
     /// Each waits for a permit, with its priority; one that stopped waiting drops what it is handed, which
     /// passes the permit on.
     waiting: VecDeque<(i8, oneshot::Sender<Permit>)>,
@@ -41,9 +43,29 @@ pub struct Permit {
     limiter: Option<Arc<ConcurrencyLimiter>>,
     /// Among those that can be called off.
     number: Option<u64>,
+    /// The socket has the whole body.
+    sent: bool,
 }
 
 impl Permit {
+    /// The socket has the whole body: of a rate that all share it takes nothing any more, and the next may begin
+    /// while this one waits for its answer.
+    pub fn sent(&mut self) {
+        if let Some(limiter) = self.limiter.as_ref().filter(|_| !self.sent) {
+            let mut state = limiter.lock();
+            self.sent = true;
+            state.sent += 1;
+            limiter.hand_on(state);
+        }
+    }
+
+    /// Whether another body may wait for that.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        let limiter = self.limiter.as_ref().filter(|_| !self.sent);
+        limiter.is_some_and(|limiter| limiter.lock().rate.is_some())
+    }
+
     /// Waits until the body is called off: it would not arrive in time, and the others will once it stops. It is
     /// not in flight any more when this is dropped, and asks for another permit.
     pub fn called_off(&mut self) -> impl Future<Output = ()> + Send + use<> {
@@ -77,6 +99,7 @@ impl ConcurrencyLimiter {
                 rate,
                 largest: None,
                 in_flight: 0,
+                sent: 0,
                 waiting: VecDeque::new(),
                 revocable: BTreeMap::new(),
                 next: 0,
@@ -136,8 +159,8 @@ impl ConcurrencyLimiter {
     fn grant_at_once(self: &Arc<Self>, beyond: usize) -> Option<Permit> {
         let mut state = self.lock();
         let adapts = state.limit.steering() != Steering::Fixed && state.rate.is_none();
-        let most = state.permits() + if adapts { beyond } else { 0 };
-        if state.in_flight >= most || !state.waiting.is_empty() {
+        let beyond = if adapts { beyond } else { 0 };
+        if !state.has_room_for(beyond) || !state.waiting.is_empty() {
             return None;
         }
         state.in_flight += 1;
@@ -228,7 +251,7 @@ impl ConcurrencyLimiter {
         let state = self.lock();
         let largest = state.largest.unwrap_or(USUAL_SLICE);
         (
-            rate_in_time(state.in_flight, largest),
+            rate_in_time(state.in_flight - state.sent, largest),
             rate_in_time(2, largest),
         )
     }
@@ -263,6 +286,7 @@ impl ConcurrencyLimiter {
         Permit {
             limiter: Some(Arc::clone(self)),
             number: None,
+            sent: false,
         }
     }
 
@@ -291,7 +315,13 @@ impl ConcurrencyLimiter {
 impl LimiterState {
     /// Permits above a limit that has shrunk stay valid; the excess is absorbed as they come back.
     fn has_room(&self) -> bool {
-        self.in_flight < self.permits()
+        self.has_room_for(0)
+    }
+
+    /// The same with so many beyond the limit.
+    fn has_room_for(&self, beyond: usize) -> bool {
+        let sending = self.in_flight - self.sent;
+        self.in_flight < self.limit.permits() + beyond && sending < self.permits() + beyond
     }
 
     /// Calls off the newest bodies until no more than `most` are in flight.
@@ -326,6 +356,7 @@ impl Drop for Permit {
         };
         let mut state = limiter.lock();
         state.in_flight -= 1;
+        state.sent -= usize::from(self.sent);
         if let Some(number) = self.number {
             state.revocable.remove(&number);
         }
@@ -415,6 +446,26 @@ mod tests {
         limiter.lock().call_off(0);
         assert_eq!(limiter.lock().revocable.len(), 0);
         drop((first, single));
+        assert_eq!(limiter.load().0, 0);
+    }
+
+    /// Of a shared rate it takes nothing any more, and the number that was asked for stays the most.
+    #[test]
+    fn a_body_that_waits_for_its_answer_keeps_no_other_back() {
+        let limiter = limiter(Some(2), 400_000);
+        let mut first = limiter.try_acquire().expect("one arrives in time");
+        limiter.started(16 << 20);
+        assert!(limiter.try_acquire().is_none() && first.is_awaited());
+        first.sent();
+        first.sent();
+        assert!(!first.is_awaited());
+        assert_eq!(limiter.needs().0, 0);
+        let second = limiter.try_acquire().expect("the first has all of its own");
+        assert!(limiter.try_acquire().is_none());
+        drop(first);
+        assert!(limiter.try_acquire().is_none(), "the second is being sent");
+        drop(second);
+        assert!(limiter.try_acquire().is_some());
         assert_eq!(limiter.load().0, 0);
     }
 

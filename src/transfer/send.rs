@@ -730,7 +730,7 @@ impl<B: Payload> BodyCall<'_, B> {
         &self,
         means: Means<'_>,
         assignment: Assignment,
-        _permit: Permit,
+        mut permit: Permit,
     ) -> Result<B::Answer> {
         let length = self.body.len();
         let _sent = CountsOnDrop {
@@ -752,10 +752,19 @@ impl<B: Payload> BodyCall<'_, B> {
         let sent = self
             .body
             .send(&transfer.service, means.token.expose(), &options);
-        let sent = tokio::select! {
-            biased;
-            sent = sent => sent,
-            () = flight.cut() => return Err(Cancel::error()),
+        let mut sent = std::pin::pin!(sent);
+        let sent = loop {
+            let is_awaited = permit.is_awaited();
+            tokio::select! {
+                biased;
+                sent = &mut sent => break sent,
+                () = flight.cut() => return Err(Cancel::error()),
+                () = tokio::time::sleep(SENT_LOOK), if is_awaited => {
+                    if assignment.taken.load(Ordering::Relaxed) >= length {
+                        permit.sent();
+                    }
+                }
+            }
         };
         match sent {
             Ok((answer, stats)) => {
@@ -817,6 +826,9 @@ impl<B: Payload> BodyCall<'_, B> {
 
 /// How often a slice in flight is looked at: well below the half second from which a second request pays.
 const HEDGE_LOOK: Duration = Duration::from_millis(250);
+
+/// How often a body is looked at that others wait for until the socket has all of it.
+const SENT_LOOK: Duration = Duration::from_millis(50);
 
 /// Adds what a request put on the wire to its file's count, also where it is dropped.
 struct CountsOnDrop<'a> {

@@ -15,6 +15,8 @@ struct Link {
     ours: f64,
     queued: f64,
     rival: Option<Reno>,
+    /// A body ends each five seconds, and for two round trips the others carry half of the pace.
+    bodies_end: bool,
     /// Milliseconds after which what waits is seen, beyond a round trip: it is a mean of late.
     late: usize,
     pace: Room,
@@ -52,6 +54,7 @@ impl Link {
             ours: 0.0,
             queued: 0.0,
             rival: None,
+            bodies_end: false,
             late: 0,
             pace: Room::default(),
             at: 0,
@@ -97,7 +100,8 @@ impl Link {
     /// A millisecond; what left of ours and of theirs.
     fn step(&mut self) -> (f64, f64) {
         self.at += 1;
-        let offered = self.pace.rate() as f64 / 1000.0;
+        let ends = self.bodies_end && self.at % 5000 < 2 * self.round_trip;
+        let offered = self.pace.rate() as f64 / 1000.0 * if ends { 0.5 } else { 1.0 };
         let waits = self.queued / self.carries;
         let theirs = self
             .rival
@@ -205,6 +209,23 @@ fn what_is_seen_late_fills_no_queue() {
     }
 }
 
+/// What is not offered while a body ends is no link that carries less, where the queue from before still stands.
+#[test]
+fn a_body_that_ends_makes_the_link_no_slower() {
+    for round_trip in [80, 200] {
+        let mut link = Link::new(100.0, round_trip, 3.0);
+        link.bodies_end = true;
+        link.run(10, false);
+        let found = link.run(40, false);
+        // Half of the link for two round trips in five seconds.
+        let left = 1.0 - 0.5 * 2.0 * round_trip as f64 / 5000.0;
+        assert!(
+            found.ours >= 0.99 * left && found.mean <= 25.0,
+            "{round_trip} ms, {left}: {found:?}"
+        );
+    }
+}
+
 #[test]
 fn a_flow_that_fills_the_queue_keeps_nine_tenths_and_when_it_ends_the_link_is_used_again() {
     for (mut link, name) in links() {
@@ -273,6 +294,28 @@ fn what_is_under_way_arrives_in_time_and_nothing_seen_changes_nothing() {
         !room.is_crowded() && room.rate() == LEAST as u64,
         "nothing arrives"
     );
+}
+
+/// Sockets that were not looked at for a moment show that nothing arrives, and what waited before.
+#[test]
+fn one_look_does_not_end_the_pace() {
+    for waits in [26, 90] {
+        let mut room = Room::default();
+        let mut seen = LinkState {
+            waits: Some(Duration::from_millis(12)),
+            round_trip: Duration::from_millis(200),
+            arrives: 12e6,
+            least: 0,
+        };
+        for at in 0..200 {
+            room.steady = room.steady.max(12e6);
+            room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
+        }
+        let before = room.rate();
+        (seen.waits, seen.arrives) = (Some(Duration::from_millis(waits)), 0.0);
+        room.look(*BEGIN + Duration::from_millis(25) * 209, &seen);
+        assert!(room.rate() >= before / 2, "{waits} ms: {}", room.rate());
+    }
 }
 
 /// Slow connections leave the link empty although the pace is high: more of them are let out, and fewer again where
