@@ -123,10 +123,10 @@ impl Room {
             self.most = known.max(self.most * (1.0 - passed * FORGETS));
             let answer = ANSWER / round;
             // What arrives lags behind a pace that has just grown.
-            let most = f64::powf(1.0 - LARGEST_CUT, passed / round);
+            let left = f64::powf(1.0 - LARGEST_CUT, passed / round);
             if waits < TOO_MUCH {
                 if waits > TARGET {
-                    let most = (carried * OVERSHOT).max(self.steady * most);
+                    let most = (carried * OVERSHOT).max(self.steady * left);
                     self.steady = self.steady.min(most);
                 }
                 self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
@@ -134,8 +134,8 @@ impl Room {
             } else {
                 let less = (answer * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
                 let steady = self.steady.min(carried);
-                self.steady = steady.max(self.steady * most);
-                self.rate = (seen.arrives * (1.0 - less)).max(self.rate * most);
+                self.steady = steady.max(self.steady * left);
+                self.rate = (seen.arrives * (1.0 - less)).max(self.rate * left);
             }
         }
         self.be_quiet(now);
@@ -228,7 +228,7 @@ const DRIFT: f64 = 0.45;
 const LEAST_CUT: f64 = 0.05;
 const LARGEST_CUT: f64 = 0.5;
 
-/// Seconds over which what arrives is smoothed for that.
+/// Seconds over which what arrives is smoothed before the most of a round is taken.
 const SMOOTH: f64 = 0.15;
 
 /// A pace that is higher than what arrives by more was never carried.
