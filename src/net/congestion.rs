@@ -1,10 +1,14 @@
 //! TCP's congestion control, socket by socket. In: what the kernel counts on each connection. Out: sockets
-//! that use BBR where the link loses packets although no queue builds up on it; what has arrived; whether the
-//! link is full. Never: a failure: where the kernel refuses, its own choice stays.
+//! that use BBR where the link loses packets although no queue builds up on it, or for the last seconds of a run
+//! where it has room; what has arrived; whether the link is full. Never: a failure: where the kernel refuses, its own choice stays.
 //!
 //! CUBIC takes each loss for a full link and sends a third less. On a link that loses by itself it so leaves
 //! most of it unused, the more the longer the round trip; BBR goes by what arrives. A link that is full loses
 //! as well, but first its queue makes the round trip longer: losses count only where it is not.
+//!
+//! And CUBIC's connections that begin together leave slow start with windows of which one may be four times
+//! another. While all send the link is full all the same; once the others are done the last is alone with a small
+//! window, which takes many seconds to grow. BBR doubles it each round trip until the link is full.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -32,6 +36,8 @@ pub(super) struct CongestionControl {
     /// Whether the system tells that.
     tells: AtomicBool,
     stand: AtomicU8,
+    /// The run is over in a few seconds.
+    ends_soon: AtomicBool,
     /// Segments that sockets of BBR sent, and how many of them were repeats.
     segments: AtomicU64,
     again: AtomicU64,
@@ -53,6 +59,8 @@ pub(super) struct SocketWatch {
     next: Option<Pin<Box<Sleep>>>,
     before: TcpInfo,
     start: Start,
+    /// Looks in a row that saw room on the link which its window grows into only slowly.
+    looks_with_room: u32,
     /// Its control will not be changed any more.
     settled: bool,
     /// The system tells nothing.
@@ -106,6 +114,7 @@ impl CongestionControl {
             arrived: AtomicU64::new(0),
             tells: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))),
             stand: AtomicU8::new(stand),
+            ends_soon: AtomicBool::new(false),
             segments: AtomicU64::new(0),
             again: AtomicU64::new(0),
         })
@@ -116,6 +125,11 @@ impl CongestionControl {
         if self.goes(OPEN, CHOSEN) {
             tracing::info!("the link lost packets although no queue built up: BBR from now on");
         }
+    }
+
+    /// Whether the run is over in a few seconds.
+    pub(super) fn expect_end(&self, soon: bool) {
+        self.ends_soon.store(soon, Ordering::Relaxed);
     }
 
     /// Whether the choice was made by what the link loses, and it still does.
@@ -134,6 +148,7 @@ impl CongestionControl {
             next: None,
             before: TcpInfo::default(),
             start: Start::Rising,
+            looks_with_room: 0,
             settled: false,
             blind: false,
         };
@@ -275,13 +290,22 @@ impl SocketWatch {
             false => 0,
         };
         self.control.note(&Interval { again, ..*interval });
+        self.looks_with_room = match self.before.grows_slowly && !interval.is_full() {
+            true => self.looks_with_room + 1,
+            false => 0,
+        };
+    }
+
+    /// The others of a run are done, or never filled the link, and this one would need long to fill it.
+    fn is_left_behind(&self) -> bool {
+        self.looks_with_room >= ROOM && self.control.ends_soon.load(Ordering::Relaxed)
     }
 
     /// Does to `socket` what was decided for all, if it was.
     fn settle(&mut self, socket: &TcpStream) {
         match self.control.stand.load(Ordering::Relaxed) {
-            OPEN => return,
-            CHOSEN | IN_USE => match set(socket, self.control.name()) {
+            OPEN if !self.is_left_behind() => return,
+            OPEN | CHOSEN | IN_USE => match set(socket, self.control.name()) {
                 Ok(()) => drop(self.control.goes(CHOSEN, IN_USE)),
                 Err(error) => self.control.refused(&error),
             },
@@ -372,6 +396,9 @@ fn is_past(then: Option<Instant>, now: Instant) -> bool {
 
 /// Between looks: a system call of less than a microsecond, for each of a hundred connections.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
+
+/// Looks in a row without a queue: in one, the queue may have gone for a moment after what its overflow lost.
+const ROOM: u32 = 2;
 
 /// A link that loses fewer than one segment in so many needs no BBR.
 const RARELY: u64 = 20_000;
@@ -555,6 +582,35 @@ mod tests {
             }
         })
         .await;
+    }
+
+    /// A connection whose window grows slowly although the link has room is left behind where the run ends soon,
+    /// and only then.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_connection_that_is_left_behind_is_alone_in_being_set() {
+        let (socket, _peer) = connected().await;
+        let control = CongestionControl::new(Congestion::Auto);
+        let mut watch = control.watch(&socket);
+        let mut looks = |ends_soon: bool, slowly: bool, rtts: &[u64]| {
+            control.expect_end(ends_soon);
+            watch.looks_with_room = 0;
+            watch.before.grows_slowly = slowly;
+            rtts.iter().for_each(|&rtt| watch.judge(&interval(0, rtt)));
+            watch.is_left_behind()
+        };
+        assert!(looks(true, true, &[81, 82]));
+        assert!(!looks(false, true, &[81, 82]), "much is left");
+        assert!(!looks(true, false, &[81, 82]), "it doubles");
+        assert!(!looks(true, true, &[81, 120]), "the link is full");
+        assert!(!looks(true, true, &[81, 120, 81]), "for a moment");
+        assert!(looks(true, true, &[120, 81, 81]));
+        watch.settle(&socket);
+        assert!(watch.settled);
+        let refused = control.goes(REFUSED, REFUSED);
+        assert!(refused || control.goes(OPEN, OPEN), "it alone");
+        let own = rustix::net::sockopt::tcp_congestion(&socket).expect("Linux tells");
+        assert_eq!(own == "bbr", !refused, "{own}");
     }
 
     #[test]

@@ -125,6 +125,11 @@ impl Connector {
         self.dialer.congestion.expect_losses();
     }
 
+    /// See [`super::Pool::expect_end`].
+    pub(super) fn expect_end(&self, soon: bool) {
+        self.dialer.congestion.expect_end(soon);
+    }
+
     /// See [`super::Pool::loses`].
     pub(super) fn loses(&self) -> bool {
         self.dialer.congestion.loses()

@@ -87,7 +87,7 @@ impl Pool {
     pub async fn send(&self, origin: &Origin, request: Request) -> Result<Response> {
         let host = self.0.host(origin);
         if matches!(request.operation, Operation::Slice | Operation::Single) {
-            host.carries_bodies();
+            host.carries_bodies(|| self.0.shortest_round_trip());
         }
         let mut silent = 0;
         loop {
@@ -125,7 +125,7 @@ impl Pool {
     /// one cannot be opened it is the first request that fails.
     pub async fn warm(&self, origin: &Origin, version: Preference, requests: usize) {
         let host = self.0.host(origin);
-        host.carries_bodies();
+        host.carries_bodies(|| self.0.shortest_round_trip());
         let mut opening = JoinSet::new();
         for _ in 0..requests {
             let host = Arc::clone(&host);
@@ -165,6 +165,12 @@ impl Pool {
     /// The link is known to lose packets: BBR from now on, where that is left to panup.
     pub fn expect_losses(&self) {
         self.0.context.connector.expect_losses();
+    }
+
+    /// Whether all is sent within a few seconds: a connection that is left behind then uses BBR, where that is left to
+    /// panup.
+    pub fn expect_end(&self, soon: bool) {
+        self.0.context.connector.expect_end(soon);
     }
 
     /// Whether BBR is used because the link loses packets, and it does lose them.
@@ -207,6 +213,13 @@ impl Pool {
 }
 
 impl PoolInner {
+    /// To any server: the best guess for one that was not connected to yet.
+    fn shortest_round_trip(&self) -> Option<Duration> {
+        let hosts = self.hosts();
+        let trips = hosts.by_origin.values();
+        trips.filter_map(|host| host.metrics().round_trip()).min()
+    }
+
     fn host(&self, origin: &Origin) -> Arc<Host> {
         let mut hosts = self.hosts();
         if let Some(host) = hosts.by_origin.get(origin) {

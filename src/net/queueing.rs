@@ -245,6 +245,7 @@ mod tests {
             rtt: Duration::from_millis(rtt),
             shortest: Duration::from_millis(shortest),
             acked: 0,
+            grows_slowly: false,
         }
     }
 

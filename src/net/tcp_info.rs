@@ -18,6 +18,8 @@ pub(super) struct TcpInfo {
     pub(super) shortest: Duration,
     /// Bytes that were acknowledged.
     pub(super) acked: u64,
+    /// Slow start is over and nothing is sent again: the window grows by little from one round trip to the next.
+    pub(super) grows_slowly: bool,
 }
 
 impl TcpInfo {
@@ -67,6 +69,7 @@ impl TcpInfo {
             rtt: micros(RTT)?,
             shortest: micros(MIN_RTT)?,
             acked: u64::from_ne_bytes(bytes.get(BYTES_ACKED..BYTES_ACKED + 8)?.try_into().ok()?),
+            grows_slowly: *bytes.get(CA_STATE)? == 0 && number(SND_CWND)? >= number(SND_SSTHRESH)?,
         })
     }
 }
@@ -97,7 +100,10 @@ pub(super) fn keep_near(socket: &TcpStream, bytes: u32) {
 pub(super) fn keep_near(_: &TcpStream, _: u32) {}
 
 /// Where the fields are, by their names there.
+const CA_STATE: usize = 1;
 const RTT: usize = 68;
+const SND_SSTHRESH: usize = 76;
+const SND_CWND: usize = 80;
 const TOTAL_RETRANS: usize = 100;
 const BYTES_ACKED: usize = 120;
 const MIN_RTT: usize = 148;
@@ -114,7 +120,14 @@ mod tests {
     /// As a kernel gives it, with these numbers in their places.
     fn bytes(length: usize) -> Vec<u8> {
         let mut bytes = vec![0; 232];
-        for (at, number) in [(68, 81_500_u32), (100, 12), (148, 80_100), (156, 4711)] {
+        for (at, number) in [
+            (68, 81_500_u32),
+            (76, 177),
+            (80, 176),
+            (100, 12),
+            (148, 80_100),
+            (156, 4711),
+        ] {
             bytes[at..at + 4].copy_from_slice(&number.to_ne_bytes());
         }
         bytes[120..128].copy_from_slice(&5_000_000_000_u64.to_ne_bytes());
@@ -130,9 +143,28 @@ mod tests {
             rtt: Duration::from_micros(81_500),
             shortest: Duration::from_micros(80_100),
             acked: 5_000_000_000,
+            grows_slowly: false,
         };
         assert_eq!(TcpInfo::parse(&bytes(232)), Some(expected));
         assert_eq!(TcpInfo::parse(&bytes(160)), Some(expected));
+    }
+
+    #[test]
+    fn a_window_grows_slowly_from_its_threshold_on_and_not_while_losses_are_made_good() {
+        for (state, threshold, window, slowly) in [
+            (0, 0x7fff_ffff_u32, 320_u32, false),
+            (0, 176, 175, false),
+            (0, 176, 176, true),
+            (0, 149, 212, true),
+            (3, 149, 212, false),
+        ] {
+            let mut bytes = bytes(232);
+            bytes[1] = state;
+            bytes[76..80].copy_from_slice(&threshold.to_ne_bytes());
+            bytes[80..84].copy_from_slice(&window.to_ne_bytes());
+            let info = TcpInfo::parse(&bytes).expect("all is there");
+            assert_eq!(info.grows_slowly, slowly, "{state} {threshold} {window}");
+        }
     }
 
     #[test]

@@ -356,9 +356,14 @@ impl Transfer {
             None => (self.carried.load(Ordering::Relaxed), Seen::Taken),
         };
         self.limiter.progressed(now, carried, left);
-        self.servers.connections_pay(self.limiter.connections_pay());
+        let connections_pay = self.limiter.connections_pay();
+        self.servers.connections_pay(connections_pay);
+        let rate = self.bodies_rate();
+        // Below a rate the link is to have room.
+        let ends_soon = left.is_some() && !connections_pay && rate.is_none();
+        self.pool.expect_end(ends_soon);
         if self.yielding.is_some() {
-            self.limiter.set_rate(self.bodies_rate());
+            self.limiter.set_rate(rate);
         }
     }
 

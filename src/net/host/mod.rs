@@ -90,9 +90,11 @@ impl Host {
         host
     }
 
-    /// It gets files' content from now on, not calls only.
-    pub(super) fn carries_bodies(&self) {
-        self.inner().state.carries_bodies();
+    /// It gets files' content from now on, not calls only; the path's round trip is `expected` until its own
+    /// connections tell.
+    pub(super) fn carries_bodies(&self, expected: impl FnOnce() -> Option<Duration>) {
+        let round_trip = self.metrics.round_trip().or_else(expected);
+        self.inner().state.carries_bodies(round_trip);
     }
 
     /// Waits for a connection that fits `preference`, first come, first served.

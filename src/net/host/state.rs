@@ -26,6 +26,8 @@ pub(super) struct HostState {
     requires_h1: bool,
     /// Whether it gets files' content, and not calls only.
     bodies: bool,
+    /// Requests are spread over so many connections before two share one.
+    spread: usize,
     next_id: u64,
 }
 
@@ -116,14 +118,19 @@ impl HostState {
             offers_h2,
             requires_h1: false,
             bodies: false,
+            spread: limits.connections.unwrap_or(SPREAD),
             next_id: 0,
         }
     }
 
-    /// It gets files' content from now on. A call is a packet or two, and any number of them share a connection;
-    /// bodies are to have more than one TCP connection and its flow control.
-    pub(super) fn carries_bodies(&mut self) {
+    /// It gets files' content from now on, over a path of that round trip, as far as that is known. A call is a packet
+    /// or two, and any number of them share a connection; bodies are to have more than one TCP connection and its
+    /// flow control, of which each round trip carries one window.
+    pub(super) fn carries_bodies(&mut self, round_trip: Option<Duration>) {
         self.bodies = true;
+        let wanted = round_trip.map_or(0, |trip| (trip.as_micros() / TRIP.as_micros()) as usize);
+        let spread = wanted.clamp(SPREAD, MOST_SPREAD);
+        self.spread = self.limits.connections.unwrap_or(spread);
     }
 
     fn streams(&self) -> usize {
@@ -308,9 +315,10 @@ impl HostState {
     pub(super) fn settle(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut unserved = [0_usize; 2];
+        let share = self.share();
         for waiter in std::mem::take(&mut self.queue) {
             let alpn = self.alpn(waiter.preference);
-            match self.least_busy(waiter.preference) {
+            match self.least_busy(waiter.preference, share) {
                 Some(link) => {
                     link.busy += 1;
                     let (doubled, link) = (link.busy > 1, link.id);
@@ -318,7 +326,7 @@ impl HostState {
                         waiter: waiter.id,
                         link,
                     });
-                    if doubled && self.count_all() < self.spread() {
+                    if doubled && self.count_all() < self.spread {
                         actions.extend(self.dial(alpn, now));
                     }
                 }
@@ -342,7 +350,7 @@ impl HostState {
     /// Dials, unless the maximum is reached, or as many are on their way as there are connections: one
     /// of those is free again sooner than many more are open.
     fn dial(&mut self, alpn: Alpn, now: Instant) -> Option<Action> {
-        let at_once = self.links.len().max(SPREAD);
+        let at_once = self.links.len().max(self.spread.min(MOST_SPREAD));
         if self.count_all() >= self.most(now) || self.dials.len() >= at_once {
             return None;
         }
@@ -365,12 +373,23 @@ impl HostState {
         Some(Action::Close(self.links.remove(link).id))
     }
 
-    fn least_busy(&mut self, preference: Preference) -> Option<&mut ConnectionState> {
-        let (offers_h2, streams) = (self.offers_h2, self.streams());
+    /// Requests on each connection at most: as many as there will be once those on their way are open, so that the
+    /// first to open does not get what the others were opened for.
+    fn share(&self) -> usize {
+        if self.dials.is_empty() {
+            return self.streams();
+        }
+        let busy: usize = self.links.iter().map(|link| link.busy).sum();
+        let requests = busy + self.queue.len();
+        self.streams().min(requests.div_ceil(self.count_all()))
+    }
+
+    fn least_busy(&mut self, preference: Preference, share: usize) -> Option<&mut ConnectionState> {
+        let offers_h2 = self.offers_h2;
         self.links
             .iter_mut()
             .filter(|link| {
-                let free = link.busy < link.allowed.min(streams);
+                let free = link.busy < link.allowed.min(share);
                 link.open && free && fits(preference, link.version, offers_h2)
             })
             .min_by_key(|link| link.busy)
@@ -401,7 +420,7 @@ impl HostState {
         let dials = self.dials.iter().filter(|dial| dial.alpn == alpn).count();
         // A server that was never asked is taken for one with HTTP/2: asking once more is cheaper
         // than a dozen connections without a use.
-        if alpn == Alpn::H1 || self.count_all() < self.spread() {
+        if alpn == Alpn::H1 || self.count_all() < self.spread {
             return dials;
         }
         let unsettled = self
@@ -414,10 +433,6 @@ impl HostState {
 
     fn count_all(&self) -> usize {
         self.links.len() + self.dials.len()
-    }
-
-    fn spread(&self) -> usize {
-        self.limits.connections.unwrap_or(SPREAD)
     }
 
     fn most(&self, now: Instant) -> usize {
@@ -457,6 +472,13 @@ fn fits(preference: Preference, version: Version, offers_h2: Option<bool>) -> bo
 /// Without a configured maximum, requests are spread over this many connections before two share
 /// one: a TCP connection and its flow-control window are not to be the ceiling.
 const SPREAD: usize = 4;
+
+/// One connection more for each of these of the round trip: of windows of 3 MB, which servers grant, so many carry
+/// 5 Gbit/s.
+const TRIP: Duration = Duration::from_millis(5);
+
+/// No more than begin together over a long path.
+const MOST_SPREAD: usize = 32;
 
 /// Without a configured maximum: more than any limit of concurrency allows in flight, and far below
 /// the number of files that a process may open (1,024 by default).

@@ -6,7 +6,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 fn state(connections: Option<usize>) -> HostState {
     let mut state = calls(connections);
-    state.carries_bodies();
+    state.carries_bodies(None);
     state
 }
 
@@ -110,7 +110,7 @@ fn streams_go_to_the_least_busy_connection() {
     );
 }
 
-/// Sixty-four bodies want sixteen connections, as many calls a few.
+/// Sixty-four bodies want sixteen connections, more over a long path, as many calls a few.
 #[test]
 fn calls_share_connections_that_bodies_do_not() {
     let opened = |mut state: HostState| {
@@ -134,6 +134,55 @@ fn calls_share_connections_that_bodies_do_not() {
     };
     assert_eq!(opened(calls(None)), (SPREAD, 64));
     assert_eq!(opened(state(None)), (16, 64));
+    let far = |millis, connections| {
+        let mut far = calls(connections);
+        far.carries_bodies(Some(Duration::from_millis(millis)));
+        far
+    };
+    assert_eq!(opened(far(10, None)), (16, 64));
+    assert_eq!(opened(far(130, None)), (26, 64));
+    assert_eq!(opened(far(900, None)), (32, 64));
+    assert_eq!(opened(far(900, Some(20))), (20, 64));
+}
+
+/// The first connection of several that is open does not get what the others were opened for.
+#[test]
+fn while_others_are_on_their_way_a_connection_takes_its_share() {
+    let (mut state, now) = (state(None), Instant::now());
+    for _ in 0..8 {
+        state.join(Preference::H2);
+    }
+    assert_eq!(dials(&state.settle(now)), SPREAD);
+    let mut given = Vec::new();
+    for coming in (0..SPREAD).rev() {
+        let link = state.opened(Alpn::Both, Version::H2, now);
+        state.allows(link, 100);
+        let actions = state.settle(now);
+        given.push(granted(&actions).len());
+        assert_eq!(state.dials.len(), coming);
+    }
+    assert_eq!(given, [2, 2, 2, 2]);
+    // Nor do requests wait for a connection that does not come.
+    state.join(Preference::H2);
+    state.join(Preference::H2);
+    assert_eq!(granted(&state.settle(now)).len(), 2);
+}
+
+/// What the others were opened for goes to the first where they fail.
+#[test]
+fn the_share_of_a_connection_that_fails_is_the_others() {
+    let (mut state, now) = (state(None), Instant::now());
+    for _ in 0..8 {
+        state.join(Preference::H2);
+    }
+    state.settle(now);
+    let link = state.opened(Alpn::Both, Version::H2, now);
+    state.allows(link, 100);
+    assert_eq!(granted(&state.settle(now)).len(), 2);
+    for _ in 1..SPREAD {
+        assert_eq!(state.dial_failed(Alpn::Both, now), [0; 0]);
+    }
+    assert_eq!(granted(&state.settle(now)).len(), 2, "up to four streams");
 }
 
 /// Sixty-four calls at once need a connection for a moment each.
