@@ -12,8 +12,8 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub(super) struct CongestionControl {
     stand: AtomicU8,
     /// The run is over in a few seconds.
     ends_soon: AtomicBool,
+    /// Whether the kernel lets this process have BBR, once that was tried.
+    allowed: OnceLock<bool>,
     /// Segments that sockets of BBR sent, and how many of them were repeats.
     segments: AtomicU64,
     again: AtomicU64,
@@ -115,6 +117,7 @@ impl CongestionControl {
             tells: AtomicBool::new(cfg!(any(target_os = "linux", target_os = "android"))),
             stand: AtomicU8::new(stand),
             ends_soon: AtomicBool::new(false),
+            allowed: OnceLock::new(),
             segments: AtomicU64::new(0),
             again: AtomicU64::new(0),
         })
@@ -130,6 +133,16 @@ impl CongestionControl {
     /// Whether the run is over in a few seconds.
     pub(super) fn expect_end(&self, soon: bool) {
         self.ends_soon.store(soon, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that is left behind catches up: it may be given BBR, or has it.
+    pub(super) fn catches_up(&self) -> bool {
+        let may = self.name() == "bbr" && self.stand.load(Ordering::Relaxed) != REFUSED;
+        may && *self.allowed.get_or_init(|| {
+            let tried = try_bbr();
+            tracing::debug!(?tried, "BBR on a socket that is not used");
+            tried.is_ok()
+        })
     }
 
     /// Whether the choice was made by what the link loses, and it still does.
@@ -322,6 +335,20 @@ fn set(socket: &TcpStream, control: &str) -> std::io::Result<()> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn set(_: &TcpStream, _: &str) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the kernel has BBR and lets this process use it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn try_bbr() -> std::io::Result<()> {
+    use rustix::net::{AddressFamily, SocketType, socket};
+
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    Ok(rustix::net::sockopt::set_tcp_congestion(&socket, "bbr")?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn try_bbr() -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
@@ -611,6 +638,18 @@ mod tests {
         assert!(refused || control.goes(OPEN, OPEN), "it alone");
         let own = rustix::net::sockopt::tcp_congestion(&socket).expect("Linux tells");
         assert_eq!(own == "bbr", !refused, "{own}");
+        assert_eq!(control.catches_up(), !refused);
+    }
+
+    #[test]
+    fn only_with_bbr_does_a_connection_catch_up() {
+        for asked in [Congestion::Cubic, Congestion::System] {
+            assert!(!CongestionControl::new(asked).catches_up(), "{asked:?}");
+        }
+        let control = CongestionControl::new(Congestion::Auto);
+        assert_eq!(control.catches_up(), try_bbr().is_ok());
+        control.refused(&std::io::ErrorKind::PermissionDenied.into());
+        assert!(!control.catches_up());
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Connector {
         self.dialer.congestion.is_bbr()
     }
 
+    /// Whether a connection that is left behind catches up, by BBR.
+    pub(super) fn catches_up(&self) -> bool {
+        self.dialer.congestion.catches_up()
+    }
+
     /// See [`super::Pool::is_full`].
     pub(super) fn is_full(&self, origin: &Origin) -> bool {
         if self.dialer.congestion.asks()

@@ -87,7 +87,7 @@ impl Pool {
     pub async fn send(&self, origin: &Origin, request: Request) -> Result<Response> {
         let host = self.0.host(origin);
         if matches!(request.operation, Operation::Slice | Operation::Single) {
-            host.carries_bodies(|| self.0.shortest_round_trip());
+            host.carries_bodies(self.0.round_trip(&host));
         }
         let mut silent = 0;
         loop {
@@ -125,7 +125,7 @@ impl Pool {
     /// one cannot be opened it is the first request that fails.
     pub async fn warm(&self, origin: &Origin, version: Preference, requests: usize) {
         let host = self.0.host(origin);
-        host.carries_bodies(|| self.0.shortest_round_trip());
+        host.carries_bodies(self.0.round_trip(&host));
         let mut opening = JoinSet::new();
         for _ in 0..requests {
             let host = Arc::clone(&host);
@@ -213,11 +213,17 @@ impl Pool {
 }
 
 impl PoolInner {
-    /// To any server: the best guess for one that was not connected to yet.
-    fn shortest_round_trip(&self) -> Option<Duration> {
-        let hosts = self.hosts();
-        let trips = hosts.by_origin.values();
-        trips.filter_map(|host| host.metrics().round_trip()).min()
+    /// The round trip to `host`, the shortest to any server where it was not connected to yet, by which bodies are
+    /// spread over connections. `None` where few are better: without BBR one of many may be left behind.
+    fn round_trip(&self, host: &Host) -> Option<Duration> {
+        if !self.context.connector.catches_up() {
+            return None;
+        }
+        host.metrics().round_trip().or_else(|| {
+            let hosts = self.hosts();
+            let trips = hosts.by_origin.values();
+            trips.filter_map(|host| host.metrics().round_trip()).min()
+        })
     }
 
     fn host(&self, origin: &Origin) -> Arc<Host> {

@@ -90,10 +90,8 @@ impl Host {
         host
     }
 
-    /// It gets files' content from now on, not calls only; the path's round trip is `expected` until its own
-    /// connections tell.
-    pub(super) fn carries_bodies(&self, expected: impl FnOnce() -> Option<Duration>) {
-        let round_trip = self.metrics.round_trip().or_else(expected);
+    /// It gets files' content from now on, not calls only, over a path of that round trip.
+    pub(super) fn carries_bodies(&self, round_trip: Option<Duration>) {
         self.inner().state.carries_bodies(round_trip);
     }
 
