@@ -44,7 +44,8 @@ pub struct PoolSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Congestion {
-    /// The system's, and BBR as soon as the link is seen to lose packets although no queue builds up.
+    /// The system's, and BBR as soon as the link is seen to lose packets although no queue builds up; or for a
+    /// connection that the last seconds of a run leave behind.
     #[default]
     Auto,
     /// The system's.
