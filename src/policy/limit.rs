@@ -142,6 +142,8 @@ pub struct Limit {
     ramp: Ramp,
     goodput: Goodput,
     backoff: Backoff,
+    /// All was sent within seconds from so many bytes on.
+    ends_from: u64,
 }
 
 /// Bounds of a [`Limit`].
@@ -240,6 +242,7 @@ impl Limit {
             ramp: Ramp::new(now, open),
             goodput: Goodput::new(now, open),
             backoff: Backoff::new(now),
+            ends_from: 0,
         }
     }
 
@@ -299,6 +302,20 @@ impl Limit {
     pub fn connections_pay(&self) -> bool {
         let carried = self.goodput.quick();
         carried > 0.0 && self.search.pays(&self.goodput, carried)
+    }
+
+    /// Whether all is sent within ten seconds. Where that was so once it stays so, also where less is carried then,
+    /// until there is more to send.
+    pub fn ends_soon(&mut self) -> bool {
+        let (Some(left), carried) = (self.search.left(), self.goodput.quick()) else {
+            return false;
+        };
+        if carried > 0.0 && !self.search.pays(&self.goodput, carried) {
+            self.ends_from = self.ends_from.max(left);
+        } else if left > self.ends_from {
+            self.ends_from = 0;
+        }
+        left <= self.ends_from
     }
 
     /// A new connection's handshake needed `rtt` for a round trip. The shortest one counts: it says

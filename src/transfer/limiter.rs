@@ -238,6 +238,11 @@ impl ConcurrencyLimiter {
         self.lock().limit.connections_pay()
     }
 
+    /// Whether all is sent within ten seconds, or was to be once.
+    pub fn ends_soon(&self) -> bool {
+        self.lock().limit.ends_soon()
+    }
+
     /// From now on all bodies share `rate` bytes a second.
     pub fn set_rate(self: &Arc<Self>, rate: Option<u64>) {
         let mut state = self.lock();

@@ -356,11 +356,10 @@ impl Transfer {
             None => (self.carried.load(Ordering::Relaxed), Seen::Taken),
         };
         self.limiter.progressed(now, carried, left);
-        let connections_pay = self.limiter.connections_pay();
-        self.servers.connections_pay(connections_pay);
+        self.servers.connections_pay(self.limiter.connections_pay());
         let rate = self.bodies_rate();
         // Below a rate the link is to have room.
-        let ends_soon = left.is_some() && !connections_pay && rate.is_none();
+        let ends_soon = self.limiter.ends_soon() && rate.is_none();
         self.pool.expect_end(ends_soon);
         if self.yielding.is_some() {
             self.limiter.set_rate(rate);

@@ -101,6 +101,10 @@ impl Search {
         self.left = left;
     }
 
+    pub(super) fn left(&self) -> Option<u64> {
+        self.left
+    }
+
     /// Whether packets wait in the link's queue, and more connections only take from others.
     pub(super) fn on_queue(&mut self, full: bool) {
         self.full = full;

@@ -664,6 +664,33 @@ fn where_little_is_left_no_more_are_tried() {
     assert!(most(None) > 8 && most(Some(100 * eighteen)) > 8);
 }
 
+/// A run that was to end within ten seconds ends soon, also once connections that are left behind carry less; not
+/// after it was given more.
+#[test]
+fn an_end_that_was_near_stays_so_until_there_is_more_to_send() {
+    let (begin, second) = (Instant::now(), Duration::from_secs(1));
+    let mut limit = Limit::new(LimitSettings::default(), begin);
+    let (mut now, mut sent) = (begin, 0);
+    let mut carries = |limit: &mut Limit, left: Option<u64>, per_second: u64| {
+        for _ in 0..50 {
+            (now, sent) = (now + second / 10, sent + per_second / 10);
+            limit.on_start(16 << 20);
+            limit.on_left(left);
+            limit.on_progress(now, sent, Seen::Arrived);
+        }
+        limit.ends_soon()
+    };
+    let [mib, gib] = [1 << 20, 1 << 30];
+    assert!(!carries(&mut limit, None, 12 * mib), "none knows");
+    assert!(!carries(&mut limit, Some(gib), 12 * mib));
+    assert!(carries(&mut limit, Some(100 * mib), 12 * mib));
+    assert!(carries(&mut limit, Some(80 * mib), 2 * mib));
+    assert!(carries(&mut limit, Some(60 * mib), 0));
+    assert!(!carries(&mut limit, Some(gib), 2 * mib));
+    assert!(!carries(&mut limit, Some(80 * mib), 2 * mib));
+    assert!(carries(&mut limit, Some(10 * mib), 2 * mib));
+}
+
 /// Two cores saturated by a few connections: a modest number, and a calm one.
 #[test]
 fn a_processor_bound_loopback_settles_at_a_modest_number() {
