@@ -175,7 +175,8 @@ impl Store {
             None => connect,
             Some(_) => connect_to_read,
         };
-        insist(|| connect(&self.path, self.patience)).map_err(|error| explain(&self.path, error))
+        let connected = insist(self.patience, || connect(&self.path, self.patience));
+        connected.map_err(|error| explain(&self.path, error))
     }
 
     fn prepare(&self) -> Result<(), OpenError> {
@@ -188,15 +189,18 @@ impl Store {
             true => OpenError::Damaged,
             false => OpenError::Unusable(explain(&self.path, error)),
         };
-        let mut connection = insist(|| connect(&self.path, self.patience)).map_err(unfit)?;
-        let version = insist(|| migrate(&mut connection)).map_err(unfit)?;
+        let connected = insist(self.patience, || connect(&self.path, self.patience));
+        let mut connection = connected.map_err(unfit)?;
+        let version = insist(self.patience, || migrate(&mut connection)).map_err(unfit)?;
         if version > MIGRATIONS.len() {
             let message = format!("the journal is of a newer panup (schema {version})");
             let error = Error::new(Kind::State, Operation::Journal, message);
             return Err(OpenError::Unusable(error.with_path(&self.path)));
         }
         // Reads the first page of every table: damage there is better found now.
-        let seen = insist(|| connection.query_row(PROBE, [], |_| Ok(())));
+        let seen = insist(self.patience, || {
+            connection.query_row(PROBE, [], |_| Ok(()))
+        });
         match seen {
             Err(error) if is_missing_table(&error) => Err(OpenError::Damaged),
             seen => seen.map_err(unfit),
@@ -389,19 +393,25 @@ fn escaped(path: &Path) -> String {
 }
 
 /// A disk that fails for a moment is asked again for a moment: a run whose journal cannot be opened
-/// knows nothing, and sends everything again.
-fn insist<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let until = Instant::now() + MOMENT;
+/// knows nothing, and sends everything again. So is a database that another process opens first or closes last,
+/// for as long as `patience`: SQLite does not wait there, whatever its own patience.
+fn insist<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let began = Instant::now();
     loop {
-        match attempt() {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
-                    && Instant::now() < until =>
-            {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            ended => return ended,
+        let ended = attempt();
+        let error = ended.as_ref().err();
+        let limit = match error.and_then(rusqlite::Error::sqlite_error_code) {
+            Some(ErrorCode::SystemIoFailure) => MOMENT,
+            Some(ErrorCode::DatabaseBusy) => patience,
+            _ => return ended,
+        };
+        if began.elapsed() >= limit {
+            return ended;
         }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -524,7 +534,7 @@ mod tests {
     #[test]
     fn a_disk_that_fails_for_a_moment_is_asked_again() {
         let mut attempts = 0;
-        let opened = insist(|| {
+        let opened = insist(Duration::ZERO, || {
             attempts += 1;
             match attempts {
                 1..10 => fails(ffi::SQLITE_IOERR_WRITE),
@@ -536,9 +546,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_stays_broken_and_other_errors_are_not_waited_for() {
-        assert!(insist(|| fails(ffi::SQLITE_IOERR_READ)).is_err());
+        assert!(insist(Duration::ZERO, || fails(ffi::SQLITE_IOERR_READ)).is_err());
         let mut attempts = 0;
-        let damaged = insist(|| {
+        let damaged = insist(Duration::ZERO, || {
             attempts += 1;
             fails(ffi::SQLITE_CORRUPT)
         });

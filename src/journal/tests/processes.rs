@@ -34,6 +34,23 @@ fn several_processes_share_one_journal() {
     assert_eq!(journal.next_warning(), None);
 }
 
+/// Where the first opens a database and the last closes it SQLite refuses the others without waiting.
+#[test]
+fn who_opens_a_journal_while_others_open_and_close_it_has_one() {
+    for _ in 0..10 {
+        let dir = tempdir().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        Journal::open(dir.path()).unwrap().flush().unwrap();
+                    }
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn several_threads_share_one_handle() {
     let (_dir, journal) = scratch();
