@@ -1,6 +1,7 @@
 //! TCP's congestion control, socket by socket. In: what the kernel counts on each connection. Out: sockets
 //! that use BBR where the link loses packets although no queue builds up on it, or for the last seconds of a run
-//! where it has room; what has arrived; whether the link is full. Never: a failure: where the kernel refuses, its own choice stays.
+//! where it has room; what has arrived; whether the link is full. Never: a failure: where the kernel refuses, its
+//! own choice stays.
 //!
 //! CUBIC takes each loss for a full link and sends a third less. On a link that loses by itself it so leaves
 //! most of it unused, the more the longer the round trip; BBR goes by what arrives. A link that is full loses
