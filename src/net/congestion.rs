@@ -178,6 +178,11 @@ impl CongestionControl {
         self.fullness.lock().is_full(Instant::now())
     }
 
+    /// Whether connections see a queue of which it is not known yet whether all share it.
+    pub(super) fn is_queued(&self) -> bool {
+        self.fullness.lock().is_queued(Instant::now())
+    }
+
     /// Whether a connection is to be opened, for what its handshake tells of the queue. Said once for a while.
     pub(super) fn asks(&self) -> bool {
         self.fullness.lock().asks(Instant::now())

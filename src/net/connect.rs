@@ -114,6 +114,11 @@ impl Connector {
         self.dialer.congestion.is_full()
     }
 
+    /// See [`super::Pool::is_queued`].
+    pub(super) fn is_queued(&self) -> bool {
+        self.dialer.congestion.is_queued()
+    }
+
     /// See [`super::Pool::arrived`].
     pub(super) fn arrived(&self) -> Option<u64> {
         self.dialer.congestion.arrived()

@@ -187,6 +187,11 @@ impl AsyncRead for Received {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        let Received { socket, queue, .. } = &mut *self;
+        // With the answer to a body the last of it has arrived.
+        if let Some(queue) = queue {
+            queue.look(socket);
+        }
         Poll::Ready(self.meter.came(buffer.filled().len() - before))
     }
 }

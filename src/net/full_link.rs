@@ -62,6 +62,14 @@ impl Fullness {
         self.stands && is_common && self.noted_at.is_some_and(is_fresh)
     }
 
+    /// Whether a queue is seen `now`, of which it is not known whether it is common to all.
+    pub(super) fn is_queued(&self, now: Instant) -> bool {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < CALM;
+        self.share > SOMETIMES_FULL
+            && self.common.is_none_or(|(is_common, _)| is_common)
+            && self.noted_at.is_some_and(is_fresh)
+    }
+
     /// Whether a new connection is wanted, to see whether the queue is common to all. Said once for a while.
     pub(super) fn asks(&mut self, now: Instant) -> bool {
         let long_ago = |at: Option<Instant>, ago: Duration| {
@@ -94,6 +102,9 @@ const SEEN_OVER: f64 = 1.0;
 /// The share of them in which one was seen: a link is full from here on, and until it is less than that.
 const MOSTLY_FULL: f64 = 0.75;
 const OFTEN_EMPTY: f64 = 0.4;
+
+/// From here on one may come to stand.
+const SOMETIMES_FULL: f64 = 0.15;
 
 /// How long it counts what a new connection has seen of a queue, and how far those that are opened for it are apart.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
@@ -141,8 +152,10 @@ mod tests {
         ] {
             let (mut fullness, now) = queued(rtt);
             assert!(!fullness.is_full(now), "no new one has told");
+            assert_eq!(fullness.is_queued(now), rtt == 150, "{rtt} ms");
             fullness.note_new(PEER, &info(first, first), now);
             assert_eq!(fullness.is_full(now), expected, "{rtt} ms, {first} ms");
+            assert_eq!(fullness.is_queued(now), expected, "{rtt} ms, {first} ms");
             let later = now + CALM;
             assert!(!fullness.is_full(later), "none sends any more");
         }

@@ -192,6 +192,12 @@ impl Pool {
         self.0.context.connector.is_full(origin)
     }
 
+    /// Whether packets wait in a queue, before it is known whether all connections share it.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.0.context.connector.is_queued()
+    }
+
     /// Bytes that servers have acknowledged, a tenth of a second ago; `None` where the system does not tell.
     #[must_use]
     pub fn arrived(&self) -> Option<u64> {

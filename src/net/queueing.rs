@@ -113,10 +113,11 @@ impl QueueWatch {
         let Some(info) = TcpInfo::of(socket) else {
             return;
         };
-        // What comes in after a rest says nothing of how fast it came.
-        let before = self.acked.replace(info.acked);
-        let before = before.filter(|_| passed < RESTED).unwrap_or(info.acked);
-        let arrived = info.acked.saturating_sub(before);
+        let before = self.acked.replace(info.acked).unwrap_or(info.acked);
+        let arrived = info.acked.saturating_sub(before) as f64;
+        // Of what came in after a rest, the part that came of late.
+        let late = ARRIVES_OVER.as_secs_f64() / passed.as_secs_f64();
+        let arrived = (arrived * late.min(1.0)) as u64;
         self.queueing.note(self.peer, &info, arrived, now);
     }
 }
@@ -210,12 +211,9 @@ const NEAR: u32 = 64 << 10;
 /// Between two looks at a socket.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 
-/// A socket that sends is looked at within this time.
-const RESTED: Duration = Duration::from_millis(150);
-
 /// How long a round trip counts: some looks of a connection. The shortest counts, since acknowledgements may
 /// be late for reasons of their own.
-const SEEN_WITHIN: Duration = Duration::from_millis(100);
+const SEEN_WITHIN: Duration = Duration::from_millis(45);
 
 /// What arrives is taken over so long.
 const ARRIVES_OVER: Duration = Duration::from_millis(200);

@@ -208,6 +208,17 @@ pub enum Seen {
     Arrived,
 }
 
+/// What connections see of packets that wait in the link's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queued {
+    /// Nothing waits, or the system does not tell.
+    Not,
+    /// Something does; it is not known yet whether in a queue that all connections share.
+    Seen,
+    /// It waits in a queue that all connections share: the link is full.
+    Common,
+}
+
 /// What went wrong with a slice, as far as the limit is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -292,9 +303,9 @@ impl Limit {
         self.search.on_left(left);
     }
 
-    /// Whether the link is full, by the queue that connections see on it: more of them then only take from others.
-    pub fn on_queue(&mut self, full: bool) {
-        self.search.on_queue(full);
+    /// What connections see of the link's queue. Where they share one more of them only take from others.
+    pub fn on_queue(&mut self, queued: Queued) {
+        self.search.on_queue(queued);
     }
 
     /// Whether so much is left to send that more connections pay. Not before something was sent.

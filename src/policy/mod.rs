@@ -16,7 +16,7 @@ pub mod version;
 pub use bandwidth::{Bandwidth, USUAL_SLICE, bodies_in_time, check_rate, rate_in_time};
 pub use failure::SharedFailure;
 pub use hedge::{Hedge, Pace, Queue, Straggler};
-pub use limit::{CongestionSignal, Found, Limit, LimitSettings, Seen, Steering};
+pub use limit::{CongestionSignal, Found, Limit, LimitSettings, Queued, Seen, Steering};
 pub use lull::Lull;
 pub use rate::{CallRates, Rate, RateSettings};
 pub use retry::{Attempt, Decision, Patience, Repeat, Retry, RetryBudget};

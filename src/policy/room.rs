@@ -33,6 +33,10 @@ pub struct Room {
     spread: f64,
     /// Since when far too much waits.
     crowded_since: Option<Instant>,
+    /// What waited at the last look, and what arrived.
+    before: Option<(f64, f64)>,
+    /// Since when anything waits.
+    queued_since: Option<Instant>,
     looked: Option<Instant>,
     /// When the pace is next lowered for a moment, to see the round trip without our own queue.
     quiet_at: Option<Instant>,
@@ -62,6 +66,8 @@ impl Default for Room {
             near_since: None,
             spread: 1.0,
             crowded_since: None,
+            before: None,
+            queued_since: None,
             looked: None,
             quiet_at: None,
         }
@@ -112,37 +118,58 @@ impl Room {
         let round = (seen.round_trip + SEEN_AFTER).as_secs_f64();
         let carried = self.carried(now, seen.arrives, (passed, round));
         if waits < SHOWN {
+            self.queued_since = None;
             self.rise(now, seen.arrives, (passed, round));
         } else {
-            if waits > TARGET {
-                self.spread = (self.spread * (1.0 - passed * GATHERS)).max(1.0);
-            }
-            self.near_since = None;
-            let known = self.full.get_or_insert(seen.arrives);
-            *known += (seen.arrives - *known) * (passed / REMEMBERS).min(1.0);
-            self.most = known.max(self.most * (1.0 - passed * FORGETS));
-            let answer = ANSWER / round;
-            // What arrives lags behind a pace that has just grown.
-            let left = f64::powf(1.0 - LARGEST_CUT, passed / round);
-            if waits < TOO_MUCH {
-                if waits > TARGET {
-                    let most = (carried * OVERSHOT).max(self.steady * left);
-                    self.steady = self.steady.min(most);
-                }
-                self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
-                self.rate = self.steady * (1.0 + answer * (TARGET - waits));
-            } else {
-                let less = (answer * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
-                let steady = self.steady.min(carried);
-                self.steady = steady.max(self.steady * left);
-                self.rate = (seen.arrives * (1.0 - less)).max(self.rate * left);
-            }
+            self.answer(now, (waits, seen.arrives, carried), (passed, round));
         }
         self.be_quiet(now);
         // Slower bodies would not only be late: with so few bytes on their way nothing is seen any more.
         let least = (seen.least as f64).max(LEAST);
         self.steady = self.steady.clamp(least, MOST);
         self.rate = self.rate.clamp(least, MOST);
+    }
+
+    /// Something waits: no faster than the link, and less where that is too much.
+    fn answer(
+        &mut self,
+        now: Instant,
+        (waits, arrives, carried): (f64, f64, f64),
+        (passed, round): (f64, f64),
+    ) {
+        if waits > TARGET {
+            self.spread = (self.spread * (1.0 - passed * GATHERS)).max(1.0);
+        }
+        self.near_since = None;
+        let since = *self.queued_since.get_or_insert(now);
+        let stands = now.saturating_duration_since(since).as_secs_f64();
+        // The first packets of connections that begin together wait for each other.
+        if stands >= round {
+            let known = self.full.get_or_insert(arrives);
+            *known += (arrives - *known) * (passed / REMEMBERS).min(1.0);
+            self.most = known.max(self.most * (1.0 - passed * FORGETS));
+        }
+        let before = self.before.replace((waits, arrives));
+        let before = before.filter(|_| passed < LOOKS_APART && stands >= WINDOW);
+        if before.is_some_and(|before| self.is_taken(before, (waits, arrives))) {
+            self.steady = self.most / LEAVES;
+            self.rate = self.steady;
+        }
+        // What arrives lags behind a pace that has just grown.
+        let left = f64::powf(1.0 - LARGEST_CUT, passed / round);
+        if waits < TOO_MUCH {
+            if waits > TARGET {
+                let most = (carried * OVERSHOT).max(self.steady * left);
+                self.steady = self.steady.min(most);
+            }
+            self.steer(waits, (passed, round));
+        } else {
+            let less = (ANSWER / round * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
+            let steady = self.steady.min(carried);
+            self.steady = steady.max(self.steady * left);
+            let rate = (arrives * (1.0 - less)).max(self.rate * left);
+            self.rate = rate.min(self.steady);
+        }
     }
 
     /// The most that arrived a second in the last `round`, looks' noise apart: less of it, with a queue, is a body that
@@ -159,24 +186,44 @@ impl Room {
         each.fold(0.0, f64::max)
     }
 
+    /// Somebody else begins: at a pace that is the link's own the queue grows, although less of ours arrives.
+    fn is_taken(&self, (waited, arrived): (f64, f64), (waits, arrives): (f64, f64)) -> bool {
+        let own = self.most * NEAR..self.most * (1.0 + AHEAD);
+        waits > GROWN.max(waited * GROWS)
+            && own.contains(&self.steady)
+            && (arrived + arrives) / 2.0 < self.most * TAKEN
+    }
+
+    /// The pace that brings what waits to [`TARGET`].
+    fn steer(&mut self, waits: f64, (passed, round): (f64, f64)) {
+        let answer = ANSWER / round;
+        self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
+        self.rate = self.steady * (1.0 + answer * (TARGET - waits));
+    }
+
     /// Nothing waits: faster, little by little where the link was full a moment ago.
     fn rise(&mut self, now: Instant, arrives: f64, (passed, round): (f64, f64)) {
         let is_near = self.most > 0.0 && self.steady > self.most * NEAR;
         let since = self.near_since.unwrap_or(now);
         self.near_since = is_near.then_some(since);
+        let rounds = now.saturating_duration_since(since).as_secs_f64() / round;
+        if is_near && rounds < AHEAD_FOR {
+            return self.steer(0.0, (passed, round));
+        }
         // Where something else holds us, a higher pace would be a burst later on.
         if arrives >= self.rate * HELD {
-            let rounds = now.saturating_duration_since(since).as_secs_f64() / round;
             let (gain, ahead) = match is_near {
                 true => {
-                    let later = (rounds - AHEAD_FOR).max(0.0);
-                    let gain = CAREFUL * f64::powf(2.0, rounds / CAREFUL_FOR);
-                    let ahead = AHEAD * f64::powf(2.0, later / CAREFUL_FOR);
+                    let more = f64::powf(2.0, (rounds - AHEAD_FOR) / CAREFUL_FOR);
+                    let (gain, ahead) = (CAREFUL * more, AHEAD * more);
                     (gain.min(FASTER), ahead)
                 }
                 false => (FASTER, f64::INFINITY),
             };
-            let faster = self.steady * f64::powf(1.0 + gain, passed / round);
+            let mut faster = self.steady * f64::powf(1.0 + gain, passed / round);
+            if !is_near && self.most > 0.0 {
+                faster = faster.min(self.most * (NEAR + 0.02));
+            }
             let carried = arrives * (1.0 + ahead);
             self.steady = faster.min(carried).max(self.steady);
         } else if arrives < self.rate * CARRIED {
@@ -212,6 +259,20 @@ const TARGET: f64 = 0.015;
 /// Seconds from which on there is somebody else, or we went much too fast.
 const TOO_MUCH: f64 = 0.028;
 
+/// Somebody else begins where so many seconds wait, more than at the look before, and no more than this part of what
+/// the link carries arrives of ours, at a pace that was the link's: a flow that begins doubles each round trip, and is
+/// left all but a part of it, before it has filled the queue and lost.
+const GROWN: f64 = 0.022;
+const GROWS: f64 = 1.03;
+const TAKEN: f64 = 0.88;
+const LEAVES: f64 = 8.0;
+
+/// Seconds over which what arrives is counted: a queue that is younger may be that of a body that begins.
+const WINDOW: f64 = 0.2;
+
+/// Seconds between two looks of which one follows the other.
+const LOOKS_APART: f64 = 0.1;
+
 /// A queue of ours is gone by then.
 const CROWDED_AFTER: Duration = Duration::from_secs(2);
 
@@ -237,12 +298,13 @@ const OVERSHOT: f64 = 1.1;
 /// Gains of a round without a queue: from a share of the most that was carried of late on they begin small, and
 /// double after some rounds.
 const FASTER: f64 = 0.5;
-const NEAR: f64 = 0.75;
-const CAREFUL: f64 = 0.05;
-const CAREFUL_FOR: f64 = 1.5;
+const NEAR: f64 = 0.9;
+const CAREFUL: f64 = 0.04;
+const CAREFUL_FOR: f64 = 3.0;
 
-/// There the pace is ahead of what arrives by no more than this for so many rounds, in which a link that is full
-/// shows its queue; longer without one, by twice as much after some more of them.
+/// There the pace is for so many rounds what it would be with a little of a queue: a body that ends leaves none for a
+/// moment. Longer without one, it is ahead of what arrives by no more than this, and by twice as much after some more
+/// of them.
 const AHEAD: f64 = 0.08;
 const AHEAD_FOR: f64 = 3.0;
 

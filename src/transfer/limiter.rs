@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::policy::{
-    CongestionSignal, Found, Limit, Seen, Steering, USUAL_SLICE, bodies_in_time, rate_in_time,
+    CongestionSignal, Found, Limit, Queued, Seen, Steering, USUAL_SLICE, bodies_in_time,
+    rate_in_time,
 };
 use crate::sync::{Mutex, MutexGuard};
 
@@ -227,9 +228,9 @@ impl ConcurrencyLimiter {
         self.lock().limit.on_shared();
     }
 
-    /// Whether the link is full, by the queue that connections see on it.
-    pub fn link_is_full(&self, full: bool) {
-        self.lock().limit.on_queue(full);
+    /// What connections see of the link's queue.
+    pub fn queue_is(&self, queued: Queued) {
+        self.lock().limit.on_queue(queued);
     }
 
     /// Whether so much is left to send, as far as is known, that more connections pay.

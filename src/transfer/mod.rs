@@ -41,7 +41,7 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::http::{Preference, Version};
 use crate::net::{Congestion, Origin, Pool, PoolSettings, ServerStats, Throttle};
 use crate::policy::{
-    Bandwidth, CallRates, CongestionSignal, Hedge, Limit, LimitSettings, Repeat, Retry,
+    Bandwidth, CallRates, CongestionSignal, Hedge, Limit, LimitSettings, Queued, Repeat, Retry,
     RetryBudget, Seen, SharedFailure, Steering,
 };
 use crate::service::Service;
@@ -350,7 +350,12 @@ impl Transfer {
         }
         let server = self.servers.first();
         let is_full = server.is_some_and(|server| self.pool.is_full(&server));
-        self.limiter.link_is_full(is_full);
+        self.limiter
+            .queue_is(match (is_full, self.pool.is_queued()) {
+                (true, _) => Queued::Common,
+                (false, true) => Queued::Seen,
+                (false, false) => Queued::Not,
+            });
         let carried = match self.pool.arrived() {
             Some(bytes) => (bytes, Seen::Arrived),
             None => (self.carried.load(Ordering::Relaxed), Seen::Taken),

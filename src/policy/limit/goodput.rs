@@ -205,7 +205,12 @@ impl Goodput {
             return false;
         }
         let (newer, older) = self.counter.halves(span);
-        self.lasts() >= span * 4 || newer <= older * STILL_RISING
+        self.has_lasted() || newer <= older * STILL_RISING
+    }
+
+    /// Whether the present measurement has gone on for so long that it is not waited for more.
+    pub(super) fn has_lasted(&self) -> bool {
+        self.lasts() >= self.quick_span() * 4
     }
 
     /// The same for connections that are all new: what their sockets took at once is not taken for a pace.

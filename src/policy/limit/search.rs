@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::goodput::Goodput;
-use super::{Found, LimitSettings, Steering};
+use super::{Found, LimitSettings, Queued, Steering};
 
 /// How many permits are wanted, and how that is being found out.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub(super) struct Search {
     left: Option<u64>,
     /// Packets wait in the link's queue.
     full: bool,
+    /// They wait in one that may be the link's.
+    may_be_full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,6 +86,7 @@ impl Search {
             back_to: 0,
             left: None,
             full: false,
+            may_be_full: false,
         }
     }
 
@@ -105,9 +108,10 @@ impl Search {
         self.left
     }
 
-    /// Whether packets wait in the link's queue, and more connections only take from others.
-    pub(super) fn on_queue(&mut self, full: bool) {
-        self.full = full;
+    /// What is seen of the link's queue: where it is full more connections only take from others.
+    pub(super) fn on_queue(&mut self, queued: Queued) {
+        self.full = queued == Queued::Common;
+        self.may_be_full = queued == Queued::Seen;
     }
 
     /// Takes how many of those in flight arrive in time, where that turned out to be fewer.
@@ -241,6 +245,7 @@ impl Search {
             return;
         }
         match self.phase {
+            Phase::Opening if self.waits_for_queue(goodput) => {}
             Phase::Opening if goodput.has_levelled() => self.judge_opening(goodput),
             Phase::Opening => {}
             Phase::Doubling { from, was } => self.judge_doubling(goodput, from, was),
@@ -275,6 +280,12 @@ impl Search {
                 }
             }
         }
+    }
+
+    /// Whether it is about to be known whether the link is full: over a long path the first ones are many, and twice
+    /// as many would overfill it, where a short one that loses packets needs them at once.
+    fn waits_for_queue(&self, goodput: &Goodput) -> bool {
+        self.may_be_full && self.target > self.settings.start && !goodput.has_lasted()
     }
 
     /// Whether the link is full, and fewer would fill it as well: what they leave others take, or nobody.

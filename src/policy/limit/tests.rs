@@ -19,6 +19,8 @@ struct Plan {
     found: Option<Found>,
     /// Which packets are lost.
     seed: u64,
+    /// What connections see of the link's queue, and when.
+    queued: fn(f64) -> Queued,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -51,6 +53,7 @@ impl Plan {
             shared: false,
             found: None,
             seed: 0,
+            queued: |_| Queued::Not,
         }
     }
 
@@ -86,6 +89,7 @@ impl Plan {
             let link = link_at(world.seconds());
             world.fill(&link, limit.permits().min(self.source(world.seconds())));
             limit.on_start(link.slice);
+            limit.on_queue((self.queued)(world.seconds()));
             let news = world.step(&link);
             self.tell(&mut limit, &world, &news);
             if let Some(most) = limit.take_surplus() {
@@ -261,7 +265,10 @@ fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
                 ..link
             };
             limit.on_start(link.slice);
-            limit.on_queue(sees_queue && at > 5.0);
+            limit.on_queue(match sees_queue && at > 5.0 {
+                true => Queued::Common,
+                false => Queued::Not,
+            });
             let before = world.delivered;
             let news = world.step(&part);
             plan.tell(limit, world, &news);
@@ -291,6 +298,26 @@ fn uploads_that_know_nothing_of_each_other_have_equal_shares_of_a_full_link() {
         assert!(jain(&without) < 0.93, "{row}");
         assert!(with.iter().sum::<f64>() >= 0.95, "{row}");
     }
+}
+
+/// Connections that begin on a link that is full already take from the others, and leave a gap when they go.
+#[test]
+fn twice_as_many_wait_until_it_is_known_whether_a_queue_is_common() {
+    let most = |queued| {
+        let plan = Plan {
+            queued,
+            ..Plan::auto(12)
+        };
+        let run = plan.run(|_| Link::new(1000.0, 200.0));
+        run.permits.into_iter().max().expect("12 seconds")
+    };
+    assert!(most(|_| Queued::Not) >= 48, "nothing waits");
+    let common = |at: f64| match at < 3.5 {
+        true => Queued::Seen,
+        false => Queued::Common,
+    };
+    assert_eq!(most(common), 32);
+    assert!(most(|_| Queued::Seen) >= 48, "it is never known");
 }
 
 /// Goodput rises for the first ten seconds, whatever is in flight: as connections of BBR find out what the

@@ -249,6 +249,17 @@ fn a_flow_that_fills_the_queue_keeps_nine_tenths_and_when_it_ends_the_link_is_us
     }
 }
 
+/// What a flow loses of its first burst it lacks for minutes where the queue is short.
+#[test]
+fn a_flow_that_begins_has_most_of_the_link_within_seconds() {
+    for (mut link, name) in links() {
+        link.run(15, false);
+        link.run(5, true);
+        let found = link.run(7, true);
+        assert!(found.theirs >= 0.93, "{name}: {found:?}");
+    }
+}
+
 #[test]
 fn slow_and_fast_links_are_filled() {
     for (mbit, within) in [(10.0, 5), (1000.0, 15)] {

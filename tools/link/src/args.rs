@@ -62,7 +62,7 @@ pub struct Args {
     /// Files of so many slices instead, from the start of the program to its end: seconds, and what they would be at best
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
-    #[arg(conflicts_with_all = ["seconds", "weather", "back_within", "rival", "known", "out", "picture", "file_gib", "clients"])]
+    #[arg(conflicts_with_all = ["seconds", "weather", "back_within", "rival", "known", "out", "picture", "file_gib", "clients", "late"])]
     pub slices: Vec<u64>,
     /// Another TCP connection shares the link, from second 0 on or between these; its share is told
     #[arg(long, value_name = "FROM-UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "0-")]
@@ -95,6 +95,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=MOST_CLIENTS as i64))]
     pub clients: u16,
+    /// Each of these begins so many seconds after the one before; their shares are those from 20 s after the last one's begin on
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "clients")]
+    pub late: u64,
     /// The HTTP version: 1 is plain, the others go over TLS
     #[arg(long, value_enum, default_value_t = Http::One)]
     pub http: Http,
@@ -139,7 +142,9 @@ impl Args {
 
     /// How many seconds a cell of `link` has.
     pub fn lasts(&self, link: &Link) -> u64 {
-        self.seconds.max(link.weather.lasts())
+        let all_are_there = u64::from(self.clients - 1) * self.late;
+        let longest = link.weather.lasts().max(all_are_there + SETTLED + 1);
+        self.seconds.max(longest)
     }
 
     /// Bodies in flight and what is asked for their sockets, for each cell of a link.

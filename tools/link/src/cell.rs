@@ -33,7 +33,7 @@ pub struct Outcome {
     pub seconds: Vec<Second>,
     /// The rival's share from `SETTLED` on; the other shares are of both.
     pub rival: Option<f64>,
-    /// What each client had of the link from `SETTLED` on.
+    /// What each client had of the link since the last one should have found its pace.
     pub clients: Vec<f64>,
     /// What was seen before the rival came, beside it, and after it had gone.
     pub phases: Vec<Phase>,
@@ -103,6 +103,8 @@ pub struct Bench {
     pub known: Option<u64>,
     /// Clients at the same time.
     pub clients: u16,
+    /// How many seconds each of them begins after the one before.
+    pub late: u64,
     /// When another connection shares the link.
     pub rival: Option<Span>,
     /// Whether to stop here.
@@ -168,18 +170,26 @@ impl Bench {
             self.clients
         };
         for number in 0..present {
-            let emulator = self.panup.emulator(Some((&net.server, number)))?;
-            let side = Some((&net.client, number));
-            clients.push(self.panup.upload(side, &emulator, how)?);
-            emulators.push(emulator);
+            emulators.push(self.panup.emulator(Some((&net.server, number)))?);
         }
+        let mut begin = |clients: &mut Vec<Process>, second: u64| {
+            while let Some(emulator) = emulators.get(clients.len())
+                && clients.len() as u64 * self.late <= second
+            {
+                let side = Some((&net.client, clients.len() as u16));
+                clients.push(self.panup.upload(side, emulator, how)?);
+            }
+            Ok(())
+        };
+        begin(&mut clients, 0)?;
         let mut guest = Guest {
             net: &net,
             span: self.rival,
             rival: None,
             arrived: 0,
         };
-        let (counts, arrived) = self.watch((&mut clients, &mut guest), &mut pump, seconds)?;
+        let (counts, arrived) =
+            self.watch((&mut clients, &mut begin), &mut guest, &mut pump, seconds)?;
         drop(guest);
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
@@ -209,7 +219,7 @@ impl Bench {
                 .map(|_| phase((&counts, &arrived), SETTLED..seconds, &link).shares.1),
             clients: (0..usize::from(present))
                 .map(|client| {
-                    part(&counts, SETTLED..seconds, &link, |tally| {
+                    part(&counts, self.all_settled()..seconds, &link, |tally| {
                         tally.clients[client]
                     })
                 })
@@ -223,10 +233,19 @@ impl Bench {
         })
     }
 
+    /// From which second on the last client should have found its pace.
+    fn all_settled(&self) -> u64 {
+        u64::from(self.clients - 1) * self.late + SETTLED
+    }
+
     /// The link's counts, and what had arrived of the rival's at the same moments.
     fn watch(
         &self,
-        (clients, guest): (&mut [Process], &mut Guest<'_>),
+        (clients, begin): (
+            &mut Vec<Process>,
+            &mut dyn FnMut(&mut Vec<Process>, u64) -> io::Result<()>,
+        ),
+        guest: &mut Guest<'_>,
         pump: &mut Pump,
         seconds: u64,
     ) -> io::Result<(Counts, Vec<u64>)> {
@@ -251,6 +270,7 @@ impl Bench {
             }
             counts.push((began.elapsed(), pump.tally()));
             arrived.push(guest.at(second)?);
+            begin(clients, second)?;
         }
         Ok((counts, arrived))
     }

@@ -35,6 +35,7 @@ pub fn run(args: &Args) -> io::Result<usize> {
         congestion,
         known: args.known,
         clients: args.clients,
+        late: args.late,
         rival: args.rival,
         stop,
     };
@@ -108,7 +109,10 @@ fn cell(args: &Args, bench: &Bench, (link, setting, sockets): (&Link, Setting, &
         if args.yields { "yields" } else { "greedy" }.to_owned(),
         args.http.name().to_owned(),
         args.servers.to_string(),
-        args.clients.to_string(),
+        match args.late {
+            0 => args.clients.to_string(),
+            late => format!("{}, {late} s apart", args.clients),
+        },
         args.known
             .map_or("new".to_owned(), |seconds| format!("known {seconds}")),
         args.lasts(link).to_string(),
