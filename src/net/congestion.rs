@@ -278,11 +278,12 @@ impl SocketWatch {
             return self.settle(socket);
         };
         self.arrived(&now);
-        let interval = Interval::between(&self.before, &now);
+        let mut interval = Interval::between(&self.before, &now);
         self.before = now;
         if let Some(peer) = self.peer {
             let mut fullness = self.control.fullness.lock();
-            fullness.note(peer, &now, self.looked);
+            let shortest = fullness.note(peer, &now, self.looked);
+            interval.shortest = shortest.unwrap_or(now.shortest);
         }
         if !self.settled {
             self.judge(&interval);
@@ -364,6 +365,7 @@ struct Interval {
     segments: u32,
     again: u32,
     rtt: Duration,
+    /// The shortest that any connection has seen on the path.
     shortest: Duration,
 }
 
@@ -380,6 +382,12 @@ impl Interval {
     /// A queue has built up, as it does before a link is full.
     fn is_full(&self) -> bool {
         shows_queue(self.rtt, self.shortest)
+    }
+
+    /// Nothing waits. Where others have filled the link before, even the shortest round trip has most of their queue in
+    /// it, and what is lost is lost to that; but it never stays as long for as long as on an empty link.
+    fn is_empty(&self) -> bool {
+        self.rtt <= self.shortest.mul_f64(FLAT) + NOISE
     }
 }
 
@@ -406,7 +414,7 @@ impl Losses {
             return false;
         }
         // Losses come in bursts, and a burst is one event.
-        if interval.again > 0 && is_past(self.queue_at, now) {
+        if interval.again > 0 && interval.is_empty() && is_past(self.queue_at, now) {
             self.unsure += 1;
         }
         if is_past(self.unsure_since, now) {
@@ -432,6 +440,10 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 /// Looks in a row without a queue: in one, the queue may have gone for a moment after what its overflow lost.
 const ROOM: u32 = 2;
+
+/// A round trip of so many times the shortest, and this much more, has nothing but chance in it.
+const FLAT: f64 = 1.05;
+const NOISE: Duration = Duration::from_millis(3);
 
 /// A link that loses fewer than one segment in so many needs no BBR.
 const RARELY: u64 = 20_000;
@@ -508,6 +520,12 @@ mod tests {
         assert_eq!(found_after(60, losing(usize::MAX, 82)), None);
         // One in 10,000.
         assert_eq!(found_after(60, losing(111, 82)), None);
+    }
+
+    /// Who comes to a link that others have filled knows no shorter round trip than one with most of their queue.
+    #[test]
+    fn a_link_that_was_full_before_loses_by_itself() {
+        assert_eq!(found_after(60, losing(1, 90)), None);
     }
 
     /// Each second the queue is full, packets are lost, and it is empty again before most have looked.

@@ -23,11 +23,10 @@ pub(super) struct Fullness {
 }
 
 impl Fullness {
-    /// Adds a look at a connection to `peer`.
-    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) {
-        let Some(is_queue) = self.is_queue(peer, info, now) else {
-            return;
-        };
+    /// Adds a look at a connection to `peer`. Returns the path's shortest round trip; `None` where none was measured.
+    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<Duration> {
+        let (waits, shortest) = self.paths.note(peer, info, now)?;
+        let is_queue = shows_queue(shortest + waits, shortest);
         let then = self.noted_at.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(then).as_secs_f64();
         self.share += (f64::from(u8::from(is_queue)) - self.share) * (passed / SEEN_OVER).min(1.0);
@@ -39,20 +38,19 @@ impl Fullness {
         if std::mem::replace(&mut self.stands, stands) != stands {
             tracing::debug!(stands, rtt = ?info.rtt, "a queue on the link");
         }
+        Some(shortest)
     }
 
     /// Adds what the first packets of a new connection to `peer` saw.
     pub(super) fn note_new(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) {
-        let seen = self.is_queue(peer, info, now);
-        if let Some(is_queue) = seen.filter(|_| self.stands && self.share > MOSTLY_FULL) {
+        let Some((waits, shortest)) = self.paths.note(peer, info, now) else {
+            return;
+        };
+        if self.stands && self.share > MOSTLY_FULL {
+            let is_queue = shows_queue(shortest + waits, shortest);
             tracing::debug!(is_queue, rtt = ?info.rtt, "a connection was opened while a queue stands");
             self.common = Some((is_queue, now));
         }
-    }
-
-    fn is_queue(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<bool> {
-        let (waits, shortest) = self.paths.note(peer, info, now)?;
-        Some(shows_queue(shortest + waits, shortest))
     }
 
     /// Whether the link is full `now`.
@@ -93,8 +91,8 @@ pub(super) fn shows_queue(rtt: Duration, shortest: Duration) -> bool {
 }
 
 /// A round trip so many times the shortest, and this much longer, has a queue in it.
-const QUEUE: f64 = 1.25;
-const JITTER: Duration = Duration::from_millis(2);
+const QUEUE: f64 = 1.15;
+const JITTER: Duration = Duration::from_millis(3);
 
 /// Seconds over which it is seen whether a queue stands.
 const SEEN_OVER: f64 = 1.0;
@@ -145,6 +143,8 @@ mod tests {
     fn a_link_is_full_where_a_new_connection_sees_the_queue_as_well() {
         for (rtt, first, expected) in [
             (150, 140, true),
+            // Of a queue that has stood from the beginning the path's shortest round trip has a part in it.
+            (98, 98, true),
             // A shaper that slows each connection by itself.
             (150, 82, false),
             // Nothing waits.
@@ -152,7 +152,7 @@ mod tests {
         ] {
             let (mut fullness, now) = queued(rtt);
             assert!(!fullness.is_full(now), "no new one has told");
-            assert_eq!(fullness.is_queued(now), rtt == 150, "{rtt} ms");
+            assert_eq!(fullness.is_queued(now), rtt > 90, "{rtt} ms");
             fullness.note_new(PEER, &info(first, first), now);
             assert_eq!(fullness.is_full(now), expected, "{rtt} ms, {first} ms");
             assert_eq!(fullness.is_queued(now), expected, "{rtt} ms, {first} ms");

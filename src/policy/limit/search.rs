@@ -255,7 +255,7 @@ impl Search {
                 }
             }
             // More would take from others, or wait.
-            Phase::Holding if self.full && self.next == Direction::Up => {}
+            Phase::Holding if self.next == Direction::Up && self.has_enough(goodput) => {}
             Phase::Holding => {
                 let span = goodput.warm_up().max(self.probe_interval) + goodput.steady_span();
                 if goodput.lasts() >= span
@@ -291,6 +291,12 @@ impl Search {
     /// Whether the link is full, and fewer would fill it as well: what they leave others take, or nobody.
     fn gives_way(&self, goodput: &Goodput) -> bool {
         self.full && !self.shared && goodput.open() > self.enough(goodput)
+    }
+
+    /// Whether more are not even tried: the link is full, or was of late with as many as fill it.
+    fn has_enough(&self, goodput: &Goodput) -> bool {
+        let fill_it = self.may_be_full && !self.shared && goodput.open() >= self.enough(goodput);
+        self.full || fill_it
     }
 
     /// As many as fill a full link.

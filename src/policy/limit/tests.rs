@@ -239,7 +239,7 @@ fn by_what_has_arrived_it_fills_every_link_as_well() {
 
 /// Uploads that know nothing of each other share a link that is full: each carries what its share of all bodies is. One
 /// has the link for itself for the first half minute.
-fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
+fn shares_of(uploads: usize, megabits: f64, sees: impl Fn(usize) -> Queued) -> Vec<f64> {
     let link = Link::new(megabits, 80.0);
     let mut all: Vec<_> = (0..uploads)
         .map(|index| {
@@ -257,7 +257,7 @@ fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
             .iter()
             .map(|(world, ..)| world.in_flight())
             .sum();
-        for (world, limit, carried) in &mut all[..active] {
+        for (index, (world, limit, carried)) in all[..active].iter_mut().enumerate() {
             world.fill(&link, limit.permits());
             let share = world.in_flight() as f64 / bodies.max(1) as f64;
             let part = Link {
@@ -265,8 +265,8 @@ fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
                 ..link
             };
             limit.on_start(link.slice);
-            limit.on_queue(match sees_queue && at > 5.0 {
-                true => Queued::Common,
+            limit.on_queue(match at > 5.0 {
+                true => sees(index),
                 false => Queued::Not,
             });
             let before = world.delivered;
@@ -283,20 +283,40 @@ fn shares_of(uploads: usize, megabits: f64, sees_queue: bool) -> Vec<f64> {
     all.into_iter().map(|(.., carried)| carried).collect()
 }
 
+/// Jain's index: 1 where all have the same.
+fn jain(shares: &[f64]) -> f64 {
+    let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| {
+        (sum + share, squares + share * share)
+    });
+    sum * sum / (shares.len() as f64 * squares)
+}
+
 #[test]
 fn uploads_that_know_nothing_of_each_other_have_equal_shares_of_a_full_link() {
-    let jain = |shares: &[f64]| {
-        let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| {
-            (sum + share, squares + share * share)
-        });
-        sum * sum / (shares.len() as f64 * squares)
-    };
     for (uploads, megabits) in [(2, 100.0), (4, 50.0), (4, 300.0), (8, 1000.0)] {
-        let [with, without] = [true, false].map(|sees| shares_of(uploads, megabits, sees));
+        let [with, without] =
+            [Queued::Common, Queued::Not].map(|seen| shares_of(uploads, megabits, |_| seen));
         let row = format!("{uploads} on {megabits} Mbit/s: {with:.2?}, {without:.2?}");
         assert!(jain(&with) >= 0.95, "{row}");
         assert!(jain(&without) < 0.93, "{row}");
         assert!(with.iter().sum::<f64>() >= 0.95, "{row}");
+    }
+}
+
+/// Who comes to a full link has never seen it empty, and is not sure that what waits is a queue.
+#[test]
+fn who_comes_to_a_full_link_tries_no_more_than_fill_it() {
+    for megabits in [100.0, 300.0, 1000.0] {
+        let late = |seen| {
+            shares_of(2, megabits, move |index| match index {
+                0 => Queued::Common,
+                _ => seen,
+            })
+        };
+        let (unsure, blind) = (late(Queued::Seen), late(Queued::Not));
+        let row = format!("{megabits} Mbit/s: {unsure:.2?}, {blind:.2?}");
+        assert!(jain(&unsure) >= 0.7, "{row}");
+        assert!(jain(&unsure) >= jain(&blind) + 0.1, "{row}");
     }
 }
 

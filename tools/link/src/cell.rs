@@ -93,6 +93,29 @@ impl Guest<'_> {
     }
 }
 
+/// The clients, of which each begins when it is its turn.
+struct Uploads<'a> {
+    bench: &'a Bench,
+    net: &'a Net,
+    how: (Setting, &'a str),
+    emulators: Vec<Emulator>,
+    running: Vec<Process>,
+}
+
+impl Uploads<'_> {
+    /// Those whose turn it is by this second begin.
+    fn at(&mut self, second: u64) -> io::Result<()> {
+        while let Some(emulator) = self.emulators.get(self.running.len())
+            && self.running.len() as u64 * self.bench.late <= second
+        {
+            let side = Some((&self.net.client, self.running.len() as u16));
+            let client = self.bench.panup.upload(side, emulator, self.how)?;
+            self.running.push(client);
+        }
+        Ok(())
+    }
+}
+
 /// What every cell is measured by.
 pub struct Bench {
     /// The program.
@@ -163,38 +186,35 @@ impl Bench {
         // What comes later goes first: processes, then the link, then the namespaces.
         let (net, devices) = Net::create(&self.congestion)?;
         let mut pump = Pump::start(devices, link)?;
-        let (mut emulators, mut clients) = (Vec::new(), Vec::new());
         let present = if how.0 == Setting::None {
             0
         } else {
             self.clients
         };
-        for number in 0..present {
-            emulators.push(self.panup.emulator(Some((&net.server, number)))?);
-        }
-        let mut begin = |clients: &mut Vec<Process>, second: u64| {
-            while let Some(emulator) = emulators.get(clients.len())
-                && clients.len() as u64 * self.late <= second
-            {
-                let side = Some((&net.client, clients.len() as u16));
-                clients.push(self.panup.upload(side, emulator, how)?);
-            }
-            Ok(())
+        let mut uploads = Uploads {
+            bench: self,
+            net: &net,
+            how,
+            emulators: Vec::new(),
+            running: Vec::new(),
         };
-        begin(&mut clients, 0)?;
+        for number in 0..present {
+            let emulator = self.panup.emulator(Some((&net.server, number)))?;
+            uploads.emulators.push(emulator);
+        }
+        uploads.at(0)?;
         let mut guest = Guest {
             net: &net,
             span: self.rival,
             rival: None,
             arrived: 0,
         };
-        let (counts, arrived) =
-            self.watch((&mut clients, &mut begin), &mut guest, &mut pump, seconds)?;
+        let (counts, arrived) = self.watch((&mut uploads, &mut guest), &mut pump, seconds)?;
         drop(guest);
         let tally = pump.tally();
         // First, because what the client breaks off is no retry.
-        emulators.into_iter().for_each(Emulator::stop);
-        for client in &mut clients {
+        uploads.emulators.into_iter().for_each(Emulator::stop);
+        for client in &mut uploads.running {
             client.interrupt(FAREWELL);
         }
         Ok(Outcome {
@@ -241,11 +261,7 @@ impl Bench {
     /// The link's counts, and what had arrived of the rival's at the same moments.
     fn watch(
         &self,
-        (clients, begin): (
-            &mut Vec<Process>,
-            &mut dyn FnMut(&mut Vec<Process>, u64) -> io::Result<()>,
-        ),
-        guest: &mut Guest<'_>,
+        (uploads, guest): (&mut Uploads<'_>, &mut Guest<'_>),
         pump: &mut Pump,
         seconds: u64,
     ) -> io::Result<(Counts, Vec<u64>)> {
@@ -259,7 +275,7 @@ impl Bench {
             {
                 self.stop.nap(left.min(BEAT))?;
                 pump.check()?;
-                for client in clients.iter_mut() {
+                for client in &mut uploads.running {
                     if client.ended()? {
                         return Err(io::Error::other(format!(
                             "the file had gone after {} s: it wants a larger --file-gib",
@@ -270,7 +286,7 @@ impl Bench {
             }
             counts.push((began.elapsed(), pump.tally()));
             arrived.push(guest.at(second)?);
-            begin(clients, second)?;
+            uploads.at(second)?;
         }
         Ok((counts, arrived))
     }
