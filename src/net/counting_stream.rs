@@ -301,3 +301,37 @@ const ANSWERS: u64 = 8 << 20;
 /// So many bytes written bring one back, generously: HTTP/2 windows come as 13 bytes for some
 /// thousand, in TLS records of their own.
 const WRITTEN_FOR_ONE: u64 = 16;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::net::settings::Congestion;
+
+    /// While an answer is waited for nothing is written, so that no look sees the last of a body arrive.
+    #[tokio::test]
+    async fn with_an_answer_the_last_of_a_body_is_seen_to_have_arrived() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let socket = TcpStream::connect(listener.local_addr().expect("bound")).await;
+        let (mut peer, _) = listener.accept().await.expect("it came");
+        let queueing = Arc::default();
+        let control = CongestionControl::new(Congestion::Auto);
+        let socket = TokioIo::new(socket.expect("it listens"));
+        let mut stream = CountingStream::new(socket, &control, Some(&queueing));
+        let received = stream.socket.inner_mut();
+        for body in [&[][..], &[1; 10_000]] {
+            received.write_all(body).await.expect("room");
+            let mut read = vec![0; body.len()];
+            peer.read_exact(&mut read).await.expect("it comes");
+            // Looks are some time apart.
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            peer.write_all(b"answer").await.expect("room");
+            received.read_exact(&mut [0; 6]).await.expect("it comes");
+        }
+        assert!(queueing.link(Instant::now()).arrives > 0.0);
+    }
+}

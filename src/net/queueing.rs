@@ -306,4 +306,36 @@ mod tests {
         queueing.note(PEER, &info(75, 60), 0, now);
         assert_eq!(queueing.link(now).round_trip, Duration::from_millis(60));
     }
+
+    /// A connection that was not looked at for long tells how much came, not when.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn of_what_came_in_after_a_rest_a_part_came_of_late() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        const SENT: usize = 300_000;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let socket = TcpStream::connect(listener.local_addr().expect("bound")).await;
+        let mut socket = socket.expect("it listens");
+        let (mut peer, _) = listener.accept().await.expect("it came");
+        let queueing = Arc::<Queueing>::default();
+        let mut watch = queueing.watch(&socket).expect("it has a peer");
+        watch.looked -= LOOK_AFTER;
+        watch.look(&socket);
+        let mut read = vec![0; SENT];
+        let (content, rest) = (vec![1; SENT], ARRIVES_OVER * 2);
+        let sent = tokio::join!(socket.write_all(&content), peer.read_exact(&mut read));
+        assert!(sent.0.is_ok() && sent.1.is_ok());
+        while TcpInfo::of(&socket).expect("Linux has it").acked < SENT as u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        watch.looked = Instant::now() - rest;
+        watch.look(&socket);
+        let arrived = queueing.link(Instant::now()).arrives * ARRIVES_OVER.as_secs_f64();
+        assert!(
+            arrived <= SENT as f64 / 2.0 && arrived > 0.0,
+            "{arrived} of {SENT}"
+        );
+    }
 }
