@@ -186,12 +186,13 @@ impl Room {
         each.fold(0.0, f64::max)
     }
 
-    /// Somebody else begins: at a pace that is the link's own the queue grows, although less of ours arrives.
+    /// Somebody else begins: at a pace that is the link's own the queue grows although less of ours arrives, or much
+    /// less arrives although there is a queue, of which nothing new is known where no acknowledgements come.
     fn is_taken(&self, (waited, arrived): (f64, f64), (waits, arrives): (f64, f64)) -> bool {
         let own = self.most * NEAR..self.most * (1.0 + AHEAD);
-        waits > GROWN.max(waited * GROWS)
-            && own.contains(&self.steady)
-            && (arrived + arrives) / 2.0 < self.most * TAKEN
+        let share = (arrived + arrives) / 2.0 / self.most;
+        let grows = waits > GROWN.max(waited * GROWS) && share < TAKEN;
+        own.contains(&self.steady) && (grows || waits > TARGET && share < MOSTLY_TAKEN)
     }
 
     /// The pace that brings what waits to [`TARGET`].
@@ -265,6 +266,7 @@ const TOO_MUCH: f64 = 0.028;
 const GROWN: f64 = 0.022;
 const GROWS: f64 = 1.03;
 const TAKEN: f64 = 0.88;
+const MOSTLY_TAKEN: f64 = 0.6;
 const LEAVES: f64 = 8.0;
 
 /// Seconds over which what arrives is counted: a queue that is younger may be that of a body that begins.

@@ -260,6 +260,33 @@ fn a_flow_that_begins_has_most_of_the_link_within_seconds() {
     }
 }
 
+/// Round trips are known by acknowledgements: where few come the queue seems to stay as it was.
+#[test]
+fn much_less_that_arrives_is_somebody_else_where_a_queue_stands() {
+    for (waits, arrives, gives) in [(18, 12e6, false), (18, 6e6, true), (12, 6e6, false)] {
+        let mut room = Room::default();
+        let mut seen = LinkState {
+            waits: Some(Duration::from_millis(15)),
+            round_trip: Duration::from_millis(80),
+            arrives: 12e6,
+            least: 0,
+        };
+        for at in 0..83 {
+            if at == 80 {
+                (seen.waits, seen.arrives) = (Some(Duration::from_millis(waits)), arrives);
+            }
+            room.steady = if at < 80 { 12e6 } else { room.steady };
+            room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
+        }
+        assert_eq!(
+            room.rate() < 2_000_000,
+            gives,
+            "{waits} ms: {}",
+            room.rate()
+        );
+    }
+}
+
 #[test]
 fn slow_and_fast_links_are_filled() {
     for (mbit, within) in [(10.0, 5), (1000.0, 15)] {
