@@ -384,8 +384,8 @@ impl Interval {
         shows_queue(self.rtt, self.shortest)
     }
 
-    /// Nothing waits. Where others have filled the link before, even the shortest round trip has most of their queue in
-    /// it, and what is lost is lost to that; but it never stays as long for as long as on an empty link.
+    /// Nothing waits. Where others filled the link before, even the shortest round trip has most of their queue in it; but
+    /// a queue rises and falls, and packets are lost where it is longest.
     fn is_empty(&self) -> bool {
         self.rtt <= self.shortest.mul_f64(FLAT) + NOISE
     }
@@ -441,7 +441,7 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 /// Looks in a row without a queue: in one, the queue may have gone for a moment after what its overflow lost.
 const ROOM: u32 = 2;
 
-/// A round trip of so many times the shortest, and this much more, has nothing but chance in it.
+/// A round trip of no more than so many times the shortest, and this much more, has no queue in it.
 const FLAT: f64 = 1.05;
 const NOISE: Duration = Duration::from_millis(3);
 

@@ -7,6 +7,7 @@
 //! | less than [`SHOWN`] | the link is not full: faster, round trip by round trip, where the pace is what holds us |
 //! | up to [`TOO_MUCH`] | the link is full: the pace that keeps [`TARGET`] of queue |
 //! | more | less than what arrives: a queue of ours empties; one of somebody else's does not, and we go down |
+//! | more than before, and less of ours arrives | an eighth at once: a flow begins, and is to find its speed before it loses |
 //!
 //! What arrives while a queue stands is what the link carries of ours, so one that is alone steers around the link's
 //! own speed; beside a flow that fills the queue each round trip leaves less of it to us.
@@ -222,6 +223,7 @@ impl Room {
                 false => (FASTER, f64::INFINITY),
             };
             let mut faster = self.steady * f64::powf(1.0 + gain, passed / round);
+            // Quickly until it is near, and no further.
             if !is_near && self.most > 0.0 {
                 faster = faster.min(self.most * (NEAR + 0.02));
             }
