@@ -282,8 +282,9 @@ impl SocketWatch {
         self.before = now;
         if let Some(peer) = self.peer {
             let mut fullness = self.control.fullness.lock();
-            let shortest = fullness.note(peer, &now, self.looked);
-            interval.shortest = shortest.unwrap_or(now.shortest);
+            if let Some(shortest) = fullness.note(peer, &now, self.looked) {
+                interval.shortest = shortest;
+            }
         }
         if !self.settled {
             self.judge(&interval);

@@ -25,8 +25,7 @@ pub(super) struct Fullness {
 impl Fullness {
     /// Adds a look at a connection to `peer`. Returns the path's shortest round trip; `None` where none was measured.
     pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<Duration> {
-        let (waits, shortest) = self.paths.note(peer, info, now)?;
-        let is_queue = shows_queue(shortest + waits, shortest);
+        let (is_queue, shortest) = self.look(peer, info, now)?;
         let then = self.noted_at.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(then).as_secs_f64();
         self.share += (f64::from(u8::from(is_queue)) - self.share) * (passed / SEEN_OVER).min(1.0);
@@ -43,29 +42,36 @@ impl Fullness {
 
     /// Adds what the first packets of a new connection to `peer` saw.
     pub(super) fn note_new(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) {
-        let Some((waits, shortest)) = self.paths.note(peer, info, now) else {
-            return;
-        };
-        if self.stands && self.share > MOSTLY_FULL {
-            let is_queue = shows_queue(shortest + waits, shortest);
+        let seen = self.look(peer, info, now);
+        if let Some((is_queue, _)) = seen.filter(|_| self.stands && self.share > MOSTLY_FULL) {
             tracing::debug!(is_queue, rtt = ?info.rtt, "a connection was opened while a queue stands");
             self.common = Some((is_queue, now));
         }
     }
 
+    /// Whether a round trip to `peer` has a queue in it, and the path's shortest.
+    fn look(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<(bool, Duration)> {
+        let (waits, shortest) = self.paths.note(peer, info, now)?;
+        Some((shows_queue(shortest + waits, shortest), shortest))
+    }
+
+    /// Whether a connection was looked at of late.
+    fn is_fresh(&self, now: Instant) -> bool {
+        let noted = self.noted_at;
+        noted.is_some_and(|at| now.saturating_duration_since(at) < CALM)
+    }
+
     /// Whether the link is full `now`.
     pub(super) fn is_full(&self, now: Instant) -> bool {
         let is_common = self.common.is_some_and(|(is_common, _)| is_common);
-        let is_fresh = |at: Instant| now.saturating_duration_since(at) < CALM;
-        self.stands && is_common && self.noted_at.is_some_and(is_fresh)
+        self.stands && is_common && self.is_fresh(now)
     }
 
     /// Whether a queue is seen `now`, of which it is not known whether it is common to all.
     pub(super) fn is_queued(&self, now: Instant) -> bool {
-        let is_fresh = |at: Instant| now.saturating_duration_since(at) < CALM;
         self.share > SOMETIMES_FULL
             && self.common.is_none_or(|(is_common, _)| is_common)
-            && self.noted_at.is_some_and(is_fresh)
+            && self.is_fresh(now)
     }
 
     /// Whether a new connection is wanted, to see whether the queue is common to all. Said once for a while.

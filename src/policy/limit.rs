@@ -305,7 +305,7 @@ impl Limit {
         self.search.on_left(left);
     }
 
-    /// What connections see of the link's queue. Where they share one more of them only take from others.
+    /// What connections see of the link's queue. Where all share it, more connections only take from each other.
     pub fn on_queue(&mut self, queued: Queued) {
         self.search.on_queue(queued);
     }
