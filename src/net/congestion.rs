@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::full_link::{Fullness, shows_queue};
+use super::full_link::Fullness;
+use super::losses::{Interval, Losses, Start};
 use super::settings::Congestion;
 use super::tcp_info::TcpInfo;
 use crate::sync::Mutex;
@@ -68,39 +69,6 @@ pub(super) struct SocketWatch {
     settled: bool,
     /// The system tells nothing.
     blind: bool,
-}
-
-/// A connection begins twice as fast each round trip until that loses packets, on every link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    /// Nothing was lost yet.
-    Rising,
-    /// What was lost by that is sent again: segments since, and how many of them were repeats.
-    Recovering { segments: u32, again: u32 },
-    /// From here on each loss says something of the link.
-    Over,
-}
-
-impl Start {
-    /// Goes on by one look. Whether the start has just ended by a loss of the link's own: where it ends
-    /// because the link is full, a good part of the last round trip is lost.
-    fn step(&mut self, interval: &Interval) -> bool {
-        let (before, lost) = match *self {
-            Start::Rising => (0, 0),
-            Start::Recovering { segments, again } => (segments, again),
-            Start::Over => return false,
-        };
-        let segments = before.saturating_add(interval.segments);
-        let again = lost.saturating_add(interval.again);
-        if interval.again > 0 {
-            *self = Start::Recovering { segments, again };
-            return false;
-        }
-        if lost > 0 {
-            *self = Start::Over;
-        }
-        lost > 0 && again.saturating_mul(MANY) <= segments
-    }
 }
 
 impl CongestionControl {
@@ -278,14 +246,10 @@ impl SocketWatch {
             return self.settle(socket);
         };
         self.arrived(&now);
-        let mut interval = Interval::between(&self.before, &now);
-        self.before = now;
-        if let Some(peer) = self.peer {
-            let mut fullness = self.control.fullness.lock();
-            if let Some(shortest) = fullness.note(peer, &now, self.looked) {
-                interval.shortest = shortest;
-            }
-        }
+        let before = std::mem::replace(&mut self.before, now);
+        let note = |peer| self.control.fullness.lock().note(peer, &now, self.looked);
+        let round_trip = self.peer.and_then(note).unwrap_or_default();
+        let interval = Interval::between(&before, &now, round_trip);
         if !self.settled {
             self.judge(&interval);
             self.settle(socket);
@@ -304,14 +268,9 @@ impl SocketWatch {
     /// What the choice for all goes by.
     fn judge(&mut self, interval: &Interval) {
         tracing::trace!(?interval, start = ?self.start, "a connection");
-        let over = self.start == Start::Over;
-        let again = match self.start.step(interval) {
-            true => 1,
-            false if over => interval.again,
-            false => 0,
-        };
+        let again = self.start.step(interval);
         self.control.note(&Interval { again, ..*interval });
-        self.looks_with_room = match self.before.grows_slowly && !interval.is_full() {
+        self.looks_with_room = match self.before.grows_slowly && !interval.round_trip.is_queued() {
             true => self.looks_with_room + 1,
             false => 0,
         };
@@ -360,125 +319,18 @@ fn try_bbr() -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// What was counted on one connection between two looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Interval {
-    segments: u32,
-    again: u32,
-    rtt: Duration,
-    /// The shortest that any connection has seen on the path.
-    shortest: Duration,
-}
-
-impl Interval {
-    fn between(before: &TcpInfo, now: &TcpInfo) -> Interval {
-        Interval {
-            segments: now.segments.wrapping_sub(before.segments),
-            again: now.again.wrapping_sub(before.again),
-            rtt: now.rtt,
-            shortest: now.shortest,
-        }
-    }
-
-    /// A queue has built up, as it does before a link is full.
-    fn is_full(&self) -> bool {
-        shows_queue(self.rtt, self.shortest)
-    }
-
-    /// Nothing waits. Where others filled the link before, even the shortest round trip has most of their queue in it; but
-    /// a queue rises and falls, and packets are lost where it is longest.
-    fn is_empty(&self) -> bool {
-        self.rtt <= self.shortest.mul_f64(FLAT) + NOISE
-    }
-}
-
-/// What all connections have shown of late, as evidence for a link that loses one packet in 1,000 against
-/// one that loses one in 10,000: Page's test. Each loss adds to it, each segment takes from it, and it is never
-/// below nothing, so that what was clean for long is found as soon as it loses.
-#[derive(Debug, Default)]
-struct Losses {
-    evidence: f64,
-    /// When a connection last saw a queue: it is the others' as well.
-    queue_at: Option<Instant>,
-    /// Losing looks since then: a queue that is seen a moment later makes them void.
-    unsure: u64,
-    unsure_since: Option<Instant>,
-}
-
-impl Losses {
-    /// Adds `interval`. Whether the link loses packets while it is not full.
-    fn note(&mut self, interval: &Interval, now: Instant) -> bool {
-        self.add(-f64::from(interval.segments) * SENT);
-        if interval.is_full() {
-            self.queue_at = Some(now);
-            self.unsure = 0;
-            return false;
-        }
-        // Losses come in bursts, and a burst is one event.
-        if interval.again > 0 && interval.is_empty() && is_past(self.queue_at, now) {
-            self.unsure += 1;
-        }
-        if is_past(self.unsure_since, now) {
-            let sure = std::mem::take(&mut self.unsure);
-            self.add(sure as f64 * LOST);
-            self.unsure_since = Some(now);
-        }
-        self.evidence >= ENOUGH
-    }
-
-    fn add(&mut self, evidence: f64) {
-        self.evidence = (self.evidence + evidence).max(0.0);
-    }
-}
-
-/// Whether `then` is long ago, as queues go, or never was.
-fn is_past(then: Option<Instant>, now: Instant) -> bool {
-    then.is_none_or(|then| now.saturating_duration_since(then) >= CALM)
-}
-
 /// Between looks: a system call of less than a microsecond, for each of a hundred connections.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 /// Looks in a row without a queue: in one, the queue may have gone for a moment after what its overflow lost.
 const ROOM: u32 = 2;
 
-/// A round trip of no more than so many times the shortest, and this much more, has no queue in it.
-const FLAT: f64 = 1.05;
-const NOISE: Duration = Duration::from_millis(3);
-
 /// A link that loses fewer than one segment in so many needs no BBR.
 const RARELY: u64 = 20_000;
-
-/// How long a queue and what it loses may be apart, by what connections see of them.
-const CALM: Duration = Duration::from_secs(1);
-
-/// A start that lost one segment in so many, or more, has filled the link.
-const MANY: u32 = 16;
-
-/// What a loss says for one in 1,000 against one in 10,000, at which many connections of CUBIC fill a link of
-/// 1 Gbit/s as well: the logarithm of their ratio.
-const LOST: f64 = std::f64::consts::LN_10;
-
-/// What a segment that was sent says against it: the difference of the two.
-const SENT: f64 = 9e-4;
-
-/// Four losses within 1,300 segments, or six in 6,400. Of links that lose one segment in 200 such are found after
-/// some 750 segments, of one in 1,000 after 4,800 (medians). One in 10,000 is mistaken for that after seven million,
-/// 10 GB: where BBR is no loss either.
-const ENOUGH: f64 = 8.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn interval(again: u32, rtt: u64) -> Interval {
-        Interval {
-            segments: 90,
-            again,
-            rtt: Duration::from_millis(rtt),
-            shortest: Duration::from_millis(80),
-        }
-    }
 
     /// A socket, and the listener at its other end.
     #[cfg(target_os = "linux")]
@@ -491,88 +343,14 @@ mod tests {
         (socket, listener)
     }
 
-    /// Looks of eight connections, ten times a second each, of which `looks` tells what they find. The
-    /// seconds after which the link is taken for a losing one.
-    fn found_after(seconds: usize, looks: impl Fn(usize) -> Interval) -> Option<usize> {
-        let (mut losses, start) = (Losses::default(), Instant::now());
-        let mut looked = 0..seconds * 80;
-        let found = looked.find(|&index| {
-            let now = start + Duration::from_micros(12_500) * index as u32;
-            losses.note(&looks(index), now)
-        });
-        found.map(|index| index / 80)
-    }
-
-    /// One look of `every` finds a loss.
-    fn losing(every: usize, rtt: u64) -> impl Fn(usize) -> Interval {
-        move |index| interval(u32::from(index % every == 0), rtt)
-    }
-
-    #[test]
-    fn a_link_that_loses_without_a_queue_is_found() {
-        // One in 100, in 1,000, in 1,800.
-        assert_eq!(found_after(60, losing(1, 82)), Some(1));
-        assert_eq!(found_after(60, losing(11, 82)), Some(1));
-        assert_eq!(found_after(60, losing(20, 82)), Some(1));
-    }
-
-    #[test]
-    fn a_clean_link_and_one_that_seldom_loses_are_left_alone() {
-        assert_eq!(found_after(60, losing(usize::MAX, 82)), None);
-        // One in 10,000.
-        assert_eq!(found_after(60, losing(111, 82)), None);
-    }
-
-    /// Who comes to a link that others have filled knows no shorter round trip than one with most of their queue.
-    #[test]
-    fn a_link_that_was_full_before_loses_by_itself() {
-        assert_eq!(found_after(60, losing(1, 90)), None);
-    }
-
-    /// Each second the queue is full, packets are lost, and it is empty again before most have looked.
-    #[test]
-    fn a_full_link_loses_by_itself() {
-        assert_eq!(found_after(60, losing(1, 110)), None, "the queue is seen");
-        let now_and_then = |index: usize| match index % 64 {
-            0 => interval(3, 110),
-            1..20 => interval(3, 90),
-            _ => interval(0, 82),
-        };
-        assert_eq!(found_after(60, now_and_then), None, "one has seen it");
-        let seen_later = |index: usize| match index % 64 {
-            0..20 => interval(3, 90),
-            20 => interval(0, 110),
-            _ => interval(0, 82),
-        };
-        assert_eq!(found_after(60, seen_later), None, "it is seen afterwards");
-    }
-
-    /// Two slow connections: some 250 segments a second, of which one in 1,000 is lost.
-    #[test]
-    fn a_few_losses_of_slow_connections_are_enough() {
-        let (mut losses, start) = (Losses::default(), Instant::now());
-        let found = (0..200).find(|&index| {
-            let lost = u32::from(index % 11 == 0);
-            losses.note(
-                &interval(lost, 82),
-                start + index * Duration::from_millis(360),
-            )
-        });
-        let segments = found.map(|index| (index + 1) * 90);
-        assert!(
-            segments.is_some_and(|segments| segments < 6_500),
-            "{segments:?}"
-        );
-    }
-
     /// What the kernel has refused is not chosen again by what connections lose later, and what is only chosen
     /// is not in use.
     #[test]
     fn what_was_refused_stays_so() {
         let control = CongestionControl::new(Congestion::Auto);
         let lose = || {
-            control.losses.lock().evidence = 2.0 * ENOUGH;
-            control.note(&interval(1, 81));
+            *control.losses.lock() = Losses::sure();
+            control.note(&Interval::of_ms(1, 81));
         };
         lose();
         assert!(control.goes(CHOSEN, CHOSEN) && !control.is_bbr());
@@ -648,7 +426,8 @@ mod tests {
             control.expect_end(ends_soon);
             watch.looks_with_room = 0;
             watch.before.grows_slowly = slowly;
-            rtts.iter().for_each(|&rtt| watch.judge(&interval(0, rtt)));
+            rtts.iter()
+                .for_each(|&rtt| watch.judge(&Interval::of_ms(0, rtt)));
             watch.is_left_behind()
         };
         assert!(looks(true, true, &[81, 82]));
@@ -675,25 +454,6 @@ mod tests {
         assert_eq!(control.catches_up(), try_bbr().is_ok());
         control.refused(&std::io::ErrorKind::PermissionDenied.into());
         assert!(!control.catches_up());
-    }
-
-    #[test]
-    fn a_start_that_lost_little_was_ended_by_the_links_losses() {
-        let ends = |lost: &[u32]| {
-            let mut start = Start::Rising;
-            let looks = lost.iter().map(|&again| start.step(&interval(again, 82)));
-            looks.filter(|&ended| ended).count()
-        };
-        assert_eq!(ends(&[0, 0, 0]), 0, "it goes on");
-        assert_eq!(ends(&[0, 1, 0, 0]), 1);
-        assert_eq!(ends(&[0, 2, 1, 0, 1, 0]), 1, "once");
-        assert_eq!(ends(&[0, 0, 30, 20, 0]), 0, "it filled the link");
-    }
-
-    #[test]
-    fn a_link_that_was_clean_for_long_is_found_when_it_loses() {
-        let later = |index: usize| interval(u32::from(index > 80 * 30), 81);
-        assert_eq!(found_after(60, later), Some(31));
     }
 
     #[cfg(target_os = "linux")]
@@ -724,12 +484,8 @@ mod tests {
         let (socket, _peer) = connected().await;
         let control = CongestionControl::new(Congestion::Auto);
         let mut watch = control.watch(&socket);
-        let losing = Losses {
-            evidence: 2.0 * ENOUGH,
-            ..Losses::default()
-        };
-        *control.losses.lock() = losing;
-        control.note(&interval(1, 81));
+        *control.losses.lock() = Losses::sure();
+        control.note(&Interval::of_ms(1, 81));
         assert_eq!(control.stand.load(Ordering::Relaxed), CHOSEN);
         watch.wrote(&socket);
         assert!(!watch.settled, "a moment ago");

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::queueing::Paths;
+use super::path::{Paths, RoundTrip};
 use super::tcp_info::TcpInfo;
 
 /// Whether the link is full: connections see a queue most of the time, and a new one sees it as well. Where each
@@ -23,9 +23,10 @@ pub(super) struct Fullness {
 }
 
 impl Fullness {
-    /// Adds a look at a connection to `peer`. Returns the path's shortest round trip; `None` where none was measured.
-    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<Duration> {
-        let (is_queue, shortest) = self.look(peer, info, now)?;
+    /// Adds a look at a connection to `peer`. Returns its round trip; `None` where none was measured.
+    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<RoundTrip> {
+        let round_trip = self.paths.note(peer, info, now)?;
+        let is_queue = round_trip.is_queued();
         let then = self.noted_at.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(then).as_secs_f64();
         self.share += (f64::from(u8::from(is_queue)) - self.share) * (passed / SEEN_OVER).min(1.0);
@@ -37,22 +38,17 @@ impl Fullness {
         if std::mem::replace(&mut self.stands, stands) != stands {
             tracing::debug!(stands, rtt = ?info.rtt, "a queue on the link");
         }
-        Some(shortest)
+        Some(round_trip)
     }
 
     /// Adds what the first packets of a new connection to `peer` saw.
     pub(super) fn note_new(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) {
-        let seen = self.look(peer, info, now);
-        if let Some((is_queue, _)) = seen.filter(|_| self.stands && self.share > MOSTLY_FULL) {
+        let seen = self.paths.note(peer, info, now);
+        if let Some(seen) = seen.filter(|_| self.stands && self.share > MOSTLY_FULL) {
+            let is_queue = seen.is_queued();
             tracing::debug!(is_queue, rtt = ?info.rtt, "a connection was opened while a queue stands");
             self.common = Some((is_queue, now));
         }
-    }
-
-    /// Whether a round trip to `peer` has a queue in it, and the path's shortest.
-    fn look(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<(bool, Duration)> {
-        let (waits, shortest) = self.paths.note(peer, info, now)?;
-        Some((shows_queue(shortest + waits, shortest), shortest))
     }
 
     /// Whether a connection was looked at of late.
@@ -90,15 +86,6 @@ impl Fullness {
         asks
     }
 }
-
-/// A round trip of `rtt` has a queue in it, where the `shortest` is that.
-pub(super) fn shows_queue(rtt: Duration, shortest: Duration) -> bool {
-    rtt > shortest.mul_f64(QUEUE) + JITTER
-}
-
-/// A round trip so many times the shortest, and this much longer, has a queue in it.
-const QUEUE: f64 = 1.15;
-const JITTER: Duration = Duration::from_millis(3);
 
 /// Seconds over which it is seen whether a queue stands.
 const SEEN_OVER: f64 = 1.0;

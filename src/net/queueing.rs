@@ -2,13 +2,14 @@
 //! kernel counts them. Out: how much longer than the shortest round trips are of late, and what arrives. Never: a
 //! decision.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use super::path::Paths;
 use super::tcp_info::{self, TcpInfo};
 use crate::sync::Mutex;
 
@@ -48,24 +49,6 @@ struct State {
     arrived: VecDeque<(Instant, u64)>,
 }
 
-/// The ways to addresses.
-#[derive(Debug, Default)]
-pub(super) struct Paths(HashMap<IpAddr, Path>);
-
-/// The way to one address.
-#[derive(Debug)]
-struct Path {
-    /// The shortest round trip, and when it was last that short.
-    shortest: Duration,
-    at: Instant,
-    /// It has become longer, which connections from before do not know.
-    is_longer: bool,
-    /// The shortest and the longest since the window began.
-    began: Instant,
-    low: Duration,
-    high: Duration,
-}
-
 impl Queueing {
     /// Watches a socket that was opened, and keeps it from taking much ahead of TCP.
     pub(super) fn watch(self: &Arc<Self>, socket: &TcpStream) -> Option<QueueWatch> {
@@ -92,8 +75,8 @@ impl Queueing {
 
     fn note(&self, peer: IpAddr, info: &TcpInfo, arrived: u64, now: Instant) {
         let mut state = self.state.lock();
-        if let Some((waits, _)) = state.paths.note(peer, info, now) {
-            state.seen.push_back((now, waits));
+        if let Some(round_trip) = state.paths.note(peer, info, now) {
+            state.seen.push_back((now, round_trip.waits()));
         }
         state.arrived.push_back((now, arrived));
         state.forget(now);
@@ -122,41 +105,6 @@ impl QueueWatch {
     }
 }
 
-impl Paths {
-    /// How much longer than the shortest a round trip to `peer` is `now`, and that one. `None` where none was
-    /// measured, as after a handshake of which packets were sent again.
-    pub(super) fn note(
-        &mut self,
-        peer: IpAddr,
-        info: &TcpInfo,
-        now: Instant,
-    ) -> Option<(Duration, Duration)> {
-        if info.rtt.is_zero() {
-            return None;
-        }
-        let Paths(paths) = self;
-        if paths.len() >= MOST_ADDRESSES && !paths.contains_key(&peer) {
-            paths.clear();
-        }
-        let path = paths.entry(peer).or_insert_with(|| Path {
-            shortest: info.shortest.min(info.rtt),
-            at: now,
-            is_longer: false,
-            began: now,
-            low: info.rtt,
-            high: info.rtt,
-        });
-        let waits = path.note(info, now);
-        Some((waits, path.shortest))
-    }
-
-    /// The longest of the round trips without a queue.
-    fn longest(&self) -> Duration {
-        let paths = self.0.values();
-        paths.map(|path| path.shortest).max().unwrap_or_default()
-    }
-}
-
 impl State {
     fn forget(&mut self, now: Instant) {
         let older = |at: Instant, than: Duration| now.saturating_duration_since(at) > than;
@@ -168,40 +116,6 @@ impl State {
         while (self.arrived.front()).is_some_and(|&(at, _)| older(at, ARRIVES_OVER)) {
             self.arrived.pop_front();
         }
-    }
-}
-
-impl Path {
-    /// How much longer than the shortest a round trip is now.
-    fn note(&mut self, info: &TcpInfo, now: Instant) -> Duration {
-        // The kernel has seen each packet of a connection; this has not.
-        let known = if self.is_longer {
-            info.rtt
-        } else {
-            info.shortest
-        };
-        self.shortest = self.shortest.min(info.rtt).min(known);
-        if info.rtt <= self.shortest + SAME {
-            self.at = now;
-        }
-        self.low = self.low.min(info.rtt);
-        self.high = self.high.max(info.rtt);
-        if now.saturating_duration_since(self.began) >= WINDOW {
-            self.end_window(now);
-        }
-        info.rtt.saturating_sub(self.shortest)
-    }
-
-    /// A path that has become longer shows no shorter round trip any more. Queues come and go; what stays the
-    /// same, also where we are quiet for a moment, is the path.
-    fn end_window(&mut self, now: Instant) {
-        let is_steady = self.high - self.low < STEADY;
-        let is_old = now.saturating_duration_since(self.at) >= LASTS;
-        if self.low > self.shortest + SAME && (is_steady || is_old) {
-            tracing::info!(before = ?self.shortest, now = ?self.low, "the path has become longer");
-            (self.shortest, self.at, self.is_longer) = (self.low, now, true);
-        }
-        (self.began, self.low, self.high) = (now, Duration::MAX, Duration::ZERO);
     }
 }
 
@@ -218,19 +132,8 @@ const SEEN_WITHIN: Duration = Duration::from_millis(45);
 /// What arrives is taken over so long.
 const ARRIVES_OVER: Duration = Duration::from_millis(200);
 
-/// Round trips that differ by no more are the same.
-const SAME: Duration = Duration::from_millis(2);
-
-/// Over which a round trip that never changes is the path's own, and by how much it may.
-const WINDOW: Duration = Duration::from_secs(30);
-const STEADY: Duration = Duration::from_millis(5);
-
-/// How long the shortest counts in any case.
-const LASTS: Duration = Duration::from_secs(300);
-
 /// Beyond these the oldest go.
 const MOST_SEEN: usize = 1024;
-const MOST_ADDRESSES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -238,12 +141,9 @@ mod tests {
 
     fn info(rtt: u64, shortest: u64) -> TcpInfo {
         TcpInfo {
-            segments: 1,
-            again: 0,
             rtt: Duration::from_millis(rtt),
             shortest: Duration::from_millis(shortest),
-            acked: 0,
-            grows_slowly: false,
+            ..TcpInfo::default()
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) struct TcpInfo {
     pub(super) again: u32,
     /// The round trip of late, smoothed.
     pub(super) rtt: Duration,
+    /// How far single round trips are from that, in the mean.
+    pub(super) varies: Duration,
     /// The shortest round trip of some minutes: the path's, without a queue.
     pub(super) shortest: Duration,
     /// Bytes that were acknowledged.
@@ -67,6 +69,7 @@ impl TcpInfo {
             segments: number(DATA_SEGS_OUT)?,
             again: number(TOTAL_RETRANS)?,
             rtt: micros(RTT)?,
+            varies: micros(RTT_VAR)?,
             shortest: micros(MIN_RTT)?,
             acked: u64::from_ne_bytes(bytes.get(BYTES_ACKED..BYTES_ACKED + 8)?.try_into().ok()?),
             grows_slowly: *bytes.get(CA_STATE)? == 0 && number(SND_CWND)? >= number(SND_SSTHRESH)?,
@@ -102,6 +105,7 @@ pub(super) fn keep_near(_: &TcpStream, _: u32) {}
 /// Where the fields are, by their names there.
 const CA_STATE: usize = 1;
 const RTT: usize = 68;
+const RTT_VAR: usize = 72;
 const SND_SSTHRESH: usize = 76;
 const SND_CWND: usize = 80;
 const TOTAL_RETRANS: usize = 100;
@@ -122,6 +126,7 @@ mod tests {
         let mut bytes = vec![0; 232];
         for (at, number) in [
             (68, 81_500_u32),
+            (72, 1_300),
             (76, 177),
             (80, 176),
             (100, 12),
@@ -141,6 +146,7 @@ mod tests {
             segments: 4711,
             again: 12,
             rtt: Duration::from_micros(81_500),
+            varies: Duration::from_micros(1_300),
             shortest: Duration::from_micros(80_100),
             acked: 5_000_000_000,
             grows_slowly: false,

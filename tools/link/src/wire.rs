@@ -44,6 +44,8 @@ pub enum Weather {
     Silence,
     /// Packets take up to a quarter of the round trip longer, in their order
     Jitter,
+    /// The same, but all packets of 20 ms by the same time
+    SlowJitter,
 }
 
 impl Weather {
@@ -61,7 +63,15 @@ impl Weather {
         match self {
             Weather::Halves => &[20, 40],
             Weather::Silence => &[60],
-            Weather::Steady | Weather::Jitter => &[],
+            Weather::Steady | Weather::Jitter | Weather::SlowJitter => &[],
+        }
+    }
+
+    /// How long packets are late by the same time.
+    fn jitter_lasts(self) -> Duration {
+        match self {
+            Weather::SlowJitter => Duration::from_millis(20),
+            _ => Duration::ZERO,
         }
     }
 
@@ -87,6 +97,9 @@ pub struct Line {
     delay: Duration,
     loss: f64,
     jitter: Duration,
+    /// How late packets are now, and until when.
+    late: Duration,
+    late_until: Duration,
     weather: Weather,
     limit: u64,
     chance: fastrand::Rng,
@@ -137,9 +150,11 @@ impl Line {
             delay: link.rtt / 2,
             loss: link.loss,
             jitter: match link.weather {
-                Weather::Jitter => link.rtt / 4,
+                Weather::Jitter | Weather::SlowJitter => link.rtt / 4,
                 _ => Duration::ZERO,
             },
+            late: Duration::ZERO,
+            late_until: Duration::ZERO,
             weather: link.weather,
             limit: link.queue,
             chance,
@@ -170,8 +185,11 @@ impl Line {
             let begins = self.weather.open(self.free.max(now));
             let takes = size.wire as f64 * self.pace / self.weather.share(begins);
             self.free = begins + Duration::from_nanos(takes as u64);
-            let late = self.jitter.mul_f64(self.chance.f64());
-            self.last = self.last.max(self.free + self.delay + late);
+            if now >= self.late_until {
+                self.late = self.jitter.mul_f64(self.chance.f64());
+                self.late_until = now + self.weather.jitter_lasts();
+            }
+            self.last = self.last.max(self.free + self.delay + self.late);
             self.held += size.wire;
             self.tally.packets += 1;
             self.tally.waited += (begins - now).as_micros() as u64;
@@ -451,17 +469,19 @@ mod tests {
 
     #[test]
     fn jitter_makes_late_and_keeps_the_order() {
-        let mut line = line(Link {
-            weather: Weather::Jitter,
-            ..LINK
-        });
-        let mut last = ms(0);
-        for second in 0..100 {
-            line.offer(&packet(948, 0), ms(second * 5));
-            let arrives = line.packets.back().expect("there is room").arrives;
-            assert!(arrives >= last.max(ms(second * 5 + 51)));
-            assert!(arrives <= ms(second * 5 + 51 + 25));
-            last = arrives;
+        for (weather, at_most, at_least) in [(Weather::Jitter, 0, 0), (Weather::SlowJitter, 75, 60)]
+        {
+            let mut line = line(Link { weather, ..LINK });
+            let (mut last, mut same) = (ms(0), 0);
+            for step in 0..100 {
+                line.offer(&packet(948, 0), ms(step * 5));
+                let arrives = line.packets.back().expect("there is room").arrives;
+                assert!(arrives >= last.max(ms(step * 5 + 51)));
+                assert!(arrives <= ms(step * 5 + 51 + 25));
+                same += usize::from(arrives - last == ms(5));
+                last = arrives;
+            }
+            assert!((at_least..=at_most).contains(&same), "{weather:?}: {same}");
         }
     }
 

@@ -1,0 +1,227 @@
+//! The ways to addresses. In: round trips of connections, as the kernel counts them. Out: what a path's shortest
+//! is, how much packets are late by chance, and whether more than that waits in a queue. Never: a decision.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::tcp_info::TcpInfo;
+
+/// The ways to addresses.
+#[derive(Debug, Default)]
+pub(super) struct Paths(HashMap<IpAddr, Path>);
+
+/// The way to one address.
+#[derive(Debug)]
+struct Path {
+    /// The shortest round trip, and when it was last that short.
+    shortest: Duration,
+    at: Instant,
+    /// How far single round trips are from their mean: half of the looks saw less, by and large.
+    varies: Duration,
+    noted_at: Instant,
+    /// It has become longer, which connections from before do not know.
+    is_longer: bool,
+    /// The shortest and the longest since the window began.
+    began: Instant,
+    low: Duration,
+    high: Duration,
+}
+
+/// A round trip of late, and what is known of its path.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RoundTrip {
+    /// The one of late, smoothed.
+    pub(super) rtt: Duration,
+    /// The shortest that any connection has seen on the path.
+    pub(super) shortest: Duration,
+    /// So much more says nothing: on this path packets are late by chance.
+    pub(super) jitter: Duration,
+}
+
+impl RoundTrip {
+    /// How much longer than the shortest it is.
+    pub(super) fn waits(&self) -> Duration {
+        self.rtt.saturating_sub(self.shortest)
+    }
+
+    /// A queue has built up, as it does before a link is full.
+    pub(super) fn is_queued(&self) -> bool {
+        self.rtt > self.shortest.mul_f64(QUEUED) + NOISE + self.jitter
+    }
+
+    /// Nothing waits. Where others filled the link before, even the shortest round trip has most of their queue in it; but
+    /// a queue rises and falls, and packets are lost where it is longest. On a path that is so short that noise hides a
+    /// queue it is not known.
+    pub(super) fn is_flat(&self) -> bool {
+        self.shortest > NOISE && self.rtt <= self.shortest.mul_f64(FLAT) + NOISE + self.jitter
+    }
+}
+
+impl Paths {
+    /// The round trip to `peer` as a look `now` shows it. `None` where none was measured, as after a handshake of
+    /// which packets were sent again.
+    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<RoundTrip> {
+        if info.rtt.is_zero() {
+            return None;
+        }
+        let Paths(paths) = self;
+        if paths.len() >= MOST_ADDRESSES && !paths.contains_key(&peer) {
+            paths.clear();
+        }
+        let path = paths.entry(peer).or_insert_with(|| Path {
+            shortest: info.shortest.min(info.rtt),
+            at: now,
+            varies: LEAST_VARIES,
+            noted_at: now,
+            is_longer: false,
+            began: now,
+            low: info.rtt,
+            high: info.rtt,
+        });
+        Some(path.note(info, now))
+    }
+
+    /// The longest of the round trips without a queue.
+    pub(super) fn longest(&self) -> Duration {
+        let paths = self.0.values();
+        paths.map(|path| path.shortest).max().unwrap_or_default()
+    }
+}
+
+impl Path {
+    fn note(&mut self, info: &TcpInfo, now: Instant) -> RoundTrip {
+        // The kernel has seen each packet of a connection; this has not.
+        let known = if self.is_longer {
+            info.rtt
+        } else {
+            info.shortest
+        };
+        self.shortest = self.shortest.min(info.rtt).min(known);
+        if info.rtt <= self.shortest + SAME {
+            self.at = now;
+        }
+        self.low = self.low.min(info.rtt);
+        self.high = self.high.max(info.rtt);
+        if now.saturating_duration_since(self.began) >= WINDOW {
+            self.end_window(now);
+        }
+        self.note_varies(info.varies, now);
+        RoundTrip {
+            rtt: info.rtt,
+            shortest: self.shortest,
+            jitter: self.varies * JITTER,
+        }
+    }
+
+    /// Goes towards the median of what looks see.
+    fn note_varies(&mut self, varies: Duration, now: Instant) {
+        let then = std::mem::replace(&mut self.noted_at, now);
+        let passed = now.saturating_duration_since(then);
+        let step = 1.0 + (passed.as_secs_f64() / VARIES_OVER).min(1.0);
+        self.varies = match varies > self.varies {
+            true => self.varies.mul_f64(step),
+            false => self.varies.div_f64(step).max(LEAST_VARIES),
+        };
+    }
+
+    /// A path that has become longer shows no shorter round trip any more. Queues come and go; what stays the
+    /// same, also where we are quiet for a moment, is the path.
+    fn end_window(&mut self, now: Instant) {
+        let is_steady = self.high - self.low < STEADY;
+        let is_old = now.saturating_duration_since(self.at) >= LASTS;
+        if self.low > self.shortest + SAME && (is_steady || is_old) {
+            tracing::info!(before = ?self.shortest, now = ?self.low, "the path has become longer");
+            (self.shortest, self.at, self.is_longer) = (self.low, now, true);
+        }
+        (self.began, self.low, self.high) = (now, Duration::MAX, Duration::ZERO);
+    }
+}
+
+/// A round trip so many times the shortest has a queue in it, and one of no more than so many has none; both
+/// may be this much longer.
+const QUEUED: f64 = 1.15;
+const FLAT: f64 = 1.05;
+const NOISE: Duration = Duration::from_millis(3);
+
+/// What packets are late by chance is no more than so many times what single round trips are from their mean. Behind a
+/// full queue all packets are late by the same, and it is more than 30 times.
+const JITTER: u32 = 10;
+
+/// Seconds over which that is seen, and where it begins.
+const VARIES_OVER: f64 = 0.5;
+const LEAST_VARIES: Duration = Duration::from_micros(100);
+
+/// Round trips that differ by no more are the same.
+const SAME: Duration = Duration::from_millis(2);
+
+/// Over which a round trip that never changes is the path's own, and by how much it may.
+const WINDOW: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_millis(5);
+
+/// How long the shortest counts in any case.
+const LASTS: Duration = Duration::from_secs(300);
+
+/// Beyond these all are forgotten.
+const MOST_ADDRESSES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    /// The last of many looks at a path of 80 ms, of which `looks` tells the round trip and what single ones are from it, in
+    /// ms.
+    fn after(looks: impl Fn(usize) -> (f64, f64)) -> RoundTrip {
+        let (mut paths, start) = (Paths::default(), Instant::now());
+        let seen = (0..400).map(|index| {
+            let (rtt, varies) = looks(index);
+            let info = TcpInfo {
+                rtt: Duration::from_secs_f64(rtt / 1e3),
+                varies: Duration::from_secs_f64(varies / 1e3),
+                shortest: Duration::from_millis(80),
+                ..TcpInfo::default()
+            };
+            let now = start + Duration::from_micros(12_500) * index as u32;
+            paths.note(PEER, &info, now)
+        });
+        seen.last().flatten().expect("it was measured")
+    }
+
+    #[test]
+    fn what_is_late_by_chance_is_no_queue() {
+        let chance = after(|index| (112.0 + (index % 7) as f64, 2.0 + (index % 5) as f64));
+        assert!(chance.is_flat() && !chance.is_queued(), "{chance:?}");
+        assert_eq!(chance.waits(), Duration::from_millis(112 + 399 % 7 - 80));
+    }
+
+    /// Now and then single round trips are far apart behind a queue as well: where it grows, and at a begin.
+    #[test]
+    fn a_queue_is_the_same_for_all_packets() {
+        let queue = after(|index| match index % 4 {
+            0 => (130.0, 9.0),
+            _ => (130.0, 0.9),
+        });
+        assert!(queue.is_queued() && !queue.is_flat(), "{queue:?}");
+        let full_as_well = after(|_| (190.0, 4.0));
+        assert!(full_as_well.is_queued(), "{full_as_well:?}");
+    }
+
+    #[test]
+    fn jitter_that_has_gone_is_forgotten() {
+        let calm = after(|index| (125.0, if index < 200 { 8.0 } else { 0.5 }));
+        assert!(calm.is_queued(), "{calm:?}");
+    }
+
+    #[test]
+    fn on_a_very_short_path_nothing_is_known() {
+        let [short, longer] = [1, 5].map(|ms| RoundTrip {
+            rtt: Duration::from_millis(ms),
+            shortest: Duration::from_millis(ms),
+            jitter: Duration::ZERO,
+        });
+        assert!(longer.is_flat());
+        assert!(!short.is_flat() && !short.is_queued());
+    }
+}
