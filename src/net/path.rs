@@ -106,20 +106,24 @@ impl Path {
         if now.saturating_duration_since(self.began) >= WINDOW {
             self.end_window(now);
         }
-        self.note_varies(info.varies, now);
+        self.note_varies(info, now);
         RoundTrip {
             rtt: info.rtt,
             shortest: self.shortest,
-            jitter: self.varies * JITTER,
+            jitter: self.varies.saturating_sub(LEAST_VARIES) * JITTER,
         }
     }
 
-    /// Goes towards the median of what looks see.
-    fn note_varies(&mut self, varies: Duration, now: Instant) {
+    /// Goes towards the median of what looks see. While a connection begins the queue grows from one round trip to the
+    /// next, and while it repeats what was lost it falls.
+    fn note_varies(&mut self, info: &TcpInfo, now: Instant) {
+        if !info.grows_slowly {
+            return;
+        }
         let then = std::mem::replace(&mut self.noted_at, now);
         let passed = now.saturating_duration_since(then);
         let step = 1.0 + (passed.as_secs_f64() / VARIES_OVER).min(1.0);
-        self.varies = match varies > self.varies {
+        self.varies = match info.varies > self.varies {
             true => self.varies.mul_f64(step),
             false => self.varies.div_f64(step).max(LEAST_VARIES),
         };
@@ -148,9 +152,9 @@ const NOISE: Duration = Duration::from_millis(3);
 /// full queue all packets are late by the same, and it is more than 30 times.
 const JITTER: u32 = 10;
 
-/// Seconds over which that is seen, and where it begins.
+/// Seconds over which that is seen, and what round trips differ by on every path.
 const VARIES_OVER: f64 = 0.5;
-const LEAST_VARIES: Duration = Duration::from_micros(100);
+const LEAST_VARIES: Duration = Duration::from_millis(1);
 
 /// Round trips that differ by no more are the same.
 const SAME: Duration = Duration::from_millis(2);
@@ -181,6 +185,7 @@ mod tests {
                 rtt: Duration::from_secs_f64(rtt / 1e3),
                 varies: Duration::from_secs_f64(varies / 1e3),
                 shortest: Duration::from_millis(80),
+                grows_slowly: true,
                 ..TcpInfo::default()
             };
             let now = start + Duration::from_micros(12_500) * index as u32;

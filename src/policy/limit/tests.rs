@@ -181,7 +181,7 @@ const GRID: [(f64, f64, f64); 6] = [
 ];
 
 /// The grid, with connections that carry 4 MiB on their way and with poor ones that carry
-/// 512 KiB: 95 % of the link after 20 s, and at most 10 % behind the best fixed setting in all.
+/// 512 KiB: 98 % of the link after 20 s, and at most 4 % behind the best fixed setting in all.
 #[test]
 fn on_every_link_it_fills_the_link_and_keeps_up_with_the_best_fixed_setting() {
     let mut table = String::new();
@@ -203,8 +203,8 @@ fn on_every_link_it_fills_the_link_and_keeps_up_with_the_best_fixed_setting() {
                     best * 100.0,
                     run.permits_every(4)
                 );
-                assert!(late >= 0.95, "{row}");
-                assert!(whole >= 0.9 * best, "{row}");
+                assert!(late >= 0.98, "{row}");
+                assert!(whole >= 0.96 * best, "{row}");
                 assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
                 table.push_str(&row);
             }
@@ -232,7 +232,7 @@ fn by_what_has_arrived_it_fills_every_link_as_well() {
             "{megabits} Mbit/s, {rtt} ms, {window}: {late:.2} after 20 s; whole {whole:.2}, best {best:.2}; permits {}",
             run.permits_every(4)
         );
-        assert!(late >= 0.95 && whole >= 0.9 * best, "{row}");
+        assert!(late >= 0.98 && whole >= 0.95 * best, "{row}");
         assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
     }
 }
@@ -401,9 +401,9 @@ fn it_converges_again_when_the_link_changes() {
         down.permits_every(2)
     );
     for (name, run) in [("up", &up), ("down", &down)] {
-        assert!(run.used(10..20) >= 0.95, "{name} before: {curves}");
-        assert!(run.used(30..50) >= 0.95, "{name} between: {curves}");
-        assert!(run.used(60..80) >= 0.95, "{name} after: {curves}");
+        assert!(run.used(10..20) >= 0.98, "{name} before: {curves}");
+        assert!(run.used(30..50) >= 0.98, "{name} between: {curves}");
+        assert!(run.used(60..80) >= 0.98, "{name} after: {curves}");
         assert!(run.lost.is_empty(), "{name}: {:?}", run.lost);
     }
     insta::assert_snapshot!(curves);
@@ -432,8 +432,8 @@ fn a_link_that_loses_packets_gets_as_many_as_it_needs() {
             whole * 100.0,
             best * 100.0,
         );
-        assert!(late >= 0.85 * best, "{row}");
-        assert!(whole >= 0.8 * best, "{row}");
+        assert!(late >= 0.89 * best, "{row}");
+        assert!(whole >= 0.82 * best, "{row}");
         assert_eq!(lost, 0, "{row}");
         table.push_str(&row);
     }
@@ -476,22 +476,23 @@ fn on_lossy_links_of_every_length_it_finds_most_of_what_they_carry() {
         assert!(after >= late * best, "{row}");
         assert!(all >= whole * best, "{row}");
         // Where hundreds are needed slices take as long as the deadline allows.
-        assert!(lost as u64 <= 3 * SEEDS, "{row}");
+        assert!(lost as u64 <= 2 * SEEDS, "{row}");
     }
 }
 
 /// Shares of the best fixed setting after 60 s and in all.
 const LOSSY: [(f64, f64, u64, f64, f64); 9] = [
-    (100.0, 10.0, 10_000, 0.95, 0.95),
-    (100.0, 10.0, 1_000, 0.95, 0.95),
-    (100.0, 80.0, 10_000, 0.95, 0.95),
+    (100.0, 10.0, 10_000, 0.99, 0.99),
+    (100.0, 10.0, 1_000, 0.99, 0.99),
+    (100.0, 80.0, 10_000, 0.99, 0.99),
     // Slices are soon too slow to learn from.
-    (100.0, 200.0, 1_000, 0.75, 0.8),
-    (1000.0, 10.0, 10_000, 0.9, 0.85),
-    (1000.0, 10.0, 1_000, 0.95, 0.7),
-    (1000.0, 80.0, 1_000, 0.9, 0.75),
-    (1000.0, 200.0, 10_000, 0.9, 0.9),
-    (1000.0, 200.0, 1_000, 0.6, 0.55),
+    (100.0, 200.0, 1_000, 0.83, 0.86),
+    (1000.0, 10.0, 10_000, 0.92, 0.88),
+    (1000.0, 10.0, 1_000, 0.97, 0.76),
+    // No fixed number does as well.
+    (1000.0, 80.0, 1_000, 1.6, 1.4),
+    (1000.0, 200.0, 10_000, 0.96, 0.97),
+    (1000.0, 200.0, 1_000, 1.45, 1.3),
 ];
 
 /// A socket that takes a whole slice at once says nothing of the link.
@@ -505,7 +506,7 @@ fn sockets_that_swallow_slices_mislead_nothing() {
                 ..Link::new(megabits, rtt)
             });
             let row = format!("{megabits} {socket}: {}", run.permits_every(4));
-            assert!(run.whole() >= 0.95, "{row}");
+            assert!(run.whole() >= 0.96, "{row}");
             assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
         }
     }
@@ -534,7 +535,7 @@ fn servers_that_go_slow_leave_the_rest_of_the_link_in_use() {
             "{megabits}, one of {slow_servers}: {}",
             run.permits_every(2)
         );
-        assert!(used >= 0.9, "{used} {row}");
+        assert!(used >= 0.95, "{used} {row}");
     }
 }
 
@@ -542,20 +543,20 @@ fn servers_that_go_slow_leave_the_rest_of_the_link_in_use() {
 #[test]
 fn it_comes_back_after_an_outage() {
     type Outage = fn(&mut Link, f64);
-    let outages: [(&str, f64, Outage); 3] = [
-        ("all reset", 25.0, |link, at| {
+    let outages: [(&str, f64, f64, Outage); 3] = [
+        ("all reset", 25.0, 0.98, |link, at| {
             link.resets = u64::from((20.0..20.5).contains(&at));
         }),
-        ("half reset", 40.0, |link, at| {
+        ("half reset", 40.0, 0.94, |link, at| {
             link.resets = 2 * u64::from((20.0..30.0).contains(&at));
         }),
-        ("all refused", 50.0, |link, at| {
+        ("all refused", 50.0, 0.98, |link, at| {
             if (20.0..25.0).contains(&at) {
                 link.refuses_above = 0;
             }
         }),
     ];
-    for (name, from, outage) in outages {
+    for (name, from, least, outage) in outages {
         let paths = (0..20).map(|nth| 70.0 + f64::from(nth));
         let used: Vec<f64> = paths
             .map(|rtt| {
@@ -571,7 +572,7 @@ fn it_comes_back_after_an_outage() {
             })
             .collect();
         let mean = used.iter().sum::<f64>() / used.len() as f64;
-        assert!(mean >= 0.9, "{name}: {mean} {used:?}");
+        assert!(mean >= least, "{name}: {mean} {used:?}");
     }
 }
 
@@ -588,7 +589,7 @@ fn a_slow_source_does_not_spoil_what_comes_after_it() {
             ..Link::new(1000.0, 80.0)
         });
         let used = run.used(40..70);
-        assert!(used >= 0.9, "{slices}: {used} {}", run.permits_every(2));
+        assert!(used >= 0.98, "{slices}: {used} {}", run.permits_every(2));
         assert!(run.lost.is_empty(), "{slices}: {:?}", run.lost);
     }
 }
@@ -601,7 +602,7 @@ fn a_slow_uplink_loses_nothing_to_the_gateways_minute() {
         let run = Plan::auto(240).run(|_| Link::new(megabits, 40.0));
         let row = format!("{megabits} Mbit/s: {}\n", run.permits_every(10));
         assert!(run.lost.is_empty(), "{row}{:?}", run.lost);
-        assert!(run.whole() >= 0.95, "{row}{}", run.whole());
+        assert!(run.whole() >= 0.99, "{row}{}", run.whole());
         curves.push_str(&row);
     }
     insta::assert_snapshot!(curves);
@@ -612,7 +613,7 @@ fn a_slow_uplink_loses_nothing_to_the_gateways_minute() {
 fn a_link_that_breaks_down_loses_what_was_in_flight_and_no_more() {
     let run = Plan::auto(240).run(|at| Link::new(if at < 20.0 { 200.0 } else { 4.0 }, 40.0));
     let last = run.lost.last().expect("a loss").0;
-    assert!(run.lost.len() <= 16, "{:?}", run.lost);
+    assert!(run.lost.len() <= 10, "{:?}", run.lost);
     assert!(last <= 20.0 + 62.0, "{last}");
     assert!(
         run.permits[50..].iter().all(|&permits| permits <= 2),
@@ -679,12 +680,12 @@ fn small_bodies_go_many_at_once() {
                 slice: 65_536,
                 ..Link::new(100.0, rtt)
             });
-            assert!(run.permits[10] >= 16, "{rtt}: {:?}", run.permits);
+            assert!(run.permits[10] >= 24, "{rtt}: {:?}", run.permits);
             run.used(10..30)
         })
         .collect();
     let mean = used.iter().sum::<f64>() / used.len() as f64;
-    assert!(mean >= 0.7, "{mean} {used:?}");
+    assert!(mean >= 0.75, "{mean} {used:?}");
 }
 
 /// A connection that begins late is slow for longer than what is left lasts.
