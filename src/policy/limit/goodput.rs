@@ -248,11 +248,6 @@ impl Goodput {
         whole.then(|| self.window.goodput(self.open))
     }
 
-    /// Whether bodies are long enough for their bytes to be a stream: small ones come in bursts.
-    pub(super) fn is_stream(&self) -> bool {
-        self.progress.is_some() && self.estimate.slice_seconds() > STREAM
-    }
-
     /// Whether bodies of late were small files rather than slices; not before the first has arrived.
     pub(super) fn is_of_small_bodies(&self) -> bool {
         self.acks > 0 && self.estimate.body_bytes() < SLICE
@@ -308,9 +303,6 @@ const SOCKET_HOLDS: f64 = 2_097_152.0;
 
 /// Seconds of a body up to which it is small: a few round trips.
 const SMALL: f64 = 0.3;
-
-/// Seconds of a body from which the sockets' count over a second or two is smooth.
-const STREAM: f64 = 0.5;
 
 /// Bytes of a body from which its request costs nothing beside it.
 const SLICE: f64 = 1_048_576.0;

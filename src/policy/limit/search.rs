@@ -183,12 +183,10 @@ impl Search {
 
     /// No more than `target` from now on, within the bounds; returns it.
     pub(super) fn cut(&mut self, target: usize) -> usize {
-        self.own_pace = false;
         self.back_to = self.back_to.max(self.target / 2);
         self.target = self.bounded(target);
         self.next = Direction::Up;
         self.phase = Phase::Holding;
-        self.found = None;
         self.target
     }
 
@@ -272,8 +270,7 @@ impl Search {
                 }
             }
             Phase::Probing(probe) => {
-                if self.shows_own_pace(goodput, probe) && goodput.rises(probe.sockets, PROPORTIONAL)
-                {
+                if self.shows_own_pace(probe) && goodput.rises(probe.sockets, PROPORTIONAL) {
                     self.follow_own_pace(goodput);
                 } else if let Some(settled) = goodput.settled() {
                     self.judge_probe(goodput, probe, settled);
@@ -425,9 +422,8 @@ impl Search {
     }
 
     /// Whether a probe can tell each connection's own pace from chance.
-    fn shows_own_pace(&self, goodput: &Goodput, probe: Probe) -> bool {
-        let rises = probe.direction == Direction::Up && probe.from >= FEW;
-        rises && !self.shared && !self.full && goodput.is_stream()
+    fn shows_own_pace(&self, probe: Probe) -> bool {
+        probe.direction == Direction::Up && !self.shared
     }
 
     /// Each connection carries what it carries: the number of them is all that counts.
@@ -449,7 +445,7 @@ impl Search {
         self.keep_if(gain >= least, probe);
         if gain >= least {
             self.find(goodput.open(), settled);
-            if self.shows_own_pace(goodput, probe) && gain >= PROPORTIONAL {
+            if self.shows_own_pace(probe) && gain >= PROPORTIONAL {
                 return self.follow_own_pace(goodput);
             }
         }
@@ -474,14 +470,8 @@ impl Search {
         let step = (from / 4).max(1);
         let direction = if more { self.next } else { Direction::Down };
         let gives_way = !more && self.gives_way(goodput);
-        // One more where few are in flight is half as long again for each.
-        let seconds = if from < FEW {
-            ARRIVES_WITHIN
-        } else {
-            OWN_PACE_WITHIN
-        };
         let to = self.bounded(match direction {
-            Direction::Up => (from + step).min(goodput.carries_within(seconds).max(from)),
+            Direction::Up => (from + step).min(goodput.carries_within(OWN_PACE_WITHIN).max(from)),
             Direction::Down if gives_way => from.saturating_sub(step).max(self.enough(goodput)),
             Direction::Down => from.saturating_sub(step),
         });
@@ -580,9 +570,6 @@ const SHARED: usize = 4;
 /// The same in the first moments of a link on which connections will share: of 1 Gbit/s, 80 ms and one packet in
 /// 1,000 lost 16 carry 95 % in their first 20 s, 32 and more 75 to 89 %.
 const FIRST_SHARED: usize = 2;
-
-/// Below this one more is half as many again.
-const FEW: usize = 4;
 
 /// Holding this long costs little when the next probe fails; each failure doubles it.
 const FIRST_INTERVAL: Duration = Duration::from_secs(2);

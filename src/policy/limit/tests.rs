@@ -355,7 +355,10 @@ fn connections_that_share_are_not_doubled_for_what_bbr_does() {
         run.permits.into_iter().max().expect("40 seconds")
     };
     let (sharing, own) = (most(true), most(false));
-    assert!(sharing <= 50 && own > sharing, "{sharing}, {own}");
+    assert!(
+        (32..=50).contains(&sharing) && own > sharing,
+        "{sharing}, {own}"
+    );
 }
 
 /// Above a knee each permit costs a percent: it stays near the knee, whichever that is.
@@ -481,7 +484,9 @@ fn on_lossy_links_of_every_length_it_finds_most_of_what_they_carry() {
 }
 
 /// Shares of the best fixed setting after 60 s and in all.
-const LOSSY: [(f64, f64, u64, f64, f64); 9] = [
+const LOSSY: [(f64, f64, u64, f64, f64); 11] = [
+    (12.0, 40.0, 1_000, 0.99, 0.97),
+    (20.0, 200.0, 1_000, 0.76, 0.78),
     (100.0, 10.0, 10_000, 0.99, 0.99),
     (100.0, 10.0, 1_000, 0.99, 0.99),
     (100.0, 80.0, 10_000, 0.99, 0.99),
@@ -917,6 +922,9 @@ fn of_connections_that_share_it_begins_with_few() {
         limit.on_rtt(Duration::from_millis(rtt));
         limit.on_start(1 << 20);
         for tick in 1..20 {
+            if will_share {
+                limit.on_shared();
+            }
             limit.on_progress(begin + tick * Duration::from_millis(100), 0, Seen::Taken);
         }
         assert_eq!(limit.permits(), expected, "{rtt} ms, {will_share}");
