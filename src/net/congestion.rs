@@ -151,6 +151,11 @@ impl CongestionControl {
         self.fullness.lock().is_queued(Instant::now())
     }
 
+    /// Whether packets were lost of late although nothing waits, and connections slow down for that: BBR's do not.
+    pub(super) fn is_losing(&self) -> bool {
+        !self.is_bbr() && self.losses.lock().has_lost(Instant::now())
+    }
+
     /// Whether a connection is to be opened, for what its handshake tells of the queue. Said once for a while.
     pub(super) fn asks(&self) -> bool {
         self.fullness.lock().asks(Instant::now())
@@ -250,11 +255,12 @@ impl SocketWatch {
         let note = |peer| self.control.fullness.lock().note(peer, &now, self.looked);
         let round_trip = self.peer.and_then(note).unwrap_or_default();
         let interval = Interval::between(&before, &now, round_trip);
+        if self.settled && self.control.is_bbr() {
+            return self.count(&interval);
+        }
+        self.judge(&interval);
         if !self.settled {
-            self.judge(&interval);
             self.settle(socket);
-        } else if self.control.is_bbr() {
-            self.count(&interval);
         }
     }
 

@@ -119,6 +119,11 @@ impl Connector {
         self.dialer.congestion.is_queued()
     }
 
+    /// See [`super::Pool::is_losing`].
+    pub(super) fn is_losing(&self) -> bool {
+        self.dialer.congestion.is_losing()
+    }
+
     /// See [`super::Pool::arrived`].
     pub(super) fn arrived(&self) -> Option<u64> {
         self.dialer.congestion.arrived()

@@ -69,6 +69,8 @@ pub(super) struct Losses {
     /// Losing looks since then: a queue that is seen a moment later makes them void.
     unsure: u64,
     unsure_since: Option<Instant>,
+    /// When it was last sure that one was the link's own.
+    lost_at: Option<Instant>,
 }
 
 impl Losses {
@@ -87,9 +89,16 @@ impl Losses {
         if is_past(self.unsure_since, now) {
             let sure = std::mem::take(&mut self.unsure);
             self.add(sure as f64 * LOST);
+            self.lost_at = if sure > 0 { Some(now) } else { self.lost_at };
             self.unsure_since = Some(now);
         }
         self.evidence >= ENOUGH
+    }
+
+    /// Whether packets were lost of late although nothing waited.
+    pub(super) fn has_lost(&self, now: Instant) -> bool {
+        let passed = |at| now.saturating_duration_since(at);
+        self.lost_at.is_some_and(|at| passed(at) < OF_LATE)
     }
 
     fn add(&mut self, evidence: f64) {
@@ -104,6 +113,9 @@ fn is_past(then: Option<Instant>, now: Instant) -> bool {
 
 /// How long a queue and what it loses may be apart, by what connections see of them.
 const CALM: Duration = Duration::from_secs(1);
+
+/// How long a loss says that connections slow down on a link that is not full: some of their round trips.
+const OF_LATE: Duration = Duration::from_secs(5);
 
 /// A start that lost one segment in so many, or more, has filled the link.
 const MANY: u32 = 16;
@@ -223,6 +235,24 @@ mod tests {
             segments.is_some_and(|segments| segments < 6_500),
             "{segments:?}"
         );
+    }
+
+    #[test]
+    fn what_was_lost_of_late_is_told_for_a_while() {
+        let (mut losses, start) = (Losses::default(), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        for (millis, again, rtt, expected) in [
+            (0, 0, 82, false),
+            (100, 1, 82, false),
+            (1_200, 0, 82, true),
+            (5_900, 0, 82, true),
+            (6_300, 0, 82, false),
+            (7_400, 3, 120, false),
+            (9_000, 0, 82, false),
+        ] {
+            losses.note(&Interval::of_ms(again, rtt), at(millis));
+            assert_eq!(losses.has_lost(at(millis)), expected, "{millis} ms");
+        }
     }
 
     #[test]

@@ -198,6 +198,12 @@ impl Pool {
         self.0.context.connector.is_queued()
     }
 
+    /// Whether packets were lost of late although nothing waits in a queue, and connections slow down for that.
+    #[must_use]
+    pub fn is_losing(&self) -> bool {
+        self.0.context.connector.is_losing()
+    }
+
     /// Bytes that servers have acknowledged, a tenth of a second ago; `None` where the system does not tell.
     #[must_use]
     pub fn arrived(&self) -> Option<u64> {

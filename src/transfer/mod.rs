@@ -350,12 +350,12 @@ impl Transfer {
         }
         let server = self.servers.first();
         let is_full = server.is_some_and(|server| self.pool.is_full(&server));
-        self.limiter
-            .queue_is(match (is_full, self.pool.is_queued()) {
-                (true, _) => Queued::Common,
-                (false, true) => Queued::Seen,
-                (false, false) => Queued::Not,
-            });
+        self.limiter.queue_is(match () {
+            () if is_full => Queued::Common,
+            () if self.pool.is_queued() => Queued::Seen,
+            () if self.pool.is_losing() => Queued::Losing,
+            () => Queued::Not,
+        });
         let carried = match self.pool.arrived() {
             Some(bytes) => (bytes, Seen::Arrived),
             None => (self.carried.load(Ordering::Relaxed), Seen::Taken),

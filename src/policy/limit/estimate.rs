@@ -59,15 +59,20 @@ impl BandwidthEstimate {
         self.acked_at = Some(now);
     }
 
-    /// Reads the counter, of which sockets can hold `held` bytes. What is known fades by a fifth each second.
+    /// Reads the counter, of which sockets can hold `held` bytes; where they hold none it says what arrives. What is known
+    /// fades by a fifth each second.
     pub(super) fn read(&mut self, now: Instant, counter: &Counter, held: f64) {
+        let arrives = match held > 0.0 {
+            true => f64::INFINITY,
+            false => counter.over(ARRIVES_OVER).unwrap_or(0.0) * RISES,
+        };
         let passed = now.saturating_duration_since(self.read_at).as_secs_f64();
         self.read_at = now;
         self.best *= (1.0 - 0.2 * passed).max(0.0);
         let seen = match self.acked_at {
             None => certain(counter, held),
             Some(at) if self.is_overdue(now, at) => 0.0,
-            Some(_) => self.acked_goodput(),
+            Some(_) => self.acked_goodput().min(arrives),
         };
         self.best = self.best.max(seen);
     }
@@ -129,6 +134,11 @@ fn certain(counter: &Counter, held: f64) -> f64 {
         .map(lower_bound)
         .fold(0.0, f64::max)
 }
+
+/// What arrives over so long, and so much more, is carried at most: just after many more were opened, slices that ended
+/// before say more.
+const ARRIVES_OVER: Duration = Duration::from_secs(4);
+const RISES: f64 = 1.3;
 
 /// What the service has always answered; known exactly once the first slice begins.
 const SLICE_ASSUMED: f64 = 16_777_216.0;

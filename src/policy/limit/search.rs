@@ -36,6 +36,8 @@ pub(super) struct Search {
     full: bool,
     /// They wait in one that may be the link's.
     may_be_full: bool,
+    /// None wait, and they are lost all the same.
+    loses: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,6 +89,7 @@ impl Search {
             left: None,
             full: false,
             may_be_full: false,
+            loses: false,
         }
     }
 
@@ -112,6 +115,7 @@ impl Search {
     pub(super) fn on_queue(&mut self, queued: Queued) {
         self.full = queued == Queued::Common;
         self.may_be_full = queued == Queued::Seen;
+        self.loses = queued == Queued::Losing;
     }
 
     /// Takes how many of those in flight arrive in time, where that turned out to be fewer.
@@ -252,6 +256,13 @@ impl Search {
                     self.probe(goodput, goodput.steady(), false);
                 }
             }
+            Phase::Holding if more && self.has_room() => {
+                if goodput.is_level() {
+                    let carried = goodput.quick();
+                    self.find(goodput.open(), carried);
+                    self.double(goodput, carried);
+                }
+            }
             // More would take from others, or wait.
             Phase::Holding if self.next == Direction::Up && self.has_enough(goodput) => {}
             Phase::Holding => {
@@ -283,6 +294,11 @@ impl Search {
     /// as many would overfill it, where a short one that loses packets needs them at once.
     fn waits_for_queue(&self, goodput: &Goodput) -> bool {
         self.may_be_full && self.target > self.settings.start && !goodput.has_lasted()
+    }
+
+    /// Whether the link was seen to have room: what more connections gain there is hidden by what all lose meanwhile.
+    fn has_room(&self) -> bool {
+        self.loses && !self.shared
     }
 
     /// Whether the link is full, and fewer would fill it as well: what they leave others take, or nobody.
@@ -410,7 +426,7 @@ impl Search {
         if !goodput.is_level() {
             return;
         }
-        if gain >= DOUBLE_AGAIN {
+        if gain >= DOUBLE_AGAIN || self.has_room() {
             return self.double(goodput, quick);
         }
         self.next = Direction::Down;

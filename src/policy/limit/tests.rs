@@ -21,6 +21,8 @@ struct Plan {
     seed: u64,
     /// What connections see of the link's queue, and when.
     queued: fn(f64) -> Queued,
+    /// They see what the model has of it instead.
+    sees: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -54,6 +56,7 @@ impl Plan {
             found: None,
             seed: 0,
             queued: |_| Queued::Not,
+            sees: false,
         }
     }
 
@@ -89,7 +92,10 @@ impl Plan {
             let link = link_at(world.seconds());
             world.fill(&link, limit.permits().min(self.source(world.seconds())));
             limit.on_start(link.slice);
-            limit.on_queue((self.queued)(world.seconds()));
+            limit.on_queue(match self.sees {
+                true => world.queued(&link),
+                false => (self.queued)(world.seconds()),
+            });
             let news = world.step(&link);
             self.tell(&mut limit, &world, &news);
             if let Some(most) = limit.take_surplus() {
@@ -499,6 +505,53 @@ const LOSSY: [(f64, f64, u64, f64, f64); 11] = [
     (1000.0, 200.0, 10_000, 0.96, 0.97),
     (1000.0, 200.0, 1_000, 1.45, 1.3),
 ];
+
+/// The same with CUBIC where the system tells what arrives, and that packets are lost although nothing waits: shares of the
+/// link in the first 20 s and after them.
+#[test]
+fn where_packets_are_lost_without_a_queue_more_are_tried() {
+    let mut found = 0;
+    for (megabits, rtt, losses, first, late) in [
+        (1000.0, 10.0, 10_000, 0.97, 0.98),
+        (1000.0, 10.0, 1_000, 0.85, 0.98),
+        (1000.0, 80.0, 10_000, 0.94, 0.98),
+        (1000.0, 80.0, 2_000, 0.85, 0.98),
+        (1000.0, 80.0, 1_000, 0.87, 0.94),
+        (1000.0, 200.0, 10_000, 0.92, 0.98),
+        (1000.0, 200.0, 1_000, 0.83, 0.63),
+        (300.0, 80.0, 1_000, 0.93, 0.95),
+        (100.0, 80.0, 1_000, 0.94, 0.93),
+        (100.0, 200.0, 1_000, 0.95, 0.77),
+        (30.0, 200.0, 1_000, 0.95, 0.91),
+        (12.0, 200.0, 1_000, 0.95, 0.72),
+    ] {
+        let link = Link {
+            losses,
+            ..Link::new(megabits, rtt)
+        };
+        let (mut shares, mut lost) = ([0.0; 2], 0);
+        for seed in 0..SEEDS {
+            let plan = Plan {
+                seed,
+                signals: Signals::Arrivals,
+                sees: true,
+                ..Plan::auto(90)
+            };
+            let run = plan.run(|_| link);
+            found += usize::from(run.found.is_some());
+            shares[0] += run.used(0..20) / SEEDS as f64;
+            shares[1] += run.used(20..90) / SEEDS as f64;
+            lost += run.lost.len();
+        }
+        let row = format!(
+            "{megabits} Mbit/s {rtt} ms, one of {losses} lost: {shares:.3?}, {lost} slices lost"
+        );
+        assert!(shares[0] >= first && shares[1] >= late, "{row}");
+        assert!(lost as u64 <= 2 * SEEDS, "{row}");
+    }
+    // For the next run on the link.
+    assert!(found > 80, "{found} of 96");
+}
 
 /// A socket that takes a whole slice at once says nothing of the link.
 #[test]

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Queued;
+
 /// What the link can do at one time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
@@ -103,6 +105,9 @@ pub(super) struct World {
     /// Bytes through the link, in all.
     pub(super) delivered: f64,
     handed: f64,
+    /// Packets lost by chance, and the seconds at which the last one was while nothing waited.
+    lost: u64,
+    lost_at: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +153,8 @@ impl World {
             begun: 0,
             delivered: 0.0,
             handed: 0.0,
+            lost: 0,
+            lost_at: f64::NEG_INFINITY,
         }
     }
 
@@ -199,6 +206,21 @@ impl World {
             flow.window = flow.window.max(FIRST_WINDOW);
             (flow.size, flow.sent, flow.handed) = (link.slice as f64, 0.0, 0.0);
             (flow.began, flow.resets) = (now, resets);
+        }
+    }
+
+    /// What connections see of the queue, and of packets that are lost without one.
+    pub(super) fn queued(&mut self, link: &Link) -> Queued {
+        let sending = (self.flows.iter()).filter(|flow| flow.stage == Stage::Sending);
+        let on_its_way: f64 = sending.map(|flow| flow.window).sum();
+        let waits = on_its_way > 1.1 * link.bandwidth * link.rtt;
+        if std::mem::take(&mut self.lost) > 0 && !waits {
+            self.lost_at = self.seconds();
+        }
+        match self.seconds() - self.lost_at < 5.0 {
+            _ if waits => Queued::Seen,
+            true => Queued::Losing,
+            false => Queued::Not,
         }
     }
 
@@ -255,7 +277,9 @@ impl World {
             waiting -= 1;
             left -= granted;
             self.delivered += granted;
+            let before = self.flows[index].lucky;
             self.handed += self.flows[index].take(now, granted, (window, link));
+            self.lost += u64::from(self.flows[index].lucky > before);
         }
     }
 }
