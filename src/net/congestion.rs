@@ -151,9 +151,9 @@ impl CongestionControl {
         self.fullness.lock().is_queued(Instant::now())
     }
 
-    /// Whether packets were lost of late although nothing waits, and connections slow down for that: BBR's do not.
+    /// Whether packets are lost although nothing waits, and connections slow down for that: BBR's do not.
     pub(super) fn is_losing(&self) -> bool {
-        !self.is_bbr() && self.losses.lock().has_lost(Instant::now())
+        !self.is_bbr() && self.losses.lock().goes_on(Instant::now())
     }
 
     /// Whether a connection is to be opened, for what its handshake tells of the queue. Said once for a while.

@@ -69,14 +69,20 @@ pub(super) struct Losses {
     /// Losing looks since then: a queue that is seen a moment later makes them void.
     unsure: u64,
     unsure_since: Option<Instant>,
-    /// When it was last sure that one was the link's own.
+    /// When it was last sure that one was the link's own, and when before that.
     lost_at: Option<Instant>,
+    lost_before: Option<Instant>,
+    /// When a round trip was last longer than on an empty path.
+    longer_at: Option<Instant>,
 }
 
 impl Losses {
     /// Adds `interval`. Whether the link loses packets while it is not full.
     pub(super) fn note(&mut self, interval: &Interval, now: Instant) -> bool {
         self.add(-f64::from(interval.segments) * SENT);
+        if !interval.round_trip.is_flat() {
+            self.longer_at = Some(now);
+        }
         if interval.round_trip.is_queued() {
             self.queue_at = Some(now);
             self.unsure = 0;
@@ -89,16 +95,23 @@ impl Losses {
         if is_past(self.unsure_since, now) {
             let sure = std::mem::take(&mut self.unsure);
             self.add(sure as f64 * LOST);
-            self.lost_at = if sure > 0 { Some(now) } else { self.lost_at };
+            if sure > 0 {
+                self.lost_before = self.lost_at.replace(now);
+            }
             self.unsure_since = Some(now);
         }
         self.evidence >= ENOUGH
     }
 
-    /// Whether packets were lost of late although nothing waited.
-    pub(super) fn has_lost(&self, now: Instant) -> bool {
-        let passed = |at| now.saturating_duration_since(at);
-        self.lost_at.is_some_and(|at| passed(at) < OF_LATE)
+    /// Whether packets are lost again and again although nothing waits: where others fill the link, round trips rise and
+    /// fall with its queue, also where the shortest has a part of it.
+    pub(super) fn goes_on(&self, now: Instant) -> bool {
+        let within = |at: Option<Instant>, time| {
+            at.is_some_and(|at| now.saturating_duration_since(at) < time)
+        };
+        within(self.lost_at, OF_LATE)
+            && within(self.lost_before, OF_LATE)
+            && !within(self.longer_at, EMPTY_FOR)
     }
 
     fn add(&mut self, evidence: f64) {
@@ -116,6 +129,9 @@ const CALM: Duration = Duration::from_secs(1);
 
 /// How long a loss says that connections slow down on a link that is not full: some of their round trips.
 const OF_LATE: Duration = Duration::from_secs(5);
+
+/// How long a path has to have been empty for that.
+const EMPTY_FOR: Duration = Duration::from_secs(3);
 
 /// A start that lost one segment in so many, or more, has filled the link.
 const MANY: u32 = 16;
@@ -237,22 +253,32 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_was_lost_of_late_is_told_for_a_while() {
+    /// Looks ten times a second of which one a second finds a loss, as long as `until`: whether it goes on, second by
+    /// second.
+    fn goes_on(rtt: impl Fn(u64) -> u64, until: u64) -> String {
         let (mut losses, start) = (Losses::default(), Instant::now());
-        let at = |millis| start + Duration::from_millis(millis);
-        for (millis, again, rtt, expected) in [
-            (0, 0, 82, false),
-            (100, 1, 82, false),
-            (1_200, 0, 82, true),
-            (5_900, 0, 82, true),
-            (6_300, 0, 82, false),
-            (7_400, 3, 120, false),
-            (9_000, 0, 82, false),
-        ] {
-            losses.note(&Interval::of_ms(again, rtt), at(millis));
-            assert_eq!(losses.has_lost(at(millis)), expected, "{millis} ms");
-        }
+        let told = (0..120_u64).filter_map(|look| {
+            let now = start + Duration::from_millis(look * 100);
+            let again = u32::from(look % 10 == 4 && look / 10 < until);
+            losses.note(&Interval::of_ms(again, rtt(look)), now);
+            (look % 10 == 9).then(|| if losses.goes_on(now) { '+' } else { '-' })
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn losses_that_go_on_without_a_queue_are_told_for_a_while() {
+        assert_eq!(goes_on(|_| 82, 0), "-".repeat(12));
+        assert_eq!(goes_on(|_| 82, 1), "-".repeat(12), "once is chance");
+        assert_eq!(goes_on(|_| 82, 12), format!("--{}", "+".repeat(10)));
+        assert_eq!(goes_on(|_| 82, 4), "--++++++----");
+    }
+
+    /// Longer than an empty path has it, and not yet a queue: as who comes to a full link sees it.
+    #[test]
+    fn losses_beside_round_trips_that_rise_and_fall_are_not_the_links() {
+        let rises = |look: u64| 81 + look % 20 / 2;
+        assert_eq!(goes_on(rises, 12), "-".repeat(12));
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Pool {
         self.0.context.connector.is_queued()
     }
 
-    /// Whether packets were lost of late although nothing waits in a queue, and connections slow down for that.
+    /// Whether packets are lost although nothing waits in a queue, and connections slow down for that.
     #[must_use]
     pub fn is_losing(&self) -> bool {
         self.0.context.connector.is_losing()
