@@ -89,10 +89,13 @@ impl Losses {
             return false;
         }
         // Losses come in bursts, and a burst is one event.
-        if interval.again > 0 && interval.round_trip.is_flat() && is_past(self.queue_at, now) {
+        if interval.again > 0
+            && interval.round_trip.is_flat()
+            && !is_within(CALM, self.queue_at, now)
+        {
             self.unsure += 1;
         }
-        if is_past(self.unsure_since, now) {
+        if !is_within(CALM, self.unsure_since, now) {
             let sure = std::mem::take(&mut self.unsure);
             self.add(sure as f64 * LOST);
             if sure > 0 {
@@ -106,12 +109,9 @@ impl Losses {
     /// Whether packets are lost again and again although nothing waits: where others fill the link, round trips rise and
     /// fall with its queue, also where the shortest has a part of it.
     pub(super) fn goes_on(&self, now: Instant) -> bool {
-        let within = |at: Option<Instant>, time| {
-            at.is_some_and(|at| now.saturating_duration_since(at) < time)
-        };
-        within(self.lost_at, OF_LATE)
-            && within(self.lost_before, OF_LATE)
-            && !within(self.longer_at, EMPTY_FOR)
+        is_within(OF_LATE, self.lost_at, now)
+            && is_within(OF_LATE, self.lost_before, now)
+            && !is_within(EMPTY_FOR, self.longer_at, now)
     }
 
     fn add(&mut self, evidence: f64) {
@@ -119,9 +119,9 @@ impl Losses {
     }
 }
 
-/// Whether `then` is long ago, as queues go, or never was.
-fn is_past(then: Option<Instant>, now: Instant) -> bool {
-    then.is_none_or(|then| now.saturating_duration_since(then) >= CALM)
+/// Whether `then` was less than `time` ago; what never was is not.
+fn is_within(time: Duration, then: Option<Instant>, now: Instant) -> bool {
+    then.is_some_and(|then| now.saturating_duration_since(then) < time)
 }
 
 /// How long a queue and what it loses may be apart, by what connections see of them.
