@@ -6,7 +6,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -14,6 +14,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::source::touched;
+use crate::sync::Mutex;
 
 /// The parts of a request body. Cloning is cheap and shares the bytes.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +104,7 @@ impl Body {
             part: 0,
             offset: 0,
             wait: Wait::NotAsked,
+            waited: false,
         };
         (stream, progress)
     }
@@ -123,6 +125,8 @@ pub(super) struct BodyProgress {
     written: AtomicU64,
     held: AtomicBool,
     abandoned: AtomicBool,
+    /// The body that waits for the chunk before to be written.
+    waits: Mutex<Option<Waker>>,
 }
 
 impl BodyProgress {
@@ -163,6 +167,8 @@ pub(super) struct BodyStream {
     part: usize,
     offset: usize,
     wait: Wait,
+    /// The throttle made the last chunk wait.
+    waited: bool,
 }
 
 /// The reply is there, and the rest of the body is not worth sending.
@@ -183,6 +189,23 @@ impl BodyStream {
         Some((part.len() - self.offset).min(self.chunk))
     }
 
+    /// Where the throttle holds it, waits until the chunk before has been written: what lies in a connection's buffers
+    /// has had its time, and would leave as a burst later on. A connection of HTTP/1.1 takes 16 chunks.
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let progress = &self.progress;
+        let is_left = || progress.handed() - progress.written() >= THROTTLED_CHUNK as u64;
+        if !self.waited || !is_left() {
+            return Poll::Ready(());
+        }
+        *progress.waits.lock() = Some(cx.waker().clone());
+        // It may have been written meanwhile.
+        if is_left() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+
     /// Waits for the throttle, once for each chunk.
     fn poll_throttle(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<()> {
         let Some(throttle) = &self.body.throttle else {
@@ -190,6 +213,7 @@ impl BodyStream {
         };
         if let Wait::NotAsked = self.wait {
             let delay = throttle.0(len as u64);
+            self.waited = !delay.is_zero();
             if delay.is_zero() {
                 return Poll::Ready(());
             }
@@ -235,6 +259,9 @@ impl Chunk {
         self.progress
             .written
             .fetch_add(written as u64, Ordering::AcqRel);
+        if let Some(waits) = self.progress.waits.lock().take() {
+            waits.wake();
+        }
         touched(written as u64);
     }
 }
@@ -274,6 +301,7 @@ impl HttpBody for BodyStream {
         let Some(len) = self.next_len() else {
             return Poll::Ready(None);
         };
+        ready!(self.poll_written(cx));
         ready!(self.poll_throttle(cx, len));
         Poll::Ready(Some(Ok(Frame::data(self.take(len)))))
     }
@@ -301,7 +329,8 @@ mod tests {
         let mut chunks = Vec::new();
         while let Some(frame) = stream.frame().await {
             let chunk = frame.expect("not abandoned").into_data();
-            chunks.push(chunk.expect("data only").chunk().to_vec());
+            let mut chunk = chunk.expect("data only");
+            chunks.push(chunk.copy_to_bytes(chunk.remaining()).to_vec());
         }
         chunks
     }
@@ -369,6 +398,31 @@ mod tests {
         let sizes: Vec<usize> = chunks(stream).await.iter().map(Vec::len).collect();
         assert_eq!(sizes, [16 << 10, 16 << 10, 8 << 10]);
         assert_eq!(start.elapsed(), Duration::from_millis(40 << 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_held_runs_no_chunk_ahead_of_the_connection() {
+        for (delay, ahead) in [(Duration::ZERO, 3), (Duration::from_millis(1), 1)] {
+            let throttle = Throttle::new(move |_| delay);
+            let body = Body::from(Bytes::from(vec![7; 48 << 10])).throttled(throttle);
+            let (mut stream, _) = body.stream(1 << 20);
+            let mut taken = Vec::new();
+            let take = async {
+                while let Some(frame) = stream.frame().await {
+                    let chunk = frame.expect("not abandoned").into_data();
+                    taken.push(chunk.expect("data only"));
+                }
+            };
+            let all = tokio::time::timeout(Duration::from_secs(1), take).await;
+            assert_eq!((all.is_ok(), taken.len()), (ahead == 3, ahead), "{delay:?}");
+            let mut next = std::pin::pin!(stream.frame());
+            let mut chunk = taken.pop().expect("one was taken");
+            let goes_on = tokio::join!(
+                tokio::time::timeout(Duration::from_secs(1), &mut next),
+                async { chunk.advance(chunk.remaining()) }
+            );
+            assert!(goes_on.0.is_ok(), "it was written: {delay:?}");
+        }
     }
 
     #[test]
