@@ -24,6 +24,8 @@ pub(super) struct Queueing {
 pub(super) struct QueueWatch {
     queueing: Arc<Queueing>,
     peer: IpAddr,
+    /// Among all connections.
+    number: u64,
     looked: Instant,
     /// Bytes that were acknowledged by then.
     acked: Option<u64>,
@@ -43,8 +45,10 @@ pub struct LinkQueue {
 #[derive(Debug, Default)]
 struct State {
     paths: Paths,
-    /// What was seen of late: when, and how much longer than the shortest a round trip was.
-    seen: VecDeque<(Instant, Duration)>,
+    /// The last look at each connection: when, its number, and how much longer than the shortest its round trip was.
+    seen: VecDeque<(Instant, u64, Duration)>,
+    /// Connections that were watched.
+    watched: u64,
     /// What was acknowledged of late.
     arrived: VecDeque<(Instant, u64)>,
 }
@@ -53,9 +57,13 @@ impl Queueing {
     /// Watches a socket that was opened, and keeps it from taking much ahead of TCP.
     pub(super) fn watch(self: &Arc<Self>, socket: &TcpStream) -> Option<QueueWatch> {
         tcp_info::keep_near(socket, NEAR);
+        let peer = socket.peer_addr().ok()?.ip();
+        let mut state = self.state.lock();
+        state.watched += 1;
         Some(QueueWatch {
             queueing: Arc::clone(self),
-            peer: socket.peer_addr().ok()?.ip(),
+            peer,
+            number: state.watched,
             looked: Instant::now(),
             acked: None,
         })
@@ -67,16 +75,17 @@ impl Queueing {
         state.forget(now);
         let arrived: u64 = state.arrived.iter().map(|&(_, bytes)| bytes).sum();
         LinkQueue {
-            waits: state.seen.iter().map(|&(_, waits)| waits).min(),
+            waits: state.waits(),
             round_trip: state.paths.longest(),
             arrives: arrived as f64 / ARRIVES_OVER.as_secs_f64(),
         }
     }
 
-    fn note(&self, peer: IpAddr, info: &TcpInfo, arrived: u64, now: Instant) {
+    fn note(&self, (peer, number): (IpAddr, u64), info: &TcpInfo, arrived: u64, now: Instant) {
         let mut state = self.state.lock();
         if let Some(round_trip) = state.paths.note(peer, info, now) {
-            state.seen.push_back((now, round_trip.waits()));
+            state.seen.retain(|&(_, other, _)| other != number);
+            state.seen.push_back((now, number, round_trip.waits()));
         }
         state.arrived.push_back((now, arrived));
         state.forget(now);
@@ -101,15 +110,25 @@ impl QueueWatch {
         // Of what came in after a rest, the part that came of late.
         let late = ARRIVES_OVER.as_secs_f64() / passed.as_secs_f64();
         let arrived = (arrived * late.min(1.0)) as u64;
-        self.queueing.note(self.peer, &info, arrived, now);
+        self.queueing
+            .note((self.peer, self.number), &info, arrived, now);
     }
 }
 
 impl State {
+    /// The median over connections: of one acknowledgements may be late for reasons of their own, and of one that sends
+    /// little the round trip is an old one.
+    fn waits(&self) -> Option<Duration> {
+        let mut waits: Vec<_> = self.seen.iter().map(|&(_, _, waits)| waits).collect();
+        waits.sort_unstable();
+        let middle = waits.len().checked_sub(1)? / 2;
+        waits.get(middle).copied()
+    }
+
     fn forget(&mut self, now: Instant) {
         let older = |at: Instant, than: Duration| now.saturating_duration_since(at) > than;
         while self.seen.len() > MOST_SEEN
-            || (self.seen.front()).is_some_and(|&(at, _)| older(at, SEEN_WITHIN))
+            || (self.seen.front()).is_some_and(|&(at, _, _)| older(at, SEEN_WITHIN))
         {
             self.seen.pop_front();
         }
@@ -119,14 +138,13 @@ impl State {
     }
 }
 
-/// What a socket takes ahead of TCP.
-const NEAR: u32 = 64 << 10;
+/// What a socket takes ahead of TCP: of connections that begin it would be a burst.
+const NEAR: u32 = 8 << 10;
 
 /// Between two looks at a socket.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
 
-/// How long a round trip counts: some looks of a connection. The shortest counts, since acknowledgements may
-/// be late for reasons of their own.
+/// How long a look counts.
 const SEEN_WITHIN: Duration = Duration::from_millis(45);
 
 /// What arrives is taken over so long.
@@ -153,21 +171,27 @@ mod tests {
     fn what_waits_is_above_the_shortest_of_all_connections_to_the_address() {
         let (queueing, mut now) = (Queueing::default(), Instant::now());
         assert_eq!(queueing.link(now).waits, None);
-        queueing.note(PEER, &info(80, 80), 0, now);
+        queueing.note((PEER, 1), &info(80, 80), 0, now);
         now += SEEN_WITHIN * 2;
         // One that was opened while the queue stood has never seen the path without it.
-        queueing.note(PEER, &info(110, 105), 1_000_000, now);
-        queueing.note(PEER, &info(120, 80), 1_000_000, now);
+        queueing.note((PEER, 3), &info(110, 105), 1_000_000, now);
+        queueing.note((PEER, 1), &info(120, 80), 1_000_000, now);
         let link = queueing.link(now);
         assert_eq!(link.waits, Some(Duration::from_millis(30)));
         assert_eq!(link.round_trip, Duration::from_millis(80));
         assert_eq!(link.arrives, 2e6 / ARRIVES_OVER.as_secs_f64());
+        // One look counts for each connection, the last one, and the median of them.
         let elsewhere = IpAddr::from([10, 0, 0, 2]);
-        queueing.note(elsewhere, &info(200, 200), 0, now);
+        queueing.note((elsewhere, 2), &info(200, 200), 0, now);
+        let of_three = queueing.link(now).waits;
+        queueing.note((PEER, 1), &info(81, 80), 0, now);
+        let after = queueing.link(now).waits;
         assert_eq!(
-            queueing.link(now).waits,
-            Some(Duration::ZERO),
-            "another path"
+            (of_three, after),
+            (
+                Some(Duration::from_millis(30)),
+                Some(Duration::from_millis(1))
+            )
         );
         let later = queueing.link(now + Duration::from_secs(1));
         assert_eq!((later.waits, later.arrives), (None, 0.0));
@@ -178,10 +202,10 @@ mod tests {
         let (longer, queued) = (|_: u64| 110_u64, |second: u64| 110 + second % 20);
         for (of, expected) in [(&longer as &dyn Fn(u64) -> u64, 0), (&queued, 30)] {
             let (queueing, start) = (Queueing::default(), Instant::now());
-            queueing.note(PEER, &info(80, 80), 0, start);
+            queueing.note((PEER, 1), &info(80, 80), 0, start);
             for second in 1..=70 {
                 let now = start + Duration::from_secs(second);
-                queueing.note(PEER, &info(of(second), 80), 0, now);
+                queueing.note((PEER, 1), &info(of(second), 80), 0, now);
             }
             let now = start + Duration::from_secs(70);
             let waits = queueing.link(now).waits.expect("just seen").as_millis();
@@ -192,18 +216,18 @@ mod tests {
     #[test]
     fn a_handshake_that_measured_nothing_is_no_shortest_round_trip() {
         let (queueing, now) = (Queueing::default(), Instant::now());
-        queueing.note(PEER, &info(0, 4_294_967), 0, now);
+        queueing.note((PEER, 1), &info(0, 4_294_967), 0, now);
         assert_eq!(queueing.link(now).waits, None);
-        queueing.note(PEER, &info(80, 80), 0, now);
+        queueing.note((PEER, 1), &info(80, 80), 0, now);
         assert_eq!(queueing.link(now).waits, Some(Duration::ZERO));
     }
 
     #[test]
     fn a_shorter_path_counts_at_once() {
         let (queueing, now) = (Queueing::default(), Instant::now());
-        queueing.note(PEER, &info(80, 80), 0, now);
-        queueing.note(PEER, &info(60, 60), 0, now);
-        queueing.note(PEER, &info(75, 60), 0, now);
+        queueing.note((PEER, 1), &info(80, 80), 0, now);
+        queueing.note((PEER, 1), &info(60, 60), 0, now);
+        queueing.note((PEER, 1), &info(75, 60), 0, now);
         assert_eq!(queueing.link(now).round_trip, Duration::from_millis(60));
     }
 
