@@ -1,16 +1,18 @@
 //! Room for others on the link, `--yield`. In: what waits in the link's queue, as time, and what arrives a second.
 //! Out: how fast bodies may go. Never: less than what gets a body to its end in time, a clock, or a link that is
-//! left unused although no queue builds up.
+//! left unused although nobody else is there.
 //!
-//! | what waits | what is done |
-//! |---|---|
-//! | less than [`SHOWN`] | the link is not full: faster, round trip by round trip, where the pace is what holds us |
-//! | up to [`TOO_MUCH`] | the link is full: the pace that keeps [`TARGET`] of queue |
-//! | more | less than what arrives: a queue of ours empties; one of somebody else's does not, and we go down |
-//! | more than before, and less of ours arrives | an eighth at once: a flow begins, and is to find its speed before it loses |
+//! The pace is a little less than what the link carries, so that its queue is empty: whatever waits is somebody else's,
+//! and is seen while it is small. A flow that begins doubles each round trip, and what it loses then it lacks for long.
 //!
-//! What arrives while a queue stands is what the link carries of ours, so one that is alone steers around the link's
-//! own speed; beside a flow that fills the queue each round trip leaves less of it to us.
+//! | phase | pace | until |
+//! |---|---|---|
+//! | rising | half as much again each round | something waits, or it carries what was known |
+//! | draining | less than the link by what waits | a round later |
+//! | holding | [`HELD`] of what the link carries | something waits, or it is time to try more |
+//! | trying | more than the link carries for [`TRIES_FOR`] | its queue was seen, which tells what the link carries |
+//! | checking | [`CHECKS`] of the pace, for a round trip | the queue is gone: it was ours; or has grown: it is not |
+//! | giving way | a part of the link | nothing has waited for some rounds |
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,29 +20,52 @@ use std::time::{Duration, Instant};
 /// The pace that leaves room.
 #[derive(Debug, Clone)]
 pub struct Room {
+    phase: Phase,
     /// Bytes per second, without the answer to the present queue.
     steady: f64,
     /// Bytes per second.
     rate: f64,
-    /// What arrived a second at each look of the last round.
-    arrived: VecDeque<(Instant, f64)>,
-    /// What arrived of late while a queue stood.
-    full: Option<f64>,
+    /// What the link carries of ours; 0 where it was never full.
+    carries: f64,
     /// The most of it for some time.
-    most: f64,
-    /// Since when there is no queue although the pace is about that.
-    near_since: Option<Instant>,
+    best: f64,
+    /// What arrived a second at each look of late.
+    arrived: VecDeque<(Instant, f64)>,
+    /// When more is tried, and by what part.
+    tries_at: Option<Instant>,
+    more: f64,
     /// How many times as many bodies as usual are to carry the pace.
     spread: f64,
-    /// Since when far too much waits.
-    crowded_since: Option<Instant>,
-    /// What waited at the last look, and what arrived.
-    before: Option<(f64, f64)>,
-    /// Since when anything waits.
+    /// Since when anything waits, and since when far too much.
     queued_since: Option<Instant>,
+    crowded_since: Option<Instant>,
     looked: Option<Instant>,
-    /// When the pace is next lowered for a moment, to see the round trip without our own queue.
-    quiet_at: Option<Instant>,
+}
+
+/// What the pace does. What waits is in seconds.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Rising,
+    Draining {
+        until: Instant,
+        waited: f64,
+        /// What the link carries was not seen of late.
+        learns: bool,
+    },
+    Holding,
+    Trying {
+        until: Instant,
+        most: f64,
+    },
+    Checking {
+        until: Instant,
+        waited: f64,
+        /// What the link carries is to be learnt.
+        learns: bool,
+    },
+    GivingWay {
+        until: Instant,
+    },
 }
 
 /// What is seen of the link at a moment.
@@ -56,21 +81,36 @@ pub struct LinkState {
     pub least: u64,
 }
 
+/// What a look shows, times in seconds.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    now: Instant,
+    /// Since the look before.
+    passed: f64,
+    waits: f64,
+    round_trip: f64,
+    /// After which a change of the pace is seen.
+    round: f64,
+    /// Bytes a second: now, and the most of late.
+    arrives: f64,
+    arrived: f64,
+}
+
 impl Default for Room {
     fn default() -> Room {
         Room {
+            phase: Phase::Rising,
             steady: FIRST,
             rate: FIRST,
+            carries: 0.0,
+            best: 0.0,
             arrived: VecDeque::new(),
-            full: None,
-            most: 0.0,
-            near_since: None,
+            tries_at: None,
+            more: TRIES,
             spread: 1.0,
-            crowded_since: None,
-            before: None,
             queued_since: None,
+            crowded_since: None,
             looked: None,
-            quiet_at: None,
         }
     }
 }
@@ -87,12 +127,7 @@ impl Room {
     /// nothing waits, each slow by what it lost.
     #[must_use]
     pub fn bodies_rate(&self, for_two: u64) -> u64 {
-        // A pace that is tried is not yet carried.
-        let carried = match self.full {
-            Some(_) => self.steady.min(self.most),
-            None => self.steady,
-        };
-        let usual = (carried / FEW).max((for_two as f64).min(carried / 4.0));
+        let usual = (self.steady / FEW).max((for_two as f64).min(self.steady / 4.0));
         (usual * self.spread).min(self.steady) as u64
     }
 
@@ -111,216 +146,269 @@ impl Room {
         let Some(waits) = seen.waits.map(|waits| waits.as_secs_f64()) else {
             return;
         };
-        if waits < TOO_MUCH {
-            self.crowded_since = None;
-        } else {
-            self.crowded_since.get_or_insert(now);
-        }
-        let round = (seen.round_trip + SEEN_AFTER).as_secs_f64();
-        let carried = self.carried(now, seen.arrives, (passed, round));
-        if waits < SHOWN {
-            self.queued_since = None;
-            self.rise(now, seen.arrives, (passed, round));
-        } else {
-            self.answer(now, (waits, seen.arrives, carried), (passed, round));
-        }
-        self.be_quiet(now);
+        let round_trip = seen.round_trip.as_secs_f64();
+        let look = Look {
+            now,
+            passed,
+            waits,
+            round_trip,
+            round: round_trip + SEEN_AFTER,
+            arrives: seen.arrives,
+            arrived: self.most_of_late(now, seen.arrives, passed, 2.0 * (round_trip + SEEN_AFTER)),
+        };
+        let since = |is: bool, before: Option<Instant>| is.then(|| before.unwrap_or(now));
+        self.queued_since = since(waits >= SHOWN, self.queued_since);
+        self.crowded_since = since(waits >= TOO_MUCH, self.crowded_since);
+        self.spread(&look);
+        self.go_on(&look);
+        self.best = self.carries.max(self.best * (1.0 - passed * FORGETS));
         // Slower bodies would not only be late: with so few bytes on their way nothing is seen any more.
         let least = (seen.least as f64).max(LEAST);
         self.steady = self.steady.clamp(least, MOST);
         self.rate = self.rate.clamp(least, MOST);
     }
 
-    /// Something waits: no faster than the link, and less where that is too much.
-    fn answer(
-        &mut self,
-        now: Instant,
-        (waits, arrives, carried): (f64, f64, f64),
-        (passed, round): (f64, f64),
-    ) {
-        if waits > TARGET {
-            self.spread = (self.spread * (1.0 - passed * GATHERS)).max(1.0);
-        }
-        self.near_since = None;
-        let since = *self.queued_since.get_or_insert(now);
-        let stands = now.saturating_duration_since(since).as_secs_f64();
-        // The first packets of connections that begin together wait for each other.
-        if stands >= round {
-            let known = self.full.get_or_insert(arrives);
-            *known += (arrives - *known) * (passed / REMEMBERS).min(1.0);
-            self.most = known.max(self.most * (1.0 - passed * FORGETS));
-        }
-        let before = self.before.replace((waits, arrives));
-        let before = before.filter(|_| passed < LOOKS_APART && stands >= WINDOW);
-        if before.is_some_and(|before| self.is_taken(before, (waits, arrives))) {
-            self.steady = self.most / LEAVES;
-            self.rate = self.steady;
-        }
-        // What arrives lags behind a pace that has just grown.
-        let left = f64::powf(1.0 - LARGEST_CUT, passed / round);
-        if waits < TOO_MUCH {
-            if waits > TARGET {
-                let most = (carried * OVERSHOT).max(self.steady * left);
-                self.steady = self.steady.min(most);
+    fn go_on(&mut self, look: &Look) {
+        let &Look { now, waits, .. } = look;
+        let is_queued = waits >= SHOWN;
+        match self.phase {
+            Phase::Rising => self.rise(look),
+            Phase::Draining { waited, learns, .. } if waits > waited + SHOWN => {
+                self.check(look, learns)
             }
-            self.steer(waits, (passed, round));
-        } else {
-            let less = (ANSWER / round * (waits - TARGET)).clamp(LEAST_CUT, LARGEST_CUT);
-            let steady = self.steady.min(carried);
-            self.steady = steady.max(self.steady * left);
-            let rate = (arrives * (1.0 - less)).max(self.rate * left);
-            self.rate = rate.min(self.steady);
+            Phase::Draining { until, .. } if now >= until => {
+                self.phase = Phase::Holding;
+                self.rate = self.steady;
+            }
+            Phase::Draining { .. } => {}
+            Phase::Holding if is_queued => self.check(look, false),
+            Phase::Holding if self.tries_at.is_none_or(|at| now >= at) => {
+                self.rate = self.carries * (1.0 + self.more);
+                self.phase = Phase::Trying {
+                    until: now + seconds(TRIES_FOR),
+                    most: 0.0,
+                };
+            }
+            Phase::Holding => {}
+            Phase::Trying { until, most } => self.try_more(look, until, most.max(waits)),
+            Phase::Checking { learns, .. } if !is_queued => {
+                // It was ours.
+                match learns {
+                    true => self.carries = look.arrived,
+                    false => self.carries *= LESS,
+                }
+                if learns {
+                    self.drain(look, SOON, false);
+                } else {
+                    self.steady = self.carries * HELD;
+                    self.rate = self.steady;
+                    self.phase = Phase::Holding;
+                }
+            }
+            Phase::Checking {
+                until,
+                waited,
+                learns,
+            } if now >= until => match waits > waited + GROWN && !learns {
+                true => self.give_way(look),
+                false => {
+                    self.steady = self.rate;
+                    self.check(look, learns);
+                }
+            },
+            Phase::Checking { .. } => {}
+            Phase::GivingWay { .. } if is_queued => {
+                // The link may carry less than before.
+                self.steady = self.steady.min(look.arrives / ARRIVES);
+                self.rate = self.steady;
+                self.stay_away(look);
+            }
+            Phase::GivingWay { until } if now >= until => self.phase = Phase::Rising,
+            Phase::GivingWay { .. } => {}
         }
     }
 
-    /// The most that arrived a second in the last `round`, looks' noise apart: less of it, with a queue, is a body that
-    /// ends before the next one has its pace, and not a link that carries less.
-    fn carried(&mut self, now: Instant, arrives: f64, (passed, round): (f64, f64)) -> f64 {
+    /// Nothing was seen to wait: faster.
+    fn rise(&mut self, look: &Look) {
+        let stands = self.queued_since.map_or(0.0, |since| {
+            look.now.saturating_duration_since(since).as_secs_f64()
+        });
+        if look.waits >= SHOWN {
+            // The first packets of connections that begin together wait for each other.
+            if self.carries > 0.0 && self.steady < self.carries * SMALL {
+                self.carries *= LESS;
+                self.give_way(look);
+            } else if self.carries > 0.0 || stands >= look.round || look.waits >= TOO_MUCH {
+                self.check(look, true);
+            }
+            return;
+        }
+        // Where something else holds us, a higher pace would be a burst later on.
+        if look.arrives >= self.rate * CARRIED {
+            self.steady *= f64::powf(1.0 + FASTER, look.passed / look.round);
+            self.rate = self.steady;
+        }
+        if self.carries > 0.0 && self.steady >= self.carries * HELD {
+            self.drain(look, SOON, true);
+        }
+    }
+
+    /// What has waited for what was tried tells what the link carries.
+    fn try_more(&mut self, look: &Look, until: Instant, most: f64) {
+        self.phase = Phase::Trying { until, most };
+        if look.now >= until {
+            self.rate = self.steady;
+        }
+        let expected = TRIES_FOR * self.more;
+        if look.waits > expected + SHOWN {
+            self.check(look, false);
+        } else if look.now >= until + seconds(look.round_trip + SEEN_LATER) {
+            let is_carried = look.arrives > self.steady * CARRIED;
+            if is_carried {
+                self.carries *= (1.0 + self.more) / (1.0 + most / TRIES_FOR);
+            }
+            let has_room = is_carried && most < expected * HARDLY;
+            if has_room && self.more >= MOST_TRIED {
+                // As much as before somebody else came, or more than ever.
+                let is_known = self.best > self.carries * (1.0 + MOST_TRIED);
+                self.carries = if is_known { self.best } else { 0.0 };
+                self.more = TRIES;
+                self.phase = Phase::Rising;
+            } else if has_room {
+                self.more *= 2.0;
+                self.drain(look, 0.0, false);
+            } else {
+                self.more = TRIES;
+                let is_less = self.carries < self.best * MUCH_OF_IT;
+                self.drain(look, if is_less { SOON } else { TRIES_AFTER }, false);
+            }
+        }
+    }
+
+    /// Something waits: slower, until it is known whose it is.
+    fn check(&mut self, look: &Look, learns: bool) {
+        self.rate = self.rate.min(self.steady * CHECKS);
+        self.phase = Phase::Checking {
+            until: look.now + seconds(look.round_trip + look.waits + SEEN_SOON),
+            waited: look.waits,
+            learns,
+        };
+    }
+
+    /// Back to a little less than the link carries, what waits first; `after` so many seconds more is tried.
+    fn drain(&mut self, look: &Look, after: f64, learns: bool) {
+        self.steady = self.carries * HELD;
+        self.rate = self.steady * (1.0 - (look.waits / look.round).min(0.5));
+        self.tries_at = Some(look.now + seconds(look.round + after));
+        self.phase = Phase::Draining {
+            until: look.now + seconds(look.round),
+            waited: look.waits,
+            learns,
+        };
+    }
+
+    fn give_way(&mut self, look: &Look) {
+        self.steady = self.carries / LEAVES;
+        self.rate = self.steady;
+        self.stay_away(look);
+    }
+
+    fn stay_away(&mut self, look: &Look) {
+        let until = look.now + seconds(look.round * AWAY_FOR);
+        self.phase = Phase::GivingWay { until };
+    }
+
+    /// More bodies where connections do not carry the pace, and fewer again where something waits.
+    fn spread(&mut self, look: &Look) {
+        if look.waits >= SHOWN {
+            self.spread = (self.spread * (1.0 - look.passed * GATHERS)).max(1.0);
+        } else if matches!(self.phase, Phase::Rising | Phase::Holding)
+            && look.arrives < self.rate * HARDLY_CARRIED
+        {
+            let more = f64::powf(2.0, look.passed / look.round / SPREADS);
+            self.spread = (self.spread * more).min(MOST_SPREAD);
+        }
+    }
+
+    /// The most that arrived a second in the seconds of `within`, looks' noise apart.
+    fn most_of_late(&mut self, now: Instant, arrives: f64, passed: f64, within: f64) -> f64 {
         let before = self.arrived.back().map_or(arrives, |&(_, before)| before);
         let smooth = before + (arrives - before) * (passed / SMOOTH).min(1.0);
         self.arrived.push_back((now, smooth));
-        let is_old = |at: Instant| now.saturating_duration_since(at).as_secs_f64() > round;
+        let is_old = |at: Instant| now.saturating_duration_since(at).as_secs_f64() > within;
         while (self.arrived.front()).is_some_and(|&(at, _)| is_old(at)) {
             self.arrived.pop_front();
         }
         let each = self.arrived.iter().map(|&(_, arrives)| arrives);
         each.fold(0.0, f64::max)
     }
+}
 
-    /// Somebody else begins: at a pace that is the link's own the queue grows although less of ours arrives, or much
-    /// less arrives although there is a queue, of which nothing new is known where no acknowledgements come.
-    fn is_taken(&self, (waited, arrived): (f64, f64), (waits, arrives): (f64, f64)) -> bool {
-        let own = self.most * NEAR..self.most * (1.0 + AHEAD);
-        let share = (arrived + arrives) / 2.0 / self.most;
-        let grows = waits > GROWN.max(waited * GROWS) && share < TAKEN;
-        own.contains(&self.steady) && (grows || waits > TARGET && share < MOSTLY_TAKEN)
-    }
-
-    /// The pace that brings what waits to [`TARGET`].
-    fn steer(&mut self, waits: f64, (passed, round): (f64, f64)) {
-        let answer = ANSWER / round;
-        self.steady *= 1.0 + answer * answer * DRIFT * (TARGET - waits) * passed;
-        self.rate = self.steady * (1.0 + answer * (TARGET - waits));
-    }
-
-    /// Nothing waits: faster, little by little where the link was full a moment ago.
-    fn rise(&mut self, now: Instant, arrives: f64, (passed, round): (f64, f64)) {
-        let is_near = self.most > 0.0 && self.steady > self.most * NEAR;
-        let since = self.near_since.unwrap_or(now);
-        self.near_since = is_near.then_some(since);
-        let rounds = now.saturating_duration_since(since).as_secs_f64() / round;
-        if is_near && rounds < AHEAD_FOR {
-            return self.steer(0.0, (passed, round));
-        }
-        // Where something else holds us, a higher pace would be a burst later on.
-        if arrives >= self.rate * HELD {
-            let (gain, ahead) = match is_near {
-                true => {
-                    let more = f64::powf(2.0, (rounds - AHEAD_FOR) / CAREFUL_FOR);
-                    let (gain, ahead) = (CAREFUL * more, AHEAD * more);
-                    (gain.min(FASTER), ahead)
-                }
-                false => (FASTER, f64::INFINITY),
-            };
-            let mut faster = self.steady * f64::powf(1.0 + gain, passed / round);
-            // Quickly until it is near, and no further.
-            if !is_near && self.most > 0.0 {
-                faster = faster.min(self.most * (NEAR + 0.02));
-            }
-            let carried = arrives * (1.0 + ahead);
-            self.steady = faster.min(carried).max(self.steady);
-        } else if arrives < self.rate * CARRIED {
-            let more = f64::powf(2.0, passed / round / SPREADS);
-            self.spread = (self.spread * more).min(MOST_SPREAD);
-        }
-        self.rate = self.steady;
-    }
-
-    /// For a moment now and then our own queue empties.
-    fn be_quiet(&mut self, now: Instant) {
-        let at = *self.quiet_at.get_or_insert(now + QUIET_EVERY);
-        if now >= at {
-            self.rate *= QUIET;
-            if now >= at + QUIET_FOR {
-                self.quiet_at = Some(now + QUIET_EVERY);
-            }
-        }
-    }
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
 }
 
 /// Where it begins, in bytes per second: a body of 16 MiB and the gateway's 60 s want 335 kB/s.
 const FIRST: f64 = 1e6;
-const LEAST: f64 = 340e3;
+const LEAST: f64 = 425e3;
 const MOST: f64 = 1e11;
 
-/// Seconds that wait where the link is not full: jitter.
-const SHOWN: f64 = 0.006;
+/// Seconds that wait where somebody else is there, or the link carries less than was known.
+const SHOWN: f64 = 0.007;
 
-/// Seconds that may wait: calls and games notice more than 25 ms.
-const TARGET: f64 = 0.015;
-
-/// Seconds from which on there is somebody else, or we went much too fast.
+/// Seconds that are far too much: calls and games notice more than 25 ms.
 const TOO_MUCH: f64 = 0.028;
-
-/// Somebody else begins where so many seconds wait, more than at the look before, and no more than this part of what
-/// the link carries arrives of ours, at a pace that was the link's: a flow that begins doubles each round trip, and is
-/// left all but a part of it, before it has filled the queue and lost.
-const GROWN: f64 = 0.022;
-const GROWS: f64 = 1.03;
-const TAKEN: f64 = 0.88;
-const MOSTLY_TAKEN: f64 = 0.6;
-const LEAVES: f64 = 8.0;
-
-/// Seconds over which what arrives is counted: a queue that is younger may be that of a body that begins.
-const WINDOW: f64 = 0.2;
-
-/// Seconds between two looks of which one follows the other.
-const LOOKS_APART: f64 = 0.1;
 
 /// A queue of ours is gone by then.
 const CROWDED_AFTER: Duration = Duration::from_secs(2);
 
-/// A change of the pace is seen this much later than a round trip.
-const SEEN_AFTER: Duration = Duration::from_millis(100);
+/// The part of what the link carries that is sent: its queue stays empty.
+const HELD: f64 = 0.98;
 
-/// How much of what waits too long is to go within a round: more would swing.
-const ANSWER: f64 = 0.4;
+/// So many seconds after what is found by rising, and then after each other, more is tried: this part more, and twice as
+/// much where hardly anything waits for it, for so long; where the most is carried it rises again. It is seen a round trip
+/// and so many seconds later. Where the link carries less than this part of the best, somebody else is there, who may
+/// leave; the best is forgotten by this part a second.
+const SOON: f64 = 0.6;
+const TRIES_AFTER: f64 = 5.0;
+const MUCH_OF_IT: f64 = 0.8;
+const FORGETS: f64 = 0.01;
+const TRIES: f64 = 0.06;
+const MOST_TRIED: f64 = 0.12;
+const TRIES_FOR: f64 = 0.2;
+const SEEN_LATER: f64 = 0.2;
+/// The part of the queue that it makes on a full link below which it carries more.
+const HARDLY: f64 = 0.5;
 
-/// The part of the answer that stays, relative to the square of it.
-const DRIFT: f64 = 0.45;
+/// The part of the pace that is left until it is known whose a queue is: a round trip and so many seconds. Somebody
+/// else's has grown by so many seconds meanwhile.
+const CHECKS: f64 = 0.3;
+const SEEN_SOON: f64 = 0.05;
+const GROWN: f64 = 0.003;
+/// What is left of what the link was taken to carry where the queue was ours.
+const LESS: f64 = 0.99;
 
-/// What is taken off what arrives where far too much waits.
-const LEAST_CUT: f64 = 0.05;
-const LARGEST_CUT: f64 = 0.5;
+/// Somebody else has all but this part of the link, for so many rounds beyond what waits; below a small part of it what
+/// waits is still somebody else's.
+const LEAVES: f64 = 12.0;
+const AWAY_FOR: f64 = 4.0;
+const SMALL: f64 = 0.2;
+/// The part of the pace that arrives beside others; less is a link that carries less.
+const ARRIVES: f64 = 0.7;
 
-/// Seconds over which what arrives is smoothed before the most of a round is taken.
+/// A change of the pace is seen so many seconds later than a round trip.
+const SEEN_AFTER: f64 = 0.1;
+
+/// Seconds over which what arrives is smoothed before the most of it is taken.
 const SMOOTH: f64 = 0.15;
 
-/// A pace that is higher than what arrives by more was never carried.
-const OVERSHOT: f64 = 1.1;
-
-/// Gains of a round without a queue: from a share of the most that was carried of late on they begin small, and
-/// double after some rounds.
+/// What a round adds where nothing waits, and the share of the pace that has to arrive for that.
 const FASTER: f64 = 0.5;
-const NEAR: f64 = 0.9;
-const CAREFUL: f64 = 0.04;
-const CAREFUL_FOR: f64 = 3.0;
-
-/// There the pace is for so many rounds what it would be with a little of a queue: a body that ends leaves none for a
-/// moment. Longer without one, it is ahead of what arrives by no more than this, and by twice as much after some more
-/// of them.
-const AHEAD: f64 = 0.08;
-const AHEAD_FOR: f64 = 3.0;
-
-/// The part of the most that is forgotten each second.
-const FORGETS: f64 = 0.01;
-
-/// The share of the pace from which on it is the pace that holds us.
-const HELD: f64 = 0.7;
+const CARRIED: f64 = 0.7;
 
 /// The share of the pace below which more connections are to carry it, the rounds in which they become twice as
 /// many, and the part of them that goes each second where enough waits.
-const CARRIED: f64 = 0.45;
+const HARDLY_CARRIED: f64 = 0.45;
 const SPREADS: f64 = 3.0;
 const GATHERS: f64 = 0.5;
 
@@ -329,14 +417,6 @@ const MOST_SPREAD: f64 = 3.0;
 
 /// The part of the pace that bodies are counted by: one slow flow beside them has the rest.
 const FEW: f64 = 10.0;
-
-/// Seconds over which it is known what a full link carries.
-const REMEMBERS: f64 = 1.0;
-
-/// The moments in which our own queue empties.
-const QUIET_EVERY: Duration = Duration::from_secs(20);
-const QUIET_FOR: Duration = Duration::from_millis(60);
-const QUIET: f64 = 0.4;
 
 #[cfg(test)]
 mod tests;

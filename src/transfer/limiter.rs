@@ -27,7 +27,7 @@ struct LimiterState {
     /// The largest body so far; before the first one, what slices usually have.
     largest: Option<u64>,
     in_flight: usize,
-    /// Those of them that wait for no more than their answer.
+    /// Those of them of which the socket has nearly all.
     sent: usize,
     /// Each waits for a permit, with its priority; one that stopped waiting drops what it is handed, which
     /// passes the permit on.
@@ -44,13 +44,13 @@ pub struct Permit {
     limiter: Option<Arc<ConcurrencyLimiter>>,
     /// Among those that can be called off.
     number: Option<u64>,
-    /// The socket has the whole body.
+    /// The socket has nearly all of the body.
     sent: bool,
 }
 
 impl Permit {
-    /// The socket has the whole body: of a rate that all share it takes nothing any more, and the next may begin
-    /// while this one waits for its answer.
+    /// The socket has the body, but for an [`OVERLAP`] at most: of a rate that all share it takes little any more, and the
+    /// next may begin while this one waits for its answer.
     pub fn sent(&mut self) {
         if let Some(limiter) = self.limiter.as_ref().filter(|_| !self.sent) {
             let mut state = limiter.lock();
@@ -257,7 +257,8 @@ impl ConcurrencyLimiter {
         let state = self.lock();
         let largest = state.largest.unwrap_or(USUAL_SLICE);
         (
-            rate_in_time(state.in_flight - state.sent, largest),
+            rate_in_time(state.in_flight - state.sent, largest)
+                + rate_in_time(state.sent, largest / OVERLAP),
             rate_in_time(2, largest),
         )
     }
@@ -354,6 +355,9 @@ impl LimiterState {
         self.limit.permits().min(in_time.unwrap_or(usize::MAX))
     }
 }
+
+/// The last part of a body: so many of them are a whole one.
+pub(super) const OVERLAP: u64 = 4;
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -465,7 +469,7 @@ mod tests {
         first.sent();
         first.sent();
         assert!(!first.is_awaited());
-        assert_eq!(limiter.needs().0, 0);
+        assert_eq!(limiter.needs().0, rate_in_time(1, 4 << 20));
         let second = limiter.try_acquire().expect("the first has all of its own");
         assert!(limiter.try_acquire().is_none());
         drop(first);

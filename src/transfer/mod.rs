@@ -49,7 +49,7 @@ use crate::sync::Mutex;
 use crate::wire::{Login, Refresh};
 
 use explain::explain_refresh;
-use limiter::ConcurrencyLimiter;
+use limiter::{ConcurrencyLimiter, OVERLAP};
 use links::Links;
 use rates::Rates;
 use servers::Servers;
@@ -368,6 +368,16 @@ impl Transfer {
         self.pool.expect_end(ends_soon);
         if self.yielding.is_some() {
             self.limiter.set_rate(rate);
+        }
+    }
+
+    /// Of a body of `length` bytes the last so many, while which the next one begins: where room is left for others few
+    /// bodies share the link, and a connection needs some round trips until it carries its part. Below a limit the
+    /// rate would not do for both.
+    pub(super) fn overlap(&self, length: u64) -> u64 {
+        match self.yielding.is_some() && self.limit_rate().is_none() {
+            true => length / OVERLAP,
+            false => 0,
         }
     }
 

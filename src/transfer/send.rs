@@ -760,7 +760,8 @@ impl<B: Payload> BodyCall<'_, B> {
                 sent = &mut sent => break sent,
                 () = flight.cut() => return Err(Cancel::error()),
                 () = tokio::time::sleep(SENT_LOOK), if is_awaited => {
-                    if assignment.taken.load(Ordering::Relaxed) >= length {
+                    let taken = assignment.taken.load(Ordering::Relaxed);
+                    if taken + transfer.overlap(length) >= length {
                         permit.sent();
                     }
                 }
@@ -827,7 +828,7 @@ impl<B: Payload> BodyCall<'_, B> {
 /// How often a slice in flight is looked at: well below the half second from which a second request pays.
 const HEDGE_LOOK: Duration = Duration::from_millis(250);
 
-/// How often a body is looked at that others wait for until the socket has all of it.
+/// How often a body is looked at that others wait for until the socket has all of it, or nearly so.
 const SENT_LOOK: Duration = Duration::from_millis(50);
 
 /// Adds what a request put on the wire to its file's count, also where it is dropped.

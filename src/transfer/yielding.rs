@@ -159,7 +159,7 @@ mod tests {
             let _ = yielding.take(now, 1, || (queue(Some(200), arrives), 400_000));
             arrives = yielding.room.rate() as f64;
         }
-        assert_eq!(yielding.bodies_rate(600_000), Some(100_000));
+        assert_eq!(yielding.bodies_rate(600_000), Some(106_250));
         assert!(yielding.gives_way());
     }
 }

@@ -15,15 +15,19 @@ struct Link {
     ours: f64,
     queued: f64,
     rival: Option<Reno>,
+    /// Bytes per millisecond of a flow that answers to nothing.
+    constant: f64,
     /// A body ends each five seconds, and for two round trips the others carry half of the pace.
     bodies_end: bool,
     /// Milliseconds after which what waits is seen, beyond a round trip: it is a mean of late.
     late: usize,
     pace: Room,
     at: usize,
-    /// What was seen at each moment: milliseconds of queue, and bytes of ours that left.
+    /// What was at each moment: milliseconds of queue, and bytes of ours that left.
     waited: VecDeque<f64>,
     left: VecDeque<f64>,
+    /// What waited as acknowledgements show it.
+    seen: VecDeque<f64>,
     chance: fastrand::Rng,
 }
 
@@ -54,12 +58,14 @@ impl Link {
             ours: 0.0,
             queued: 0.0,
             rival: None,
+            constant: 0.0,
             bodies_end: false,
             late: 0,
             pace: Room::default(),
             at: 0,
             waited: VecDeque::new(),
             left: VecDeque::new(),
+            seen: VecDeque::new(),
             chance: fastrand::Rng::with_seed(7),
         }
     }
@@ -106,7 +112,8 @@ impl Link {
         let theirs = self
             .rival
             .as_ref()
-            .map_or(0.0, |rival| rival.window / (self.round_trip as f64 + waits));
+            .map_or(0.0, |rival| rival.window / (self.round_trip as f64 + waits))
+            + self.constant;
         let leaves = self.carries.min(self.queued + offered + theirs);
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         let ours = leaves * share(self.ours + offered, self.queued + offered + theirs);
@@ -137,24 +144,38 @@ impl Link {
         self.left.push_front(ours);
         self.waited.truncate(3000);
         self.left.truncate(3000);
-        if self.at.is_multiple_of(50) {
+        self.acked();
+        if self.at.is_multiple_of(25) {
             self.look();
         }
         (ours, leaves - ours)
     }
 
-    /// What an acknowledgement tells left the queue half a round trip ago.
+    /// An acknowledgement tells of a packet that left the queue a round trip ago.
+    fn acked(&mut self) {
+        let mut ago = self.round_trip + self.late;
+        while let Some(&waited) = self.waited.get(ago) {
+            if ago as f64 >= (self.round_trip + self.late) as f64 + waited {
+                let before = self.seen.front().copied().unwrap_or(waited);
+                // The kernel's mean of eight of them.
+                self.seen.push_front(before + (waited - before) / 25.0);
+                self.seen.truncate(45);
+                return;
+            }
+            ago += 1;
+        }
+    }
+
     fn look(&mut self) {
-        let ago = self.round_trip / 2;
-        let Some(waited) = self.waited.get(self.round_trip + self.late) else {
+        let Some(waits) = self.seen.iter().copied().reduce(f64::min) else {
             return;
         };
-        let seen: Vec<f64> = self.left.iter().skip(ago).take(150).copied().collect();
-        let arrives = seen.iter().sum::<f64>() / seen.len() as f64 * 1000.0;
-        let noise = 0.9 + 0.2 * self.chance.f64();
+        let seen = self.left.iter().skip(self.round_trip).take(200);
+        let arrives = seen.sum::<f64>() / 200.0 * 1000.0;
+        let noise = 0.95 + 0.1 * self.chance.f64();
         let state = LinkState {
             waits: Some(Duration::from_secs_f64(
-                (waited + 4.5 * self.chance.f64()) / 1000.0,
+                (waits + 3.0 * self.chance.f64()) / 1000.0,
             )),
             round_trip: Duration::from_millis(self.round_trip as u64),
             arrives: arrives * noise,
@@ -180,21 +201,17 @@ fn links() -> impl Iterator<Item = (Link, String)> {
 }
 
 #[test]
-fn alone_it_has_the_link_and_little_waits() {
+fn alone_it_has_the_link_and_nothing_waits() {
     for (mut link, name) in links() {
         let start = link.run(5, false);
         assert!(start.ours >= 0.6, "{name}: {start:?}");
         let found = link.run(40, false);
-        assert!(
-            found.ours >= 0.95 && found.mean <= 22.0,
-            "{name}: {found:?}"
-        );
-        assert!(found.most <= 90.0, "{name}: {found:?}");
+        assert!(found.ours >= 0.96 && found.mean <= 2.0, "{name}: {found:?}");
+        assert!(found.most <= 30.0, "{name}: {found:?}");
     }
 }
 
-/// What waits is a mean over many acknowledgements, and is seen late: a pace that ran ahead of a full link meanwhile
-/// would fill its queue.
+/// What waits is a mean over many acknowledgements, and is seen late.
 #[test]
 fn what_is_seen_late_fills_no_queue() {
     for late in [100, 200] {
@@ -202,14 +219,11 @@ fn what_is_seen_late_fills_no_queue() {
         link.late = late;
         link.run(10, false);
         let found = link.run(40, false);
-        assert!(
-            found.ours >= 0.95 && found.mean <= 25.0,
-            "{late}: {found:?}"
-        );
+        assert!(found.ours >= 0.94 && found.mean <= 7.0, "{late}: {found:?}");
     }
 }
 
-/// What is not offered while a body ends is no link that carries less, where the queue from before still stands.
+/// What is not offered while a body ends is no link that carries less.
 #[test]
 fn a_body_that_ends_makes_the_link_no_slower() {
     for round_trip in [80, 200] {
@@ -220,9 +234,23 @@ fn a_body_that_ends_makes_the_link_no_slower() {
         // Half of the link for two round trips in five seconds.
         let left = 1.0 - 0.5 * 2.0 * round_trip as f64 / 5000.0;
         assert!(
-            found.ours >= 0.99 * left && found.mean <= 25.0,
+            found.ours >= 0.96 * left && found.mean <= 2.0,
             "{round_trip} ms, {left}: {found:?}"
         );
+    }
+}
+
+/// What a flow loses of its first burst it lacks for minutes where the queue is short.
+#[test]
+fn a_flow_that_begins_has_most_of_the_link_within_seconds() {
+    for later in [0, 317, 951, 1902, 3170] {
+        for (mut link, name) in links() {
+            link.run(15, false);
+            (0..later).for_each(|_| _ = link.step());
+            link.run(5, true);
+            let found = link.run(7, true);
+            assert!(found.theirs >= 0.91, "{name}, {later}: {found:?}");
+        }
     }
 }
 
@@ -233,7 +261,7 @@ fn a_flow_that_fills_the_queue_keeps_nine_tenths_and_when_it_ends_the_link_is_us
         link.run(10, true);
         let found = link.run(60, true);
         assert!(
-            found.theirs >= 0.88 && found.ours >= 0.02,
+            found.theirs >= 0.9 && found.ours >= 0.02,
             "{name}: {found:?}"
         );
         // What stood in a queue of 2 s goes first.
@@ -242,48 +270,37 @@ fn a_flow_that_fills_the_queue_keeps_nine_tenths_and_when_it_ends_the_link_is_us
         let found = link.run(3, false);
         assert!(found.ours >= 0.85, "{name}: {found:?}");
         let found = link.run(20, false);
-        assert!(
-            found.ours >= 0.95 && found.mean <= 22.0,
-            "{name}: {found:?}"
-        );
+        assert!(found.ours >= 0.95 && found.mean <= 2.0, "{name}: {found:?}");
     }
 }
 
-/// What a flow loses of its first burst it lacks for minutes where the queue is short.
+/// A flow that answers to nothing has all of its own, and we have the rest, also where the link itself has become as
+/// much slower.
 #[test]
-fn a_flow_that_begins_has_most_of_the_link_within_seconds() {
-    for (mut link, name) in links() {
-        link.run(15, false);
-        link.run(5, true);
-        let found = link.run(7, true);
-        assert!(found.theirs >= 0.93, "{name}: {found:?}");
-    }
-}
-
-/// Round trips are known by acknowledgements: where few come the queue seems to stay as it was.
-#[test]
-fn much_less_that_arrives_is_somebody_else_where_a_queue_stands() {
-    for (waits, arrives, gives) in [(18, 12e6, false), (18, 6e6, true), (12, 6e6, false)] {
-        let mut room = Room::default();
-        let mut seen = LinkState {
-            waits: Some(Duration::from_millis(15)),
-            round_trip: Duration::from_millis(80),
-            arrives: 12e6,
-            least: 0,
-        };
-        for at in 0..83 {
-            if at == 80 {
-                (seen.waits, seen.arrives) = (Some(Duration::from_millis(waits)), arrives);
+fn what_others_leave_is_used() {
+    for part in [0.1, 0.3, 0.6, 0.85] {
+        for is_link in [false, true] {
+            for (mut link, name) in links() {
+                link.run(15, false);
+                let all = link.carries;
+                match is_link {
+                    true => link.carries *= 1.0 - part,
+                    false => link.constant = all * part,
+                }
+                link.run(15, false);
+                let found = link.run(30, false);
+                let left = if is_link { 1.0 } else { 1.0 - part };
+                let name = format!("{name}, {part}, {is_link}");
+                assert!(
+                    found.ours >= 0.85 * left && found.mean <= 8.0,
+                    "{name}: {found:?}"
+                );
+                (link.carries, link.constant) = (all, 0.0);
+                link.run(10, false);
+                let found = link.run(10, false);
+                assert!(found.ours >= 0.93, "{name}: {found:?}");
             }
-            room.steady = if at < 80 { 12e6 } else { room.steady };
-            room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
         }
-        assert_eq!(
-            room.rate() < 2_000_000,
-            gives,
-            "{waits} ms: {}",
-            room.rate()
-        );
     }
 }
 
@@ -295,65 +312,96 @@ fn slow_and_fast_links_are_filled() {
             link.run(within, false);
             let found = link.run(30, false);
             assert!(
-                found.ours >= 0.95 && found.mean <= 25.0,
+                found.ours >= 0.96 && found.mean <= 2.0,
                 "{mbit}, {round_trip}: {found:?}"
             );
         }
     }
 }
 
+/// Looks each 25 ms.
+fn looks(room: &mut Room, seen: &LinkState, range: std::ops::Range<u32>) {
+    for at in range {
+        room.look(*BEGIN + Duration::from_millis(25) * at, seen);
+    }
+}
+
+fn state(waits: Option<u64>, arrives: f64) -> LinkState {
+    LinkState {
+        waits: waits.map(Duration::from_millis),
+        round_trip: Duration::from_millis(80),
+        arrives,
+        least: 0,
+    }
+}
+
 #[test]
 fn what_is_under_way_arrives_in_time_and_nothing_seen_changes_nothing() {
     let mut room = Room::default();
-    let mut seen = LinkState {
-        waits: None,
-        round_trip: Duration::from_millis(80),
-        arrives: 0.0,
-        least: 800_000,
-    };
     let before = room.rate();
-    let look = |room: &mut Room, seen: &LinkState, from: u64| {
-        for at in from..from + 200 {
-            room.look(*BEGIN + Duration::from_millis(50) * at as u32, seen);
-            assert!(room.rate() >= seen.least.max(LEAST as u64), "{at}");
-        }
-    };
-    look(&mut room, &seen, 0);
+    let mut seen = state(None, 0.0);
+    seen.least = 800_000;
+    looks(&mut room, &seen, 0..200);
     assert_eq!((room.rate(), room.is_crowded()), (before, false));
     seen.waits = Some(Duration::from_millis(300));
-    look(&mut room, &seen, 200);
+    looks(&mut room, &seen, 200..400);
     assert_eq!((room.rate(), room.is_crowded()), (800_000, true));
     seen.least = 0;
-    look(&mut room, &seen, 400);
+    looks(&mut room, &seen, 400..600);
     assert_eq!(room.rate(), LEAST as u64);
     seen.waits = Some(Duration::ZERO);
-    look(&mut room, &seen, 600);
+    looks(&mut room, &seen, 600..800);
     assert!(
         !room.is_crowded() && room.rate() == LEAST as u64,
-        "nothing arrives"
+        "nothing arrives: {}",
+        room.rate()
     );
 }
 
-/// Sockets that were not looked at for a moment show that nothing arrives, and what waited before.
+/// A room that holds a pace on a link that carries 12 MB a second, and the number of its next look.
+fn holding() -> (Room, u32) {
+    let mut room = Room {
+        carries: 12e6,
+        ..Room::default()
+    };
+    room.steady = 12e6;
+    room.rate = 12e6;
+    looks(&mut room, &state(Some(0), 12e6), 0..20);
+    assert!(matches!(room.phase, Phase::Holding), "{room:?}");
+    (room, 20)
+}
+
+/// Sockets that were not looked at for a moment show what waited before; connections that begin wait for each other.
 #[test]
-fn one_look_does_not_end_the_pace() {
-    for waits in [26, 90] {
-        let mut room = Room::default();
-        let mut seen = LinkState {
-            waits: Some(Duration::from_millis(12)),
-            round_trip: Duration::from_millis(200),
-            arrives: 12e6,
-            least: 0,
-        };
-        for at in 0..200 {
-            room.steady = room.steady.max(12e6);
-            room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
-        }
-        let before = room.rate();
-        (seen.waits, seen.arrives) = (Some(Duration::from_millis(waits)), 0.0);
-        room.look(*BEGIN + Duration::from_millis(25) * 209, &seen);
-        assert!(room.rate() >= before / 2, "{waits} ms: {}", room.rate());
+fn a_queue_of_a_moment_is_nobody_elses() {
+    let (mut room, at) = holding();
+    let before = room.rate();
+    looks(&mut room, &state(Some(12), 12e6), at..at + 2);
+    assert!(room.rate() < before / 2, "{}", room.rate());
+    looks(&mut room, &state(Some(2), 12e6), at + 2..at + 4);
+    assert!(room.rate() >= before / 100 * 98, "{}", room.rate());
+}
+
+#[test]
+fn a_queue_that_grows_while_we_are_slow_is_somebody_elses() {
+    let (mut room, at) = holding();
+    for look in 0..8 {
+        looks(
+            &mut room,
+            &state(Some(9 + 2 * u64::from(look)), 11e6),
+            at + look..at + look + 1,
+        );
     }
+    assert_eq!(room.rate(), (12e6 / LEAVES) as u64);
+    let away = (0.18 * AWAY_FOR / 0.025) as u32;
+    looks(&mut room, &state(Some(0), 1e6), at + 8..at + 8 + away - 1);
+    assert_eq!(room.rate(), (12e6 / LEAVES) as u64, "it may still begin");
+    looks(
+        &mut room,
+        &state(Some(0), 1e6),
+        at + 8 + away..at + 18 + away,
+    );
+    assert!(room.rate() > (12e6 / LEAVES) as u64);
 }
 
 /// Slow connections leave the link empty although the pace is high: more of them are let out, and fewer again where
@@ -361,50 +409,28 @@ fn one_look_does_not_end_the_pace() {
 #[test]
 fn more_bodies_carry_a_pace_that_few_do_not() {
     let mut room = Room::default();
-    let mut seen = LinkState {
-        waits: Some(Duration::ZERO),
-        round_trip: Duration::from_millis(80),
-        arrives: 10e6,
-        least: 0,
-    };
-    let look = |room: &mut Room, seen: &LinkState, from: u32| {
-        for at in from..from + 200 {
-            room.look(*BEGIN + Duration::from_millis(50) * at, seen);
-        }
-    };
-    look(&mut room, &seen, 0);
-    let (steady, usual) = (room.steady, room.bodies_rate(0));
-    assert_eq!(usual, (steady / FEW) as u64);
+    looks(&mut room, &state(Some(0), 10e6), 0..200);
+    let steady = room.steady;
+    assert_eq!(room.bodies_rate(0), (steady / FEW) as u64);
     assert_eq!(room.bodies_rate(2_000_000), 2_000_000);
-    seen.arrives = 1e6;
-    look(&mut room, &seen, 200);
+    looks(&mut room, &state(Some(0), 1e6), 200..400);
     assert_eq!(
         room.bodies_rate(0),
         (room.steady / FEW * MOST_SPREAD) as u64
     );
-    seen.waits = Some(Duration::from_millis(20));
-    look(&mut room, &seen, 400);
+    looks(&mut room, &state(Some(20), 1e6), 400..600);
     assert_eq!(room.bodies_rate(0), (room.steady / FEW) as u64);
 }
 
-/// A pace that is tried is not carried yet: what is let out for it would be under way when somebody else comes.
+/// What is let out for a pace that is tried would be under way when somebody else comes.
 #[test]
 fn a_pace_that_is_tried_lets_no_more_bodies_out() {
-    let mut room = Room::default();
-    let mut seen = LinkState {
-        waits: Some(Duration::from_millis(12)),
-        round_trip: Duration::from_millis(80),
-        arrives: 12e6,
-        least: 0,
-    };
-    for at in 0..100 {
-        if at == 60 {
-            seen.waits = Some(Duration::ZERO);
-        }
-        room.steady = room.steady.max(12e6);
-        room.look(*BEGIN + Duration::from_millis(25) * at, &seen);
+    let (mut room, mut at) = holding();
+    let before = room.bodies_rate(0);
+    while !matches!(room.phase, Phase::Trying { .. }) {
+        looks(&mut room, &state(Some(0), 12e6), at..at + 1);
+        at += 1;
     }
-    assert!(room.steady >= 12e6 * 1.1, "{}", room.steady);
-    let bodies_rate = room.bodies_rate(0) as f64;
-    assert!(bodies_rate <= 12e6 / FEW, "{bodies_rate}");
+    assert!(room.rate() >= 12_600_000, "{}", room.rate());
+    assert_eq!(room.bodies_rate(0), before);
 }
