@@ -320,7 +320,7 @@ impl Room {
 
     /// More bodies where connections do not carry the pace, and fewer again where something waits.
     fn spread(&mut self, look: &Look) {
-        if look.waits >= SHOWN {
+        if look.waits >= SHOWN || look.arrives >= self.rate * WHOLLY_CARRIED {
             self.spread = (self.spread * (1.0 - look.passed * GATHERS)).max(1.0);
         } else if matches!(self.phase, Phase::Rising | Phase::Holding)
             && look.arrives < self.rate * HARDLY_CARRIED
@@ -406,9 +406,10 @@ const SMOOTH: f64 = 0.15;
 const FASTER: f64 = 0.5;
 const CARRIED: f64 = 0.7;
 
-/// The share of the pace below which more connections are to carry it, the rounds in which they become twice as
-/// many, and the part of them that goes each second where enough waits.
-const HARDLY_CARRIED: f64 = 0.45;
+/// The share of the pace below which more connections are to carry it and the one above which fewer do, the rounds in
+/// which they become twice as many, and the part of them that goes each second, also where something waits.
+const HARDLY_CARRIED: f64 = 0.65;
+const WHOLLY_CARRIED: f64 = 0.9;
 const SPREADS: f64 = 3.0;
 const GATHERS: f64 = 0.5;
 

@@ -357,7 +357,7 @@ impl LimiterState {
 }
 
 /// The last part of a body: so many of them are a whole one.
-pub(super) const OVERLAP: u64 = 4;
+pub(super) const OVERLAP: u64 = 8;
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -469,7 +469,7 @@ mod tests {
         first.sent();
         first.sent();
         assert!(!first.is_awaited());
-        assert_eq!(limiter.needs().0, rate_in_time(1, 4 << 20));
+        assert_eq!(limiter.needs().0, rate_in_time(1, 2 << 20));
         let second = limiter.try_acquire().expect("the first has all of its own");
         assert!(limiter.try_acquire().is_none());
         drop(first);
