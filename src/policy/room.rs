@@ -123,7 +123,7 @@ impl Room {
     }
 
     /// The rate of which bodies in flight are counted, so that they still arrive in time where another takes most of
-    /// the link: a tenth; a quarter where that is `for_two`; more where connections do not carry the pace although
+    /// the link: an eleventh; a quarter where that is `for_two`; more where connections do not carry the pace although
     /// nothing waits, each slow by what it lost.
     #[must_use]
     pub fn bodies_rate(&self, for_two: u64) -> u64 {
@@ -408,7 +408,7 @@ const CARRIED: f64 = 0.7;
 
 /// The share of the pace below which more connections are to carry it and the one above which fewer do, the rounds in
 /// which they become twice as many, and the part of them that goes each second, also where something waits.
-const HARDLY_CARRIED: f64 = 0.65;
+const HARDLY_CARRIED: f64 = 0.55;
 const WHOLLY_CARRIED: f64 = 0.9;
 const SPREADS: f64 = 3.0;
 const GATHERS: f64 = 0.5;
@@ -417,7 +417,7 @@ const GATHERS: f64 = 0.5;
 const MOST_SPREAD: f64 = 3.0;
 
 /// The part of the pace that bodies are counted by: one slow flow beside them has the rest.
-const FEW: f64 = 10.0;
+const FEW: f64 = 11.0;
 
 #[cfg(test)]
 mod tests;
