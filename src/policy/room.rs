@@ -191,19 +191,16 @@ impl Room {
             }
             Phase::Holding => {}
             Phase::Trying { until, most } => self.try_more(look, until, most.max(waits)),
-            Phase::Checking { learns, .. } if !is_queued => {
-                // It was ours.
-                match learns {
-                    true => self.carries = look.arrived,
-                    false => self.carries *= LESS,
-                }
-                if learns {
-                    self.drain(look, SOON, false);
-                } else {
-                    self.steady = self.carries * HELD;
-                    self.rate = self.steady;
-                    self.phase = Phase::Holding;
-                }
+            // It was ours.
+            Phase::Checking { learns: true, .. } if !is_queued => {
+                self.carries = look.arrived;
+                self.drain(look, SOON, false);
+            }
+            Phase::Checking { .. } if !is_queued => {
+                self.carries *= LESS;
+                self.steady = self.carries * HELD;
+                self.rate = self.steady;
+                self.phase = Phase::Holding;
             }
             Phase::Checking {
                 until,
