@@ -59,7 +59,7 @@ pub struct Options {
     /// The HTTP version; by default the faster one of those that a server offers.
     pub http: http::Preference,
     /// Who paces the connections: by default the system, and BBR as soon as the link is seen to lose packets
-    /// although no queue builds up on it.
+    /// although no queue builds up on it, or where room is left for others ([`yields`](Self::yields)).
     pub congestion: Congestion,
     /// Hashing threads, 1,024 at most; `None` (default) is one per processor.
     pub hash_threads: Option<usize>,
@@ -67,9 +67,9 @@ pub struct Options {
     /// a body after 60 s, so a limit under which a slice of 16 MiB, or a file of [`single_max`](Self::single_max),
     /// would take more than 50 s is refused.
     pub limit_rate: Option<u64>,
-    /// Whether room is left for others on the link, which is not by default: bodies are paced so that some 14 ms
-    /// of them wait in the link's queue, and where another fills it, down to what they need to arrive in time. It
-    /// goes together with [`limit_rate`](Self::limit_rate): the lower one counts. Linux tells what waits; elsewhere
+    /// Whether room is left for others on the link, which is not by default: bodies are paced a little
+    /// below what the link carries, so that its queue stays empty, and where another fills it, down to a twelfth of that
+    /// or what they need to arrive in time. It goes together with [`limit_rate`](Self::limit_rate): the lower one counts. Linux tells what waits; elsewhere
     /// nothing changes, which each run tells once.
     pub yields: bool,
     /// Calls per second to start from, per endpoint.

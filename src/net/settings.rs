@@ -45,7 +45,7 @@ pub struct PoolSettings {
 #[non_exhaustive]
 pub enum Congestion {
     /// The system's, and BBR as soon as the link is seen to lose packets although no queue builds up; or for a
-    /// connection that the last seconds of a run leave behind.
+    /// connection that the last seconds of a run leave behind. Uploads that leave room for others take it for BBR.
     #[default]
     Auto,
     /// The system's.

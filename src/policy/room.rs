@@ -54,7 +54,7 @@ enum Phase {
     },
     Holding,
     Trying {
-        until: Instant,
+        since: Instant,
         most: f64,
     },
     Checking {
@@ -185,12 +185,12 @@ impl Room {
             Phase::Holding if self.tries_at.is_none_or(|at| now >= at) => {
                 self.rate = self.carries * (1.0 + self.more);
                 self.phase = Phase::Trying {
-                    until: now + seconds(TRIES_FOR),
+                    since: now,
                     most: 0.0,
                 };
             }
             Phase::Holding => {}
-            Phase::Trying { until, most } => self.try_more(look, until, most.max(waits)),
+            Phase::Trying { since, most } => self.try_more(look, since, most.max(waits)),
             // It was ours.
             Phase::Checking { learns: true, .. } if !is_queued => {
                 self.carries = look.arrived;
@@ -201,6 +201,7 @@ impl Room {
                 self.steady = self.carries * HELD;
                 self.rate = self.steady;
                 self.phase = Phase::Holding;
+                self.tries_at = Some(now + seconds(look.round + SOON));
             }
             Phase::Checking {
                 until,
@@ -208,18 +209,10 @@ impl Room {
                 learns,
             } if now >= until => match waits > waited + GROWN && !learns {
                 true => self.give_way(look),
-                false => {
-                    self.steady = self.rate;
-                    self.check(look, learns);
-                }
+                false => self.check(look, learns),
             },
             Phase::Checking { .. } => {}
-            Phase::GivingWay { .. } if is_queued => {
-                // The link may carry less than before.
-                self.steady = self.steady.min(look.arrives / ARRIVES);
-                self.rate = self.steady;
-                self.stay_away(look);
-            }
+            Phase::GivingWay { .. } if is_queued => self.stay_away(look),
             Phase::GivingWay { until } if now >= until => self.phase = Phase::Rising,
             Phase::GivingWay { .. } => {}
         }
@@ -232,10 +225,7 @@ impl Room {
         });
         if look.waits >= SHOWN {
             // The first packets of connections that begin together wait for each other.
-            if self.carries > 0.0 && self.steady < self.carries * SMALL {
-                self.carries *= LESS;
-                self.give_way(look);
-            } else if self.carries > 0.0 || stands >= look.round || look.waits >= TOO_MUCH {
+            if self.carries > 0.0 || stands >= look.round || look.waits >= TOO_MUCH {
                 self.check(look, true);
             }
             return;
@@ -251,25 +241,24 @@ impl Room {
     }
 
     /// What has waited for what was tried tells what the link carries.
-    fn try_more(&mut self, look: &Look, until: Instant, most: f64) {
-        self.phase = Phase::Trying { until, most };
-        if look.now >= until {
+    fn try_more(&mut self, look: &Look, since: Instant, most: f64) {
+        self.phase = Phase::Trying { since, most };
+        let passed = look.now.saturating_duration_since(since).as_secs_f64();
+        if passed >= TRIES_FOR {
             self.rate = self.steady;
         }
-        let expected = TRIES_FOR * self.more;
-        if look.waits > expected + SHOWN {
+        // On a full link, as long as it has been to be seen.
+        let ours = (passed - look.round_trip).clamp(0.0, TRIES_FOR) * self.more;
+        if look.waits > ours + SHOWN {
             self.check(look, false);
-        } else if look.now >= until + seconds(look.round_trip + SEEN_LATER) {
+        } else if passed >= TRIES_FOR + look.round_trip + SEEN_LATER {
             let is_carried = look.arrives > self.steady * CARRIED;
             if is_carried {
                 self.carries *= (1.0 + self.more) / (1.0 + most / TRIES_FOR);
             }
-            let has_room = is_carried && most < expected * HARDLY;
+            let has_room = is_carried && most < ours * HARDLY;
             if has_room && self.more >= MOST_TRIED {
-                // As much as before somebody else came, or more than ever.
-                let is_known = self.best > self.carries * (1.0 + MOST_TRIED);
-                self.carries = if is_known { self.best } else { 0.0 };
-                self.more = TRIES;
+                (self.carries, self.more) = (0.0, TRIES);
                 self.phase = Phase::Rising;
             } else if has_room {
                 self.more *= 2.0;
@@ -305,6 +294,8 @@ impl Room {
     }
 
     fn give_way(&mut self, look: &Look) {
+        // Others may stay, and a queue of ours may have looked like theirs.
+        self.carries *= TAKEN;
         self.steady = self.carries / LEAVES;
         self.rate = self.steady;
         self.stay_away(look);
@@ -317,11 +308,9 @@ impl Room {
 
     /// More bodies where connections do not carry the pace, and fewer again where something waits.
     fn spread(&mut self, look: &Look) {
-        if look.waits >= SHOWN || look.arrives >= self.rate * WHOLLY_CARRIED {
+        if look.waits >= SHOWN || look.arrives >= self.rate * HARDLY_CARRIED {
             self.spread = (self.spread * (1.0 - look.passed * GATHERS)).max(1.0);
-        } else if matches!(self.phase, Phase::Rising | Phase::Holding)
-            && look.arrives < self.rate * HARDLY_CARRIED
-        {
+        } else if matches!(self.phase, Phase::Rising | Phase::Holding) {
             let more = f64::powf(2.0, look.passed / look.round / SPREADS);
             self.spread = (self.spread * more).min(MOST_SPREAD);
         }
@@ -363,10 +352,10 @@ const CROWDED_AFTER: Duration = Duration::from_secs(2);
 /// The part of what the link carries that is sent: its queue stays empty.
 const HELD: f64 = 0.98;
 
-/// So many seconds after what is found by rising, and then after each other, more is tried: this part more, and twice as
-/// much where hardly anything waits for it, for so long; where the most is carried it rises again. It is seen a round trip
-/// and so many seconds later. Where the link carries less than this part of the best, somebody else is there, who may
-/// leave; the best is forgotten by this part a second.
+/// So many seconds after what is found by rising or by a check, and then after each other, more is tried: this part more,
+/// and twice as much where hardly anything waits for it, for so long; where the most is carried it rises again. It is seen
+/// a round trip and so many seconds later. Where the link carries less than this part of the best, somebody else is there,
+/// who may leave: sooner then. The best is forgotten by this part a second.
 const SOON: f64 = 0.6;
 const TRIES_AFTER: f64 = 5.0;
 const MUCH_OF_IT: f64 = 0.8;
@@ -385,14 +374,12 @@ const SEEN_SOON: f64 = 0.05;
 const GROWN: f64 = 0.003;
 /// What is left of what the link was taken to carry where the queue was ours.
 const LESS: f64 = 0.99;
+/// The same where it was somebody else's.
+const TAKEN: f64 = 0.95;
 
-/// Somebody else has all but this part of the link, for so many rounds beyond what waits; below a small part of it what
-/// waits is still somebody else's.
+/// Somebody else has all but this part of the link, for so many rounds beyond what waits.
 const LEAVES: f64 = 12.0;
 const AWAY_FOR: f64 = 4.0;
-const SMALL: f64 = 0.2;
-/// The part of the pace that arrives beside others; less is a link that carries less.
-const ARRIVES: f64 = 0.7;
 
 /// A change of the pace is seen so many seconds later than a round trip.
 const SEEN_AFTER: f64 = 0.1;
@@ -404,10 +391,9 @@ const SMOOTH: f64 = 0.15;
 const FASTER: f64 = 0.5;
 const CARRIED: f64 = 0.7;
 
-/// The share of the pace below which more connections are to carry it and the one above which fewer do, the rounds in
-/// which they become twice as many, and the part of them that goes each second, also where something waits.
+/// The share of the pace below which more connections are to carry it, the rounds in which they become twice as many, and
+/// the part of them that goes each second above it, also where something waits.
 const HARDLY_CARRIED: f64 = 0.55;
-const WHOLLY_CARRIED: f64 = 0.9;
 const SPREADS: f64 = 3.0;
 const GATHERS: f64 = 0.5;
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Operation, Result};
 use crate::hash::{LazyPools, processors};
 use crate::http::Preference;
 use crate::journal::{self, Account, Journal};
-use crate::net::{Origin, PoolSettings, Proxies};
+use crate::net::{Congestion, Origin, PoolSettings, Proxies};
 use crate::options::Options;
 use crate::policy::{LimitSettings, USUAL_SLICE};
 use crate::source::{self, Descriptors, Memory};
@@ -274,13 +274,23 @@ fn pool_settings(options: &Options, shares: Shares) -> PoolSettings {
         connections: shares.connections,
         roots: options.roots.clone(),
         timeouts: options.timeouts,
-        congestion: options.congestion,
+        congestion: congestion(options),
         watches_queue: options.yields,
         lookup: options.lookup.clone(),
         // A peer that vanished is to be noticed before a request would have stalled.
         ping: (options.timeouts.stall * 3 / 4).min(LONGEST_SILENCE),
         user_agent: options.user_agent.clone().unwrap_or(usual.user_agent),
         ..PoolSettings::default()
+    }
+}
+
+/// Where room is left for others the pace is ours, and what they make us lose is not to slow connections beyond it: after
+/// it CUBIC's take many seconds to carry the pace again, BBR's a few round trips. Where the kernel refuses BBR its own
+/// choice stays.
+fn congestion(options: &Options) -> Congestion {
+    match options.congestion {
+        Congestion::Auto if options.yields => Congestion::Bbr,
+        asked => asked,
     }
 }
 
@@ -299,6 +309,18 @@ mod tests {
     use super::*;
     use crate::auth::{Credential, Secret};
     use crate::upload::Client;
+
+    #[test]
+    fn where_room_is_left_connections_are_bbrs_unless_asked_otherwise() {
+        let mut options = Options::new(Credential::Token(Secret::new("t")));
+        assert_eq!(congestion(&options), Congestion::Auto);
+        options.yields = true;
+        assert_eq!(congestion(&options), Congestion::Bbr);
+        for asked in [Congestion::Cubic, Congestion::System] {
+            options.congestion = asked;
+            assert_eq!(congestion(&options), asked);
+        }
+    }
 
     #[test]
     fn a_state_folder_on_a_network_is_refused_and_a_checkpoint_there_is_not() {

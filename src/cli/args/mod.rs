@@ -171,7 +171,7 @@ pub struct Upload {
     pub http: HttpVersion,
 
     /// TCP's congestion control (Linux); auto is the system's, and BBR once the link is seen to lose
-    /// packets although it is not full, or for a connection that a run's end leaves behind.
+    /// packets although it is not full, for a connection that a run's end leaves behind, and with --yield.
     #[arg(long, value_enum, default_value_t = Pacing::Auto, help_heading = "How")]
     pub congestion: Pacing,
 
