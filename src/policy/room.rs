@@ -174,14 +174,14 @@ impl Room {
         match self.phase {
             Phase::Rising => self.rise(look),
             Phase::Draining { waited, learns, .. } if waits > waited + SHOWN => {
-                self.check(look, learns)
+                self.check(look, 0.0, learns)
             }
             Phase::Draining { until, .. } if now >= until => {
                 self.phase = Phase::Holding;
                 self.rate = self.steady;
             }
             Phase::Draining { .. } => {}
-            Phase::Holding if is_queued => self.check(look, false),
+            Phase::Holding if is_queued => self.check(look, 0.0, false),
             Phase::Holding if self.tries_at.is_none_or(|at| now >= at) => {
                 self.rate = self.carries * (1.0 + self.more);
                 self.phase = Phase::Trying {
@@ -209,7 +209,7 @@ impl Room {
                 learns,
             } if now >= until => match waits > waited + GROWN && !learns {
                 true => self.give_way(look),
-                false => self.check(look, learns),
+                false => self.check(look, 0.0, learns),
             },
             Phase::Checking { .. } => {}
             Phase::GivingWay { .. } if is_queued => self.stay_away(look),
@@ -226,7 +226,7 @@ impl Room {
         if look.waits >= SHOWN {
             // The first packets of connections that begin together wait for each other.
             if self.carries > 0.0 || stands >= look.round || look.waits >= TOO_MUCH {
-                self.check(look, true);
+                self.check(look, 0.0, true);
             }
             return;
         }
@@ -250,14 +250,16 @@ impl Room {
         // On a full link, as long as it has been to be seen.
         let ours = (passed - look.round_trip).clamp(0.0, TRIES_FOR) * self.more;
         if look.waits > ours + SHOWN {
-            self.check(look, false);
+            let comes = TRIES_FOR * self.more - ours;
+            self.check(look, comes, false);
         } else if passed >= TRIES_FOR + look.round_trip + SEEN_LATER {
             let is_carried = look.arrives > self.steady * CARRIED;
             if is_carried {
                 self.carries *= (1.0 + self.more) / (1.0 + most / TRIES_FOR);
             }
             let has_room = is_carried && most < ours * HARDLY;
-            if has_room && self.more >= MOST_TRIED {
+            let is_less = self.carries < self.best * MUCH_OF_IT;
+            if has_room && (is_less || self.more >= MOST_TRIED) {
                 (self.carries, self.more) = (0.0, TRIES);
                 self.phase = Phase::Rising;
             } else if has_room {
@@ -265,18 +267,17 @@ impl Room {
                 self.drain(look, 0.0, false);
             } else {
                 self.more = TRIES;
-                let is_less = self.carries < self.best * MUCH_OF_IT;
                 self.drain(look, if is_less { SOON } else { TRIES_AFTER }, false);
             }
         }
     }
 
-    /// Something waits: slower, until it is known whose it is.
-    fn check(&mut self, look: &Look, learns: bool) {
+    /// Something waits: slower, until it is known whose it is. What was sent `comes` to so many seconds of it more.
+    fn check(&mut self, look: &Look, comes: f64, learns: bool) {
         self.rate = self.rate.min(self.steady * CHECKS);
         self.phase = Phase::Checking {
             until: look.now + seconds(look.round_trip + look.waits + SEEN_SOON),
-            waited: look.waits,
+            waited: look.waits + comes,
             learns,
         };
     }
@@ -355,7 +356,7 @@ const HELD: f64 = 0.98;
 /// So many seconds after what is found by rising or by a check, and then after each other, more is tried: this part more,
 /// and twice as much where hardly anything waits for it, for so long; where the most is carried it rises again. It is seen
 /// a round trip and so many seconds later. Where the link carries less than this part of the best, somebody else is there,
-/// who may leave: sooner then. The best is forgotten by this part a second.
+/// who may leave: sooner then, and what is tried first is enough. The best is forgotten by this part a second.
 const SOON: f64 = 0.6;
 const TRIES_AFTER: f64 = 5.0;
 const MUCH_OF_IT: f64 = 0.8;

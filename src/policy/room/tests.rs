@@ -473,3 +473,21 @@ fn a_pace_that_bodies_do_not_carry_tells_nothing_of_the_link() {
     assert!(!matches!(room.phase, Phase::Trying { .. }), "{room:?}");
     assert_eq!(room.carries, 12e6);
 }
+
+/// What is tried makes a queue for a while after something else has shown one.
+#[test]
+fn what_was_tried_is_nobody_elses() {
+    for (most, gives_way) in [(18, false), (30, true)] {
+        let (mut room, mut at) = holding();
+        while !matches!(room.phase, Phase::Trying { .. }) {
+            looks(&mut room, &state(Some(0), 12e6), at..at + 1);
+            at += 1;
+        }
+        for look in 0..12 {
+            let waits = Some(most.min(6 + 3 * u64::from(look)));
+            looks(&mut room, &state(waits, 12e6), at + look..at + look + 1);
+        }
+        let is_away = matches!(room.phase, Phase::GivingWay { .. });
+        assert_eq!(is_away, gives_way, "{most} ms: {room:?}");
+    }
+}
