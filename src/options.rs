@@ -67,10 +67,10 @@ pub struct Options {
     /// a body after 60 s, so a limit under which a slice of 16 MiB, or a file of [`single_max`](Self::single_max),
     /// would take more than 50 s is refused.
     pub limit_rate: Option<u64>,
-    /// Whether room is left for others on the link, which is not by default: bodies are paced a little
-    /// below what the link carries, so that its queue stays empty, and where another fills it, down to a twelfth of that
-    /// or what they need to arrive in time. It goes together with [`limit_rate`](Self::limit_rate): the lower one counts. Linux tells what waits; elsewhere
-    /// nothing changes, which each run tells once.
+    /// Whether room is left for others on the link, which is not by default: bodies are paced a little below what the
+    /// link carries, so that its queue stays empty, and where another fills it, down to a twelfth of that or what they
+    /// need to arrive in time. It goes together with [`limit_rate`](Self::limit_rate): the lower one counts. Linux
+    /// tells what waits; elsewhere nothing changes, which each run tells once.
     pub yields: bool,
     /// Calls per second to start from, per endpoint.
     pub call_rates: CallRates,

@@ -9,7 +9,11 @@ use super::tcp_info::TcpInfo;
 
 /// The ways to addresses.
 #[derive(Debug, Default)]
-pub(super) struct Paths(HashMap<IpAddr, Path>);
+pub(super) struct Paths {
+    ways: HashMap<IpAddr, Path>,
+    /// What is sent is paced below what the link carries.
+    paced: bool,
+}
 
 /// The way to one address.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ struct Path {
     at: Instant,
     /// How far single round trips are from their mean: half of the looks saw less, by and large.
     varies: Duration,
+    since: Instant,
     noted_at: Instant,
     /// It has become longer, which connections from before do not know.
     is_longer: bool,
@@ -59,38 +64,48 @@ impl RoundTrip {
 }
 
 impl Paths {
+    /// Those of connections that a pace keeps from filling a queue. A connection that begins makes none there, and tells
+    /// of jitter as well; and single round trips that differ for a moment are others who fill it: jitter is what lasts.
+    pub(super) fn paced() -> Paths {
+        Paths {
+            paced: true,
+            ..Paths::default()
+        }
+    }
+
     /// The round trip to `peer` as a look `now` shows it. `None` where none was measured, as after a handshake of
     /// which packets were sent again.
     pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<RoundTrip> {
         if info.rtt.is_zero() {
             return None;
         }
-        let Paths(paths) = self;
-        if paths.len() >= MOST_ADDRESSES && !paths.contains_key(&peer) {
-            paths.clear();
+        let Paths { ways, paced } = self;
+        if ways.len() >= MOST_ADDRESSES && !ways.contains_key(&peer) {
+            ways.clear();
         }
-        let path = paths.entry(peer).or_insert_with(|| Path {
+        let path = ways.entry(peer).or_insert_with(|| Path {
             shortest: info.shortest.min(info.rtt),
             at: now,
             varies: LEAST_VARIES,
+            since: now,
             noted_at: now,
             is_longer: false,
             began: now,
             low: info.rtt,
             high: info.rtt,
         });
-        Some(path.note(info, now))
+        Some(path.note(info, *paced, now))
     }
 
     /// The longest of the round trips without a queue.
     pub(super) fn longest(&self) -> Duration {
-        let paths = self.0.values();
-        paths.map(|path| path.shortest).max().unwrap_or_default()
+        let ways = self.ways.values();
+        ways.map(|path| path.shortest).max().unwrap_or_default()
     }
 }
 
 impl Path {
-    fn note(&mut self, info: &TcpInfo, now: Instant) -> RoundTrip {
+    fn note(&mut self, info: &TcpInfo, paced: bool, now: Instant) -> RoundTrip {
         // The kernel has seen each packet of a connection; this has not.
         let known = if self.is_longer {
             info.rtt
@@ -106,7 +121,7 @@ impl Path {
         if now.saturating_duration_since(self.began) >= WINDOW {
             self.end_window(now);
         }
-        self.note_varies(info, now);
+        self.note_varies(info, paced, now);
         RoundTrip {
             rtt: info.rtt,
             shortest: self.shortest,
@@ -116,13 +131,18 @@ impl Path {
 
     /// Goes towards the median of what looks see. While a connection begins the queue grows from one round trip to the
     /// next, and while it repeats what was lost it falls.
-    fn note_varies(&mut self, info: &TcpInfo, now: Instant) {
-        if !info.grows_slowly {
+    fn note_varies(&mut self, info: &TcpInfo, paced: bool, now: Instant) {
+        if !paced && !info.grows_slowly {
             return;
         }
+        let over = match paced {
+            true => (now.saturating_duration_since(self.since).as_secs_f64())
+                .clamp(VARIES_OVER, LASTING_OVER),
+            false => VARIES_OVER,
+        };
         let then = std::mem::replace(&mut self.noted_at, now);
         let passed = now.saturating_duration_since(then);
-        let step = 1.0 + (passed.as_secs_f64() / VARIES_OVER).min(1.0);
+        let step = 1.0 + (passed.as_secs_f64() / over).min(1.0);
         self.varies = match info.varies > self.varies {
             true => self.varies.mul_f64(step),
             false => self.varies.div_f64(step).max(LEAST_VARIES),
@@ -152,8 +172,9 @@ const NOISE: Duration = Duration::from_millis(3);
 /// full queue all packets are late by the same, and it is more than 30 times.
 const JITTER: u32 = 10;
 
-/// Seconds over which that is seen, and what round trips differ by on every path.
+/// Seconds over which that is seen, of what lasts after the first ones, and what round trips differ by on every path.
 const VARIES_OVER: f64 = 0.5;
+const LASTING_OVER: f64 = 20.0;
 const LEAST_VARIES: Duration = Duration::from_millis(1);
 
 /// Round trips that differ by no more are the same.
@@ -178,14 +199,22 @@ mod tests {
     /// The last of many looks at a path of 80 ms, of which `looks` tells the round trip and what single ones are from it, in
     /// ms.
     fn after(looks: impl Fn(usize) -> (f64, f64)) -> RoundTrip {
-        let (mut paths, start) = (Paths::default(), Instant::now());
+        after_of(Paths::default(), true, looks)
+    }
+
+    fn after_of(
+        mut paths: Paths,
+        grows_slowly: bool,
+        looks: impl Fn(usize) -> (f64, f64),
+    ) -> RoundTrip {
+        let start = Instant::now();
         let seen = (0..400).map(|index| {
             let (rtt, varies) = looks(index);
             let info = TcpInfo {
                 rtt: Duration::from_secs_f64(rtt / 1e3),
                 varies: Duration::from_secs_f64(varies / 1e3),
                 shortest: Duration::from_millis(80),
-                grows_slowly: true,
+                grows_slowly,
                 ..TcpInfo::default()
             };
             let now = start + Duration::from_micros(12_500) * index as u32;
@@ -217,6 +246,23 @@ mod tests {
     fn jitter_that_has_gone_is_forgotten() {
         let calm = after(|index| (125.0, if index < 200 { 8.0 } else { 0.5 }));
         assert!(calm.is_queued(), "{calm:?}");
+    }
+
+    /// What a pace keeps from being full tells of jitter from the begin on, and at once; but what others do to it for a second
+    /// is their queue.
+    #[test]
+    fn of_what_is_paced_jitter_is_what_lasts() {
+        let jitter = after_of(Paths::paced(), false, |index| {
+            (100.0 + (index % 9) as f64, 3.0 + (index % 4) as f64)
+        });
+        assert!(jitter.waits() < jitter.jitter, "{jitter:?}");
+        for (paths, queued) in [(Paths::paced(), true), (Paths::default(), false)] {
+            let seen = after_of(paths, true, |index| match index < 360 {
+                true => (82.0, 0.8),
+                false => (95.0, 4.0),
+            });
+            assert_eq!(seen.waits() > seen.jitter * 2, queued, "{seen:?}");
+        }
     }
 
     #[test]

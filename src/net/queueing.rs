@@ -42,10 +42,11 @@ pub struct LinkQueue {
     pub arrives: f64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     paths: Paths,
-    /// The last look at each connection: when, its number, and how much longer than the shortest its round trip was.
+    /// The last look at each connection: when, its number, and how much longer than the shortest its round trip was,
+    /// jitter apart.
     seen: VecDeque<(Instant, u64, Duration)>,
     /// Connections that were watched.
     watched: u64,
@@ -84,8 +85,9 @@ impl Queueing {
     fn note(&self, (peer, number): (IpAddr, u64), info: &TcpInfo, arrived: u64, now: Instant) {
         let mut state = self.state.lock();
         if let Some(round_trip) = state.paths.note(peer, info, now) {
+            let waits = round_trip.waits().saturating_sub(round_trip.jitter);
             state.seen.retain(|&(_, other, _)| other != number);
-            state.seen.push_back((now, number, round_trip.waits()));
+            state.seen.push_back((now, number, waits));
         }
         state.arrived.push_back((now, arrived));
         state.forget(now);
@@ -112,6 +114,17 @@ impl QueueWatch {
         let arrived = (arrived * late.min(1.0)) as u64;
         self.queueing
             .note((self.peer, self.number), &info, arrived, now);
+    }
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            paths: Paths::paced(),
+            seen: VecDeque::new(),
+            watched: 0,
+            arrived: VecDeque::new(),
+        }
     }
 }
 

@@ -209,7 +209,10 @@ impl Room {
                 learns,
             } if now >= until => match waits > waited + GROWN && !learns {
                 true => self.give_way(look),
-                false => self.check(look, 0.0, learns),
+                false => {
+                    self.steady = self.rate;
+                    self.check(look, 0.0, learns);
+                }
             },
             Phase::Checking { .. } => {}
             Phase::GivingWay { .. } if is_queued => self.stay_away(look),

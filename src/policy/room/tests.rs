@@ -380,6 +380,16 @@ fn what_is_under_way_arrives_in_time_and_nothing_seen_changes_nothing() {
     );
 }
 
+/// Others filled the link before: slower and slower, as long as their queue stands.
+#[test]
+fn an_upload_that_begins_on_a_full_link_leaves_it_to_the_others() {
+    let mut room = Room::default();
+    looks(&mut room, &state(Some(0), 4e6), 0..60);
+    assert!(room.rate() > 2_000_000, "{}", room.rate());
+    looks(&mut room, &state(Some(90), 1e6), 60..160);
+    assert_eq!(room.rate(), LEAST as u64, "{room:?}");
+}
+
 /// A room that holds a pace on a link that carries 12 MB a second, and the number of its next look.
 fn holding() -> (Room, u32) {
     let mut room = Room {
