@@ -195,9 +195,9 @@ impl CongestionControl {
     }
 
     /// What one connection shows is added; the first that makes the link a losing one says so.
-    fn note(&self, interval: &Interval) {
+    fn note(&self, interval: &Interval, overflows: bool) {
         let mut losses = self.losses.lock();
-        if losses.note(interval, Instant::now()) && self.goes(OPEN, CHOSEN) {
+        if losses.note(interval, overflows, Instant::now()) && self.goes(OPEN, CHOSEN) {
             tracing::info!("the link loses packets although no queue builds up: BBR from now on");
         }
     }
@@ -252,7 +252,11 @@ impl SocketWatch {
         };
         self.arrived(&now);
         let before = std::mem::replace(&mut self.before, now);
-        let note = |peer| self.control.fullness.lock().note(peer, &now, self.looked);
+        let lost = now.again != before.again;
+        let note = |peer| {
+            let mut fullness = self.control.fullness.lock();
+            fullness.note(peer, &now, lost, self.looked)
+        };
         let round_trip = self.peer.and_then(note).unwrap_or_default();
         let interval = Interval::between(&before, &now, round_trip);
         if self.settled && self.control.is_bbr() {
@@ -275,7 +279,8 @@ impl SocketWatch {
     fn judge(&mut self, interval: &Interval) {
         tracing::trace!(?interval, start = ?self.start, "a connection");
         let again = self.start.step(interval);
-        self.control.note(&Interval { again, ..*interval });
+        let interval = Interval { again, ..*interval };
+        self.control.note(&interval, self.start.overflows());
         self.looks_with_room = match self.before.grows_slowly && !interval.round_trip.is_queued() {
             true => self.looks_with_room + 1,
             false => 0,
@@ -356,7 +361,7 @@ mod tests {
         let control = CongestionControl::new(Congestion::Auto);
         let lose = || {
             *control.losses.lock() = Losses::sure();
-            control.note(&Interval::of_ms(1, 81));
+            control.note(&Interval::of_ms(1, 81), false);
         };
         lose();
         assert!(control.goes(CHOSEN, CHOSEN) && !control.is_bbr());
@@ -491,7 +496,7 @@ mod tests {
         let control = CongestionControl::new(Congestion::Auto);
         let mut watch = control.watch(&socket);
         *control.losses.lock() = Losses::sure();
-        control.note(&Interval::of_ms(1, 81));
+        control.note(&Interval::of_ms(1, 81), false);
         assert_eq!(control.stand.load(Ordering::Relaxed), CHOSEN);
         watch.wrote(&socket);
         assert!(!watch.settled, "a moment ago");

@@ -23,10 +23,17 @@ pub(super) struct Fullness {
 }
 
 impl Fullness {
-    /// Adds a look at a connection to `peer`. Returns its round trip; `None` where none was measured.
-    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<RoundTrip> {
-        let round_trip = self.paths.note(peer, info, now)?;
-        let is_queue = round_trip.is_queued();
+    /// Adds a look at a connection to `peer` that has `lost` packets since the one before, or not. Returns its round
+    /// trip; `None` where none was measured.
+    pub(super) fn note(
+        &mut self,
+        peer: IpAddr,
+        info: &TcpInfo,
+        lost: bool,
+        now: Instant,
+    ) -> Option<RoundTrip> {
+        let round_trip = self.paths.note(peer, info, lost, now)?;
+        let is_queue = round_trip.is_congested();
         let then = self.noted_at.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(then).as_secs_f64();
         self.share += (f64::from(u8::from(is_queue)) - self.share) * (passed / SEEN_OVER).min(1.0);
@@ -43,9 +50,9 @@ impl Fullness {
 
     /// Adds what the first packets of a new connection to `peer` saw.
     pub(super) fn note_new(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) {
-        let seen = self.paths.note(peer, info, now);
+        let seen = self.paths.note(peer, info, false, now);
         if let Some(seen) = seen.filter(|_| self.stands && self.share > MOSTLY_FULL) {
-            let is_queue = seen.is_queued();
+            let is_queue = seen.is_congested();
             tracing::debug!(is_queue, rtt = ?info.rtt, "a connection was opened while a queue stands");
             self.common = Some((is_queue, now));
         }
@@ -124,10 +131,10 @@ mod tests {
     /// A path of 80 ms on which round trips take `rtt` for three seconds.
     fn queued(rtt: u64) -> (Fullness, Instant) {
         let (mut fullness, mut now) = (Fullness::default(), Instant::now());
-        fullness.note(PEER, &info(80, 80), now);
+        fullness.note(PEER, &info(80, 80), false, now);
         for _ in 0..30 {
             now += LOOKS_APART;
-            fullness.note(PEER, &info(rtt, 80), now);
+            fullness.note(PEER, &info(rtt, 80), false, now);
         }
         (fullness, now)
     }
@@ -154,6 +161,24 @@ mod tests {
         }
     }
 
+    /// Whoever comes to a full link never sees it empty: its queue is what loses packets.
+    #[test]
+    fn a_queue_that_was_there_before_is_seen_by_what_it_loses() {
+        for (lost, first, expected) in [(true, 150, true), (false, 150, false), (true, 137, false)]
+        {
+            let (mut fullness, mut now) = (Fullness::default(), Instant::now());
+            fullness.note(PEER, &info(135, 135), false, now);
+            for look in 0..60 {
+                now += LOOKS_APART;
+                fullness.note(PEER, &info(155, 135), lost && look % 2 == 0, now);
+            }
+            assert_eq!(fullness.asks(now), lost, "{lost}");
+            fullness.note_new(PEER, &info(first, first), now);
+            let is_full = fullness.is_full(now);
+            assert_eq!(is_full, expected, "{lost}, {first} ms");
+        }
+    }
+
     #[test]
     fn a_queue_that_comes_and_goes_is_a_full_link_only_while_it_stands() {
         let (mut fullness, mut now) = queued(150);
@@ -166,7 +191,7 @@ mod tests {
         ] {
             for _ in 0..looks {
                 now += LOOKS_APART;
-                fullness.note(PEER, &info(rtt, 80), now);
+                fullness.note(PEER, &info(rtt, 80), false, now);
             }
             assert_eq!(fullness.is_full(now), expected, "{looks} looks of {rtt} ms");
         }

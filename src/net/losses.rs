@@ -37,6 +37,12 @@ impl Start {
         }
         u32::from(lost > 0 && again.saturating_mul(MANY) <= segments)
     }
+
+    /// A good part of all that was sent was lost at once: there was no room for it in the link's queue.
+    pub(super) fn overflows(&self) -> bool {
+        matches!(*self, Start::Recovering { segments, again }
+            if again >= BURST && again.saturating_mul(OVERFLOWS) >= segments)
+    }
 }
 
 /// What was counted on one connection between two looks.
@@ -77,13 +83,14 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Adds `interval`. Whether the link loses packets while it is not full.
-    pub(super) fn note(&mut self, interval: &Interval, now: Instant) -> bool {
+    /// Adds `interval`, of a connection that begins and `overflows` the queue, or not. Whether the link loses packets while
+    /// it is not full.
+    pub(super) fn note(&mut self, interval: &Interval, overflows: bool, now: Instant) -> bool {
         self.add(-f64::from(interval.segments) * SENT);
         if !interval.round_trip.is_flat() {
             self.longer_at = Some(now);
         }
-        if interval.round_trip.is_queued() {
+        if overflows || interval.round_trip.is_queued() {
             self.queue_at = Some(now);
             self.unsure = 0;
             return false;
@@ -136,6 +143,10 @@ const EMPTY_FOR: Duration = Duration::from_secs(3);
 /// A start that lost one segment in so many, or more, has filled the link.
 const MANY: u32 = 16;
 
+/// One that lost one in so many of its segments, and not only a few, has met a queue that was full before.
+const OVERFLOWS: u32 = 3;
+const BURST: u32 = 8;
+
 /// What a loss says for one in 1,000 against one in 10,000, at which many connections of CUBIC fill a link of
 /// 1 Gbit/s as well: the logarithm of their ratio.
 const LOST: f64 = std::f64::consts::LN_10;
@@ -159,6 +170,7 @@ impl Interval {
                 rtt: Duration::from_millis(rtt),
                 shortest: Duration::from_millis(80),
                 jitter: Duration::ZERO,
+                overflows: false,
             },
         }
     }
@@ -186,7 +198,7 @@ mod tests {
         let mut looked = 0..seconds * 80;
         let found = looked.find(|&index| {
             let now = start + Duration::from_micros(12_500) * index as u32;
-            losses.note(&looks(index), now)
+            losses.note(&looks(index), false, now)
         });
         found.map(|index| index / 80)
     }
@@ -243,6 +255,7 @@ mod tests {
             let lost = u32::from(index % 11 == 0);
             losses.note(
                 &Interval::of_ms(lost, 82),
+                false,
                 start + index * Duration::from_millis(360),
             )
         });
@@ -260,7 +273,7 @@ mod tests {
         let told = (0..120_u64).filter_map(|look| {
             let now = start + Duration::from_millis(look * 100);
             let again = u32::from(look % 10 == 4 && look / 10 < until);
-            losses.note(&Interval::of_ms(again, rtt(look)), now);
+            losses.note(&Interval::of_ms(again, rtt(look)), false, now);
             (look % 10 == 9).then(|| if losses.goes_on(now) { '+' } else { '-' })
         });
         told.collect()
@@ -294,6 +307,35 @@ mod tests {
         assert_eq!(ends(&[0, 1, 0, 0]), 1);
         assert_eq!(ends(&[0, 2, 1, 0, 3, 0]), 1 + 3, "and what is lost later");
         assert_eq!(ends(&[0, 0, 30, 20, 0]), 0, "it filled the link");
+    }
+
+    /// Whoever comes to a full link loses much of what a connection begins with, although its round trip is the shortest
+    /// that was seen until then.
+    #[test]
+    fn a_start_that_lost_a_good_part_met_a_full_queue() {
+        let mut start = Start::Rising;
+        let mut overflows = |segments, again| {
+            let looked = Interval {
+                segments,
+                ..Interval::of_ms(again, 82)
+            };
+            start.step(&looked);
+            start.overflows()
+        };
+        assert!(!overflows(10, 0) && !overflows(40, 9));
+        assert!(overflows(30, 15), "24 of 70");
+        assert!(!overflows(90, 10), "34 of 160");
+        assert!(!overflows(90, 0), "it is over");
+        for (overflows, expected) in [(true, None), (false, Some(1))] {
+            let (mut losses, begin) = (Losses::default(), Instant::now());
+            let found = (0..300_u64).find(|&look| {
+                let begins = look % 8 == 0;
+                let seen = Interval::of_ms(u32::from(!begins), 82);
+                let now = begin + Duration::from_millis(look * 100);
+                losses.note(&seen, begins && overflows, now)
+            });
+            assert_eq!(found.map(|look| look / 10), expected, "{overflows}");
+        }
     }
 
     #[test]

@@ -27,10 +27,23 @@ struct Path {
     noted_at: Instant,
     /// It has become longer, which connections from before do not know.
     is_longer: bool,
+    overflow: Overflow,
     /// The shortest and the longest since the window began.
     began: Instant,
     low: Duration,
     high: Duration,
+}
+
+/// Whether what is lost is lost where the path's queue is full. It is where round trips are longer than usual then. What
+/// a link loses by itself, and what is late by chance, has nothing to do with them.
+#[derive(Debug)]
+struct Overflow {
+    /// The round trip of the last seconds, in seconds.
+    usual: f64,
+    looked_at: Instant,
+    /// The share of looks which found that something was lost that saw a longer one, as an average that forgets.
+    share: f64,
+    lost_at: Option<Instant>,
 }
 
 /// A round trip of late, and what is known of its path.
@@ -42,6 +55,8 @@ pub(super) struct RoundTrip {
     pub(super) shortest: Duration,
     /// So much more says nothing: on this path packets are late by chance.
     pub(super) jitter: Duration,
+    /// Packets were lost of late, and nearly always where it was longer than usual.
+    pub(super) overflows: bool,
 }
 
 impl RoundTrip {
@@ -52,14 +67,18 @@ impl RoundTrip {
 
     /// A queue has built up, as it does before a link is full.
     pub(super) fn is_queued(&self) -> bool {
-        self.rtt > self.shortest.mul_f64(QUEUED) + NOISE + self.jitter
+        self.rtt > times(self.shortest, QUEUED) + self.jitter
     }
 
-    /// Nothing waits. Where others filled the link before, even the shortest round trip has most of their queue in it; but
-    /// a queue rises and falls, and packets are lost where it is longest. On a path that is so short that noise hides a
-    /// queue it is not known.
+    /// The same where others filled the link before: even the shortest round trip has most of their queue in it, but a queue
+    /// rises and falls, and packets are lost where it is longest.
+    pub(super) fn is_congested(&self) -> bool {
+        self.is_queued() || self.overflows && self.rtt > times(self.shortest, FLAT)
+    }
+
+    /// Nothing waits. On a path that is so short that noise hides a queue it is not known.
     pub(super) fn is_flat(&self) -> bool {
-        self.shortest > NOISE && self.rtt <= self.shortest.mul_f64(FLAT) + NOISE + self.jitter
+        self.shortest > NOISE && self.rtt <= times(self.shortest, FLAT) + self.jitter
     }
 }
 
@@ -74,8 +93,14 @@ impl Paths {
     }
 
     /// The round trip to `peer` as a look `now` shows it. `None` where none was measured, as after a handshake of
-    /// which packets were sent again.
-    pub(super) fn note(&mut self, peer: IpAddr, info: &TcpInfo, now: Instant) -> Option<RoundTrip> {
+    /// which packets were sent again. Since the look before packets were `lost`, or none.
+    pub(super) fn note(
+        &mut self,
+        peer: IpAddr,
+        info: &TcpInfo,
+        lost: bool,
+        now: Instant,
+    ) -> Option<RoundTrip> {
         if info.rtt.is_zero() {
             return None;
         }
@@ -90,11 +115,12 @@ impl Paths {
             since: now,
             noted_at: now,
             is_longer: false,
+            overflow: Overflow::new(info.rtt, now),
             began: now,
             low: info.rtt,
             high: info.rtt,
         });
-        Some(path.note(info, *paced, now))
+        Some(path.note(info, lost, *paced, now))
     }
 
     /// The longest of the round trips without a queue.
@@ -105,7 +131,7 @@ impl Paths {
 }
 
 impl Path {
-    fn note(&mut self, info: &TcpInfo, paced: bool, now: Instant) -> RoundTrip {
+    fn note(&mut self, info: &TcpInfo, lost: bool, paced: bool, now: Instant) -> RoundTrip {
         // The kernel has seen each packet of a connection; this has not.
         let known = if self.is_longer {
             info.rtt
@@ -122,10 +148,12 @@ impl Path {
             self.end_window(now);
         }
         self.note_varies(info, paced, now);
+        let is_longer = info.rtt > times(self.shortest, FLAT);
         RoundTrip {
             rtt: info.rtt,
             shortest: self.shortest,
             jitter: self.varies.saturating_sub(LEAST_VARIES) * JITTER,
+            overflows: self.overflow.note(info.rtt, is_longer, lost, now),
         }
     }
 
@@ -162,11 +190,52 @@ impl Path {
     }
 }
 
+impl Overflow {
+    fn new(rtt: Duration, now: Instant) -> Overflow {
+        Overflow {
+            usual: rtt.as_secs_f64(),
+            looked_at: now,
+            share: 0.0,
+            lost_at: None,
+        }
+    }
+
+    /// Adds a look. Whether the queue overflows of late.
+    fn note(&mut self, rtt: Duration, is_longer: bool, lost: bool, now: Instant) -> bool {
+        let then = std::mem::replace(&mut self.looked_at, now);
+        let passed = now.saturating_duration_since(then).as_secs_f64();
+        let rtt = rtt.as_secs_f64();
+        self.usual += (rtt - self.usual) * (passed / USUAL_OVER).min(1.0);
+        if lost {
+            let beside_queue = f64::from(u8::from(is_longer && rtt > self.usual));
+            self.share += (beside_queue - self.share) / LOSSES;
+            self.lost_at = Some(now);
+        }
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < OVERFLOWS_FOR;
+        self.share > NEARLY_ALWAYS && self.lost_at.is_some_and(is_recent)
+    }
+}
+
+/// So many times the shortest, and what noise may add.
+fn times(shortest: Duration, times: f64) -> Duration {
+    shortest.mul_f64(times) + NOISE
+}
+
 /// A round trip so many times the shortest has a queue in it, and one of no more than so many has none; both
 /// may be this much longer.
 const QUEUED: f64 = 1.15;
 const FLAT: f64 = 1.05;
 const NOISE: Duration = Duration::from_millis(3);
+
+/// Over how many looks that found losses it is seen whether a queue loses them, and from which share of them on it does.
+const LOSSES: f64 = 12.0;
+const NEARLY_ALWAYS: f64 = 0.75;
+
+/// Seconds over which a round trip is the usual one.
+const USUAL_OVER: f64 = 2.0;
+
+/// How long a queue that lost packets counts: a connection of CUBIC fills it again in some seconds.
+const OVERFLOWS_FOR: Duration = Duration::from_secs(5);
 
 /// What packets are late by chance is no more than so many times what single round trips are from their mean. Behind a
 /// full queue all packets are late by the same, and it is more than 30 times.
@@ -218,7 +287,7 @@ mod tests {
                 ..TcpInfo::default()
             };
             let now = start + Duration::from_micros(12_500) * index as u32;
-            paths.note(PEER, &info, now)
+            paths.note(PEER, &info, false, now)
         });
         seen.last().flatten().expect("it was measured")
     }
@@ -265,12 +334,51 @@ mod tests {
         }
     }
 
+    /// Whoever comes to a link that others have filled sees little more than the shortest round trip, and loses packets
+    /// there.
+    #[test]
+    fn a_queue_that_loses_packets_is_seen_from_less_on() {
+        // Round trips rise from `low` to 155 ms and fall again, and half of those of `losing` find losses; the last ones
+        // are of 155 ms, 137 and, six seconds later, 155.
+        let looks = |low: u64, varies: u64, losing: std::ops::Range<u64>| {
+            let (mut paths, start) = (Paths::default(), Instant::now());
+            let mut sees = |at: u64, rtt, lost| {
+                let info = TcpInfo {
+                    rtt: Duration::from_millis(rtt),
+                    varies: Duration::from_millis(varies),
+                    shortest: Duration::from_millis(135),
+                    grows_slowly: true,
+                    ..TcpInfo::default()
+                };
+                let now = start + Duration::from_millis(at);
+                let seen = paths.note(PEER, &info, lost, now).expect("it was measured");
+                assert!(!seen.is_queued(), "{seen:?}");
+                seen.is_congested()
+            };
+            for look in 0..200 {
+                let rtt = low + (155 - low) * (look % 20) / 19;
+                sees(look * 50, rtt, losing.contains(&rtt) && look % 2 == 0);
+            }
+            [(10_050, 155), (10_100, 137), (16_000, 155)].map(|(at, rtt)| sees(at, rtt, false))
+        };
+        assert_eq!(looks(136, 0, 150..156), [true, false, false]);
+        assert_eq!(
+            looks(136, 9, 150..156),
+            [true, false, false],
+            "beside jitter"
+        );
+        assert_eq!(looks(136, 0, 136..156), [false; 3], "its own losses");
+        assert_eq!(looks(153, 9, 152..156), [false; 3], "late by chance");
+        assert_eq!(looks(136, 0, 156..157), [false; 3], "none");
+    }
+
     #[test]
     fn on_a_very_short_path_nothing_is_known() {
         let [short, longer] = [1, 5].map(|ms| RoundTrip {
             rtt: Duration::from_millis(ms),
             shortest: Duration::from_millis(ms),
             jitter: Duration::ZERO,
+            overflows: false,
         });
         assert!(longer.is_flat());
         assert!(!short.is_flat() && !short.is_queued());

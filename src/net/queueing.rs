@@ -84,7 +84,7 @@ impl Queueing {
 
     fn note(&self, (peer, number): (IpAddr, u64), info: &TcpInfo, arrived: u64, now: Instant) {
         let mut state = self.state.lock();
-        if let Some(round_trip) = state.paths.note(peer, info, now) {
+        if let Some(round_trip) = state.paths.note(peer, info, false, now) {
             let waits = round_trip.waits().saturating_sub(round_trip.jitter);
             state.seen.retain(|&(_, other, _)| other != number);
             state.seen.push_back((now, number, waits));
