@@ -206,7 +206,7 @@ impl Rate {
 
     /// The share that the next refusal takes.
     fn cut(&self, now: Instant) -> f64 {
-        (LARGEST_CUT / (1.0 + self.learning(now))).max(SMALLEST_CUT)
+        (LARGEST_CUT / (1.0 + self.learning(now)).powf(CALMS)).max(SMALLEST_CUT)
     }
 
     /// Calls per second gained each second, so that what a refusal takes is won back by the next one. It goes
@@ -214,7 +214,7 @@ impl Rate {
     fn climb(&self, now: Instant) -> f64 {
         let rate = self.per_second;
         let learning = FIRST_REFUSALS / (1.0 + self.learning(now)).powi(4);
-        let settled = (rate.powf(1.2) / RARE).min(MOST_REFUSALS);
+        let settled = (rate / RARE).min(MOST_REFUSALS);
         let refusals = learning.min(rate / OFTEN).max(settled);
         let alike = USUAL * (rate / USUAL).powf(0.2) * (1.0 + rate / LARGE);
         let climb = self.cut(now) * refusals * alike;
@@ -282,7 +282,7 @@ impl RateSettings {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Seconds after which cuts are half as large, and refusals a sixteenth as frequent.
+/// Seconds after which cuts are two fifths as large, and refusals a sixteenth as frequent.
 const LEARNS: f64 = 23.0;
 
 /// Of these so many: it has settled, and many refusals tell of somebody new, or of a lower limit.
@@ -291,21 +291,23 @@ const SETTLED: f64 = 3.0;
 /// A share of refused calls that is no probe's; of few calls a second the share is a rougher figure, and this is
 /// added by the rate.
 const UPSET: f64 = 0.1;
-const UPSET_BY_FEW: f64 = 0.15;
+const UPSET_BY_FEW: f64 = 0.2;
 
 /// Calls of which that share is taken, as an average that forgets.
 const LATELY: f64 = 16.0;
 
 /// What a refusal takes at first, and in the end.
 const LARGEST_CUT: f64 = 0.5;
-const SMALLEST_CUT: f64 = 0.08;
+const SMALLEST_CUT: f64 = 0.07;
+
+/// Cuts become small by this power of the time of learning.
+const CALMS: f64 = 4.0 / 3.0;
 
 /// Refusals a second that the climb aims at when it begins to learn.
 const FIRST_REFUSALS: f64 = 5.0;
 
-/// Calls for each refusal at the least while it learns; and in the end, with one call a second, of which it is
-/// fewer by the fifth root of the rate.
-const OFTEN: f64 = 8.0;
+/// Calls for each refusal at the least while it learns; and in the end.
+const OFTEN: f64 = 6.0;
 const RARE: f64 = 300.0;
 
 /// Refusals a second at most in the end: a cut is one a second at most.
@@ -315,10 +317,10 @@ const MOST_REFUSALS: f64 = 0.4;
 const USUAL: f64 = 5.0;
 
 /// A process with this rate is likely to be alone, and hurries more.
-const LARGE: f64 = 200.0;
+const LARGE: f64 = 266.0;
 
-/// What a refusal took is won back so many times before the climb becomes steeper.
-const LIFTED: f64 = 2.0;
+/// When so many times what a refusal took is won back, the climb becomes steeper.
+const LIFTED: f64 = 0.9;
 
 /// A single call every few seconds climbs no further than that.
 const LONGEST_CLIMB: Duration = Duration::from_secs(5);

@@ -128,11 +128,11 @@ fn run(service: &mut Service, processes: usize, late: bool, seed: u64) -> Seen {
 }
 
 /// The mean of some runs of each number of processes, with both sorts of gateways, as a row of a table.
-fn rows(limit: f64, late: bool) -> Vec<(String, Seen)> {
+fn rows(limit: f64, late: bool, seeds: u64) -> Vec<(String, Seen)> {
     let mut rows = Vec::new();
     for gateway in [Gateway::Seconds, Gateway::Bucket] {
         for processes in [1, 2, 4, 8, 16].into_iter().skip(usize::from(late)) {
-            let runs = (1..=SEEDS).map(|seed| {
+            let runs = (1..=seeds).map(|seed| {
                 let mut service = Service::new(gateway, limit);
                 run(&mut service, processes, late, seed)
             });
@@ -158,24 +158,24 @@ fn rows(limit: f64, late: bool) -> Vec<(String, Seen)> {
 /// Figures differ a little from one machine's arithmetic to another's: these are bars, not pictures.
 #[test]
 fn processes_share_what_the_account_is_granted() {
-    for (limit, refused) in [(50.0, 0.009), (200.0, 0.005)] {
-        let (mut jain, rows) = (0.0, rows(limit, false));
+    for (limit, refused) in [(50.0, 0.0075), (200.0, 0.0035)] {
+        let (mut jain, rows) = (0.0, rows(limit, false, SEEDS));
         for (row, seen) in &rows {
-            assert!(seen.jain >= 0.85, "{row}");
+            assert!(seen.jain >= 0.9, "{row}");
             assert!(seen.sum >= 0.95, "{row}");
             assert!(seen.refused <= refused, "{row}");
             jain += seen.jain / rows.len() as f64;
         }
-        assert!(jain >= 0.945, "{limit}/s: {jain}");
+        assert!(jain >= 0.96, "{limit}/s: {jain}");
     }
 }
 
 /// Calls of less than one a second teach little: what is refused stays a few in a hundred.
 #[test]
 fn few_calls_are_shared_as_well() {
-    for (row, seen) in rows(20.0, false) {
-        assert!(seen.jain >= 0.8 && seen.sum >= 0.94, "{row}");
-        assert!(seen.refused <= 0.05, "{row}");
+    for (row, seen) in rows(20.0, false, SEEDS) {
+        assert!(seen.jain >= 0.88 && seen.sum >= 0.94, "{row}");
+        assert!(seen.refused <= 0.04, "{row}");
     }
 }
 
@@ -184,17 +184,18 @@ fn few_calls_are_shared_as_well() {
 #[ignore = "the table of benches/README.md"]
 fn table() {
     for limit in [5.0, 20.0, 50.0, 200.0, 500.0] {
-        rows(limit, false)
+        rows(limit, false, MANY_SEEDS)
             .iter()
             .for_each(|(row, _)| println!("{row}"));
     }
     println!("one begins when the others have settled:");
     for limit in [20.0, 50.0, 200.0] {
-        rows(limit, true)
+        rows(limit, true, MANY_SEEDS)
             .iter()
             .for_each(|(row, _)| println!("{row}"));
     }
 }
 
-/// Runs of each row.
+/// Runs of each row: of tests, and of the table.
 const SEEDS: u64 = 4;
+const MANY_SEEDS: u64 = 40;
