@@ -170,7 +170,7 @@ impl Interval {
                 rtt: Duration::from_millis(rtt),
                 shortest: Duration::from_millis(80),
                 jitter: Duration::ZERO,
-                overflows: false,
+                lost: crate::net::path::LostOfLate::default(),
             },
         }
     }

@@ -27,23 +27,36 @@ struct Path {
     noted_at: Instant,
     /// It has become longer, which connections from before do not know.
     is_longer: bool,
-    overflow: Overflow,
+    losses: LossesOfPath,
     /// The shortest and the longest since the window began.
     began: Instant,
     low: Duration,
     high: Duration,
 }
 
-/// Whether what is lost is lost where the path's queue is full. It is where round trips are longer than usual then. What
-/// a link loses by itself, and what is late by chance, has nothing to do with them.
+/// Where packets of a path are lost. What overflows is lost where round trips are longer than usual; what a link loses by
+/// itself has nothing to do with them, and neither has what is late by chance.
 #[derive(Debug)]
-struct Overflow {
+struct LossesOfPath {
     /// The round trip of the last seconds, in seconds.
     usual: f64,
     looked_at: Instant,
-    /// The share of looks which found that something was lost that saw a longer one, as an average that forgets.
+    /// Looks which found that something was lost, and the share of them that saw a longer one, as an average that forgets.
+    looks: f64,
     share: f64,
     lost_at: Option<Instant>,
+}
+
+/// What the last losses of a path have to do with its queue.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LostOfLate {
+    /// Too few were lost, or too long ago.
+    #[default]
+    Little,
+    /// Nearly all where round trips were longer than usual.
+    Overflow,
+    /// Most where they were not.
+    Anywhere,
 }
 
 /// A round trip of late, and what is known of its path.
@@ -55,8 +68,8 @@ pub(super) struct RoundTrip {
     pub(super) shortest: Duration,
     /// So much more says nothing: on this path packets are late by chance.
     pub(super) jitter: Duration,
-    /// Packets were lost of late, and nearly always where it was longer than usual.
-    pub(super) overflows: bool,
+    /// What was lost of late.
+    pub(super) lost: LostOfLate,
 }
 
 impl RoundTrip {
@@ -67,18 +80,25 @@ impl RoundTrip {
 
     /// A queue has built up, as it does before a link is full.
     pub(super) fn is_queued(&self) -> bool {
-        self.rtt > times(self.shortest, QUEUED) + self.jitter
+        self.rtt > times(self.shortest, QUEUED) + self.jitter && !self.is_late_by_chance()
     }
 
     /// The same where others filled the link before: even the shortest round trip has most of their queue in it, but a queue
     /// rises and falls, and packets are lost where it is longest.
     pub(super) fn is_congested(&self) -> bool {
-        self.is_queued() || self.overflows && self.rtt > times(self.shortest, FLAT)
+        let overflows = self.lost == LostOfLate::Overflow;
+        self.is_queued() || overflows && self.rtt > times(self.shortest, FLAT)
     }
 
     /// Nothing waits. On a path that is so short that noise hides a queue it is not known.
     pub(super) fn is_flat(&self) -> bool {
-        self.shortest > NOISE && self.rtt <= times(self.shortest, FLAT) + self.jitter
+        let is_short = self.rtt <= times(self.shortest, FLAT) + self.jitter;
+        self.shortest > NOISE && (is_short || self.is_late_by_chance())
+    }
+
+    /// Packets are late by chance, and a queue would lose them where they are later still.
+    fn is_late_by_chance(&self) -> bool {
+        self.jitter >= NOISE && self.lost == LostOfLate::Anywhere
     }
 }
 
@@ -115,7 +135,7 @@ impl Paths {
             since: now,
             noted_at: now,
             is_longer: false,
-            overflow: Overflow::new(info.rtt, now),
+            losses: LossesOfPath::new(info.rtt, now),
             began: now,
             low: info.rtt,
             high: info.rtt,
@@ -153,7 +173,7 @@ impl Path {
             rtt: info.rtt,
             shortest: self.shortest,
             jitter: self.varies.saturating_sub(LEAST_VARIES) * JITTER,
-            overflows: self.overflow.note(info.rtt, is_longer, lost, now),
+            lost: self.losses.note(info.rtt, is_longer, lost, now),
         }
     }
 
@@ -190,29 +210,35 @@ impl Path {
     }
 }
 
-impl Overflow {
-    fn new(rtt: Duration, now: Instant) -> Overflow {
-        Overflow {
+impl LossesOfPath {
+    fn new(rtt: Duration, now: Instant) -> LossesOfPath {
+        LossesOfPath {
             usual: rtt.as_secs_f64(),
             looked_at: now,
+            looks: 0.0,
             share: 0.0,
             lost_at: None,
         }
     }
 
-    /// Adds a look. Whether the queue overflows of late.
-    fn note(&mut self, rtt: Duration, is_longer: bool, lost: bool, now: Instant) -> bool {
+    /// Adds a look.
+    fn note(&mut self, rtt: Duration, is_longer: bool, lost: bool, now: Instant) -> LostOfLate {
         let then = std::mem::replace(&mut self.looked_at, now);
         let passed = now.saturating_duration_since(then).as_secs_f64();
         let rtt = rtt.as_secs_f64();
         self.usual += (rtt - self.usual) * (passed / USUAL_OVER).min(1.0);
         if lost {
             let beside_queue = f64::from(u8::from(is_longer && rtt > self.usual));
-            self.share += (beside_queue - self.share) / LOSSES;
+            self.looks = (self.looks + 1.0).min(LOSSES);
+            self.share += (beside_queue - self.share) / self.looks;
             self.lost_at = Some(now);
         }
-        let is_recent = |at: Instant| now.saturating_duration_since(at) < OVERFLOWS_FOR;
-        self.share > NEARLY_ALWAYS && self.lost_at.is_some_and(is_recent)
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < TELLS_FOR;
+        match self.looks >= LOSSES && self.lost_at.is_some_and(is_recent) {
+            true if self.share > NEARLY_ALL => LostOfLate::Overflow,
+            true if self.share < HALF => LostOfLate::Anywhere,
+            _ => LostOfLate::Little,
+        }
     }
 }
 
@@ -227,15 +253,17 @@ const QUEUED: f64 = 1.15;
 const FLAT: f64 = 1.05;
 const NOISE: Duration = Duration::from_millis(3);
 
-/// Over how many looks that found losses it is seen whether a queue loses them, and from which share of them on it does.
+/// Over how many looks that found losses it is seen where they are; of a queue that overflows three quarters saw longer
+/// round trips, and less than half of what has nothing to do with them.
 const LOSSES: f64 = 12.0;
-const NEARLY_ALWAYS: f64 = 0.75;
+const NEARLY_ALL: f64 = 0.75;
+const HALF: f64 = 0.5;
 
 /// Seconds over which a round trip is the usual one.
 const USUAL_OVER: f64 = 2.0;
 
-/// How long a queue that lost packets counts: a connection of CUBIC fills it again in some seconds.
-const OVERFLOWS_FOR: Duration = Duration::from_secs(5);
+/// How long that tells of a path: a connection of CUBIC fills a queue again in some seconds.
+const TELLS_FOR: Duration = Duration::from_secs(5);
 
 /// What packets are late by chance is no more than so many times what single round trips are from their mean. Behind a
 /// full queue all packets are late by the same, and it is more than 30 times.
@@ -372,13 +400,43 @@ mod tests {
         assert_eq!(looks(136, 0, 156..157), [false; 3], "none");
     }
 
+    /// Packets that are late by chance and come densely are nearly all as late as the latest.
+    #[test]
+    fn where_losses_have_nothing_to_do_with_round_trips_nothing_waits() {
+        let last = |varies: f64, lost: fn(usize) -> bool| {
+            let (mut paths, start) = (Paths::default(), Instant::now());
+            let seen = (0..400).map(|index| {
+                let info = TcpInfo {
+                    rtt: Duration::from_millis(112 + (index % 9) as u64),
+                    varies: Duration::from_secs_f64(varies / 1e3),
+                    shortest: Duration::from_millis(80),
+                    grows_slowly: true,
+                    ..TcpInfo::default()
+                };
+                let now = start + Duration::from_micros(12_500) * index as u32;
+                paths.note(PEER, &info, lost(index), now)
+            });
+            seen.last().flatten().expect("it was measured")
+        };
+        let some: fn(usize) -> bool = |index| matches!(index % 9, 0 | 3 | 7);
+        let anywhere = last(2.5, some);
+        assert!(anywhere.is_flat() && !anywhere.is_queued(), "{anywhere:?}");
+        assert!(!anywhere.is_congested());
+        let none = last(2.5, |_| false);
+        assert!(!none.is_flat(), "{none:?}");
+        let top = last(2.5, |index| index % 9 > 6);
+        assert!(top.is_congested() && !top.is_flat(), "{top:?}");
+        let no_jitter = last(0.9, some);
+        assert!(no_jitter.is_queued() && !no_jitter.is_flat());
+    }
+
     #[test]
     fn on_a_very_short_path_nothing_is_known() {
         let [short, longer] = [1, 5].map(|ms| RoundTrip {
             rtt: Duration::from_millis(ms),
             shortest: Duration::from_millis(ms),
             jitter: Duration::ZERO,
-            overflows: false,
+            lost: LostOfLate::Little,
         });
         assert!(longer.is_flat());
         assert!(!short.is_flat() && !short.is_queued());
