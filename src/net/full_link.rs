@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::path::{Paths, RoundTrip};
+use super::path::{Paths, RoundTrip, is_within};
 use super::tcp_info::TcpInfo;
 
 /// Whether the link is full: connections see a queue most of the time, and a new one sees it as well. Where each
@@ -60,8 +60,7 @@ impl Fullness {
 
     /// Whether a connection was looked at of late.
     fn is_fresh(&self, now: Instant) -> bool {
-        let noted = self.noted_at;
-        noted.is_some_and(|at| now.saturating_duration_since(at) < CALM)
+        is_within(CALM, self.noted_at, now)
     }
 
     /// Whether the link is full `now`.
@@ -79,14 +78,11 @@ impl Fullness {
 
     /// Whether a new connection is wanted, to see whether the queue is common to all. Said once for a while.
     pub(super) fn asks(&mut self, now: Instant) -> bool {
-        let long_ago = |at: Option<Instant>, ago: Duration| {
-            at.is_none_or(|at| now.saturating_duration_since(at) >= ago)
-        };
         let known_at = self.common.map(|(_, at)| at);
         let asks = self.stands
             && self.share > MOSTLY_FULL
-            && long_ago(known_at, KNOWN_FOR)
-            && long_ago(self.asked_at, ASKED_APART);
+            && !is_within(KNOWN_FOR, known_at, now)
+            && !is_within(ASKED_APART, self.asked_at, now);
         if asks {
             self.asked_at = Some(now);
         }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::path::RoundTrip;
+use super::path::{RoundTrip, is_within};
 use super::tcp_info::TcpInfo;
 
 /// A connection begins twice as fast each round trip until that loses packets, on every link.
@@ -126,11 +126,6 @@ impl Losses {
     }
 }
 
-/// Whether `then` was less than `time` ago; what never was is not.
-fn is_within(time: Duration, then: Option<Instant>, now: Instant) -> bool {
-    then.is_some_and(|then| now.saturating_duration_since(then) < time)
-}
-
 /// How long a queue and what it loses may be apart, by what connections see of them.
 const CALM: Duration = Duration::from_secs(1);
 
@@ -170,7 +165,7 @@ impl Interval {
                 rtt: Duration::from_millis(rtt),
                 shortest: Duration::from_millis(80),
                 jitter: Duration::ZERO,
-                lost: crate::net::path::LostOfLate::default(),
+                lost: super::path::LostOfLate::Little,
             },
         }
     }

@@ -233,8 +233,7 @@ impl LossesOfPath {
             self.share += (beside_queue - self.share) / self.looks;
             self.lost_at = Some(now);
         }
-        let is_recent = |at: Instant| now.saturating_duration_since(at) < TELLS_FOR;
-        match self.looks >= LOSSES && self.lost_at.is_some_and(is_recent) {
+        match self.looks >= LOSSES && is_within(TELLS_FOR, self.lost_at, now) {
             true if self.share > NEARLY_ALL => LostOfLate::Overflow,
             true if self.share < HALF => LostOfLate::Anywhere,
             _ => LostOfLate::Little,
@@ -245,6 +244,11 @@ impl LossesOfPath {
 /// So many times the shortest, and what noise may add.
 fn times(shortest: Duration, times: f64) -> Duration {
     shortest.mul_f64(times) + NOISE
+}
+
+/// Whether `then` was less than `time` ago; what never was is not.
+pub(super) fn is_within(time: Duration, then: Option<Instant>, now: Instant) -> bool {
+    then.is_some_and(|then| now.saturating_duration_since(then) < time)
 }
 
 /// A round trip so many times the shortest has a queue in it, and one of no more than so many has none; both

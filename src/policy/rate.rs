@@ -209,8 +209,8 @@ impl Rate {
         (LARGEST_CUT / (1.0 + self.learning(now)).powf(CALMS)).max(SMALLEST_CUT)
     }
 
-    /// Calls per second gained each second, so that what a refusal takes is won back by the next one. It goes
-    /// by little more than the fifth root of the rate: whoever has less wins back more of it.
+    /// Calls per second gained each second, so that what a refusal takes is won back by the next one. Beside
+    /// the refusals that it aims at it goes by little more than the fifth root of the rate: whoever has less wins back more of it.
     fn climb(&self, now: Instant) -> f64 {
         let rate = self.per_second;
         let learning = FIRST_REFUSALS / (1.0 + self.learning(now)).powi(4);
